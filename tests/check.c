@@ -1,0 +1,67 @@
+#include "tests/check.h"
+#include <CUnit/Basic.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "node/base/fs.h"
+
+static char scratch[PATH_MAX];
+static pid_t scratch_owner;
+
+static void scratch_remove(void)
+{
+    if (scratch[0] && getpid() == scratch_owner)
+        fs_remove_tree(scratch, NULL);
+}
+
+const char *check_scratch(void)
+{
+    if (!scratch[0]) {
+        const char *base = getenv("TMPDIR");
+        snprintf(scratch, sizeof scratch, "%s/anode-test-XXXXXX", base ? base : "/tmp");
+        if (!mkdtemp(scratch)) {
+            perror("mkdtemp");
+            exit(2);
+        }
+        scratch_owner = getpid();
+        atexit(scratch_remove);
+    }
+    return scratch;
+}
+
+const char *check_data(const char *path)
+{
+    static char full[PATH_MAX];
+    const char *base = getenv("ANODE_TEST_DATA");
+    snprintf(full, sizeof full, "%s/%s", base ? base : "../shared/data", path);
+    if (access(full, R_OK) == 0)
+        return full;
+    fprintf(stderr, "test data %s is absent\n", full);
+    return NULL;
+}
+
+_Noreturn void check_skip(const char *why)
+{
+    printf("skipped: %s\n", why);
+    exit(77);
+}
+
+int check_main(const char *suite, const struct check_case *cases, size_t count)
+{
+    if (CU_initialize_registry() != CUE_SUCCESS)
+        return 2;
+    CU_pSuite s = CU_add_suite(suite, NULL, NULL);
+    for (size_t i = 0; s && i < count; i++) {
+        if (!CU_add_test(s, cases[i].sentence, cases[i].run))
+            s = NULL;
+    }
+    if (!s)
+        return 2;
+    CU_basic_set_mode(CU_BRM_VERBOSE);
+    CU_ErrorCode run = CU_basic_run_tests();
+    unsigned failed = CU_get_number_of_failures();
+    CU_cleanup_registry();
+    return run != CUE_SUCCESS || failed ? 1 : 0;
+}
