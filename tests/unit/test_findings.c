@@ -1,0 +1,140 @@
+#include <string.h>
+#include "compute/findings.h"
+#include "tests/check.h"
+
+static void an_empty_one_has_failed_without_result(void)
+{
+    struct findings *f = findings_create();
+    CU_ASSERT_PTR_NOT_NULL_FATAL(f);
+    CU_ASSERT_EQUAL(f->verdict, VERDICT_FAILED);
+    CU_ASSERT_STRING_EQUAL(f->reason, "no result");
+    CU_ASSERT_EQUAL(f->group_count, 0);
+    findings_destroy(f);
+    findings_destroy(NULL);
+}
+
+static void verdicts_have_the_names_people_read(void)
+{
+    CU_ASSERT_STRING_EQUAL(verdict_name(VERDICT_DONE), "done");
+    CU_ASSERT_STRING_EQUAL(verdict_name(VERDICT_NOTHING_FOUND), "nothing found");
+    CU_ASSERT_STRING_EQUAL(verdict_name(VERDICT_NOT_EVALUABLE), "not evaluable");
+    CU_ASSERT_STRING_EQUAL(verdict_name(VERDICT_FAILED), "failed");
+}
+
+static void entries_survive_growth_in_order(void)
+{
+    struct findings *f = findings_create();
+    for (uint32_t i = 0; i < 1000; i++) {
+        struct finding_group *g = findings_add_group(f);
+        CU_ASSERT_PTR_NOT_NULL_FATAL(g);
+        CU_ASSERT_EQUAL(g->region, -1);
+        CU_ASSERT_EQUAL(g->parent, -1);
+        g->key_slice = i;
+        for (uint32_t j = 0; j < i % 5; j++)
+            findings_add_measurement(f, g)->value = i + 0.25 * j;
+        findings_add_evaluation(f, g)->text = "of the group";
+        struct mark *m = findings_add_mark(f);
+        CU_ASSERT_EQUAL(m->group, -1);
+        m->slice = i;
+    }
+    CU_ASSERT_EQUAL_FATAL(f->group_count, 1000);
+    CU_ASSERT_EQUAL_FATAL(f->mark_count, 1000);
+    CU_ASSERT_EQUAL(f->evaluation_count, 0);
+    for (uint32_t i = 0; i < 1000; i++) {
+        struct finding_group *g = &f->groups[i];
+        CU_ASSERT_EQUAL(g->key_slice, i);
+        CU_ASSERT_EQUAL(f->marks[i].slice, i);
+        CU_ASSERT_EQUAL_FATAL(g->measurement_count, i % 5);
+        for (uint32_t j = 0; j < i % 5; j++) {
+            CU_ASSERT_EQUAL(g->measurements[j].value, i + 0.25 * j);
+            CU_ASSERT_EQUAL(g->measurements[j].region, -1);
+        }
+        CU_ASSERT_EQUAL(g->evaluation_count, 1);
+    }
+    findings_destroy(f);
+}
+
+static void the_label_map_has_room_for_255_regions(void)
+{
+    struct findings *f = findings_create();
+    for (int i = 0; i < 255; i++)
+        CU_ASSERT_PTR_NOT_NULL(findings_add_region(f));
+    CU_ASSERT_PTR_NULL(findings_add_region(f));
+    CU_ASSERT_EQUAL(f->region_count, 255);
+    findings_destroy(f);
+}
+
+static void texts_become_ascii(void)
+{
+    struct findings *f = findings_create();
+    CU_ASSERT(findings_add_fact(f, "kernel %s", "B\xc3\xa9ta\t3\x1b"));
+    CU_ASSERT_STRING_EQUAL(f->page.facts[0], "kernel B??ta?3?");
+    CU_ASSERT(findings_add_parameter(f, "threshold_hu", "[hnsf'U]", "%g", 130.0));
+    CU_ASSERT_STRING_EQUAL(f->parameters[0].value, "130");
+    CU_ASSERT_STRING_EQUAL(f->parameters[0].unit, "[hnsf'U]");
+    findings_destroy(f);
+}
+
+static void a_warning_is_on_the_page_and_in_the_evaluations(void)
+{
+    struct findings *f = findings_create();
+    CU_ASSERT(findings_add_warning(f, "noise %d HU", 31));
+    CU_ASSERT_EQUAL_FATAL(f->page.warning_count, 1);
+    CU_ASSERT_STRING_EQUAL(f->page.warnings[0], "noise 31 HU");
+    CU_ASSERT_EQUAL_FATAL(f->evaluation_count, 1);
+    CU_ASSERT_STRING_EQUAL(f->evaluations[0].text, "noise 31 HU");
+    CU_ASSERT_STRING_EQUAL(f->evaluations[0].concept.value, "121106");
+    findings_destroy(f);
+}
+
+static void a_refusal_leaves_nothing_half_done(void)
+{
+    struct findings *f = findings_create();
+    f->verdict = VERDICT_DONE;
+    f->reason = "";
+    findings_add_measurement(f, findings_add_group(f))->value = 12;
+    findings_add_mark(f);
+    findings_add_layer(f);
+    findings_add_region(f);
+    findings_add_picture(f);
+    f->labels = arena_alloc(f->arena, 8, 1);
+    findings_add_evaluation(f, NULL)->text = "A1/N1";
+    findings_add_warning(f, "mass is not calibrated");
+    findings_add_fact(f, "kVp 120");
+    findings_add_parameter(f, "threshold_hu", "", "130");
+    f->page.headline = "Agatston 12";
+    struct page_table table = {.title = "scores"};
+    f->page.tables = &table;
+    f->page.table_count = 1;
+    findings_refuse(f, VERDICT_NOT_EVALUABLE, "kVp is %d", 80);
+    CU_ASSERT_EQUAL(f->verdict, VERDICT_NOT_EVALUABLE);
+    CU_ASSERT_STRING_EQUAL(f->reason, "kVp is 80");
+    CU_ASSERT_EQUAL(f->group_count, 0);
+    CU_ASSERT_EQUAL(f->mark_count, 0);
+    CU_ASSERT_EQUAL(f->layer_count, 0);
+    CU_ASSERT_EQUAL(f->region_count, 0);
+    CU_ASSERT_EQUAL(f->picture_count, 0);
+    CU_ASSERT_EQUAL(f->page.table_count, 0);
+    CU_ASSERT_PTR_NULL(f->labels);
+    CU_ASSERT_PTR_NULL(f->page.headline);
+    CU_ASSERT_EQUAL_FATAL(f->evaluation_count, 1);
+    CU_ASSERT_STRING_EQUAL(f->evaluations[0].text, "mass is not calibrated");
+    CU_ASSERT_EQUAL(f->page.fact_count, 1);
+    CU_ASSERT_EQUAL(f->parameter_count, 1);
+    findings_destroy(f);
+}
+
+int main(void)
+{
+    static const struct check_case cases[] = {
+        {"an_empty_one_has_failed_without_result", an_empty_one_has_failed_without_result},
+        {"verdicts_have_the_names_people_read", verdicts_have_the_names_people_read},
+        {"entries_survive_growth_in_order", entries_survive_growth_in_order},
+        {"the_label_map_has_room_for_255_regions", the_label_map_has_room_for_255_regions},
+        {"texts_become_ascii", texts_become_ascii},
+        {"a_warning_is_on_the_page_and_in_the_evaluations",
+         a_warning_is_on_the_page_and_in_the_evaluations},
+        {"a_refusal_leaves_nothing_half_done", a_refusal_leaves_nothing_half_done},
+    };
+    return check_main("findings", cases, sizeof cases / sizeof *cases);
+}
