@@ -95,9 +95,18 @@ def tube(points, nodes, grow=0.0):
     return best
 
 
-def heart_distance(points):
+def vary(shapes, fraction, rng):
+    """Nobody's heart is the mean heart: other sizes, other places."""
+    changed = {}
+    for name, (centre, radii, direction) in shapes.items():
+        size, move = 1 + fraction * rng.standard_normal(3).clip(-2, 2), 30 * fraction * rng.standard_normal(3).clip(-2, 2)
+        changed[name] = (tuple(np.add(centre, move)), tuple(np.multiply(radii, size)), direction)
+    return changed
+
+
+def heart_distance(points, chambers):
     """To the outside of everything that the arteries run on."""
-    shapes = [ellipsoid(points, s) for s in CHAMBERS.values()]
+    shapes = [ellipsoid(points, s) for s in chambers.values()]
     shapes += [tube(points, GREAT_VESSELS[n]) for n in ("root", "ascending", "pulmonary trunk")]
     return np.minimum.reduce(shapes)
 
@@ -115,21 +124,21 @@ def curve(way):
     return np.stack([np.interp(at, s, line[:, i]) for i in range(3)], 1)
 
 
-def lift(line, distance):
+def lift(line, distance, chambers):
     """Moves every point to the given distance above the heart's surface."""
     p = line.copy()
     for _ in range(40):
-        d = heart_distance(p.T)
+        d = heart_distance(p.T, chambers)
         e = 0.25
-        g = np.stack([heart_distance((p + e * axis).T) - heart_distance((p - e * axis).T) for axis in np.eye(3)], 1)
+        g = np.stack([heart_distance((p + e * axis).T, chambers) - heart_distance((p - e * axis).T, chambers) for axis in np.eye(3)], 1)
         g /= np.maximum(np.linalg.norm(g, axis=1, keepdims=True), 1e-6)
         p += 0.5 * (distance - d)[:, None] * g
         p = ndimage.gaussian_filter1d(p, 2, axis=0, mode="nearest")
     return p
 
 
-def arteries():
-    lines = {name: lift(curve(way), EPICARDIAL_MM) for name, way in COURSES.items()}
+def arteries(chambers):
+    lines = {name: lift(curve(way), EPICARDIAL_MM, chambers) for name, way in COURSES.items()}
     start = lines["LM"][-1]
     for name in ("LAD", "LCX"):  # both leave the end of the left main
         away = np.exp(-np.arange(len(lines[name])) / 8.0)[:, None]
@@ -184,12 +193,12 @@ def lesions(options, lines, rng):
     if options.lesion:
         parts = [text.split(":") for text in options.lesion]
         return [(a, float(f), float(d), float(n), float(h)) for a, f, d, n, h in parts]
-    chosen = [("LM", rng.uniform(0.35, 0.6), rng.uniform(2.6, 3.2), rng.uniform(3, 4), rng.uniform(450, 650))]
+    chosen = [("LM", rng.uniform(0.35, 0.6), rng.uniform(3.0, 3.8), rng.uniform(3, 4.5), rng.uniform(550, 800))]
     for artery, low, high in (("LAD", 0.14, 0.8), ("LCX", 0.2, 0.85), ("RCA", 0.12, 0.85)):
         count = int(rng.integers(2, 5))
-        places = low + (np.arange(count) + rng.uniform(0.15, 0.85, count)) * (high - low) / count
+        places = low + (np.arange(count) + rng.uniform(0.3, 0.7, count)) * (high - low) / count
         for place in places:
-            diameter = rng.choice([1.2, 2.5, 3.2, 4.2, 5.0])
+            diameter = rng.choice([1.2, 3.0, 3.8, 4.6, 5.4])
             chosen.append((artery, float(place), float(diameter), float(diameter + rng.uniform(0, 5)), float(rng.uniform(320, 950))))
     return chosen
 
@@ -292,10 +301,10 @@ def paint_spine(plane):
     plane.paint(tube(flat, [((0, 81, 0), 8.5), ((0, 81.1, 0), 8.5)]), 25)
 
 
-def paint_mediastinum(plane, blood):
+def paint_mediastinum(plane, blood, chambers, cavities):
     """Fat between the lungs, then what lies in it."""
     x, y, z = plane.points()
-    for shape in CHAMBERS.values():
+    for shape in chambers.values():
         plane.ellipsoid(shape, FAT, grow=8.0)
     for name in ("root", "ascending", "pulmonary trunk", "SVC", "right pulmonary artery"):
         plane.tube(GREAT_VESSELS[name], FAT, grow=6.0)
@@ -308,11 +317,11 @@ def paint_mediastinum(plane, blood):
     for node in ((-14, 24, 50), (12, 30, 40), (-24, 8, 62), (10, -50, 58)):
         plane.ellipsoid((node, (4, 3, 5), None), 40)
     plane.tube(DESCENDING, blood)
-    for shape in CHAMBERS.values():
+    for shape in chambers.values():
         plane.ellipsoid(shape, MUSCLE)
     for name in ("LA", "RA", "appendage", "RVOT"):
-        plane.ellipsoid(CHAMBERS[name], blood, grow=-1.5 if name != "RVOT" else -4)
-    for shape in CAVITIES.values():
+        plane.ellipsoid(chambers[name], blood, grow=-1.5 if name != "RVOT" else -4)
+    for shape in cavities.values():
         plane.ellipsoid(shape, blood)
     for nodes in GREAT_VESSELS.values():
         plane.tube(nodes, blood)
@@ -346,7 +355,7 @@ def paint_plane(plane, scene):
         if part is not None:
             plane.paint(tube(plane.points(part), [(a, r), (b, r * 0.8)]), BLOOD, part, inside[part])
     before = plane.value.copy()
-    paint_mediastinum(plane, blood)
+    paint_mediastinum(plane, blood, scene["chambers"], scene["cavities"])
     plane.value = before + (plane.value - before) * inside
     for name, line in scene["lines"].items():
         nodes = [(tuple(p), ARTERY_RADIUS_MM[name] * (1 - 0.35 * i / len(line[::6]))) for i, p in enumerate(line[::6])]
@@ -435,7 +444,7 @@ def make_slice(job):
 
 def score(options, slices, which):
     """Agatston, volume and mass of the islands within the masks of the items in which."""
-    area_px = (options.fov / options.size) ** 2 * np.cos(np.radians(options.tilt)) ** 0
+    area_px = (options.fov / options.size) ** 2
     agatston = volume = mass = 0.0
     for stored, _, masks in slices:
         chosen = [masks[i] for i in which if masks[i] is not None]
@@ -506,7 +515,11 @@ def data_set(options, stored, position, number, index):
 
 def build_scene(options):
     rng = np.random.default_rng(options.seed)
-    lines = arteries()
+    chambers = vary(CHAMBERS, options.vary, np.random.default_rng([options.seed, 1]))
+    # A cavity keeps its place within its chamber's wall.
+    cavities = {name: (tuple(np.add(shape[0], np.subtract(chambers[name][0], CHAMBERS[name][0]))), shape[1], shape[2])
+                for name, shape in CAVITIES.items()}
+    lines = arteries(chambers)
     calcium = 120 / options.kvp if options.kvp < 120 else (120 / options.kvp) ** 0.8  # lower kV: denser
     items = []
     for artery, fraction, diameter, length, hu in lesions(options, lines, rng):
@@ -521,7 +534,7 @@ def build_scene(options):
             p, pixel = to_patient(options, (-14, -71, z)), options.fov / options.size
             spots.append((k, int(p[1] / pixel - options.centre[1] / pixel + options.size / 2), int(p[0] / pixel - options.centre[0] / pixel + options.size / 2)))
         spots = [s for s in spots if pixel**2 < 1.0 and all(0 <= v < options.size for v in s[1:])]
-    return {"options": options, "lines": lines, "items": items, "spots": spots, "vessels": lung_vessels(rng),
+    return {"options": options, "chambers": chambers, "cavities": cavities, "lines": lines, "items": items, "spots": spots, "vessels": lung_vessels(rng),
             "blood": 320 if options.contrast else BLOOD}
 
 
@@ -558,6 +571,7 @@ def parse(arguments=None):
     p.add_argument("--rotate", type=float, default=0.0, help="patient turned about the long axis, degrees")
     p.add_argument("--shift", type=float, nargs=3, default=[0.0, 0.0, 0.0], help="patient moved, mm")
     p.add_argument("--scale", type=float, default=1.0, help="patient size")
+    p.add_argument("--vary", type=float, default=0.03, help="how much hearts differ between seeds")
     p.add_argument("--tilt", type=float, default=0.0, help="gantry, degrees")
     p.add_argument("--noise", type=float, default=18.0, help="standard deviation, HU")
     p.add_argument("--kvp", type=float, default=120.0)
