@@ -10,6 +10,8 @@
 #include "node/base/attrs.h"
 #include "node/base/err.h"
 
+struct arena;
+
 struct conf_peer {
     char *name; // AE title
     char *host;
@@ -32,8 +34,10 @@ struct conf_route {
     char *name;
     struct conf_condition *when;
     size_t when_count;
-    char *run;            // stage name
-    unsigned results;     // enum stage_result bits
+    char *run;           // stage name
+    unsigned results;    // enum stage_result bits
+    char **result_names; // the same by name, as conf_print() shows them
+    size_t result_count;
     bool return_source;   // results go to the peer that sent the series
     size_t *return_peers; // and to these, indices into peers
     size_t return_count;
@@ -41,13 +45,18 @@ struct conf_route {
     size_t option_count;
 };
 
+// Everything a conf points to lives in its arena; only patterns are freed one by one.
 struct conf {
+    struct arena *arena;
     char *path; // file it came from
     // node
-    char *ae_title, *bind, *data_dir, *serial,
-        *device_uid; // serial, device_uid: derived when not given
+    char *ae_title, *data_dir;
+    char *bind;                // numeric address to listen on; "": all
+    char *serial, *device_uid; // derived from ae_title when not given
+    char *log_level;           // "error", "warn", "info", "debug"
+    char *duplicate_answer;    // to an instance that is here with other content: "duplicate"
+                               // (0111) or "success" (0000); kept in quarantine either way
     uint16_t port;
-    char *log_level;
     // completion
     double quiet_s, short_quiet_s, longest_wait_s, find_timeout_s;
     // limits
@@ -68,7 +77,8 @@ struct conf {
     size_t route_count;
 };
 
-// What conf cannot know by itself; each may say why not in why.
+// What conf cannot know by itself; each may say why not in why (the whole message). NULL: not
+// checked.
 struct conf_checks {
     bool (*stage)(const char *name, char *why, size_t size); // exists?
     bool (*result)(const char *stage, const char *kind, unsigned *bit, char *why, size_t size);
@@ -79,12 +89,13 @@ struct conf_checks {
 // Reads and checks path. Every error is written to report, one a line: "anode.yaml:14:7:
 // routes[0].run: no stage \"calcum\" (did you mean \"calcium\"?)"; *errors counts them. Returns
 // NULL when there was one, or with *err ERR_IO, ERR_NOMEM when the file could not be read (also
-// reported).
+// reported). checks may be NULL; results are then the default ones.
+// Anchors, aliases, tags and more than one document are refused, so a file means what it shows.
 struct conf *conf_load(const char *path, const struct conf_checks *checks, FILE *report,
                        size_t *errors, struct err *err);
 void conf_destroy(struct conf *c);
 
-// Prints the effective configuration as YAML, defaults included.
+// Prints the effective configuration as YAML, defaults included; conf_load() reads it back.
 void conf_print(const struct conf *c, FILE *out);
 
 const struct conf_peer *conf_find_peer(const struct conf *c, const char *ae_title); // NULL: none
@@ -92,3 +103,34 @@ const struct conf_peer *conf_find_peer(const struct conf *c, const char *ae_titl
 // First route whose conditions all match; NULL: none. why (may be NULL) gets one line a route:
 // which condition failed on which value.
 const struct conf_route *conf_match(const struct conf *c, const struct attrs *attrs, FILE *why);
+
+// One row of the table that reads, checks and prints the file; also what the manual is held to.
+enum conf_type {
+    CONF_UINT16,  // uint16_t
+    CONF_UINT32,  // uint32_t
+    CONF_NUMBER,  // double
+    CONF_BOOL,    // bool
+    CONF_TEXT,    // char *: printable, at most 64 characters
+    CONF_AE,      // char *: AE title, PS3.5 6.2
+    CONF_HOST,    // char *: host name or address
+    CONF_ADDRESS, // char *: numeric address or ""
+    CONF_PATH,    // char *: absolute
+    CONF_UID,     // char *
+    CONF_CHOICE,  // char *: one of choices
+    CONF_WHEN,    // mapping of attribute keywords to patterns
+    CONF_STAGE,   // char *: name of an analysis
+    CONF_RESULTS, // list of result kinds
+    CONF_RETURN,  // list of "source" and AE titles of peers
+    CONF_OPTIONS, // mapping of the analysis' parameters to values
+};
+struct conf_key {
+    const char *name; // "node.port", "peers[].host"
+    enum conf_type type;
+    size_t offset;       // in struct conf, conf_peer or conf_route
+    double min, max;     // numbers
+    const char *choices; // CONF_CHOICE: "error|warn"
+    const char *def;     // as written in the file; NULL: must be given or is derived
+    bool required;
+    const char *help; // one sentence
+};
+const struct conf_key *conf_key_at(size_t index); // NULL past the end

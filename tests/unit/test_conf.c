@@ -1,0 +1,625 @@
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "conf/conf.h"
+#include "node/base/fs.h"
+#include "node/base/log.h"
+#include "tests/check.h"
+
+// ---- a small world to check names against ----
+
+static bool has_stage(const char *name, char *why, size_t size)
+{
+    if (strcmp(name, "calcium") == 0)
+        return true;
+    snprintf(why, size, "no stage \"%s\" (did you mean \"calcium\"?)", name);
+    return false;
+}
+
+static bool has_result(const char *stage, const char *kind, unsigned *bit, char *why, size_t size)
+{
+    static const char *const kinds[] = {"sr", "gsps", "sc", "seg"};
+    for (unsigned i = 0; i < 4; i++) {
+        if (strcmp(kinds[i], kind) == 0 && (i != 3 || strcmp(stage, "calcium") != 0)) {
+            *bit = 1U << i;
+            return true;
+        }
+    }
+    snprintf(why, size, "%s gives no \"%s\"", stage, kind);
+    return false;
+}
+
+static bool has_option(const char *stage, const char *name, const char *value, char *why,
+                       size_t size)
+{
+    (void)stage;
+    if (strcmp(name, "threshold_hu") != 0)
+        return false; // leaves the words to conf
+    if (strtod(value, NULL) >= 50)
+        return true;
+    snprintf(why, size, "threshold_hu is at least 50");
+    return false;
+}
+
+static bool has_keyword(const char *keyword, char *why, size_t size)
+{
+    static const char *const known[] = {"Modality", "SeriesDescription", "SliceThickness",
+                                        "ImageType"};
+    for (size_t i = 0; i < 4; i++) {
+        if (strcmp(known[i], keyword) == 0)
+            return true;
+    }
+    snprintf(why, size, "no attribute \"%s\"", keyword);
+    return false;
+}
+
+static const struct conf_checks checks = {has_stage, has_result, has_option, has_keyword};
+
+// ---- helpers ----
+
+// A file name in the scratch folder.
+static const char *scratch_file(const char *name)
+{
+    static char path[512];
+    snprintf(path, sizeof path, "%s/%s", check_scratch(), name);
+    return path;
+}
+
+static struct conf *load_file(const char *path, char **report, size_t *errors, struct err *err)
+{
+    size_t size;
+    FILE *out = open_memstream(report, &size);
+    struct conf *c = conf_load(path, &checks, out, errors, err);
+    fclose(out);
+    return c;
+}
+
+static struct conf *load_text(const char *text, size_t len, char **report, size_t *errors)
+{
+    struct err err = {0};
+    const char *path = scratch_file("a.yaml");
+    CU_ASSERT_TRUE(fs_write_file(path, text, len, &err));
+    struct conf *c = load_file(path, report, errors, &err);
+    CU_ASSERT_EQUAL(c == NULL, *errors > 0);
+    CU_ASSERT_EQUAL(c == NULL, err.code != ERR_NONE);
+    return c;
+}
+
+static struct conf *load(const char *text)
+{
+    char *report;
+    size_t errors;
+    struct conf *c = load_text(text, strlen(text), &report, &errors);
+    if (!c)
+        fputs(report, stderr);
+    free(report);
+    return c;
+}
+
+#define PEERS                                                                                      \
+    "peers: [{ae_title: PACS, host: pacs, port: 104}, {ae_title: WS, host: '::1', port: 11113}]\n"
+#define ROUTES "routes:\n- {name: a, when: {Modality: CT}, run: calcium}\n"
+
+// The report of a text that must not load, without file name: "2:3: peers: ...".
+static char *report_of(const char *text)
+{
+    char *report;
+    size_t errors;
+    struct conf *c = load_text(text, strlen(text), &report, &errors);
+    CU_ASSERT_PTR_NULL(c);
+    conf_destroy(c);
+    const char *path = scratch_file("a.yaml");
+    size_t skip = strlen(path) + 1;
+    char *from = report, *to = report;
+    while (*from) {
+        if (strncmp(from, path, skip - 1) == 0)
+            from += skip;
+        while (*from && *from != '\n')
+            *to++ = *from++;
+        if (*from)
+            *to++ = *from++;
+    }
+    *to = 0;
+    return report;
+}
+
+static void expect(const char *text, const char *line)
+{
+    char *report = report_of(text);
+    if (!strstr(report, line))
+        fprintf(stderr, "wanted %s\ngot    %s\n", line, report);
+    CU_ASSERT_PTR_NOT_NULL(strstr(report, line));
+    free(report);
+}
+
+// ---- reading ----
+
+static void example_loads_and_means_what_it_says(void)
+{
+    char *report;
+    size_t errors;
+    struct err err = {0};
+    struct conf *c = load_file("conf/anode.yaml", &report, &errors, &err);
+    if (!c)
+        fputs(report, stderr);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(c);
+    CU_ASSERT_EQUAL(errors, 0);
+    CU_ASSERT_STRING_EQUAL(report, "");
+    CU_ASSERT_STRING_EQUAL(c->ae_title, "ANODE");
+    CU_ASSERT_EQUAL(c->port, 11112);
+    CU_ASSERT_STRING_EQUAL(c->bind, "");
+    CU_ASSERT_EQUAL(c->quiet_s, 5);
+    CU_ASSERT_EQUAL(c->max_pdu, 131072);
+    CU_ASSERT_EQUAL_FATAL(c->peer_count, 1);
+    CU_ASSERT_STRING_EQUAL(c->peers[0].name, "ORTHANC");
+    CU_ASSERT_EQUAL(c->peers[0].port, 4242);
+    CU_ASSERT_TRUE(c->peers[0].may_send && c->peers[0].find);
+    CU_ASSERT_EQUAL_FATAL(c->route_count, 1);
+    const struct conf_route *r = &c->routes[0];
+    CU_ASSERT_STRING_EQUAL(r->run, "calcium");
+    CU_ASSERT_EQUAL(r->results, 7);
+    CU_ASSERT_TRUE(r->return_source);
+    CU_ASSERT_EQUAL(r->return_count, 0);
+    CU_ASSERT_EQUAL_FATAL(r->when_count, 2);
+    CU_ASSERT_STRING_EQUAL(r->when[1].keyword, "SeriesDescription");
+    CU_ASSERT_EQUAL_FATAL(r->option_count, 1);
+    CU_ASSERT_STRING_EQUAL(r->options[0].name, "threshold_hu");
+    CU_ASSERT_STRING_EQUAL(r->options[0].value, "130");
+    conf_destroy(c);
+    free(report);
+}
+
+// The example shows each default: with its plain sections removed it must mean the same.
+static void example_shows_the_defaults(void)
+{
+    char *report;
+    size_t errors;
+    struct err err = {0};
+    struct conf *example = load_file("conf/anode.yaml", &report, &errors, &err);
+    free(report);
+    struct conf *plain = load(PEERS ROUTES);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(example);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(plain);
+    char *texts[2] = {NULL, NULL};
+    const struct conf *confs[2] = {example, plain};
+    for (int i = 0; i < 2; i++) {
+        size_t size;
+        FILE *out = open_memstream(&texts[i], &size);
+        conf_print(confs[i], out);
+        fclose(out);
+        char *peers = strstr(texts[i], "\npeers:");
+        CU_ASSERT_PTR_NOT_NULL_FATAL(peers);
+        *peers = 0;
+    }
+    CU_ASSERT_STRING_EQUAL(texts[0], texts[1]);
+    free(texts[0]);
+    free(texts[1]);
+    conf_destroy(example);
+    conf_destroy(plain);
+}
+
+static bool is_word_char(char c)
+{
+    return isalnum((unsigned char)c) || c == '_';
+}
+
+static bool has_word(const char *text, const char *word, char after)
+{
+    for (const char *at = strstr(text, word); at; at = strstr(at + 1, word)) {
+        const char *end = at + strlen(word);
+        if ((at == text || !is_word_char(at[-1])) && (after ? *end == after : !is_word_char(*end)))
+            return true;
+    }
+    return false;
+}
+
+static void every_key_is_in_the_example(void)
+{
+    size_t len;
+    char *text = fs_read_file("conf/anode.yaml", 1 << 20, &len, NULL);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(text);
+    size_t count = 0;
+    for (const struct conf_key *k; (k = conf_key_at(count)); count++) {
+        const char *name = strchr(k->name, '.') + 1;
+        if (!has_word(text, name, ':'))
+            fprintf(stderr, "%s is not in the example\n", k->name);
+        CU_ASSERT_TRUE(has_word(text, name, ':'));
+        CU_ASSERT_TRUE(strlen(k->help) > 10 && k->help[strlen(k->help) - 1] == '.');
+    }
+    CU_ASSERT_TRUE(count > 30);
+    free(text);
+}
+
+static void identity_is_derived_from_the_ae_title(void)
+{
+    struct conf *a = load(PEERS ROUTES), *b = load("node: {ae_title: OTHER}\n" PEERS ROUTES),
+                *own = load("node: {serial: S1, device_uid: 1.2.3}\n" PEERS ROUTES);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(a);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(b);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(own);
+    // printf 'anode nodeANODE' | sha256sum, and its first 128 bits in decimal
+    CU_ASSERT_STRING_EQUAL(a->serial, "f8a3c5b01a0a");
+    CU_ASSERT_STRING_EQUAL(a->device_uid, "2.25.330498896929507970798854493426851146011");
+    CU_ASSERT_STRING_NOT_EQUAL(a->device_uid, b->device_uid);
+    CU_ASSERT_STRING_EQUAL(own->serial, "S1");
+    CU_ASSERT_STRING_EQUAL(own->device_uid, "1.2.3");
+    conf_destroy(a);
+    conf_destroy(b);
+    conf_destroy(own);
+}
+
+static void results_and_returns_have_defaults(void)
+{
+    struct conf *c =
+        load(PEERS "routes:\n"
+                   "- {name: a, when: {Modality: [CT, PT]}, run: calcium}\n"
+                   "- {name: b, when: {Modality: CT}, run: calcium, results: [sc], "
+                   "return_to: [WS, source]}\n"
+                   "- {name: c, when: {Modality: CT}, run: calcium, return_to: [WS]}\n");
+    CU_ASSERT_PTR_NOT_NULL_FATAL(c);
+    CU_ASSERT_EQUAL(c->routes[0].results, 7);
+    CU_ASSERT_TRUE(c->routes[0].return_source);
+    CU_ASSERT_EQUAL(c->routes[1].results, 4);
+    CU_ASSERT_TRUE(c->routes[1].return_source);
+    CU_ASSERT_EQUAL_FATAL(c->routes[1].return_count, 1);
+    CU_ASSERT_EQUAL(c->routes[1].return_peers[0], 1);
+    CU_ASSERT_FALSE(c->routes[2].return_source);
+    conf_destroy(c);
+}
+
+static void defaults_follow_smaller_limits(void)
+{
+    struct conf *c =
+        load("completion: {quiet_s: 0.5}\nlimits: {max_associations: 4}\n" PEERS ROUTES);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(c);
+    CU_ASSERT_EQUAL(c->short_quiet_s, 0.5);
+    CU_ASSERT_EQUAL(c->max_associations_per_peer, 4);
+    conf_destroy(c);
+}
+
+static void ae_titles_lose_their_padding(void)
+{
+    struct conf *c = load("node: {ae_title: '  A NODE '}\n" PEERS ROUTES);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(c);
+    CU_ASSERT_STRING_EQUAL(c->ae_title, "A NODE");
+    conf_destroy(c);
+}
+
+static void peers_are_found_by_exact_title(void)
+{
+    struct conf *c = load(PEERS ROUTES);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(c);
+    const struct conf_peer *ws = conf_find_peer(c, "WS");
+    CU_ASSERT_PTR_NOT_NULL_FATAL(ws);
+    CU_ASSERT_STRING_EQUAL(ws->host, "::1");
+    CU_ASSERT_EQUAL(ws->port, 11113);
+    CU_ASSERT_PTR_NULL(conf_find_peer(c, "ws"));
+    CU_ASSERT_PTR_NULL(conf_find_peer(c, "W"));
+    conf_destroy(c);
+}
+
+// ---- errors ----
+
+// Each file says in its comments what must be reported of it, in this order:
+//   # expect 14:7: routes[0].run: no stage "calcum"
+static void check_broken(const char *name)
+{
+    char path[256], *report;
+    size_t errors, len, wanted = 0;
+    struct err err = {0};
+    snprintf(path, sizeof path, "tests/unit/conf/%s", name);
+    struct conf *c = load_file(path, &report, &errors, &err);
+    CU_ASSERT_PTR_NULL(c);
+    CU_ASSERT_EQUAL(err.code, ERR_CONFIG);
+    conf_destroy(c);
+    char *text = fs_read_file(path, 1 << 20, &len, NULL), *rest = text, *lines = report;
+    CU_ASSERT_PTR_NOT_NULL_FATAL(text);
+    for (char *line; (line = strsep(&rest, "\n"));) {
+        if (strncmp(line, "# expect ", 9) != 0)
+            continue;
+        char full[1024];
+        snprintf(full, sizeof full, "%s:%s", path, line + 9);
+        char *got = strsep(&lines, "\n");
+        bool same = got && strcmp(got, full) == 0;
+        if (!same)
+            fprintf(stderr, "wanted %s\ngot    %s\n", full, got ? got : "nothing");
+        CU_ASSERT_TRUE(same);
+        wanted++;
+    }
+    if (lines && *lines)
+        fprintf(stderr, "unexpected: %s", lines);
+    CU_ASSERT_TRUE(wanted > 0 && lines && *lines == 0);
+    CU_ASSERT_EQUAL(errors, wanted);
+    free(text);
+    free(report);
+}
+
+static void broken_files_report_every_error_at_once(void)
+{
+    static const char *const names[] = {"unknown-keys.yaml",  "duplicates.yaml", "patterns.yaml",
+                                        "types.yaml",         "ranges.yaml",     "routes.yaml",
+                                        "ae-titles.yaml",     "missing.yaml",    "syntax.yaml",
+                                        "tabs.yaml",          "aliases.yaml",    "empty.yaml",
+                                        "two-documents.yaml", "list.yaml",       "comparison.yaml",
+                                        "order.yaml",         "texts.yaml"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        check_broken(names[i]);
+}
+
+static void unreadable_file_is_an_io_error(void)
+{
+    char *report;
+    size_t errors;
+    struct err err = {0};
+    CU_ASSERT_PTR_NULL(load_file("/nonexistent/anode.yaml", &report, &errors, &err));
+    CU_ASSERT_EQUAL(err.code, ERR_IO);
+    CU_ASSERT_EQUAL(errors, 1);
+    CU_ASSERT_PTR_NOT_NULL(strstr(report, "No such file"));
+    free(report);
+}
+
+static void too_large_file_is_refused(void)
+{
+    size_t len = (1 << 20) + 1;
+    char *text = malloc(len), *report;
+    size_t errors;
+    CU_ASSERT_PTR_NOT_NULL_FATAL(text);
+    memset(text, '#', len);
+    CU_ASSERT_PTR_NULL(load_text(text, len, &report, &errors));
+    CU_ASSERT_EQUAL(errors, 1);
+    CU_ASSERT_PTR_NOT_NULL(strstr(report, "1048577 bytes, more than 1048576"));
+    free(report);
+    free(text);
+}
+
+static void hostile_shapes_are_bounded(void)
+{
+    char *text = calloc(1, 300000);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(text);
+    memset(text, '[', 100000);
+    expect(text, "nested too deeply");
+    memset(text, 0, 300000);
+    for (int i = 0; i < 60000; i++)
+        memcpy(text + 2 * i, "- ", 2);
+    expect(text, "nested too deeply");
+    memset(text, 0, 300000);
+    text[0] = '[';
+    for (int i = 0; i < 60000; i++)
+        memcpy(text + 1 + 2 * i, "a,", 2);
+    expect(text, "too many values");
+    free(text);
+    // what would be a billion values is three errors
+    expect("a: &a [x, x, x]\nb: &b [*a, *a]\nc: [*b]\n", "2:8: b[0]: alias *a is not allowed");
+}
+
+static void errors_are_shown_up_to_a_limit(void)
+{
+    char *text = NULL;
+    size_t size;
+    FILE *out = open_memstream(&text, &size);
+    for (int i = 0; i < 500; i++)
+        fprintf(out, "k%d: 1\n", i);
+    fclose(out);
+    expect(text, "and 302 more errors"); // 500 unknown, peers and routes missing, 200 shown
+    free(text);
+}
+
+static void control_characters_are_refused(void)
+{
+    expect("node: {ae_title: \"A\\0B\"}\n" PEERS ROUTES,
+           "1:18: node.ae_title: a line break or control character");
+    expect("node: {serial: \"A\\x07\"}\n" PEERS ROUTES,
+           "1:16: node.serial: a line break or control character");
+    expect("node: {serial: \"A\\x85\"}\n" PEERS ROUTES,
+           "1:16: node.serial: a line break or control character");
+    expect("node: {serial: \"A\xff\"}\n" PEERS ROUTES, "1:18: not a text file in UTF-8");
+}
+
+// ---- printing ----
+
+static char *print(const struct conf *c)
+{
+    char *text = NULL;
+    size_t size;
+    FILE *out = open_memstream(&text, &size);
+    conf_print(c, out);
+    fclose(out);
+    return text;
+}
+
+// Prints, reads and prints again: the same. Takes over c.
+static void check_round_trip(struct conf *c)
+{
+    CU_ASSERT_PTR_NOT_NULL_FATAL(c);
+    char *first = print(c);
+    conf_destroy(c);
+    struct conf *again = load(first);
+    if (!again)
+        fputs(first, stderr);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(again);
+    char *second = print(again);
+    CU_ASSERT_STRING_EQUAL(first, second);
+    free(first);
+    free(second);
+    conf_destroy(again);
+}
+
+static const char everything[] =
+    "node: {ae_title: \"A \\\"1\\\"\", serial: '#1: x', bind: '::1', log_level: debug,\n"
+    "  duplicate_answer: success}\n"
+    "completion: {quiet_s: 0.30000000000000004, longest_wait_s: 1e3}\n"
+    "worker: {device: \"lvm\\u2028pipe \\uFEFF \xc3\xa4\"}\n" PEERS "routes:\n"
+    "- name: 'yes: no'\n"
+    "  when:\n"
+    "    Modality: [CT, '*x?', /a\\d\\/\"b/i]\n"
+    "    SliceThickness: '<= 3'\n"
+    "    ImageType: 'ORIGINAL\\PRIMARY\\*'\n"
+    "  run: calcium\n"
+    "  results: [sc, sr]\n"
+    "  return_to: [WS, source, PACS]\n"
+    "  options: {threshold_hu: 1.3e2}\n";
+
+static void printed_configuration_reads_back_the_same(void)
+{
+    check_round_trip(load(PEERS ROUTES));
+    check_round_trip(load(everything));
+    struct conf *c = load(everything);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(c);
+    CU_ASSERT_STRING_EQUAL(c->ae_title, "A \"1\"");
+    CU_ASSERT_STRING_EQUAL(pattern_text(c->routes[0].when[0].pattern), "[CT, *x?, /a\\d\\/\"b/i]");
+    CU_ASSERT_EQUAL(c->quiet_s, 0.30000000000000004);
+    conf_destroy(c);
+}
+
+// ---- matching ----
+
+static void first_route_that_matches_wins(void)
+{
+    struct conf *c =
+        load(PEERS "routes:\n"
+                   "- {name: thin, when: {Modality: CT, SliceThickness: '< 2'}, run: calcium}\n"
+                   "- {name: any CT, when: {Modality: CT}, run: calcium}\n");
+    CU_ASSERT_PTR_NOT_NULL_FATAL(c);
+    struct attrs attrs = {0};
+    char *why = NULL;
+    size_t size;
+    FILE *out = open_memstream(&why, &size);
+    CU_ASSERT_PTR_NULL(conf_match(c, &attrs, out));
+    attrs_add(&attrs, "Modality", "CT");
+    CU_ASSERT_PTR_EQUAL(conf_match(c, &attrs, out), &c->routes[1]);
+    attrs_add(&attrs, "SliceThickness", "1.0\n");
+    CU_ASSERT_PTR_EQUAL(conf_match(c, &attrs, NULL), &c->routes[1]);
+    attrs_finish(&attrs);
+    attrs_add(&attrs, "Modality", "CT");
+    attrs_add(&attrs, "SliceThickness", "1.0");
+    CU_ASSERT_PTR_EQUAL(conf_match(c, &attrs, out), &c->routes[0]);
+    fclose(out);
+    CU_ASSERT_STRING_EQUAL(why, "route \"thin\": Modality is absent, wanted CT\n"
+                                "route \"any CT\": Modality is absent, wanted CT\n"
+                                "route \"thin\": SliceThickness is absent, wanted < 2\n"
+                                "route \"any CT\": every condition holds\n"
+                                "route \"thin\": every condition holds\n");
+    free(why);
+    attrs_finish(&attrs);
+    conf_destroy(c);
+}
+
+static void explanation_holds_no_control_characters(void)
+{
+    struct conf *c = load(PEERS ROUTES);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(c);
+    struct attrs attrs = {0};
+    attrs_add(&attrs, "Modality", "M\n\x1b[1mR");
+    char *why = NULL;
+    size_t size;
+    FILE *out = open_memstream(&why, &size);
+    CU_ASSERT_PTR_NULL(conf_match(c, &attrs, out));
+    fclose(out);
+    CU_ASSERT_STRING_EQUAL(why, "route \"a\": Modality is \"M??[1mR\", wanted CT\n");
+    free(why);
+    attrs_finish(&attrs);
+    conf_destroy(c);
+}
+
+// ---- mutations ----
+
+static unsigned next_random(unsigned long long *state)
+{
+    *state = *state * 6364136223846793005ULL + 1442695040888963407ULL;
+    return (unsigned)(*state >> 33);
+}
+
+static void mutate(char *text, size_t *len, size_t room, unsigned long long *state)
+{
+    static const char *const pieces[] = {"\t",
+                                         "&a ",
+                                         "*a",
+                                         "!!str ",
+                                         "- ",
+                                         "[",
+                                         "]",
+                                         "{",
+                                         "}",
+                                         ": ",
+                                         "\"",
+                                         "'",
+                                         "\n",
+                                         "\n  ",
+                                         "#",
+                                         "? ",
+                                         "|\n",
+                                         ">\n",
+                                         "---\n",
+                                         "\xc3",
+                                         "\xe2\x80\xa8",
+                                         "\xef\xbb\xbf",
+                                         "",
+                                         "0",
+                                         "1e308",
+                                         "/(a+)+/",
+                                         "routes:",
+                                         "peers:",
+                                         "source"};
+    for (unsigned n = 1 + next_random(state) % 4; n > 0; n--) {
+        size_t at = next_random(state) % (*len + 1);
+        size_t cut = next_random(state) % 3 ? 0 : next_random(state) % 12;
+        const char *piece = pieces[next_random(state) % (sizeof pieces / sizeof pieces[0])];
+        size_t add = strlen(piece);
+        cut = cut < *len - at ? cut : *len - at;
+        if (*len - cut + add > room)
+            continue;
+        memmove(text + at + add, text + at + cut, *len - at - cut);
+        memcpy(text + at, piece, add);
+        *len = *len - cut + add;
+    }
+}
+
+static void mutated_files_load_or_explain_themselves(void)
+{
+    static char text[8192];
+    unsigned long long state = 20260101;
+    size_t loaded = 0;
+    for (int round = 0; round < 3000; round++) {
+        size_t len = sizeof everything - 1;
+        memcpy(text, everything, len);
+        mutate(text, &len, sizeof text, &state);
+        char *report;
+        size_t errors;
+        struct conf *c = load_text(text, len, &report, &errors);
+        if (c) {
+            loaded++;
+            check_round_trip(c);
+        } else {
+            CU_ASSERT_TRUE(strncmp(report, "/", 1) == 0 && strchr(report, '\n') != NULL);
+        }
+        free(report);
+    }
+    CU_ASSERT_TRUE(loaded > 20 && loaded < 2900); // both sides are reached
+}
+
+int main(void)
+{
+    log_init(LOG_LEVEL_ERROR, "test");
+    static const struct check_case cases[] = {
+        {"example_loads_and_means_what_it_says", example_loads_and_means_what_it_says},
+        {"example_shows_the_defaults", example_shows_the_defaults},
+        {"every_key_is_in_the_example", every_key_is_in_the_example},
+        {"identity_is_derived_from_the_ae_title", identity_is_derived_from_the_ae_title},
+        {"results_and_returns_have_defaults", results_and_returns_have_defaults},
+        {"defaults_follow_smaller_limits", defaults_follow_smaller_limits},
+        {"ae_titles_lose_their_padding", ae_titles_lose_their_padding},
+        {"peers_are_found_by_exact_title", peers_are_found_by_exact_title},
+        {"broken_files_report_every_error_at_once", broken_files_report_every_error_at_once},
+        {"unreadable_file_is_an_io_error", unreadable_file_is_an_io_error},
+        {"too_large_file_is_refused", too_large_file_is_refused},
+        {"hostile_shapes_are_bounded", hostile_shapes_are_bounded},
+        {"errors_are_shown_up_to_a_limit", errors_are_shown_up_to_a_limit},
+        {"control_characters_are_refused", control_characters_are_refused},
+        {"printed_configuration_reads_back_the_same", printed_configuration_reads_back_the_same},
+        {"first_route_that_matches_wins", first_route_that_matches_wins},
+        {"explanation_holds_no_control_characters", explanation_holds_no_control_characters},
+        {"mutated_files_load_or_explain_themselves", mutated_files_load_or_explain_themselves},
+    };
+    return check_main("conf", cases, sizeof cases / sizeof cases[0]);
+}
