@@ -45,8 +45,8 @@ enum volume_fate {
 // Thread-safety: filling distinct slices from several threads is fine; then any number of readers.
 struct volume {
     uint32_t dim[3];   // columns, rows, slices
-    double spacing[3]; // mm between voxel centres along each index; [2] is the increment, never the
-                       // slice thickness
+    double spacing[3]; // mm between columns, rows, slices; [2] is the increment measured along the
+                       // slice normal, never the slice thickness: the product is a voxel's volume
     double to_patient[3][4]; // voxel index (i, j, k, 1) -> mm, LPS; a tilted gantry shears the
                              // third column
     double tilt_deg;         // angle between the slice normal and the direction of the increment
