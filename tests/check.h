@@ -2,6 +2,18 @@
 #pragma once
 #include <CUnit/CUnit.h>
 #include <stdbool.h>
+#include <stdlib.h>
+
+#ifdef __clang_analyzer__ // It cannot see that a fatal assertion does not return.
+#undef CU_ASSERT_FATAL
+#undef CU_ASSERT_TRUE_FATAL
+#undef CU_ASSERT_EQUAL_FATAL
+#undef CU_ASSERT_PTR_NOT_NULL_FATAL
+#define CU_ASSERT_FATAL(value)          ((value) ? (void)0 : abort())
+#define CU_ASSERT_TRUE_FATAL(value)     ((value) ? (void)0 : abort())
+#define CU_ASSERT_EQUAL_FATAL(a, b)     ((a) == (b) ? (void)0 : abort())
+#define CU_ASSERT_PTR_NOT_NULL_FATAL(p) ((p) != NULL ? (void)0 : abort())
+#endif
 
 struct check_case {
     const char *sentence; // volume_from_slices_reports_missing_slice
