@@ -436,6 +436,35 @@ bool object_peek(const void *data, size_t size, const char *transfer_syntax, str
     });
 }
 
+static bool digest_file(const char *path, uint8_t digest[DIGEST_SIZE], struct err *err)
+{
+    layout_file file;
+    struct layout layout = {};
+    std::string uid;
+    if (!file.open(path, err))
+        return false;
+    uint64_t at = layout_read_meta(file, &layout, &uid, nullptr) ? layout.data_offset : 0;
+    std::unique_ptr<struct digest, void (*)(struct digest *)> running(digest_create(),
+                                                                      digest_destroy);
+    std::vector<uint8_t> piece(1u << 20);
+    if (!running)
+        return err_set(err, ERR_NOMEM, "no memory");
+    while (at < file.size()) {
+        size_t count = static_cast<size_t>(std::min<uint64_t>(piece.size(), file.size() - at));
+        if (!file.read(at, piece.data(), count, err))
+            return false;
+        digest_add(running.get(), piece.data(), count);
+        at += count;
+    }
+    digest_end(running.get(), digest);
+    return true;
+}
+
+bool object_digest(const char *path, uint8_t digest[DIGEST_SIZE], struct err *err)
+{
+    return object_guard(err, [&] { return digest_file(path, digest, err); });
+}
+
 bool object_is_own(const struct object *o, const char *device_uid)
 {
     DcmDataset &header = header_of(o);
