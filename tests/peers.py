@@ -4,6 +4,8 @@ as child processes on loopback, DCMTK's sender, and waiting for conditions.
 Every process is a context manager: it ends with its block, whatever happens, and dies with us.
 """
 import ctypes
+import hashlib
+import io
 import json
 import os
 import pathlib
@@ -12,9 +14,14 @@ import signal
 import socket
 import subprocess
 import sys
+import tarfile
+import tempfile
 import time
-import urllib.error
 import urllib.request
+
+import pydicom
+
+import sr
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 ANODE = pathlib.Path(os.environ.get("ANODE", ROOT / "build" / "anode"))
@@ -180,9 +187,12 @@ class Orthanc(Process):
         found = self.find("Series", StudyInstanceUID=study_uid)
         return [dict(s["MainDicomTags"], ID=s["ID"], Instances=s["Instances"]) for s in found]
 
-    def instance_file(self, instance, path):
-        path.write_bytes(self.get(f"/instances/{instance}/file", raw=True))
-        return path
+    def file(self, instance):
+        """The bytes of an instance."""
+        return self.get(f"/instances/{instance}/file", raw=True)
+
+    def read(self, instance):
+        return pydicom.dcmread(io.BytesIO(self.file(instance)))
 
 
 def node_yaml(data_dir, port, peers, route="calcium", when=None, extra=""):
@@ -225,3 +235,81 @@ def store(files, port, called="ORTHANC", calling="MODALITY", host="127.0.0.1"):
     done = subprocess.run(command, capture_output=True, text=True, timeout=600, env=dict(os.environ, TCP_NODELAY="1"))
     if done.returncode != 0:
         raise PeerError(f"dcmsend ended with {done.returncode}: {done.stdout[-1000:]}{done.stderr[-1000:]}")
+
+
+def phantom(*arguments):
+    """The folder of a synthetic thorax (tests/phantom/calcium.py), made once for these arguments."""
+    script = ROOT / "tests" / "phantom" / "calcium.py"
+    key = hashlib.sha256(script.read_bytes() + repr(arguments).encode()).hexdigest()[:16]
+    folder = ROOT / "build" / "phantoms" / key
+    if not folder.exists():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        draft = pathlib.Path(tempfile.mkdtemp(prefix=key, dir=folder.parent))
+        subprocess.run(["/usr/bin/python3", script, draft, *map(str, arguments)], check=True, stdout=subprocess.DEVNULL)
+        try:
+            draft.rename(folder)
+        except OSError:  # somebody else was faster
+            shutil.rmtree(draft)
+    return folder
+
+
+def unpacked(*parts):
+    """The one folder inside an archive of the shared test data, or None where it is absent."""
+    archive = shared_data(*parts)
+    if archive is None:
+        return None
+    folder = ROOT / "build" / "unpacked" / archive.name
+    if not folder.exists():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        draft = pathlib.Path(tempfile.mkdtemp(prefix=archive.name, dir=folder.parent))
+        with tarfile.open(archive) as tar:
+            tar.extractall(draft)
+        try:
+            draft.rename(folder)
+        except OSError:
+            shutil.rmtree(draft)
+    return folder
+
+
+def wait_results(pacs, node, study, seconds=300):
+    """{modality: series} of the results in the PACS, once there is a report, a page, and an overlay
+    when the report has outlines. Ends early when the node ends."""
+    def complete():
+        if not node.running():
+            raise PeerError(f"the node ended:\n{node.tail()}")
+        ours = {s["Modality"]: s for s in pacs.series(study) if int(s.get("SeriesNumber") or 0) >= 9000}
+        if "SR" not in ours or "OT" not in ours:
+            return None
+        report = sr.read(pacs.read(ours["SR"]["Instances"][0]))
+        return ours if "PR" in ours or not any(g.outlines for g in report.groups) else None
+    try:
+        return wait_for(complete, seconds, "results in the PACS")
+    except PeerError as error:
+        series = [(s["Modality"], s.get("SeriesDescription")) for s in pacs.series(study)]
+        raise PeerError(f"{error}\nseries in the PACS: {series}\n{node.tail()}") from error
+
+
+def descendants(pid):
+    """Process ids below pid."""
+    parents = {}
+    for stat in pathlib.Path("/proc").glob("[0-9]*/stat"):
+        try:
+            text = stat.read_text()
+        except OSError:  # it has just ended
+            continue
+        parents[int(stat.parent.name)] = int(text[text.rindex(")") + 2:].split()[1])
+    found = {pid}
+    while True:
+        more = {p for p, parent in parents.items() if parent in found} - found
+        if not more:
+            return found - {pid}
+        found |= more
+
+
+def memory(pid, key):
+    """VmRSS or VmHWM of a process in bytes; 0 when it has ended."""
+    try:
+        lines = pathlib.Path(f"/proc/{pid}/status").read_text().splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith(key + ":")), 0)

@@ -35,8 +35,11 @@ class Group:
     site: tuple = None
     numbers: list = field(default_factory=list)
     texts: list = field(default_factory=list)
-    outlines: int = 0
-    images: list = field(default_factory=list)
+    outline_points: list = field(default_factory=list)  # (SOP Instance UID of the image, graphic data)
+
+    @property
+    def outlines(self):
+        return len(self.outline_points)
 
     def number(self, concept):
         """The value of the only number of this concept, or None."""
@@ -64,6 +67,10 @@ def read_statement(item):
     return ((name(item) or ("", "", ""))[2], said)
 
 
+def read_outline(item):
+    return [(image.ReferencedSOPSequence[0].ReferencedSOPInstanceUID, list(item.GraphicData)) for image in children(item, "IMAGE")]
+
+
 def read_group(item):
     group = Group()
     for child in item.get("ContentSequence", []):
@@ -78,12 +85,11 @@ def read_group(item):
             group.site = code(child.ConceptCodeSequence)
         elif child.ValueType == "NUM":
             group.numbers.append(read_number(child))
-            group.outlines += len(children(child, "SCOORD"))
+            group.outline_points += [o for s in children(child, "SCOORD") for o in read_outline(s)]
         elif child.ValueType in ("TEXT", "CODE"):
             group.texts.append(read_statement(child))
         elif child.ValueType == "SCOORD":
-            group.outlines += 1
-            group.images += [i.ReferencedSOPSequence[0].ReferencedSOPInstanceUID for i in children(child, "IMAGE")]
+            group.outline_points += read_outline(child)
     return group
 
 

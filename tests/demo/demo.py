@@ -23,9 +23,9 @@ import peers  # noqa: E402
 import pydicom  # noqa: E402
 import sr  # noqa: E402
 from PIL import Image  # noqa: E402
+from render import gsps  # noqa: E402
 
 OUT = peers.ROOT / "build" / "demo"
-WAIT_S = 300
 
 
 def say(text=""):
@@ -48,28 +48,14 @@ def make_phantom(folder):
     return folder
 
 
-def wait_results(pacs, node, study):
-    """Series of results in the PACS, once there is a report, a page, and the overlay when the report
-    has outlines. Ends early when the node ends."""
-    def complete():
-        if not node.running():
-            raise peers.PeerError(f"the node ended:\n{node.tail()}")
-        ours = {s["Modality"]: s for s in pacs.series(study) if s.get("SeriesNumber", "").startswith("90")}
-        if "SR" not in ours or "OT" not in ours:
-            return None
-        report = sr.read(read(pacs, ours["SR"]))
-        return ours if "PR" in ours or not any(g.outlines for g in report.groups) else None
-    try:
-        return peers.wait_for(complete, WAIT_S, "results in the PACS")
-    except peers.PeerError as error:
-        say(f"series in the PACS: {[(s['Modality'], s.get('SeriesDescription')) for s in pacs.series(study)]}")
-        say(node.tail())
-        raise error
-
-
-def read(pacs, series, index=0):
-    path = OUT / f"{series['Modality'].lower()}-{index + 1}.dcm"
-    return pydicom.dcmread(pacs.instance_file(series["Instances"][index], path))
+def keep(pacs, series):
+    """The series' instances as files and data sets."""
+    found = []
+    for index, instance in enumerate(series["Instances"]):
+        path = OUT / f"{series['Modality'].lower()}-{index + 1}.dcm"
+        path.write_bytes(pacs.file(instance))
+        found.append((path, pydicom.dcmread(path)))
+    return found
 
 
 def show_series(pacs, study):
@@ -104,19 +90,15 @@ def show_measurements(report, truth):
         row(artery, [mine, true, None if mine is None else mine - true])
 
 
-def draw(pacs, found, files):
+def draw(results, files):
     """PNG files of the pages and of the overlay on its images. Returns their paths."""
     made = []
-    for index in range(len(found["OT"]["Instances"])):
-        page = read(pacs, found["OT"], index)
-        frames = page.pixel_array.reshape(-1, page.Rows, page.Columns, 3)
-        for number, frame in enumerate(frames):
-            made.append(OUT / f"page-{index + 1}-{number + 1}.png")
+    for path, page in results["OT"]:
+        for number, frame in enumerate(page.pixel_array.reshape(-1, page.Rows, page.Columns, 3)):
+            made.append(OUT / f"page-{path.stem[3:]}-{number + 1}.png")
             Image.fromarray(frame.astype(np.uint8)).save(made[-1])
-    if "PR" in found:
-        from render import gsps
-        read(pacs, found["PR"])
-        made += gsps.render(OUT / "pr-1.dcm", files, OUT)
+    for path, _ in results.get("PR", []):
+        made += gsps.render(path, files, OUT)
     return made
 
 
@@ -138,16 +120,16 @@ def run(folder):
                 say(f"sending {len(files)} images to Orthanc, which routes them to anode")
                 peers.store(files, dicom)
                 start = time.monotonic()
-                found = wait_results(pacs, node, study)
+                found = peers.wait_results(pacs, node, study)
                 say(f"results were in the PACS {time.monotonic() - start:.1f} s after the last image")
                 show_series(pacs, study)
-                show_measurements(sr.read(read(pacs, found["SR"])), truth)
-                pictures = draw(pacs, found, files)
+                results = {modality: keep(pacs, s) for modality, s in found.items()}
         finally:
             for log in scratch.glob("*/*.log"):
                 shutil.copy(log, OUT)
+    show_measurements(sr.read(results["SR"][0][1]), truth)
     say("\npictures")
-    for path in pictures:
+    for path in draw(results, files):
         say(f"  {path}")
     return 0
 

@@ -1,0 +1,63 @@
+#!/usr/bin/python3
+"""From the last C-STORE response to the last result in the PACS, and the memory it takes.
+
+48 x 512 x 512 voxels, five runs after one to warm up; Orthanc holds the series already, so that the
+node's C-FIND is answered and the short quiet time counts. Budget: 2 s, 500 MB.
+"""
+import pathlib
+import statistics
+import sys
+import tempfile
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+import peers  # noqa: E402
+import series  # noqa: E402
+
+RUNS, QUIET_S, BUDGET_S, BUDGET_MB = 5, 1.0, 2.0, 500
+
+
+def results_in(pacs):
+    return sum(len(s["Instances"]) for modality in ("SR", "PR", "OT") for s in pacs.find("Series", Modality=modality))
+
+
+def one_run(pacs, node, files, ports):
+    """Seconds from the end of the last C-STORE to the last of three results, and the largest
+    resident size of any process of the node."""
+    before, peak = results_in(pacs), 0
+    peers.store(files, ports[0])
+    peers.store(files, ports[2], called="ANODE", calling="ORTHANC")
+    start = time.monotonic()
+
+    def complete():
+        nonlocal peak
+        peak = max([peak] + [peers.memory(p, "VmHWM") for p in peers.descendants(node.pid)])
+        if not node.running():
+            raise peers.PeerError(node.tail())
+        return results_in(pacs) >= before + 3
+    peers.wait_for(complete, 300, f"three results\n{node.tail()}")
+    return time.monotonic() - start, peak
+
+
+def main():
+    ports = peers.free_ports(3)
+    source = peers.phantom("--seed", "1")
+    with tempfile.TemporaryDirectory(prefix="anode-bench-") as scratch:
+        scratch = pathlib.Path(scratch)
+        with peers.Orthanc(scratch / "pacs", *ports, route=False) as pacs, \
+                peers.Node(scratch / "node", ports[2], {"ORTHANC": ports[0]}) as node:
+            seconds, peaks = [], []
+            for run in range(RUNS + 1):
+                files = series.copy(source, scratch / str(run), run)
+                took, peak = one_run(pacs, node, files, ports)
+                if run:
+                    seconds.append(took - QUIET_S)
+                    peaks.append(peak / 1e6)
+    print(f"last image to last result, less {QUIET_S:g} s quiet time: median {statistics.median(seconds):.2f} s,"
+          f" worst {max(seconds):.2f} s (budget {BUDGET_S:g} s)")
+    print(f"largest process: {max(peaks):.0f} MB (budget {BUDGET_MB} MB)")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

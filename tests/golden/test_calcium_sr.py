@@ -1,0 +1,210 @@
+#!/usr/bin/python3
+"""Phantoms with a known answer through `anode analyze` to the report, re-read by pydicom: scores and
+arteries right, distractors uncounted, what cannot be judged refused, every object valid, and the
+same answer for any order of files."""
+import json
+import pathlib
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+import numpy as np  # noqa: E402
+import peers  # noqa: E402
+import pydicom  # noqa: E402
+import sr  # noqa: E402
+
+ARTERIES = ("LM", "LAD", "LCX", "RCA")
+SMALL = ("--size", "256", "--noise", "14")  # a quarter of the pixels
+
+# name, arguments of the phantom: what must be scored right
+SCORED = [
+    ("plain", ("--seed", "1")),
+    ("cardiac field of view", ("--seed", "2", "--fov", "220")),
+    ("overlapping slices", ("--seed", "3", *SMALL, "--increment", "1.5", "--slices", "96")),
+    ("turned and moved", ("--seed", "4", *SMALL, "--rotate", "7", "--shift", "12", "-9", "250")),
+    ("small patient", ("--seed", "5", *SMALL, "--scale", "0.88")),
+    ("large patient", ("--seed", "6", "--scale", "1.1", "--fov", "400", "--noise", "23")),
+    ("descending order", ("--seed", "7", *SMALL, "--order", "down")),
+    ("pacemaker lead", ("--seed", "8", *SMALL, "--metal")),
+    ("not gated", ("--seed", "9", "--no-gated")),
+]
+
+# name, arguments, a word that the reason must hold
+REFUSED = [
+    ("contrast in the blood pool", ("--seed", "11", *SMALL, "--contrast"), "contrast"),
+    ("field of view cuts the heart", ("--seed", "12", *SMALL, "--fov-cut"), "field of view"),
+    ("missing slice", ("--seed", "13", *SMALL, "--missing", "20"), "missing"),
+]
+
+
+class Result:
+    """What one run of `anode analyze` left."""
+
+    def __init__(self, files, out):
+        out.mkdir(parents=True)
+        done = subprocess.run([peers.ANODE, "analyze", "-s", "calcium", "-o", out, *map(str, files)],
+                              capture_output=True, text=True, timeout=500)
+        if done.returncode != 0:
+            raise AssertionError(f"anode analyze ended with {done.returncode}: {done.stdout}{done.stderr}")
+        self.out, self.entry = out, json.loads((out / "report.json").read_text())["results"][0]
+        self.objects = {}
+        for path in sorted(out.glob("*.dcm")):
+            ds = pydicom.dcmread(path)
+            self.objects[ds.Modality] = (path, ds)
+        self.report = sr.read(self.objects["SR"][1])
+
+    @property
+    def paths(self):
+        return [path for path, _ in self.objects.values()]
+
+
+class Analysis(unittest.TestCase):
+    maxDiff = None
+
+    @classmethod
+    def setUpClass(cls):
+        if not peers.ANODE.exists():
+            raise AssertionError(f"{peers.ANODE} is not built")
+        cls.scratch = pathlib.Path(tempfile.mkdtemp(prefix="anode-golden-"))
+        cls.addClassCleanup(shutil.rmtree, cls.scratch)
+        cls.done = {}
+
+    def analyze(self, folder):
+        if folder not in self.done:
+            self.done[folder] = Result(peers.dicom_files(folder), self.scratch / str(len(self.done)))
+        return self.done[folder]
+
+    def assert_scores(self, folder, truth):
+        """Total within 5 %, each artery too, or within two points: an island of a few pixels."""
+        result = self.analyze(folder)
+        self.assertEqual(result.entry["verdict"], "done", result.entry["reason"])
+        got = result.report.artery_scores()
+        for artery in ARTERIES:
+            true = truth["total"].get(artery, {"agatston": 0, "volume_mm3": 0})
+            mine = got.get(artery, {"agatston": 0, "volume_mm3": 0})
+            for key in ("agatston", "volume_mm3"):
+                self.assertAlmostEqual(mine[key], true[key], delta=max(2.0, 0.05 * true[key]), msg=f"{artery} {key}: {got}")
+        for key in ("agatston", "volume_mm3"):
+            total, true = sum(v[key] for v in got.values()), truth["total"]["TOTAL"][key]
+            self.assertAlmostEqual(total, true, delta=0.05 * true, msg=key)
+        return result
+
+    def assert_places(self, folder, truth):
+        """Every outline lies on a true lesion of its artery, and none on a distractor."""
+        result = self.analyze(folder)
+        slices = {}
+        for path in peers.dicom_files(folder):
+            ds = pydicom.dcmread(path, stop_before_pixels=True)
+            slices[ds.SOPInstanceUID] = ds
+        outlines = 0
+        for group in result.report.lesions():
+            for image, points in group.outline_points:
+                ds = slices[image]
+                column, row = np.mean(np.reshape(points, (-1, 2)), axis=0) - 0.5
+                o, spacing = np.array(ds.ImageOrientationPatient, float), ds.PixelSpacing
+                at = np.array(ds.ImagePositionPatient, float) + o[:3] * column * float(spacing[1]) + o[3:] * row * float(spacing[0])
+                reach = lambda known, size: np.linalg.norm(at - known["center_mm_xyz"]) <= size / 2 + 6
+                near = {known["artery"] for known in truth["lesions"] if reach(known, known.get("length_mm", known["diameter_mm"]))}
+                self.assertIn(group.artery, near, f"{group.tracking} at {at}")
+                outlines += 1
+        self.assertGreater(outlines, 0)
+
+    def test_scores_and_arteries_of_phantoms(self):
+        for name, arguments in SCORED:
+            with self.subTest(name):
+                folder = peers.phantom(*arguments)
+                truth = json.loads((folder / "truth.json").read_text())
+                self.assert_scores(folder, truth)
+                self.assert_places(folder, truth)
+
+    def test_scores_of_the_shared_phantom(self):
+        folder = peers.unpacked("ct", "calcium_phantom_1.tar.xz")
+        if folder is None:
+            self.skipTest("shared test data is absent")
+        truth = json.loads(next(folder.rglob("truth.json")).read_text())
+        self.assert_scores(folder, truth)
+        self.assert_places(folder, truth)
+
+    def test_no_calcium_is_a_report_that_says_zero(self):
+        result = self.analyze(peers.phantom("--seed", "10", *SMALL, "--zero"))
+        self.assertEqual(result.entry["verdict"], "nothing found", result.entry["reason"])
+        self.assertEqual(sum(v["agatston"] for v in result.report.artery_scores().values()), 0)
+        self.assertTrue(any(n.value == 0 and n.concept[0] == sr.SCORE for g in result.report.groups for n in g.numbers))
+        self.assertNotIn("PR", result.objects)
+
+    def test_what_cannot_be_judged_is_refused_with_the_reason(self):
+        for name, arguments, word in REFUSED:
+            with self.subTest(name):
+                result = self.analyze(peers.phantom(*arguments))
+                self.assertEqual(result.entry["verdict"], "not evaluable")
+                self.assertIn(word, result.entry["reason"].lower())
+                self.assertIn(result.entry["reason"], result.report.said())
+                self.assertFalse([n for g in result.report.groups for n in g.numbers], "a number in spite of the refusal")
+                self.assertNotIn("PR", result.objects)
+                self.assertIn("OT", result.objects)
+
+    def test_another_tube_voltage_is_never_scored_silently(self):
+        result = self.analyze(peers.phantom("--seed", "14", *SMALL, "--kvp", "100"))
+        said = result.report.said() + result.entry["reason"]
+        self.assertIn("kv", said.lower())
+        self.assertTrue(result.entry["verdict"] == "not evaluable" or "130" in said, said)
+
+    def test_a_series_without_gating_is_marked_as_an_estimate(self):
+        result = self.analyze(peers.phantom(*dict(SCORED)["not gated"]))
+        self.assertIn("estimate", result.report.said().lower())
+        gated = self.analyze(peers.phantom(*dict(SCORED)["plain"]))
+        self.assertNotIn("estimate", gated.report.said().lower())
+
+    def test_the_order_of_files_changes_nothing(self):
+        folder = peers.phantom(*dict(SCORED)["plain"])
+        first = self.analyze(folder)
+        files = peers.dicom_files(folder)
+        random.Random(5).shuffle(files)
+        shuffled = self.scratch / "shuffled"
+        shuffled.mkdir()
+        for index, path in enumerate(files):
+            shutil.copy(path, shuffled / f"{index:03d}")
+        again = Result(sorted(shuffled.iterdir()), self.scratch / "again")
+        self.assertEqual(json.dumps(first.entry["measurements"]), json.dumps(again.entry["measurements"]))
+        for modality, (_, ds) in first.objects.items():
+            other = again.objects[modality][1]
+            self.assertEqual(ds.SOPInstanceUID, other.SOPInstanceUID)
+            self.assertEqual(ds.SeriesInstanceUID, other.SeriesInstanceUID)
+        self.assertEqual(str(first.objects["SR"][1].ContentSequence[-1]), str(again.objects["SR"][1].ContentSequence[-1]))
+
+    def run_tool(self, *command):
+        return subprocess.run([str(c) for c in command], capture_output=True, text=True, errors="replace", timeout=120)
+
+    def test_validators_find_no_error(self):
+        for program in ("dciodvfy", "dcentvfy", "dcmpschk", "dsrdump", "dcsrdump"):
+            if shutil.which(program) is None:
+                self.skipTest(f"{program} is not installed")
+        variants = [dict(SCORED)["plain"], dict(SCORED)["not gated"], ("--seed", "10", *SMALL, "--zero"), REFUSED[0][1], REFUSED[2][1]]
+        for arguments in variants:
+            folder = peers.phantom(*arguments)
+            result = self.analyze(folder)
+            for path in result.paths:
+                with self.subTest(path=path.name, arguments=arguments):
+                    done = self.run_tool("dciodvfy", "-new", path)
+                    said = done.stdout + done.stderr
+                    self.assertNotIn("Error", said)
+            done = self.run_tool("dcentvfy", *peers.dicom_files(folder), *result.paths)
+            said = done.stdout + done.stderr
+            # The tool counts Accession Number of any SR among the series' attributes.
+            wrong = [line for line in said.splitlines() if line.startswith("Error") and "Accession" not in line]
+            self.assertEqual(wrong, [])
+            report = result.objects["SR"][0]
+            for tool in ("dsrdump", "dcsrdump"):
+                done = self.run_tool(tool, report)
+                self.assertEqual(done.returncode, 0, done.stderr)
+            if "PR" in result.objects:
+                done = self.run_tool("dcmpschk", result.objects["PR"][0])
+                self.assertNotIn("Error", done.stdout + done.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
