@@ -1,0 +1,129 @@
+#!/usr/bin/python3
+"""A viewer shows what the node answered: OHIF in a headless Chromium on Orthanc with DICOMweb opens
+the study; outlines of the report stand with their values on CT slices, the page is drawn.
+
+The viewer and the library that drives the browser are npm packages; they are fetched once, with
+nothing installed and no browser downloaded, and kept in the user's cache. Screenshots go to
+build/viewer.
+"""
+import json
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+import unittest
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE.parent), str(HERE)]
+import numpy as np  # noqa: E402
+import peers  # noqa: E402
+import pydicom  # noqa: E402
+import serve  # noqa: E402
+import sr  # noqa: E402
+from PIL import Image  # noqa: E402
+
+CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache")) / "anode" / "npm"
+PACKAGES = {"@ohif/app": "3.13.2", "playwright-core": "1.65.1"}
+OUT = peers.ROOT / "build" / "viewer"
+
+
+def package(name, version):
+    """The folder of an unpacked npm package; skips the test when it cannot be had."""
+    folder = CACHE / f"{name.replace('@', '').replace('/', '-')}-{version}"
+    if not folder.exists():
+        CACHE.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=CACHE) as draft:
+            done = subprocess.run(["npm", "pack", "--silent", "--ignore-scripts", f"{name}@{version}"], cwd=draft,
+                                  capture_output=True, text=True, timeout=300)
+            if done.returncode != 0:
+                peers.skip(f"npm package {name} cannot be had: {done.stderr.strip()[-300:]}")
+            with tarfile.open(pathlib.Path(draft) / done.stdout.split()[-1]) as tar:
+                tar.extractall(pathlib.Path(draft) / "out")
+            (pathlib.Path(draft) / "out").rename(folder)
+    return folder / "package"
+
+
+def look(url, study, modalities, playwright):
+    """What ohif.js saw."""
+    command = ["node", HERE / "ohif.js", playwright, shutil.which("chromium"), url, study, OUT, "90", *modalities]
+    done = subprocess.run([str(c) for c in command], capture_output=True, text=True, timeout=500)
+    if done.returncode != 0:
+        raise AssertionError(f"the browser failed: {done.stderr[-2000:]}")
+    seen = json.loads(done.stdout)
+    (OUT / "seen.json").write_text(json.dumps(seen, indent=1))
+    return seen
+
+
+class Ohif(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        playwright, viewer = package("playwright-core", PACKAGES["playwright-core"]), package("@ohif/app", PACKAGES["@ohif/app"])
+        shutil.rmtree(OUT, ignore_errors=True)
+        OUT.mkdir(parents=True)
+        folder = peers.phantom("--seed", "1")
+        files = peers.dicom_files(folder)
+        study = pydicom.dcmread(files[0], stop_before_pixels=True).StudyInstanceUID
+        ports = peers.free_ports(3)
+        with tempfile.TemporaryDirectory(prefix="anode-viewer-") as scratch:
+            scratch = pathlib.Path(scratch)
+            with peers.Orthanc(scratch / "pacs", *ports, StableAge=1) as pacs, \
+                    peers.Node(scratch / "node", ports[2], {"ORTHANC": ports[0]}) as node, \
+                    serve.Viewer(viewer / "dist", ports[1]) as web:
+                peers.store(files, ports[0])
+                found = peers.wait_results(pacs, node, study)
+                cls.report = sr.read(pacs.read(found["SR"]["Instances"][0]))
+                cls.page = pacs.read(found["OT"]["Instances"][0])
+                cls.seen = look(web.url, study, ["CT", "SR", "OT"], playwright)
+        cls.views = {view["modality"]: view for view in cls.seen["series"]}
+
+    def view(self, modality):
+        view = self.views[modality]
+        self.assertEqual(view["errors"], [])
+        self.assertEqual(view["trouble"], [])
+        self.assertGreater(view["canvases"], 0)
+        return view, np.asarray(Image.open(view["viewport"]).convert("RGB")).astype(int)
+
+    def test_all_series_of_the_study_are_listed(self):
+        listed = {one["modality"]: one for one in self.seen["sets"]}
+        for modality in ("CT", "SR", "OT", "PR"):
+            self.assertIn(modality, listed)
+            self.assertEqual(listed[modality]["unsupported"], modality == "PR", modality)  # it draws no GSPS
+
+    def test_the_series_itself_is_drawn(self):
+        _, pixels = self.view("CT")
+        self.assertGreater((pixels.max(axis=2) > 60).mean(), 0.05)
+
+    def test_outlines_of_the_report_stand_with_their_values_on_a_slice(self):
+        view, pixels = self.view("SR")
+        self.assertGreater(view["shapes"], 0)
+        text = "\n".join(view["texts"])
+        numbers = {float(n) for n in re.findall(r"-?\d+(?:\.\d+)?", text)}
+        scores = {n.value for g in self.report.groups if g.outlines for n in g.numbers if n.concept[0] == sr.SCORE}
+        self.assertTrue(scores, "the report has no outline with a score")
+        shown = {s for s in scores if any(abs(s - n) <= 0.06 for n in numbers)}
+        self.assertTrue(shown, f"of {scores} none is in {text!r}")
+        self.assertGreater((pixels.max(axis=2) > 60).mean(), 0.05, "no slice is drawn below the outlines")
+        coloured = (pixels.max(axis=2) - pixels.min(axis=2) > 60).sum()
+        self.assertGreater(coloured, 50, "no outline is drawn")
+
+    def test_the_report_page_is_drawn_as_it_is(self):
+        _, pixels = self.view("OT")
+        page = self.page.pixel_array.reshape(-1, self.page.Rows, self.page.Columns, 3)[0].astype(int)
+        # The middle of the viewport against the page, both made small: the same bright and dark places.
+        small = np.asarray(Image.fromarray(page.astype(np.uint8)).convert("L").resize((48, 48)), float)
+        height, width = pixels.shape[:2]
+        scale = min(height / page.shape[0], width / page.shape[1])
+        h, w = int(page.shape[0] * scale), int(page.shape[1] * scale)
+        top, left = (height - h) // 2, (width - w) // 2
+        part = pixels[top:top + h, left:left + w].astype(np.uint8)
+        seen = np.asarray(Image.fromarray(part).convert("L").resize((48, 48)), float)
+        self.assertGreater(np.corrcoef(small.ravel(), seen.ravel())[0, 1], 0.8)
+
+
+if __name__ == "__main__":
+    peers.need("chromium", "node", "npm")
+    unittest.main(verbosity=2)
