@@ -131,7 +131,7 @@ bool parse_number(const std::string &text, double *out)
 void copy_uid(DcmItem &item, const DcmTagKey &tag, char out[65])
 {
     std::string text = item_text(item, tag, 0);
-    snprintf(out, 65, "%s", text.size() <= 64 ? text.c_str() : ""); // a cut one is another one
+    snprintf(out, 65, "%s", uid_is_usable(text.c_str()) ? text.c_str() : "");
 }
 
 bool add_attribute(DcmElement &element, text_decoder &decoder, struct attrs *out, struct err *err)

@@ -26,6 +26,7 @@ const char *const *object_transfer_syntaxes(void);
 
 struct object; // opaque
 
+// UIDs are "" when absent or not usable (node/base/uid.h).
 struct object_ids {
     char study_instance_uid[65], series_instance_uid[65], sop_instance_uid[65], sop_class_uid[65];
     char transfer_syntax_uid[65];
