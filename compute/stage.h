@@ -9,6 +9,10 @@
 #include "compute/volume.h"
 #include "node/base/err.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 struct gpu; // compute/gpu.h
 
 enum stage_result { // kinds of result an analysis can give; bits
@@ -84,3 +88,7 @@ void stage_defaults(const struct stage *stage, double *params);
 // name), not a number, out of range (which is named).
 bool stage_option(const struct stage *stage, const char *name, const char *value, double *params,
                   struct err *err);
+
+#ifdef __cplusplus
+}
+#endif

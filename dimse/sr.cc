@@ -1,0 +1,441 @@
+// Comprehensive 3D SR by TID 1500.
+// Sources: PS3.3 A.35.13, C.17; PS3.16 TID 1500, 1204, 1001 to 1004, 1600 to 1606, 1410, 1411,
+// 1501, 300, 4019.
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include "dimse/content.h"
+#include "dimse/encoders.h"
+
+static const struct code comment = {"121106", "DCM", "Comment"};
+static const struct code finding_concept = {"121071", "DCM", "Finding"};
+static const struct code method_concept = {"370129005", "SCT", "Measurement Method"};
+static const struct code algorithm_name = {"111001", "DCM", "Algorithm Name"};
+static const struct code millimeter = {"mm", "UCUM", "millimeter"};
+static const struct code pixels = {"{pixels}", "UCUM", "pixels"};
+static const struct code cosine = {"{-1:1}", "UCUM", "{-1:1}"};
+
+static void put_observer(DcmDataset &root, const result_set &set)
+{
+    static const struct code language = {"121049", "DCM",
+                                         "Language of Content Item and Descendants"};
+    static const struct code english = {"en", "RFC5646", "English"};
+    static const struct code type = {"121005", "DCM", "Observer Type"};
+    static const struct code device = {"121007", "DCM", "Device"};
+    const struct result_maker &maker = set.request.maker;
+    const struct {
+        struct code concept;
+        const char *text;
+    } texts[] = {
+        {{"121013", "DCM", "Device Observer Name"}, maker.ae_title},
+        {{"121014", "DCM", "Device Observer Manufacturer"}, maker_name},
+        {{"121015", "DCM", "Device Observer Model Name"}, maker_name},
+        {{"121016", "DCM", "Device Observer Serial Number"}, maker.serial},
+    };
+    content_code(root, REL_CONCEPT_MOD, language, english);
+    content_code(root, REL_OBS_CONTEXT, type, device);
+    content_uid(root, REL_OBS_CONTEXT, {"121012", "DCM", "Device Observer UID"}, maker.device_uid);
+    for (const auto &t : texts)
+        content_text(root, REL_OBS_CONTEXT, t.concept, t.text);
+}
+
+// --- image library ---
+
+static const struct code *find_code(const std::map<std::string, struct code> &codes,
+                                    const std::string &key)
+{
+    const auto found = codes.find(key);
+    return found == codes.end() ? nullptr : &found->second;
+}
+
+// PS3.16 CID 29 and 4031, for what analyses take.
+static const std::map<std::string, struct code> modalities = {
+    {"CT", {"CT", "DCM", "Computed Tomography"}},
+    {"MR", {"MR", "DCM", "Magnetic Resonance"}},
+    {"MG", {"MG", "DCM", "Mammography"}},
+    {"PT", {"PT", "DCM", "Positron emission tomography"}},
+    {"NM", {"NM", "DCM", "Nuclear Medicine"}},
+    {"US", {"US", "DCM", "Ultrasound"}},
+    {"CR", {"CR", "DCM", "Computed Radiography"}},
+    {"DX", {"DX", "DCM", "Digital Radiography"}},
+    {"XA", {"XA", "DCM", "X-Ray Angiography"}},
+};
+static const std::map<std::string, struct code> body_parts = {
+    {"CHEST", {"51185008", "SCT", "Chest"}},   {"HEART", {"80891009", "SCT", "Heart"}},
+    {"HEAD", {"69536005", "SCT", "Head"}},     {"BRAIN", {"12738006", "SCT", "Brain"}},
+    {"BREAST", {"76752008", "SCT", "Breast"}}, {"ABDOMEN", {"113345001", "SCT", "Abdomen"}},
+};
+
+static void put_dates(DcmItem &group, DcmDataset &head)
+{
+    const std::string date = item_text(head, DCM_StudyDate, 0),
+                      time = item_text(head, DCM_StudyTime, 0);
+    if (encode_is_date(date))
+        content_date(group, REL_ACQ_CONTEXT, {"111060", "DCM", "Study Date"}, date);
+    if (encode_is_time(time))
+        content_time(group, REL_ACQ_CONTEXT, {"111061", "DCM", "Study Time"}, time);
+}
+
+// TID 1604 from the grid: what holds for every slice of the volume.
+static void put_grid(DcmItem &group, const struct volume &v, const struct volume_slice &slice)
+{
+    static const char *const axes[6][2] = {
+        {"110904", "Image Orientation (Patient) Row X"},
+        {"110905", "Image Orientation (Patient) Row Y"},
+        {"110906", "Image Orientation (Patient) Row Z"},
+        {"110907", "Image Orientation (Patient) Column X"},
+        {"110908", "Image Orientation (Patient) Column Y"},
+        {"110909", "Image Orientation (Patient) Column Z"},
+    };
+    const struct {
+        struct code concept;
+        std::string value;
+        struct code unit;
+    } rows[] = {
+        {{"110910", "DCM", "Pixel Data Rows"}, std::to_string(v.dim[1]), pixels},
+        {{"110911", "DCM", "Pixel Data Columns"}, std::to_string(v.dim[0]), pixels},
+        {{"111026", "DCM", "Horizontal Pixel Spacing"}, encode_decimal(v.spacing[0]), millimeter},
+        {{"111066", "DCM", "Vertical Pixel Spacing"}, encode_decimal(v.spacing[1]), millimeter},
+        {{"112226", "DCM", "Spacing between slices"}, encode_decimal(v.spacing[2]), millimeter},
+    };
+    if (*slice.frame_of_reference_uid)
+        content_uid(group, REL_ACQ_CONTEXT, {"112227", "DCM", "Frame of Reference UID"},
+                    slice.frame_of_reference_uid);
+    for (const auto &r : rows)
+        content_number(group, REL_ACQ_CONTEXT, r.concept, r.value, r.unit);
+    for (int i = 0; i < 6; i++)
+        content_number(group, REL_ACQ_CONTEXT, {axes[i][0], "DCM", axes[i][1]},
+                       encode_decimal(slice.orientation[i]), cosine);
+}
+
+static void put_position(DcmItem &image, const struct volume_slice &slice)
+{
+    static const char *const axes[3][2] = {
+        {"110901", "Image Position (Patient) X"},
+        {"110902", "Image Position (Patient) Y"},
+        {"110903", "Image Position (Patient) Z"},
+    };
+    for (int i = 0; i < 3; i++)
+        content_number(image, REL_ACQ_CONTEXT, {axes[i][0], "DCM", axes[i][1]},
+                       encode_decimal(slice.position[i]), millimeter);
+}
+
+static void put_library_head(DcmItem &group, const result_set &set)
+{
+    static const struct code modality_concept = {"121139", "DCM", "Modality"};
+    static const struct code region_concept = {"123014", "DCM", "Target Region"};
+    const std::string modality = item_text(set.head(), DCM_Modality, 0);
+    if (const struct code *code = find_code(modalities, modality))
+        content_code(group, REL_ACQ_CONTEXT, modality_concept, *code);
+    else if (!modality.empty())
+        content_code(group, REL_ACQ_CONTEXT, modality_concept,
+                     {modality.c_str(), "DCM", modality.c_str()});
+    if (const struct code *code =
+            find_code(body_parts, item_text(set.head(), DCM_BodyPartExamined, 0)))
+        content_code(group, REL_ACQ_CONTEXT, region_concept, *code);
+    put_dates(group, set.head());
+}
+
+// Slices of the volume in one group, with its grid; what was set aside in another.
+static void put_library(DcmDataset &root, const result_set &set)
+{
+    static const struct code group_concept = {"126200", "DCM", "Image Library Group"};
+    DcmItem &library =
+        content_container(root, REL_CONTAINS, {"111028", "DCM", "Image Library"}, "1600");
+    const struct result_request &r = set.request;
+    std::vector<bool> used(r.source_count, false);
+    if (r.volume) {
+        DcmItem &group = content_container(library, REL_CONTAINS, group_concept, nullptr);
+        put_library_head(group, set);
+        put_grid(group, *r.volume, r.slices[r.volume->source[0]]);
+        for (uint32_t k = 0; k < r.volume->dim[2]; k++) {
+            const struct source_frame frame = set.frame(k);
+            used[(size_t)(frame.source - r.sources)] = true;
+            put_position(content_image(group, REL_CONTAINS, frame), r.slices[r.volume->source[k]]);
+        }
+    }
+    DcmItem *rest = nullptr;
+    for (const struct result_source *source : set.sources) {
+        if (used[(size_t)(source - r.sources)])
+            continue;
+        if (!rest) {
+            rest = &content_container(library, REL_CONTAINS, group_concept, nullptr);
+            put_library_head(*rest, set);
+        }
+        content_image(*rest, REL_CONTAINS, {source, 1, false});
+    }
+}
+
+// --- measurement groups ---
+
+static void put_parameters(DcmItem &group, const struct findings &f)
+{
+    static const struct code concept = {"111002", "DCM", "Algorithm Parameters"};
+    for (uint32_t i = 0; i < f.parameter_count; i++) {
+        const struct parameter_value &p = f.parameters[i];
+        std::string text = std::string(p.name) + " = " + p.value;
+        if (p.unit && *p.unit)
+            text += std::string(" ") + p.unit;
+        content_text(group, REL_CONCEPT_MOD, concept, text);
+    }
+}
+
+// TID 4019. Parameters are said once for a whole and its parts.
+static void put_algorithm(DcmItem &group, const result_set &set, bool with_parameters)
+{
+    const struct stage &stage = *set.request.stage;
+    content_text(group, REL_CONCEPT_MOD, algorithm_name,
+                 std::string(maker_name) + " " + stage.name);
+    content_text(group, REL_CONCEPT_MOD, {"111003", "DCM", "Algorithm Version"}, stage.version);
+    if (with_parameters)
+        put_parameters(group, set.findings);
+    content_text(group, REL_CONCEPT_MOD, {"122405", "DCM", "Algorithm Manufacturer"}, maker_name);
+}
+
+static void put_evaluations(DcmItem &parent, const struct evaluation *all, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        if (all[i].value.value)
+            content_code(parent, REL_CONTAINS, all[i].concept, all[i].value);
+        else
+            content_text(parent, REL_CONTAINS, all[i].concept, all[i].text ? all[i].text : "");
+    }
+}
+
+// TID 300. Readers of groups without an outline expect a child of each number.
+static void put_measurement(DcmItem &group, const result_set &set, const struct measurement &m)
+{
+    if (!std::isfinite(m.value))
+        throw encode_error(ERR_INTERNAL, std::string(m.concept.meaning) + " is not a number");
+    DcmItem &number =
+        content_number(group, REL_CONTAINS, m.concept, encode_decimal(m.value, m.decimals), m.unit);
+    if (m.method.value)
+        content_code(number, REL_CONCEPT_MOD, method_concept, m.method);
+    if (m.derivation.value)
+        content_code(number, REL_CONCEPT_MOD, {"121401", "DCM", "Derivation"}, m.derivation);
+    if (!m.method.value && !m.derivation.value)
+        content_text(number, REL_CONCEPT_MOD, algorithm_name,
+                     std::string(maker_name) + " " + set.request.stage->name);
+}
+
+static const char *graphic_type(const struct mark &m)
+{
+    switch (m.kind) {
+    case MARK_POINT:
+        return "POINT";
+    case MARK_POLYLINE:
+        return "POLYLINE";
+    case MARK_ELLIPSE:
+        return "ELLIPSE";
+    case MARK_TEXT:
+        break;
+    }
+    return nullptr;
+}
+
+// The group's graphics, those of its key slice first: some viewers show only the first.
+static std::vector<const struct mark *> marks_of(const struct findings &f, uint32_t group)
+{
+    std::vector<const struct mark *> marks;
+    for (uint32_t i = 0; i < f.mark_count; i++)
+        if (f.marks[i].group == (int)group && graphic_type(f.marks[i]) && f.marks[i].count)
+            marks.push_back(&f.marks[i]);
+    const uint32_t key = f.groups[group].key_slice;
+    std::stable_sort(marks.begin(), marks.end(), [key](const struct mark *a, const struct mark *b) {
+        if ((a->slice == key) != (b->slice == key))
+            return a->slice == key;
+        return a->slice < b->slice;
+    });
+    return marks;
+}
+
+static void put_region(DcmItem &group, const result_set &set, const struct mark &m)
+{
+    const std::vector<Float32> points(m.points, m.points + 2 * (size_t)m.count);
+    DcmItem &region = content_region(group, REL_CONTAINS, {"111030", "DCM", "Image Region"},
+                                     graphic_type(m), points);
+    content_image(region, REL_SELECTED_FROM, set.frame(m.slice));
+}
+
+static void put_site(DcmItem &group, const struct finding_group &g)
+{
+    if (!g.site.value)
+        return;
+    DcmItem &site =
+        content_code(group, REL_CONCEPT_MOD, {"363698007", "SCT", "Finding Site"}, g.site);
+    if (g.laterality.value)
+        content_code(site, REL_CONCEPT_MOD, {"272741003", "SCT", "Laterality"}, g.laterality);
+}
+
+static DcmItem &add_group(DcmItem &parent, const std::string &label, const std::string &uid,
+                          const char *template_id)
+{
+    DcmItem &group = content_container(parent, REL_CONTAINS, {"125007", "DCM", "Measurement Group"},
+                                       template_id);
+    content_text(group, REL_OBS_CONTEXT, {"112039", "DCM", "Tracking Identifier"}, label);
+    content_uid(group, REL_OBS_CONTEXT, {"112040", "DCM", "Tracking Unique Identifier"}, uid);
+    return group;
+}
+
+// One outline: TID 1410, several: 1411, none: 1501.
+static void put_group(DcmItem &parent, const result_set &set, uint32_t index)
+{
+    const struct finding_group &g = set.findings.groups[index];
+    const std::vector<const struct mark *> marks = marks_of(set.findings, index);
+    DcmItem &group = add_group(parent, g.label, set.tracking_uid(g),
+                               marks.empty()       ? "1501"
+                               : marks.size() == 1 ? "1410"
+                                                   : "1411");
+    if (g.finding.value)
+        content_code(group, REL_CONTAINS, finding_concept, g.finding);
+    put_algorithm(group, set, g.parent < 0);
+    put_site(group, g);
+    for (const struct mark *m : marks)
+        put_region(group, set, *m);
+    for (uint32_t i = 0; i < g.measurement_count; i++)
+        put_measurement(group, set, g.measurements[i]);
+    put_evaluations(group, g.evaluations, g.evaluation_count);
+}
+
+static const struct code *verdict_code(enum verdict verdict)
+{
+    static const struct code none = {"260413007", "SCT", "None"};
+    static const struct code not_evaluated = {"373121007", "SCT", "Not evaluated"};
+    static const struct code failure = {"114006", "DCM", "Measurement failure"};
+    switch (verdict) {
+    case VERDICT_DONE:
+        break;
+    case VERDICT_NOTHING_FOUND:
+        return &none;
+    case VERDICT_NOT_EVALUABLE:
+        return &not_evaluated;
+    case VERDICT_FAILED:
+        return &failure;
+    }
+    return nullptr;
+}
+
+// "not evaluable: contrast in the blood pool"; "" when there is nothing to say.
+static std::string verdict_text(const struct findings &f)
+{
+    if (f.verdict == VERDICT_DONE)
+        return "";
+    std::string text = verdict_name(f.verdict);
+    if (f.reason && *f.reason)
+        text += std::string(": ") + f.reason;
+    return text;
+}
+
+// A report without groups still says what was tried, and with which parameters.
+static void put_verdict_group(DcmItem &parent, const result_set &set)
+{
+    const struct stage &stage = *set.request.stage;
+    DcmItem &group = add_group(parent, stage.title, set.uid("tracking", "whole series"), "1501");
+    if (const struct code *code = verdict_code(set.findings.verdict))
+        content_code(group, REL_CONTAINS, finding_concept, *code);
+    put_algorithm(group, set, true);
+    const std::string why = verdict_text(set.findings);
+    if (!why.empty())
+        content_text(group, REL_CONTAINS, comment, why);
+}
+
+static void put_measurements(DcmDataset &root, const result_set &set)
+{
+    DcmItem &all =
+        content_container(root, REL_CONTAINS, {"126010", "DCM", "Imaging Measurements"}, nullptr);
+    if (!set.findings.group_count)
+        put_verdict_group(all, set);
+    for (uint32_t i = 0; i < set.findings.group_count; i++)
+        put_group(all, set, i);
+}
+
+static void put_qualities(DcmDataset &root, const result_set &set)
+{
+    DcmItem &all = content_container(root, REL_CONTAINS,
+                                     {"C0034375", "UMLS", "Qualitative Evaluations"}, nullptr);
+    const struct findings &f = set.findings;
+    if (const struct code *code = verdict_code(f.verdict))
+        content_code(all, REL_CONTAINS, finding_concept, *code);
+    const std::string why = verdict_text(f);
+    if (!why.empty())
+        content_text(all, REL_CONTAINS, comment, why);
+    put_evaluations(all, f.evaluations, f.evaluation_count);
+    content_text(all, REL_CONTAINS, comment,
+                 std::string(not_for_diagnostic_use) + ". For research use only.");
+}
+
+// --- document ---
+
+static void put_evidence(DcmDataset &ds, const result_set &set)
+{
+    DcmItem &study = encode_item(ds, DCM_CurrentRequestedProcedureEvidenceSequence);
+    encode_text(study, DCM_StudyInstanceUID, set.study_uid);
+    DcmItem &series = encode_item(study, DCM_ReferencedSeriesSequence);
+    encode_text(series, DCM_SeriesInstanceUID, set.series_uid);
+    for (const struct result_source *source : set.sources)
+        identity_reference(encode_item(series, DCM_ReferencedSOPSequence), *source);
+}
+
+static void put_predecessor(DcmDataset &ds, const struct result_predecessor &p)
+{
+    DcmItem &study = encode_item(ds, DCM_PredecessorDocumentsSequence);
+    encode_text(study, DCM_StudyInstanceUID, p.study_instance_uid);
+    DcmItem &series = encode_item(study, DCM_ReferencedSeriesSequence);
+    encode_text(series, DCM_SeriesInstanceUID, p.series_instance_uid);
+    DcmItem &instance = encode_item(series, DCM_ReferencedSOPSequence);
+    encode_text(instance, DCM_ReferencedSOPClassUID, p.sop_class_uid);
+    encode_text(instance, DCM_ReferencedSOPInstanceUID, p.sop_instance_uid);
+}
+
+// PS3.3 C.17.2: the report answers the request of the images.
+static void put_request(DcmDataset &ds, const result_set &set)
+{
+    DcmItem *from = nullptr;
+    if (set.head().findAndGetSequenceItem(DCM_RequestAttributesSequence, from, 0).bad() || !from)
+        return;
+    DcmItem &to = encode_item(ds, DCM_ReferencedRequestSequence);
+    encode_text(to, DCM_StudyInstanceUID, set.study_uid);
+    encode_empty_sequence(to, DCM_ReferencedStudySequence);
+    encode_text(to, DCM_PlacerOrderNumberImagingServiceRequest, "");
+    encode_text(to, DCM_FillerOrderNumberImagingServiceRequest, "");
+    if (!encode_copy(to, *from, DCM_AccessionNumber) &&
+        !encode_copy(to, set.head(), DCM_AccessionNumber))
+        encode_text(to, DCM_AccessionNumber, "");
+    if (!encode_copy(to, *from, DCM_RequestedProcedureID))
+        encode_text(to, DCM_RequestedProcedureID, "");
+    if (!encode_copy(to, *from, DCM_RequestedProcedureDescription))
+        encode_text(to, DCM_RequestedProcedureDescription, "");
+    if (!encode_copy(to, *from, DCM_RequestedProcedureCodeSequence))
+        encode_empty_sequence(to, DCM_RequestedProcedureCodeSequence);
+}
+
+static void put_document(DcmDataset &ds, const result_set &set)
+{
+    encode_empty_sequence(ds, DCM_ReferencedPerformedProcedureStepSequence);
+    encode_empty_sequence(ds, DCM_PerformedProcedureCodeSequence);
+    encode_text(ds, DCM_ContentDate, set.date);
+    encode_text(ds, DCM_ContentTime, set.time);
+    encode_text(ds, DCM_CompletionFlag, "COMPLETE");
+    encode_text(ds, DCM_VerificationFlag, "UNVERIFIED");
+    put_request(ds, set);
+    put_evidence(ds, set);
+    if (set.request.predecessor)
+        put_predecessor(ds, *set.request.predecessor);
+}
+
+std::unique_ptr<DcmFileFormat> sr_encode(const result_set &set)
+{
+    std::unique_ptr<DcmFileFormat> file =
+        identity_object(set, RESULT_SR, UID_Comprehensive3DSRStorage, "SR");
+    DcmDataset &ds = *file->getDataset();
+    put_document(ds, set);
+    content_container(ds, REL_ROOT, {"126000", "DCM", "Imaging Measurement Report"}, "1500");
+    put_observer(ds, set);
+    if (set.findings.procedure.value)
+        content_code(ds, REL_CONCEPT_MOD, {"121058", "DCM", "Procedure reported"},
+                     set.findings.procedure);
+    put_library(ds, set);
+    put_measurements(ds, set);
+    put_qualities(ds, set);
+    return file;
+}

@@ -1,0 +1,616 @@
+#!/usr/bin/python3
+"""The other toolkits' side of test_results.c.
+
+  results_peer.py sources VARIANT FOLDER       writes a source series and FOLDER/manifest.txt
+  results_peer.py list FOLDER OUT              manifest of the CT files in a folder
+  results_peer.py check RESULTS MANIFEST       validators, and RESULTS/expected.json against the files
+  results_peer.py strangers MANIFEST RESULTS.. results of two patients: no pair shares an identity
+"""
+import json
+import os
+import re
+import subprocess
+import sys
+import warnings
+
+import numpy as np
+import pydicom
+from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
+from pydicom.sequence import Sequence
+
+warnings.filterwarnings("ignore")
+pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
+pydicom.config.settings.writing_validation_mode = pydicom.config.IGNORE
+
+CT = "1.2.840.10008.5.1.4.1.1.2"
+ENHANCED_CT = "1.2.840.10008.5.1.4.1.1.2.1"
+ROOT = "1.2.826.0.1.3680043.10.1338"
+ROWS, COLUMNS, SLICES = 96, 128, 6
+NOTICE = "NOT FOR DIAGNOSTIC USE"
+
+
+# --- sources ---
+
+def disc(k):
+    y, x = np.mgrid[0:ROWS, 0:COLUMNS]
+    values = (1024 - 180 + x + y).astype(np.int16)
+    values[(x - 64) ** 2 + (y - 48) ** 2 < 40 ** 2] = 1024 + 40
+    values[(x - 60) ** 2 + (y - 40) ** 2 < (3 + k) ** 2] = 1024 + 300
+    return values
+
+
+def base(k, patient="1"):
+    meta = FileMetaDataset()
+    meta.MediaStorageSOPClassUID = CT
+    meta.MediaStorageSOPInstanceUID = f"{ROOT}.{patient}.3.{k + 1}"
+    meta.TransferSyntaxUID = pydicom.uid.ExplicitVRLittleEndian
+    ds = FileDataset("x", {}, file_meta=meta, preamble=b"\0" * 128)
+    ds.is_little_endian, ds.is_implicit_VR = True, False
+    ds.SpecificCharacterSet = "ISO_IR 100"
+    ds.ImageType = ["ORIGINAL", "PRIMARY", "AXIAL"]
+    ds.SOPClassUID, ds.SOPInstanceUID = CT, meta.MediaStorageSOPInstanceUID
+    ds.StudyDate, ds.StudyTime = "20200102", "101112"
+    ds.SeriesDate, ds.ContentDate, ds.ContentTime = "20200102", "20200102", "101213"
+    ds.AccessionNumber, ds.Modality, ds.Manufacturer = "ACC" + patient, "CT", "MAKER"
+    ds.ReferringPhysicianName = "REFERRER^A"
+    ds.StudyDescription, ds.SeriesDescription = "Heart", "CaSc 3.0"
+    ds.PatientName, ds.PatientID = "TEST^PATIENT " + patient, "ID" + patient
+    ds.IssuerOfPatientID = "HOSPITAL"
+    ds.PatientBirthDate, ds.PatientSex, ds.PatientAge = "19500203", "F", "069Y"
+    ds.PatientWeight, ds.PatientComments = "71.5", "of the source"
+    ds.BodyPartExamined, ds.KVP = "HEART", "120"
+    ds.SliceThickness, ds.PatientPosition = "3", "HFS"
+    ds.StudyInstanceUID = f"{ROOT}.{patient}.1"
+    ds.SeriesInstanceUID = f"{ROOT}.{patient}.2"
+    ds.StudyID, ds.SeriesNumber, ds.InstanceNumber = "S" + patient, "4", str(k + 1)
+    ds.ImagePositionPatient = ["-40", "-30", str(3 * k)]
+    ds.ImageOrientationPatient = ["1", "0", "0", "0", "1", "0"]
+    ds.FrameOfReferenceUID = f"{ROOT}.{patient}.4"
+    ds.PositionReferenceIndicator = ""
+    ds.SamplesPerPixel, ds.PhotometricInterpretation = 1, "MONOCHROME2"
+    ds.Rows, ds.Columns, ds.PixelSpacing = ROWS, COLUMNS, ["0.5", "0.625"]
+    ds.BitsAllocated, ds.BitsStored, ds.HighBit, ds.PixelRepresentation = 16, 12, 11, 0
+    ds.RescaleIntercept, ds.RescaleSlope, ds.RescaleType = "-1024", "1", "HU"
+    ds.WindowCenter, ds.WindowWidth = "50", "400"
+    ds.PixelData = disc(k).tobytes()
+    return ds
+
+
+def raw(ds, keyword, value):
+    """A value that pydicom would refuse or re-encode."""
+    tag = pydicom.tag.Tag(keyword)
+    ds[tag] = pydicom.dataelem.RawDataElement(tag, pydicom.datadict.dictionary_VR(tag),
+                                              len(value), value, 0, False, True)
+
+
+def request_item():
+    item = Dataset()
+    item.RequestedProcedureID, item.RequestedProcedureDescription = "RP1", "CT heart"
+    item.ScheduledProcedureStepID = "SPS1"
+    return item
+
+
+def plain(ds, k):
+    ds.RequestAttributesSequence = Sequence([request_item()])
+
+
+def bare(ds, k):
+    for name in ("PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyDate",
+                 "StudyTime", "StudyID", "ReferringPhysicianName", "AccessionNumber",
+                 "SpecificCharacterSet", "BodyPartExamined", "RescaleType"):
+        del ds[name]
+
+
+def broken(ds, k):
+    uid = f"1.2.003.{k + 1}"
+    ds.file_meta.MediaStorageSOPInstanceUID = uid
+    raw(ds, "SOPInstanceUID", uid.encode() + (b"\0" if len(uid) % 2 else b""))
+    raw(ds, "StudyInstanceUID", b"1.02.840.1\0\0"[:10])
+    raw(ds, "SeriesInstanceUID", b"1.02.840.02\0")
+    raw(ds, "StudyDate", b"20120000")
+    raw(ds, "StudyTime", b"99:00 ")
+    raw(ds, "PatientBirthDate", b"1950")
+    raw(ds, "PatientSex", b"unknown ")
+
+
+def latin(ds, k):
+    del ds["SpecificCharacterSet"]
+    raw(ds, "PatientName", "MÜLLER^JÖRG ".encode("latin-1"))
+
+
+def japanese(ds, k):
+    ds.SpecificCharacterSet = ["", "ISO 2022 IR 87"]
+    raw(ds, "PatientName", b"Yamada^Tarou=\x1b$B;3ED\x1b(B^\x1b$BB@O:\x1b(B="
+                           b"\x1b$B$d$^$@\x1b(B^\x1b$B$?$m$&\x1b(B ")
+
+
+def utf8(ds, k):
+    ds.SpecificCharacterSet = "ISO_IR 192"
+    value = "Wang^XiaoDong=王^小东".encode("utf-8")
+    raw(ds, "PatientName", value + b" " * (len(value) % 2))
+
+
+def gb18030(ds, k):
+    ds.SpecificCharacterSet = "GB18030"
+    value = "Wang^XiaoDong=王^小东".encode("gb18030")
+    raw(ds, "PatientName", value + b" " * (len(value) % 2))
+
+
+def rescales(ds, k):
+    ds.RescaleSlope, ds.RescaleIntercept = ("0.5", "-512") if k % 2 else ("1", "-1024")
+
+
+def windowless(ds, k):
+    del ds["WindowCenter"], ds["WindowWidth"]
+    ds.TimezoneOffsetFromUTC = "+0900"
+
+
+VARIANTS = {f.__name__: f for f in (plain, bare, broken, latin, japanese, utf8, gb18030, rescales,
+                                    windowless)}
+
+
+def write(ds, path):
+    pydicom.dcmwrite(path, ds, write_like_original=False)
+
+
+def enhanced(folder):
+    """All slices as frames of one instance."""
+    ds = base(0)
+    for name in ("ImagePositionPatient", "ImageOrientationPatient", "RescaleIntercept",
+                 "RescaleSlope", "RescaleType", "WindowCenter", "WindowWidth", "PixelSpacing"):
+        del ds[name]
+    ds.SOPClassUID = ds.file_meta.MediaStorageSOPClassUID = ENHANCED_CT
+    ds.NumberOfFrames = str(SLICES)
+    shared, measures, orientation = Dataset(), Dataset(), Dataset()
+    measures.PixelSpacing, measures.SliceThickness = ["0.5", "0.625"], "3"
+    orientation.ImageOrientationPatient = ["1", "0", "0", "0", "1", "0"]
+    shared.PixelMeasuresSequence = Sequence([measures])
+    shared.PlaneOrientationSequence = Sequence([orientation])
+    ds.SharedFunctionalGroupsSequence = Sequence([shared])
+    frames = []
+    for k in range(SLICES):
+        frame, position, rescale, window = Dataset(), Dataset(), Dataset(), Dataset()
+        position.ImagePositionPatient = ["-40", "-30", str(3 * k)]
+        rescale.RescaleIntercept, rescale.RescaleSlope, rescale.RescaleType = "-1024", "1", "HU"
+        window.WindowCenter, window.WindowWidth = str(50 + 10 * k), "400"
+        frame.PlanePositionSequence = Sequence([position])
+        frame.PixelValueTransformationSequence = Sequence([rescale])
+        frame.FrameVOILUTSequence = Sequence([window])
+        frames.append(frame)
+    ds.PerFrameFunctionalGroupsSequence = Sequence(frames)
+    ds.PixelData = b"".join(disc(k).tobytes() for k in range(SLICES))
+    path = os.path.join(folder, "0.dcm")
+    write(ds, path)
+    return [(path, k) for k in range(SLICES)]
+
+
+def sources(variant, folder):
+    if variant == "enhanced":
+        return manifest(enhanced(folder), os.path.join(folder, "manifest.txt"))
+    patient = "2" if variant == "other" else "1"
+    files = []
+    for k in range(SLICES):
+        ds = base(k, patient)
+        VARIANTS.get(variant, plain)(ds, k)
+        path = os.path.join(folder, f"{k}.dcm")
+        write(ds, path)
+        files.append((path, k))
+    return manifest(files, os.path.join(folder, "manifest.txt"))
+
+
+def manifest(files, out):
+    """A line a frame: path, class, instance, frame, columns, rows, spacing, position, FoR."""
+    with open(out, "w", encoding="ascii") as f:
+        for path, k in files:
+            ds = pydicom.dcmread(path, stop_before_pixels=True)
+            many = "PerFrameFunctionalGroupsSequence" in ds
+            spacing = ds.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0].PixelSpacing \
+                if many else ds.PixelSpacing
+            position = ds.PerFrameFunctionalGroupsSequence[k].PlanePositionSequence[0] \
+                .ImagePositionPatient if many else ds.ImagePositionPatient
+            print(path, ds.SOPClassUID, ds.SOPInstanceUID, k + 1 if many else 1, ds.Columns, ds.Rows,
+                  *map(float, spacing), *map(float, position), ds.FrameOfReferenceUID, file=f)
+
+
+def list_folder(folder, out):
+    found = []
+    for name in sorted(n for n in os.listdir(folder) if n.endswith(".dcm")):
+        path = os.path.join(folder, name)
+        ds = pydicom.dcmread(path, stop_before_pixels=True)
+        found.append((float(ds.ImagePositionPatient[2]), path))
+    manifest([(path, 0) for _, path in sorted(found)], out)
+
+
+# --- validators ---
+
+# Lines that say Error or Warning and are no fault of ours: (tool, pattern, why).
+HARMLESS = [
+    ("dcentvfy", r"AccessionNumber", "the tool thinks that an SR has it at another level"),
+    ("dciodvfy", r"^Warning - .*needed to build DICOMDIR", "the source's Study ID, Date or Time is empty"),
+    ("dciodvfy", r"^Warning - .*ContributingEquipmentSequence.*DeviceUID.*not present in standard", "newer than the tool"),
+    ("dcmpschk", r"^W: (Testing:|Test passed)", "says what it does"),
+    ("dcmpschk", r"^W: Test failed - one or more errors", "the errors themselves are judged"),
+    ("dsrdump", r"The VR checker does not support this Specific Character Set", "names are left unchecked"),
+    ("dsrdump", r"Reading unknown/unsupported SpecificCharacterSet", "several values"),
+]
+# Faults that the source has and that are copied with it, or that a tool finds in its names: (tool,
+# pattern) by variant.
+FAULTY = r"(20120000|99:00|1\.2\.003\.\d+|1\.02\.840\.\d+|1950|unknown)"
+COPIED = {
+    "broken": [("dciodvfy", rf"<{FAULTY} *>"),
+               ("dcmpschk", rf"Attribute value +: \[{FAULTY}\]"),
+               ("dcmpschk", r"Value Length too small|\[1950\] .* PatientBirthDate"),
+               ("dcentvfy", FAULTY)],
+    "bare": [("dcentvfy", r"Referring|PatientName|PatientID|PatientBirthDate|PatientSex|Study"),
+             ("dciodvfy", r"^Warning - </Laterality.* only permitted to be empty when actually unknown"),
+             ("dcmpschk", r"patientName absent or empty")],
+    "phantom": [("dcentvfy", r"ReferringPhysicianName")],
+    "latin": [("dciodvfy", r"</PatientName.*Character invalid for character repertoire"),
+              ("dsrdump", r"PatientName .* contains invalid character")],
+    "utf8": [("dcmpschk", r"Affected attribute: PatientName .*[^\x00-\x7f]")],
+}
+
+
+def run(*command):
+    # dcentvfy and dciodvfy say what they find on stderr, and their status is not to be trusted
+    p = subprocess.run(command, capture_output=True, timeout=300)
+    return p.returncode, (p.stdout + p.stderr).decode("utf-8", "replace")
+
+
+def complaints(tool, text, variant):
+    """What a tool found wrong, without what is listed above."""
+    allowed = [p for t, p, _ in HARMLESS if t == tool]
+    allowed += [p for t, p in COPIED.get(variant, []) if t == tool]
+    if tool == "dcmpschk":  # an error has several lines, ended by an empty one
+        text = re.sub(r"\nE: +(?=\S)", " ", text)
+    bad = []
+    for line in text.splitlines():
+        if re.search(r"error|warning|^[EWF]: \S|mismatch|missing|present in|differ", line, re.I) \
+                and not any(re.search(p, line) for p in allowed):
+            bad.append(f"{tool}: {line}")
+    return bad
+
+
+def validate(path, variant):
+    _, text = run("dciodvfy", "-new", path)
+    bad = complaints("dciodvfy", text, variant)
+    if path.endswith("-sr.dcm"):
+        # broken references are kept, and the reader skips them only when told to
+        options = {"broken": ["-Ei", "-Er", "-Ec"]}.get(variant, [])
+        status, text = run("dsrdump", *options, path)
+        if status:
+            bad.append(f"dsrdump: status {status}: {text[-400:]}")
+        if variant != "broken":
+            bad += complaints("dsrdump", text, variant)
+        status, text = run("dcsrdump", path)
+        if status or "CONTAINER" not in text:
+            bad.append(f"dcsrdump: status {status}: {text[:400]}")
+    if path.endswith("-gsps.dcm"):
+        _, text = run("dcmpschk", path)
+        bad += complaints("dcmpschk", text, variant)
+    return bad
+
+
+# --- content ---
+
+def children(item, relation=None, kind=None, concept=None):
+    return [c for c in item.get("ContentSequence", [])
+            if (relation is None or c.RelationshipType == relation)
+            and (kind is None or c.ValueType == kind)
+            and (concept is None or ("ConceptNameCodeSequence" in c
+                                     and code(c.ConceptNameCodeSequence)[0] == concept))]
+
+
+def code(sequence):
+    c = sequence[0]
+    return [c.get("CodeValue") or c.get("LongCodeValue"), c.CodingSchemeDesignator, c.CodeMeaning]
+
+
+def one(found, what):
+    assert len(found) == 1, f"{len(found)} of {what}"
+    return found[0]
+
+
+def number(item):
+    value = one(item.MeasuredValueSequence, "measured value")
+    method = children(item, "HAS CONCEPT MOD", "CODE", "370129005")
+    derivation = children(item, "HAS CONCEPT MOD", "CODE", "121401")
+    assert children(item), "a number without a child"
+    return {"concept": code(item.ConceptNameCodeSequence), "value": str(value.NumericValue),
+            "unit": code(value.MeasurementUnitsCodeSequence),
+            "method": code(method[0].ConceptCodeSequence) if method else None,
+            "derivation": code(derivation[0].ConceptCodeSequence) if derivation else None}
+
+
+def region(item):
+    image = one(children(item, "SELECTED FROM", "IMAGE"), "image of a region")
+    reference = one(image.ReferencedSOPSequence, "reference")
+    return {"type": item.GraphicType, "points": [float(v) for v in item.GraphicData],
+            "instance": str(reference.ReferencedSOPInstanceUID),
+            "frame": int(reference.get("ReferencedFrameNumber", 0))}
+
+
+def evaluations(item):
+    found = []
+    for c in children(item, "CONTAINS"):
+        if c.ValueType == "TEXT":
+            found.append({"concept": code(c.ConceptNameCodeSequence), "text": c.TextValue})
+        elif c.ValueType == "CODE":
+            found.append({"concept": code(c.ConceptNameCodeSequence),
+                          "value": code(c.ConceptCodeSequence)})
+    return found
+
+
+def group(item):
+    uids = [c for c in item.ContentSequence if c.ValueType == "UIDREF"]
+    assert code(uids[0].ConceptNameCodeSequence)[0] == "112040", "tracking UID comes first"
+    site = children(item, "HAS CONCEPT MOD", "CODE", "363698007")
+    side = children(site[0], "HAS CONCEPT MOD", "CODE", "272741003") if site else []
+    return {"label": one(children(item, concept="112039"), "tracking identifier").TextValue,
+            "uid": uids[0].UID, "template": item.ContentTemplateSequence[0].TemplateIdentifier,
+            "site": code(site[0].ConceptCodeSequence) if site else None,
+            "side": code(side[0].ConceptCodeSequence) if side else None,
+            "numbers": [number(c) for c in children(item, "CONTAINS", "NUM")],
+            "regions": [region(c) for c in children(item, "CONTAINS", "SCOORD", "111030")],
+            "algorithm": [children(item, "HAS CONCEPT MOD", "TEXT", c)[0].TextValue
+                          for c in ("111001", "111003")],
+            "parameters": [c.TextValue for c in children(item, "HAS CONCEPT MOD", "TEXT", "111002")],
+            "evaluations": evaluations(item)}
+
+
+def library(root):
+    box = one(children(root, "CONTAINS", "CONTAINER", "111028"), "image library")
+    found = []
+    for g in children(box, "CONTAINS", "CONTAINER", "126200"):
+        assert children(g, "HAS ACQ CONTEXT", "CODE", "121139"), "library group without modality"
+        for image in children(g, "CONTAINS", "IMAGE"):
+            found.append(str(image.ReferencedSOPSequence[0].ReferencedSOPInstanceUID))
+    return found
+
+
+def check_sr(path, expected, instances):
+    ds = pydicom.dcmread(path)
+    assert ds.SOPClassUID == ds.file_meta.MediaStorageSOPClassUID == \
+        "1.2.840.10008.5.1.4.1.1.88.34", "Comprehensive 3D SR"
+    assert code(ds.ConceptNameCodeSequence)[0] == "126000"
+    assert ds.CompletionFlag == "COMPLETE" and ds.VerificationFlag == "UNVERIFIED"
+    observer = [c.ConceptCodeSequence[0].CodeValue for c in children(ds, concept="121005")]
+    assert observer == ["121007"] and one(children(ds, concept="121012"), "UID").UID == expected["device"]
+    assert set(library(ds)) == set(instances), "image library holds every image"
+    study = one(ds.CurrentRequestedProcedureEvidenceSequence, "study")
+    series = one(study.ReferencedSeriesSequence, "series")
+    named = [str(r.ReferencedSOPInstanceUID) for r in series.ReferencedSOPSequence]
+    assert sorted(named) == sorted(set(instances)), "evidence lists every image once"
+    if expected["procedure"]:
+        assert code(one(children(ds, concept="121058"), "procedure").ConceptCodeSequence) == \
+            expected["procedure"]
+    measurements = one(children(ds, "CONTAINS", "CONTAINER", "126010"), "Imaging Measurements")
+    groups = [group(c) for c in children(measurements, "CONTAINS", "CONTAINER", "125007")]
+    assert len({g["uid"] for g in groups}) == len(groups), "tracking UIDs are distinct"
+    for g in groups:
+        assert re.fullmatch(r"2\.25\.(0|[1-9]\d{0,38})", g["uid"]), g["uid"]
+        assert g["algorithm"] == expected["algorithm"], g["algorithm"]
+    if expected["groups"]:
+        want = [{k: v for k, v in g.items()} for g in expected["groups"]]
+        for got, w in zip(groups, want):
+            for key, value in w.items():
+                if key == "evaluations":
+                    missing = [e for e in value if e not in got["evaluations"]]
+                    assert not missing, f"{w['label']}: {missing} not in {got['evaluations']}"
+                else:
+                    assert got[key] == value, f"{w['label']}: {key}: {got[key]} is not {value}"
+        assert len(groups) == len(want)
+        assert any(g["parameters"] == expected["parameters"] for g in groups)
+    else:
+        only = one(groups, "group that says why")
+        assert not only["numbers"] and only["parameters"] == expected["parameters"]
+    qualities = evaluations(one(children(ds, "CONTAINS", "CONTAINER", "C0034375"), "qualities"))
+    for e in expected["evaluations"]:
+        assert e in qualities, f"{e} not in {qualities}"
+    assert any(NOTICE in q.get("text", "") for q in qualities), "says what it is not for"
+    if expected["predecessor"]:
+        p = ds.PredecessorDocumentsSequence[0].ReferencedSeriesSequence[0].ReferencedSOPSequence[0]
+        assert p.ReferencedSOPInstanceUID == expected["predecessor"]
+    else:
+        assert "PredecessorDocumentsSequence" not in ds
+
+
+def check_gsps(path, expected, files):
+    ds = pydicom.dcmread(path)
+    assert ds.Modality == "PR" and ds.PresentationLUTShape == "IDENTITY"
+    marks = expected["marks"]
+    series = one(ds.ReferencedSeriesSequence, "referenced series")
+
+    def shown(images):
+        return sorted((str(r.ReferencedSOPInstanceUID), int(f)) for r in images
+                      for f in np.atleast_1d(r.get("ReferencedFrameNumber", 0)))
+    slices = sorted({(m["instance"], m["frame"]) for m in marks})
+    assert shown(series.ReferencedImageSequence) == slices, "exactly the slices with marks"
+    area = one(ds.DisplayedAreaSelectionSequence, "displayed area")
+    source = pydicom.dcmread(files[slices[0][0]], stop_before_pixels=True)
+    assert list(area.DisplayedAreaTopLeftHandCorner) == [1, 1]
+    assert list(area.DisplayedAreaBottomRightHandCorner) == [source.Columns, source.Rows]
+    layers = {l.GraphicLayer: l for l in ds.GraphicLayerSequence}
+    assert set(expected["layers"]) < set(layers)
+    for l in layers.values():
+        assert len(l.GraphicLayerRecommendedDisplayCIELabValue) == 3
+    found = []
+    for a in ds.GraphicAnnotationSequence:
+        at = one(shown(a.ReferencedImageSequence), "image of an annotation")
+        for g in a.get("GraphicObjectSequence", []):
+            assert g.GraphicAnnotationUnits == "PIXEL" and g.NumberOfGraphicPoints * 2 == len(g.GraphicData)
+            found.append((*at, a.GraphicLayer, g.GraphicType, [float(v) for v in g.GraphicData]))
+        for t in a.get("TextObjectSequence", []):
+            if a.GraphicLayer != "NOTICE":
+                found.append((*at, a.GraphicLayer, t.UnformattedTextValue.replace("\r\n", "\n"),
+                              [float(v) for v in t.AnchorPoint]))
+    want = [(m["instance"], m["frame"], m["layer"], m["text"] or m["type"], m["points"]) for m in marks]
+    assert sorted(found) == sorted(want), f"{sorted(found)}\n{sorted(want)}"
+    assert sum(a.GraphicLayer == "NOTICE" for a in ds.GraphicAnnotationSequence) == len(slices)
+    check_window(ds, files)
+    if ds.PatientName:  # without a name dcmp2pgm refuses the state
+        apply_state(path, files[slices[0][0]], slices[0][1], ds)
+
+
+def frame_value(source, frame, keyword):
+    if keyword in source:
+        return source[keyword].value
+    for item in source.PerFrameFunctionalGroupsSequence[max(frame, 1) - 1].iterall():
+        if item.keyword == keyword:
+            return item.value
+    return None
+
+
+def check_window(ds, files):
+    """The state shows each pixel value as the image itself does."""
+    for s in ds.get("SoftcopyVOILUTSequence", []):
+        for r in s.ReferencedImageSequence:
+            source = pydicom.dcmread(files[r.ReferencedSOPInstanceUID], stop_before_pixels=True)
+            for frame in np.atleast_1d(r.get("ReferencedFrameNumber", 1)):
+                slope, intercept, centre, width = (
+                    float(frame_value(source, int(frame), k))
+                    for k in ("RescaleSlope", "RescaleIntercept", "WindowCenter", "WindowWidth"))
+                x = np.arange(0, 4096.0)
+                own = (slope * x + intercept - (centre - 0.5)) / (width - 1) + 0.5
+                y = x * float(ds.get("RescaleSlope", 1)) + float(ds.get("RescaleIntercept", 0))
+                ours = (y - (float(s.WindowCenter) - 0.5)) / (float(s.WindowWidth) - 1) + 0.5
+                assert np.allclose(own, ours, atol=1e-9), "window is kept"
+
+
+def apply_state(path, image, frame, ds):
+    """DCMTK's own presentation state code gives the grey values of the source's window."""
+    out = path + ".pgm"
+    status, text = run("dcmp2pgm", "-p", path, "-f", str(max(frame, 1)), image, out)
+    assert status == 0, "dcmp2pgm: " + text
+    with open(out, "rb") as f:
+        _, size, top, data = re.fullmatch(rb"(P5)\s(?:#[^\n]*\n)?(\d+ \d+)\s(\d+)\s(.*)", f.read(), re.S).groups()
+    source = pydicom.dcmread(image)
+    assert size == b"%d %d" % (source.Columns, source.Rows) and top == b"255"
+    if "SoftcopyVOILUTSequence" not in ds:
+        return
+    slope, intercept, centre, width = (float(frame_value(source, frame, k)) for k in (
+        "RescaleSlope", "RescaleIntercept", "WindowCenter", "WindowWidth"))
+    stored = np.frombuffer(source.PixelData, np.int16).reshape(-1, source.Rows, source.Columns)
+    value = (slope * stored[max(frame, 1) - 1] + intercept - (centre - 0.5)) / (width - 1) + 0.5
+    grey = np.frombuffer(data, np.uint8).reshape(source.Rows, source.Columns)
+    difference = np.abs(grey - 255 * np.clip(value, 0, 1))
+    assert len(np.unique(grey)) > 8 and difference.max() < 3, f"dcmp2pgm differs by {difference.max()}"
+
+
+def check_sc(path, expected, instances):
+    ds = pydicom.dcmread(path)
+    pictures = expected["pictures"]
+    assert ds.SOPClassUID == ("1.2.840.10008.5.1.4.1.1.7" if len(pictures) == 1
+                              else "1.2.840.10008.5.1.4.1.1.7.4")
+    assert ds.Modality == "OT" and ds.BurnedInAnnotation == "YES"
+    assert sorted(str(s.ReferencedSOPInstanceUID) for s in ds.SourceImageSequence) == \
+        sorted(set(instances))
+    pixels = np.frombuffer(ds.PixelData, np.uint8)[:3 * ds.Rows * ds.Columns * len(pictures)]
+    pixels = pixels.reshape(len(pictures), ds.Rows, ds.Columns, 3)
+    for frame, (width, height, first, last) in zip(pixels, pictures):
+        assert list(frame[0, 0]) == first and list(frame[height - 1, width - 1]) == last
+
+
+IDENTITY = ["PatientName", "PatientID", "IssuerOfPatientID", "PatientBirthDate", "PatientSex",
+            "PatientAge", "PatientWeight", "PatientComments", "StudyInstanceUID", "StudyDate", "StudyTime",
+            "StudyID", "AccessionNumber", "ReferringPhysicianName", "StudyDescription",
+            "SpecificCharacterSet"]
+
+
+def raw_values(path, keyword):
+    ds = pydicom.dcmread(path, stop_before_pixels=True)
+    element = ds.get_item(keyword)
+    value = b"" if element is None else element.value
+    return (value or b"").rstrip(b" \0") if isinstance(value, bytes) else value
+
+
+def check_common(path, expected, source):
+    for keyword in IDENTITY:
+        ours, theirs = raw_values(path, keyword), raw_values(source, keyword)
+        assert ours == theirs, f"{keyword}: {ours} is not {theirs}"
+    ds = pydicom.dcmread(path, stop_before_pixels=True)
+    kind = os.path.basename(path)[:-4].split("-")[-1]
+    index = {"sr": 0, "gsps": 1, "sc": 2}[kind]
+    assert ds.SeriesNumber == 9000 + 10 * expected["slot"] + index and ds.InstanceNumber == 1
+    assert ds.SeriesDescription.endswith(f" {kind.upper()} - {NOTICE}")
+    assert len(ds.SeriesDescription) <= 64
+    assert re.fullmatch(r"[+-]\d{4}", ds.TimezoneOffsetFromUTC)
+    if expected["zone"]:
+        assert ds.TimezoneOffsetFromUTC == expected["zone"]
+        assert ds.SeriesDate + ds.SeriesTime == expected["started"], ds.SeriesTime
+    for keyword in ("Manufacturer", "ManufacturerModelName", "DeviceSerialNumber",
+                    "SoftwareVersions", "InstanceCreationDate", "InstanceCreationTime"):
+        assert ds.get(keyword), keyword
+    assert ds.DeviceUID == ds.InstanceCreatorUID == expected["device"]
+    node, algorithm = ds.ContributingEquipmentSequence
+    assert node.DeviceUID == expected["device"] and node.PurposeOfReferenceCodeSequence[0].CodeValue == "109102"
+    assert algorithm.DeviceUID not in ("", expected["device"])
+    assert [algorithm.ManufacturerModelName, algorithm.SoftwareVersions] == \
+        [expected["stage"], expected["version"]]
+    assert ds.file_meta.TransferSyntaxUID == "1.2.840.10008.1.2.1"
+    assert ds.file_meta.FileMetaInformationGroupLength and ds.file_meta.ImplementationClassUID
+    assert ds.SOPInstanceUID == ds.file_meta.MediaStorageSOPInstanceUID == expected["objects"][kind]
+
+
+def read_manifest(path):
+    with open(path, encoding="ascii") as f:
+        rows = [line.split() for line in f]
+    return {row[2]: row[0] for row in rows}
+
+
+def check(folder, manifest_path, variant):
+    with open(os.path.join(folder, "expected.json"), encoding="ascii") as f:
+        expected = json.load(f)
+    files = read_manifest(manifest_path)
+    first = files[min(files)]
+    found = sorted(n for n in os.listdir(folder) if n.endswith(".dcm"))
+    assert found == sorted(f"{expected['stage']}-{k}.dcm" for k in expected["objects"]), found
+    bad = []
+    for name in found:
+        path = os.path.join(folder, name)
+        bad += validate(path, variant)
+        check_common(path, expected, first)
+        if name.endswith("-sr.dcm"):
+            check_sr(path, expected, list(files))
+        elif name.endswith("-gsps.dcm"):
+            check_gsps(path, expected, files)
+        else:
+            check_sc(path, expected, list(files))
+    _, text = run("dcentvfy", *sorted(set(files.values())), *(os.path.join(folder, n) for n in found))
+    bad += complaints("dcentvfy", text, variant)
+    assert not bad, "\n".join(bad)
+
+
+def strangers(manifest_path, folders):
+    """Whoever mixes patients is told so by dcentvfy; and no UID is shared."""
+    seen = {}
+    for folder in folders:
+        for name in os.listdir(folder):
+            if not name.endswith(".dcm"):
+                continue
+            ds = pydicom.dcmread(os.path.join(folder, name), stop_before_pixels=True)
+            for uid in (ds.SOPInstanceUID, ds.SeriesInstanceUID, ds.StudyInstanceUID):
+                assert seen.setdefault(uid, folder) == folder, f"{uid} in two patients' results"
+    own = sorted(set(read_manifest(manifest_path).values()))
+    theirs = pydicom.dcmread(own[0], stop_before_pixels=True).PatientID
+    for name in os.listdir(folders[1]):
+        if name.endswith(".dcm"):
+            ds = pydicom.dcmread(os.path.join(folders[1], name), stop_before_pixels=True)
+            assert ds.PatientID != theirs
+
+
+def main(arguments):
+    command, *rest = arguments
+    if command == "sources":
+        sources(*rest)
+    elif command == "list":
+        list_folder(*rest)
+    elif command == "check":
+        check(*rest)
+    elif command == "strangers":
+        strangers(rest[0], rest[1:])
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
