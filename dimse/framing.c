@@ -186,9 +186,7 @@ static void begin_item(struct framing *f, uint32_t tag, uint32_t length)
     enum level level = f->stack[f->depth].level;
     bool implicit = f->stack[f->depth].implicit;
     keep(f, f->header, f->header_size);
-    if (tag == 0xfffee0dd && level != LEVEL_ITEM) // end of a sequence
-        f->depth--;
-    else if (tag == 0xfffee00d && level == LEVEL_ITEM) // end of an item
+    if (tag == (level == LEVEL_ITEM ? 0xfffee00d : 0xfffee0dd)) // its end
         f->depth--;
     else if (tag != 0xfffee000 || level == LEVEL_ITEM)
         broken(f, "a sequence that is none");

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <new>
 #include <fcntl.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -26,6 +27,11 @@ bool scp_init(struct err *err)
     if (!dcmDataDict.isDictionaryLoaded())
         return err_set(err, ERR_INTERNAL, "DCMTK has no data dictionary");
     return link_globals(err);
+}
+
+static bool same(const char *a, const char *b)
+{
+    return strcmp(a, b) == 0;
 }
 
 static void cut(char *to, const char *text, size_t size)
@@ -208,7 +214,7 @@ static void reject(Session &s, T_ASC_RejectParametersReason reason, const char *
 static bool is_storage(const char *uid)
 {
     for (int i = 0; i < numberOfDcmAllStorageSOPClassUIDs; i++) {
-        if (!strcmp(uid, dcmAllStorageSOPClassUIDs[i]))
+        if (same(uid, dcmAllStorageSOPClassUIDs[i]))
             return true;
     }
     return false;
@@ -220,11 +226,11 @@ static const char *choose_syntax(const T_ASC_PresentationContext &pc, bool verif
 {
     for (int i = 0; i < pc.transferSyntaxCount; i++) {
         const char *offered = pc.proposedTransferSyntaxes[i];
-        if (verification && strcmp(offered, UID_LittleEndianImplicitTransferSyntax) &&
-            strcmp(offered, UID_LittleEndianExplicitTransferSyntax))
-            continue;
+        if (verification && !same(offered, UID_LittleEndianImplicitTransferSyntax) &&
+            !same(offered, UID_LittleEndianExplicitTransferSyntax))
+            continue; // nothing of it is ever encoded otherwise
         for (const char *const *ours = object_transfer_syntaxes(); *ours; ours++) {
-            if (!strcmp(offered, *ours))
+            if (same(offered, *ours))
                 return offered;
         }
     }
@@ -241,7 +247,7 @@ static int negotiate(T_ASC_Parameters *params)
             ASC_refusePresentationContext(params, pc.presentationContextID, ASC_P_NOREASON);
             continue;
         }
-        bool verification = !strcmp(pc.abstractSyntax, UID_VerificationSOPClass);
+        bool verification = same(pc.abstractSyntax, UID_VerificationSOPClass);
         const char *syntax = choose_syntax(pc, verification);
         if (!verification && !is_storage(pc.abstractSyntax))
             ASC_refusePresentationContext(params, pc.presentationContextID,
@@ -259,7 +265,7 @@ static bool bad_application_context(T_ASC_Parameters *params)
 {
     char name[DIC_UI_LEN + 1] = "";
     return ASC_getApplicationContextName(params, name, sizeof name).bad() ||
-           strcmp(name, UID_StandardApplicationContext) != 0;
+           !same(name, UID_StandardApplicationContext);
 }
 
 static void titles(Session &s)
@@ -345,9 +351,9 @@ static void check(Store &store, const Sink &sink, struct framing *framing, struc
     } else if (!framing_end(framing, &err) || !peek(framing, ids, attrs, &err)) {
         store.refuse(err.code == ERR_NOMEM ? SCP_OUT_OF_RESOURCES : SCP_CANNOT_UNDERSTAND,
                      err.text);
-    } else if (strcmp(ids->sop_class_uid, rq->AffectedSOPClassUID)) {
+    } else if (!same(ids->sop_class_uid, rq->AffectedSOPClassUID)) {
         store.refuse(SCP_MISMATCH, "SOP class of data set and command differ");
-    } else if (strcmp(ids->sop_instance_uid, rq->AffectedSOPInstanceUID)) {
+    } else if (!same(ids->sop_instance_uid, rq->AffectedSOPInstanceUID)) {
         store.refuse(SCP_MISMATCH, "SOP instance of data set and command differ");
     } else if (!uid_is_usable(ids->study_instance_uid) ||
                !uid_is_usable(ids->series_instance_uid)) {
@@ -384,7 +390,7 @@ static void check_command(Store &store, const T_ASC_PresentationContext &pc)
 {
     if (!uid_is_usable(store.request->AffectedSOPInstanceUID))
         store.refuse(SCP_INVALID_INSTANCE, "SOP Instance UID is malformed");
-    else if (strcmp(store.request->AffectedSOPClassUID, pc.abstractSyntax) ||
+    else if (!same(store.request->AffectedSOPClassUID, pc.abstractSyntax) ||
              !is_storage(pc.abstractSyntax))
         store.refuse(SCP_MISMATCH, "SOP class is not that of the presentation context");
 }
@@ -576,7 +582,12 @@ bool scp_serve(const struct scp_config *config, const struct scp_handler *handle
     snprintf(s.version, sizeof s.version, "%s", config->application_version);
     s.link.attach(fd);
     dcmExternalSocketHandle.set(fd);
-    bool ok = serve(s, err);
+    bool ok = false;
+    try {
+        ok = serve(s, err);
+    } catch (const std::bad_alloc &) {
+        err_set(err, ERR_NOMEM, "no memory for the association");
+    }
     dcmExternalSocketHandle.set(-1);
     log_action(nullptr);
     return ok;

@@ -3,6 +3,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <ctime>
+#include <new>
 #include <string>
 #include <vector>
 #include "dimse/link.hh"
@@ -62,8 +63,8 @@ class Requestor
 
   private:
     bool propose(const std::vector<Context> &contexts, struct err *err);
-    bool refused(OFCondition cond, time_t started, struct err *err);
-    bool failed(const char *what, OFCondition cond, struct err *err);
+    bool refused(const OFCondition &cond, time_t started, struct err *err);
+    bool failed(const char *what, const OFCondition &cond, struct err *err);
     void finish();
 
     const struct scu_peer *peer_;
@@ -104,16 +105,18 @@ bool Requestor::propose(const std::vector<Context> &contexts, struct err *err)
     return true;
 }
 
-bool Requestor::refused(OFCondition cond, time_t started, struct err *err)
+bool Requestor::refused(const OFCondition &cond, time_t started, struct err *err)
 {
     T_ASC_RejectParameters r;
-    if (cond == DUL_ASSOCIATIONREJECTED && ASC_getRejectParameters(params_, &r).good())
-        return err_set(err, ERR_NET, "association rejected: %d/%d/%d %s",
-                       r.result >> 16 ? r.result & 0xff : r.result, r.source & 0xff,
-                       r.reason & 0xff,
-                       (r.reason & 0xff) == 7   ? "called AE title not recognised"
-                       : (r.reason & 0xff) == 3 ? "calling AE title not recognised"
-                                                : "");
+    if (cond == DUL_ASSOCIATIONREJECTED && ASC_getRejectParameters(params_, &r).good()) {
+        unsigned source = r.source & 0xff, reason = r.reason & 0xff;
+        const char *why = source != 1   ? ""
+                          : reason == 7 ? ": called AE title not recognised"
+                          : reason == 3 ? ": calling AE title not recognised"
+                                        : "";
+        return err_set(err, ERR_NET, "association rejected with %u/%u/%u%s", r.result & 0xffu,
+                       source, reason, why);
+    }
     if (!link_.attached())
         return err_set(err,
                        time(nullptr) - started >= peer_->connect_timeout_s ? ERR_TIMEOUT : ERR_NET,
@@ -121,7 +124,7 @@ bool Requestor::refused(OFCondition cond, time_t started, struct err *err)
     return failed("association request", cond, err);
 }
 
-bool Requestor::failed(const char *what, OFCondition cond, struct err *err)
+bool Requestor::failed(const char *what, const OFCondition &cond, struct err *err)
 {
     if (cond == DUL_PEERABORTEDASSOCIATION)
         return err_set(err, ERR_NET, "%s: the peer aborted", what);
@@ -298,17 +301,20 @@ static bool outcome_set(struct scu_outcome *o, enum scu_fate fate, const char *t
 }
 
 // Reads the file and makes sure that it is what the caller says.
-static const char *load(const struct scu_file *f, DcmFileFormat &file)
+static bool load(const struct scu_file *f, DcmFileFormat &file, struct scu_outcome *outcome)
 {
     OFString sop_class, instance;
     OFCondition cond = file.loadFile(f->path);
-    if (cond.bad())
-        return cond.text();
+    if (cond.bad()) {
+        outcome_set(outcome, SCU_BAD_FILE, cond.text());
+        return false;
+    }
     file.getDataset()->findAndGetOFString(DCM_SOPClassUID, sop_class);
     file.getDataset()->findAndGetOFString(DCM_SOPInstanceUID, instance);
-    if (sop_class != f->sop_class_uid || instance != f->sop_instance_uid)
-        return "the file holds another instance";
-    return nullptr;
+    if (sop_class == f->sop_class_uid && instance == f->sop_instance_uid)
+        return true;
+    outcome_set(outcome, SCU_BAD_FILE, "the file holds another instance");
+    return false;
 }
 
 // One file. false: the association is broken.
@@ -324,9 +330,8 @@ static bool send_file(Requestor &r, const std::vector<Context> &contexts, const 
     if (!syntax)
         return outcome_set(outcome, SCU_NO_CONTEXT, "the peer takes no transfer syntax of it");
     DcmFileFormat file;
-    const char *bad = load(f, file);
-    if (bad)
-        return outcome_set(outcome, SCU_BAD_FILE, bad);
+    if (!load(f, file, outcome))
+        return true;
     E_TransferSyntax xfer = DcmXfer(syntax).getXfer();
     if (file.getDataset()->chooseRepresentation(xfer, nullptr).bad() ||
         !file.getDataset()->canWriteXfer(xfer))
@@ -335,7 +340,7 @@ static bool send_file(Requestor &r, const std::vector<Context> &contexts, const 
     return r.store(context, f, file.getDataset(), outcome, err);
 }
 
-// As many files as go over one association; *sent: how far it came.
+// As many files as go over one association.
 static bool store_some(const struct scu_peer *peer, const struct scu_file *files, size_t count,
                        const std::vector<Context> &contexts, size_t base,
                        void (*on_outcome)(void *, size_t, const struct scu_outcome *), void *ctx,
@@ -353,18 +358,38 @@ static bool store_some(const struct scu_peer *peer, const struct scu_file *files
     return r.release(err);
 }
 
-bool scu_store(const struct scu_peer *peer, const struct scu_file *files, size_t count,
-               void (*on_outcome)(void *ctx, size_t index, const struct scu_outcome *outcome),
-               void *ctx, struct err *err)
+static bool store_all(const struct scu_peer *peer, const struct scu_file *files, size_t count,
+                      void (*on_outcome)(void *, size_t, const struct scu_outcome *), void *ctx,
+                      struct err *err)
 {
     for (size_t done = 0; done < count;) {
         std::vector<Context> contexts;
         size_t some = plan(files + done, count - done, contexts);
         if (!store_some(peer, files + done, some, contexts, done, on_outcome, ctx, err))
-            return err_wrap(err, "%s:%u %s", peer->host, peer->port, peer->called);
+            return false;
         done += some;
     }
     return true;
+}
+
+// C++ ends here: what was thrown becomes an error, and errors name the peer.
+template <typename Work>
+static bool guarded(const struct scu_peer *peer, struct err *err, Work work)
+{
+    bool ok = false;
+    try {
+        ok = work();
+    } catch (const std::bad_alloc &) {
+        err_set(err, ERR_NOMEM, "no memory for an association");
+    }
+    return ok || err_wrap(err, "%s:%u %s", peer->host, peer->port, peer->called);
+}
+
+bool scu_store(const struct scu_peer *peer, const struct scu_file *files, size_t count,
+               void (*on_outcome)(void *ctx, size_t index, const struct scu_outcome *outcome),
+               void *ctx, struct err *err)
+{
+    return guarded(peer, err, [&] { return store_all(peer, files, count, on_outcome, ctx, err); });
 }
 
 namespace
@@ -388,44 +413,49 @@ static void on_series(void *ctx, T_DIMSE_C_FindRQ *, int, T_DIMSE_C_FindRSP *, D
         count->instances = instances;
 }
 
+static bool find_count(const struct scu_peer *peer, const char *study_instance_uid, Count *found,
+                       struct err *err)
+{
+    Requestor r(peer);
+    DcmDataset query;
+    query.putAndInsertString(DCM_QueryRetrieveLevel, "SERIES");
+    query.putAndInsertString(DCM_StudyInstanceUID, study_instance_uid);
+    query.putAndInsertString(DCM_SeriesInstanceUID, found->series_instance_uid);
+    query.insertEmptyElement(DCM_NumberOfSeriesRelatedInstances);
+    if (!r.open(
+            {{UID_FINDStudyRootQueryRetrieveInformationModel,
+              {UID_LittleEndianExplicitTransferSyntax, UID_LittleEndianImplicitTransferSyntax}}},
+            err))
+        return false;
+    if (!r.accepted(0)) {
+        r.release(nullptr);
+        return err_set(err, ERR_UNSUPPORTED, "no C-FIND of the Study Root model");
+    }
+    return r.find(0, &query, on_series, found, err) && r.release(err);
+}
+
 bool scu_find_series_count(const struct scu_peer *peer, const char *study_instance_uid,
                            const char *series_instance_uid, long *count, struct err *err)
 {
-    Requestor r(peer);
     Count found = {series_instance_uid, -1};
-    DcmDataset query;
-    *count = -1;
-    query.putAndInsertString(DCM_QueryRetrieveLevel, "SERIES");
-    query.putAndInsertString(DCM_StudyInstanceUID, study_instance_uid);
-    query.putAndInsertString(DCM_SeriesInstanceUID, series_instance_uid);
-    query.insertEmptyElement(DCM_NumberOfSeriesRelatedInstances);
-    std::vector<Context> contexts = {
-        {UID_FINDStudyRootQueryRetrieveInformationModel,
-         {UID_LittleEndianExplicitTransferSyntax, UID_LittleEndianImplicitTransferSyntax}}};
-    bool ok = r.open(contexts, err);
-    if (ok && !r.accepted(0)) {
+    bool ok = guarded(peer, err, [&] { return find_count(peer, study_instance_uid, &found, err); });
+    *count = ok ? found.instances : -1;
+    return ok;
+}
+
+static bool echo_once(const struct scu_peer *peer, struct err *err)
+{
+    Requestor r(peer);
+    if (!r.open({{UID_VerificationSOPClass, {UID_LittleEndianImplicitTransferSyntax}}}, err))
+        return false;
+    if (!r.accepted(0)) {
         r.release(nullptr);
-        ok = err_set(err, ERR_UNSUPPORTED, "no C-FIND of the Study Root model");
-    } else if (ok) {
-        ok = r.find(0, &query, on_series, &found, err) && r.release(err);
+        return err_set(err, ERR_UNSUPPORTED, "no C-ECHO");
     }
-    if (!ok)
-        return err_wrap(err, "%s:%u %s", peer->host, peer->port, peer->called);
-    *count = found.instances;
-    return true;
+    return r.echo(err) && r.release(err);
 }
 
 bool scu_echo(const struct scu_peer *peer, struct err *err)
 {
-    Requestor r(peer);
-    std::vector<Context> contexts = {
-        {UID_VerificationSOPClass, {UID_LittleEndianImplicitTransferSyntax}}};
-    bool ok = r.open(contexts, err);
-    if (ok && !r.accepted(0)) {
-        r.release(nullptr);
-        ok = err_set(err, ERR_UNSUPPORTED, "no C-ECHO");
-    } else if (ok) {
-        ok = r.echo(err) && r.release(err);
-    }
-    return ok || err_wrap(err, "%s:%u %s", peer->host, peer->port, peer->called);
+    return guarded(peer, err, [&] { return echo_once(peer, err); });
 }
