@@ -2,9 +2,11 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
+static const char *const level_names[] = {"error", "warn", "info", "debug"};
 static enum log_level threshold = LOG_LEVEL_INFO;
 static const char *role = "anode";
 static _Thread_local char action[128];
@@ -14,6 +16,22 @@ void log_init(enum log_level level, const char *process)
     threshold = level;
     if (process)
         role = process;
+}
+
+void log_role(const char *process)
+{
+    role = process;
+}
+
+bool log_level_parse(const char *name, enum log_level *level)
+{
+    for (size_t i = 0; i < sizeof level_names / sizeof level_names[0]; i++) {
+        if (strcmp(name, level_names[i]) == 0) {
+            *level = (enum log_level)i;
+            return true;
+        }
+    }
+    return false;
 }
 
 void log_action(const char *format, ...)
@@ -29,7 +47,6 @@ void log_action(const char *format, ...)
 
 void log_line(enum log_level level, const char *format, ...)
 {
-    static const char *const names[] = {"error", "warn", "info", "debug"};
     if (level > threshold)
         return;
     char line[1024];
@@ -39,7 +56,7 @@ void log_line(enum log_level level, const char *format, ...)
     gmtime_r(&now.tv_sec, &utc);
     size_t used = strftime(line, sizeof line, "%Y-%m-%dT%H:%M:%S", &utc);
     used += (size_t)snprintf(line + used, sizeof line - used,
-                             ".%03ldZ %s %s[%d]: ", now.tv_nsec / 1000000, names[level], role,
+                             ".%03ldZ %s %s[%d]: ", now.tv_nsec / 1000000, level_names[level], role,
                              (int)getpid());
     va_list args;
     va_start(args, format);

@@ -1,6 +1,7 @@
 // One line an event on stderr: time, level, process, message of key=value pairs. No patient data.
 // Thread-safety: any thread; a line is one write().
 #pragma once
+#include <stdbool.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -10,6 +11,10 @@ enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARN, LOG_LEVEL_INFO, LOG_LEVEL_DEBU
 
 // process  role shown in each line ("core", "association"); kept, not copied: a literal.
 void log_init(enum log_level level, const char *process);
+// The role alone, for a process that was forked from one that has its level.
+void log_role(const char *process);
+// "error", "warn", "info", "debug"; returns false and leaves *level on anything else.
+bool log_level_parse(const char *name, enum log_level *level);
 
 // What this thread does now ("negotiating") and for what ("peer=CT1 assoc=17"); appended to each of
 // its lines. NULL ends it. Text is copied and cut at 127 characters.
