@@ -77,8 +77,8 @@ struct msg_input {
 
 struct msg_object {
     int64_t job;
-    uint32_t kind;   // enum stage_result
-    char name[128];  // file name in the job's folder
+    uint32_t kind;  // enum stage_result
+    char name[128]; // file name in the job's folder
     char sop_class_uid[65], sop_instance_uid[65], series_instance_uid[65], study_instance_uid[65];
     char transfer_syntax_uid[65];
 };
@@ -94,9 +94,9 @@ struct msg_done {
 };
 
 struct msg_outcome {
-    int64_t row;      // of the outbox
-    uint32_t fate;    // enum scu_fate
-    uint32_t status;  // DIMSE
+    int64_t row;     // of the outbox
+    uint32_t fate;   // enum scu_fate
+    uint32_t status; // DIMSE
     char text[160];
 };
 

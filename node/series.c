@@ -67,7 +67,8 @@ static void decide(const struct series_rules *rules, const struct series_evidenc
         return; // the answer, or its time-out, is an event
     bool fresh = e->answer != SERIES_NOT_ASKED && e->asked >= e->last;
     bool confirmed = fresh && e->answer == SERIES_ANSWERED && !source_has_more(e);
-    double quiet_end = e->last + (confirmed && e->open == 0 ? rules->short_quiet_s : rules->quiet_s);
+    double quiet_end =
+        e->last + (confirmed && e->open == 0 ? rules->short_quiet_s : rules->quiet_s);
     if (e->can_ask && (!fresh || source_has_more(e))) {
         double question = next_question(rules, e);
         if (e->now >= question) {

@@ -4,7 +4,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-struct series_rules { // seconds, from the configuration
+struct series_rules {      // seconds, from the configuration
     double quiet_s;        // after the last instance
     double short_quiet_s;  // the same where the source confirms its count
     double longest_wait_s; // after the first instance, whatever the evidence
@@ -40,9 +40,9 @@ const char *series_verdict_name(enum series_verdict v); // "receiving", "complet
 
 struct series_decision {
     enum series_verdict verdict;
-    bool ask;            // put the question now
-    double wake;         // look again at this time, if nothing happens before
-    char evidence[256];  // one sentence for people, also while receiving
+    bool ask;           // put the question now
+    double wake;        // look again at this time, if nothing happens before
+    char evidence[256]; // one sentence for people, also while receiving
 };
 
 void series_decide(const struct series_rules *rules, const struct series_evidence *e,

@@ -177,12 +177,16 @@ static const char *const sql[Q_COUNT] = {
                       " not_before = ?, reason = ? WHERE id = ?",
     [Q_JOB_END] = "UPDATE job SET state = ?, verdict = ?, reason = ?, device = ?, seconds = ?,"
                   " peak = ?, ended_at = ? WHERE id = ?",
-    [Q_JOBS_RECOVER] = "UPDATE job SET state = 'queued' WHERE state = 'running'",
+    // An interruption is not the job's fault, unless it happens again and again.
+    [Q_JOBS_RECOVER] = "UPDATE job SET state = 'queued',"
+                       " attempts = max(0, attempts - (tries < 10)) WHERE state = 'running'",
     [Q_JOB_AGAIN] = "UPDATE job SET state = 'queued', attempts = 0, not_before = 0, verdict = '',"
                     " reason = '' WHERE id = ?",
     [Q_ADD_OBJECT] = "INSERT INTO outbox(job, destination, kind, rank, path, sop_class, sop_uid,"
                      " series_uid, study_uid, transfer_syntax)"
-                     " VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                     " VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+                     " ON CONFLICT(job, destination, sop_uid) DO UPDATE SET path = excluded.path,"
+                     " state = 'pending', attempts = 0, first_at = 0, next_at = 0, reason = ''",
     [Q_DESTINATIONS] = "SELECT destination, min(next_at) FROM outbox WHERE state = 'pending'"
                        " GROUP BY destination",
     [Q_DUE] = OBJECT_COLUMNS " WHERE state = 'pending' AND destination = ? AND next_at <= ?"
@@ -444,12 +448,12 @@ static bool grow_series(struct state *s, const struct state_instance *in, int64_
         !find_series(s, in, patient, series, attrs_uid, err))
         return false;
     if (*series == 0) {
-        bool ok = done(s,
-                       bind(s, err, Q_ADD_SERIES, "ttttttddtb", in->series_instance_uid,
-                            in->study_instance_uid, patient, in->modality, in->calling, in->address,
-                            in->at, in->at, in->sop_instance_uid, in->attrs->packed,
-                            in->attrs->size),
-                       err);
+        bool ok =
+            done(s,
+                 bind(s, err, Q_ADD_SERIES, "ttttttddtb", in->series_instance_uid,
+                      in->study_instance_uid, patient, in->modality, in->calling, in->address,
+                      in->at, in->at, in->sop_instance_uid, in->attrs->packed, in->attrs->size),
+                 err);
         *series = sqlite3_last_insert_rowid(s->db);
         return ok;
     }
@@ -615,7 +619,8 @@ bool state_series_attrs(struct state *s, int64_t series, struct attrs *out, stru
     sqlite3_stmt *stmt = bind(s, err, Q_SERIES_ATTRS, "i", series);
     enum step result = step(s, stmt, err);
     if (result != STEP_ROW)
-        return result == STEP_END && err_set(err, ERR_INTERNAL, "no series %lld", (long long)series);
+        return result == STEP_END &&
+               err_set(err, ERR_INTERNAL, "no series %lld", (long long)series);
     const void *packed = sqlite3_column_blob(stmt, 0);
     bool ok = attrs_unpack(out, packed, (size_t)sqlite3_column_bytes(stmt, 0));
     sqlite3_reset(stmt);
@@ -625,10 +630,9 @@ bool state_series_attrs(struct state *s, int64_t series, struct attrs *out, stru
 bool state_series_end(struct state *s, int64_t series, const char *state, const char *completeness,
                       const char *evidence, const char *route, const char *why, struct err *err)
 {
-    return done(s,
-                bind(s, err, Q_SERIES_END, "ttttti", state, completeness, evidence, route, why,
-                     series),
-                err);
+    return done(
+        s, bind(s, err, Q_SERIES_END, "ttttti", state, completeness, evidence, route, why, series),
+        err);
 }
 
 bool state_series_digest(struct state *s, int64_t series, uint8_t digest[DIGEST_SIZE],
@@ -788,8 +792,7 @@ bool state_job_start(struct state *s, int64_t id, double now, struct err *err)
 bool state_job_requeue(struct state *s, int64_t id, bool counted, double not_before,
                        const char *reason, struct err *err)
 {
-    return done(s,
-                bind(s, err, Q_JOB_REQUEUE, "idti", (int64_t)!counted, not_before, reason, id),
+    return done(s, bind(s, err, Q_JOB_REQUEUE, "idti", (int64_t)!counted, not_before, reason, id),
                 err);
 }
 
@@ -1004,8 +1007,8 @@ bool state_expired(struct state *s, double before, bool (*each)(void *ctx, int64
     return result == STEP_END;
 }
 
-bool state_forget_series(struct state *s, int64_t series,
-                         bool (*each)(void *ctx, const char *path), void *ctx, struct err *err)
+bool state_forget_series(struct state *s, int64_t series, bool (*each)(void *ctx, const char *path),
+                         void *ctx, struct err *err)
 {
     static const enum query deletions[] = {Q_FORGET_OBJECTS, Q_FORGET_JOBS, Q_FORGET_INSTANCES,
                                            Q_FORGET_SERIES};

@@ -196,8 +196,8 @@ bool state_folder_known(struct state *s, const char *folder, bool *known, struct
 
 struct state_outbox_count {
     int64_t pending, sent, failed, discarded;
-    double oldest_pending;  // first attempt
-    char reason[160];       // why the last attempt failed
+    double oldest_pending; // first attempt
+    char reason[160];      // why the last attempt failed
 };
 bool state_count_outbox(struct state *s, const char *destination, struct state_outbox_count *out,
                         struct err *err);
@@ -211,5 +211,5 @@ bool state_expired(struct state *s, double before, bool (*each)(void *ctx, int64
                    void *ctx, struct err *err);
 // Files and job folders of a series, then forgets the series. Remove them after the commit: a
 // restart sweeps what has no row.
-bool state_forget_series(struct state *s, int64_t series,
-                         bool (*each)(void *ctx, const char *path), void *ctx, struct err *err);
+bool state_forget_series(struct state *s, int64_t series, bool (*each)(void *ctx, const char *path),
+                         void *ctx, struct err *err);

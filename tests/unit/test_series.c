@@ -1,0 +1,217 @@
+// When is a series complete: every kind of evidence, at the times that matter.
+#include "node/series.h"
+#include <string.h>
+#include "tests/check.h"
+
+static const struct series_rules rules = {.quiet_s = 5, .short_quiet_s = 1, .longest_wait_s = 60};
+
+// First instance at 100 s, last at 110 s, ten of them, everything else as given.
+static struct series_evidence evidence(double now)
+{
+    return (struct series_evidence){.now = now, .first = 100, .last = 110, .have = 10};
+}
+
+static struct series_decision decide(struct series_evidence e)
+{
+    struct series_decision d;
+    series_decide(&rules, &e, &d);
+    CU_ASSERT_TRUE(d.verdict != SERIES_RECEIVING || d.ask || d.wake > e.now);
+    CU_ASSERT_TRUE(d.evidence[0] != 0);
+    return d;
+}
+
+static void series_is_quiet_after_quiet_s_when_nobody_can_be_asked(void)
+{
+    struct series_decision d = decide(evidence(114.9));
+    CU_ASSERT_EQUAL(d.verdict, SERIES_RECEIVING);
+    CU_ASSERT_FALSE(d.ask);
+    CU_ASSERT_DOUBLE_EQUAL(d.wake, 115, 1e-9);
+    CU_ASSERT_EQUAL(decide(evidence(115)).verdict, SERIES_QUIET);
+}
+
+static void series_with_an_idle_association_is_quiet_after_quiet_s(void)
+{
+    struct series_evidence e = evidence(114);
+    e.open = 1;
+    CU_ASSERT_EQUAL(decide(e).verdict, SERIES_RECEIVING);
+    e.now = 115;
+    CU_ASSERT_EQUAL(decide(e).verdict, SERIES_QUIET);
+}
+
+static void series_asks_the_source_after_short_quiet_s(void)
+{
+    struct series_evidence e = evidence(110.5);
+    e.can_ask = true;
+    struct series_decision d = decide(e);
+    CU_ASSERT_FALSE(d.ask);
+    CU_ASSERT_DOUBLE_EQUAL(d.wake, 111, 1e-9);
+    e.now = 111;
+    CU_ASSERT_TRUE(decide(e).ask);
+}
+
+static void series_asks_only_after_quiet_s_while_an_association_is_open(void)
+{
+    struct series_evidence e = evidence(112);
+    e.can_ask = true;
+    e.open = 1;
+    CU_ASSERT_FALSE(decide(e).ask);
+    e.now = 115;
+    CU_ASSERT_TRUE(decide(e).ask);
+}
+
+static void series_is_complete_when_the_source_has_as_many(void)
+{
+    struct series_evidence e = evidence(111.1);
+    e.can_ask = true;
+    e.answer = SERIES_ANSWERED;
+    e.asked = 111;
+    e.source_count = 10;
+    CU_ASSERT_EQUAL(decide(e).verdict, SERIES_COMPLETE);
+    e.source_count = 9; // the source has fewer: we have all of it
+    CU_ASSERT_EQUAL(decide(e).verdict, SERIES_COMPLETE);
+}
+
+static void series_confirmed_while_an_association_is_open_waits_for_quiet_s(void)
+{
+    struct series_evidence e = evidence(111.1);
+    e.can_ask = true;
+    e.answer = SERIES_ANSWERED;
+    e.asked = 111;
+    e.source_count = 10;
+    e.open = 1;
+    CU_ASSERT_EQUAL(decide(e).verdict, SERIES_RECEIVING);
+    e.now = 115;
+    CU_ASSERT_EQUAL(decide(e).verdict, SERIES_COMPLETE);
+}
+
+static void series_answer_from_before_the_last_instance_does_not_count(void)
+{
+    struct series_evidence e = evidence(110.5);
+    e.can_ask = true;
+    e.answer = SERIES_ANSWERED;
+    e.asked = 109;
+    e.source_count = 10;
+    CU_ASSERT_EQUAL(decide(e).verdict, SERIES_RECEIVING);
+    e.now = 111;
+    CU_ASSERT_TRUE(decide(e).ask);
+}
+
+static void series_waits_for_what_the_source_has_more(void)
+{
+    struct series_evidence e = evidence(115.5);
+    e.can_ask = true;
+    e.answer = SERIES_ANSWERED;
+    e.asked = 111;
+    e.source_count = 12;
+    struct series_decision d = decide(e);
+    CU_ASSERT_EQUAL(d.verdict, SERIES_RECEIVING); // quiet_s is over, and yet
+    CU_ASSERT_FALSE(d.ask);
+    CU_ASSERT_DOUBLE_EQUAL(d.wake, 116, 1e-9);
+    e.now = 116;
+    CU_ASSERT_TRUE(decide(e).ask); // again: the source may have been wrong, or has given up
+    CU_ASSERT_PTR_NOT_NULL(strstr(d.evidence, "source has 12"));
+}
+
+static void series_ends_incomplete_after_longest_wait_s(void)
+{
+    struct series_evidence e = evidence(159.9);
+    e.can_ask = true;
+    e.answer = SERIES_ANSWERED;
+    e.asked = 158;
+    e.source_count = 12;
+    CU_ASSERT_EQUAL(decide(e).verdict, SERIES_RECEIVING);
+    e.now = 160;
+    CU_ASSERT_EQUAL(decide(e).verdict, SERIES_INCOMPLETE);
+}
+
+static void series_that_never_pauses_ends_after_longest_wait_s(void)
+{
+    struct series_evidence e = evidence(159.9);
+    e.last = 159.8;
+    e.open = 1;
+    CU_ASSERT_EQUAL(decide(e).verdict, SERIES_RECEIVING);
+    e.now = 160;
+    CU_ASSERT_EQUAL(decide(e).verdict, SERIES_WAITED);
+}
+
+static void series_whose_source_does_not_answer_is_quiet_after_quiet_s(void)
+{
+    struct series_evidence e = evidence(112);
+    e.can_ask = true;
+    e.answer = SERIES_NO_ANSWER;
+    e.asked = 111;
+    strcpy(e.no_answer, "connection refused");
+    struct series_decision d = decide(e);
+    CU_ASSERT_EQUAL(d.verdict, SERIES_RECEIVING);
+    CU_ASSERT_DOUBLE_EQUAL(d.wake, 115, 1e-9);
+    CU_ASSERT_PTR_NOT_NULL(strstr(d.evidence, "connection refused"));
+    e.now = 115;
+    CU_ASSERT_EQUAL(decide(e).verdict, SERIES_QUIET);
+}
+
+static void series_waits_for_an_answer_that_is_due(void)
+{
+    struct series_evidence e = evidence(120);
+    e.can_ask = true;
+    e.answer = SERIES_ASKING;
+    e.asked = 111;
+    struct series_decision d = decide(e);
+    CU_ASSERT_EQUAL(d.verdict, SERIES_RECEIVING);
+    CU_ASSERT_FALSE(d.ask);
+    CU_ASSERT_DOUBLE_EQUAL(d.wake, 160, 1e-9);
+}
+
+// Whatever the evidence, a series ends, and the function never asks for a wake in the past.
+static void series_always_ends(void)
+{
+    for (int bits = 0; bits < 64; bits++) {
+        struct series_evidence e = evidence(110);
+        e.can_ask = bits & 1;
+        e.open = bits >> 1 & 1;
+        e.answer = (enum series_answer)(bits >> 2 & 3);
+        e.source_count = bits >> 4 & 1 ? 12 : 10;
+        e.asked = bits >> 5 & 1 ? 111 : 105;
+        struct series_decision d = {.verdict = SERIES_RECEIVING};
+        int steps = 0;
+        for (; d.verdict == SERIES_RECEIVING && steps < 100; steps++) {
+            d = decide(e);
+            if (d.ask) { // nobody answers
+                e.answer = SERIES_NO_ANSWER;
+                e.asked = e.now;
+            } else {
+                e.now = d.wake;
+            }
+        }
+        CU_ASSERT_TRUE(d.verdict != SERIES_RECEIVING);
+        CU_ASSERT_TRUE(e.now <= 160);
+    }
+}
+
+static const struct check_case cases[] = {
+    {"series_is_quiet_after_quiet_s_when_nobody_can_be_asked",
+     series_is_quiet_after_quiet_s_when_nobody_can_be_asked},
+    {"series_with_an_idle_association_is_quiet_after_quiet_s",
+     series_with_an_idle_association_is_quiet_after_quiet_s},
+    {"series_asks_the_source_after_short_quiet_s", series_asks_the_source_after_short_quiet_s},
+    {"series_asks_only_after_quiet_s_while_an_association_is_open",
+     series_asks_only_after_quiet_s_while_an_association_is_open},
+    {"series_is_complete_when_the_source_has_as_many",
+     series_is_complete_when_the_source_has_as_many},
+    {"series_confirmed_while_an_association_is_open_waits_for_quiet_s",
+     series_confirmed_while_an_association_is_open_waits_for_quiet_s},
+    {"series_answer_from_before_the_last_instance_does_not_count",
+     series_answer_from_before_the_last_instance_does_not_count},
+    {"series_waits_for_what_the_source_has_more", series_waits_for_what_the_source_has_more},
+    {"series_ends_incomplete_after_longest_wait_s", series_ends_incomplete_after_longest_wait_s},
+    {"series_that_never_pauses_ends_after_longest_wait_s",
+     series_that_never_pauses_ends_after_longest_wait_s},
+    {"series_whose_source_does_not_answer_is_quiet_after_quiet_s",
+     series_whose_source_does_not_answer_is_quiet_after_quiet_s},
+    {"series_waits_for_an_answer_that_is_due", series_waits_for_an_answer_that_is_due},
+    {"series_always_ends", series_always_ends},
+};
+
+int main(void)
+{
+    return check_main("series", cases, sizeof cases / sizeof cases[0]);
+}
