@@ -1,0 +1,15 @@
+// Asks the source of a series by C-FIND how many instances it has, says it to the core, ends.
+// Process: asker (forked by the core for one question).
+#pragma once
+#include <stdint.h>
+#include "conf/conf.h"
+
+struct asker {
+    const struct conf *conf;
+    const struct conf_peer *peer;
+    int64_t series;
+    const char *study_instance_uid, *series_instance_uid;
+};
+
+// Body for child_start(): sends one MSG_COUNT.
+int asker_run(void *asker, int channel);
