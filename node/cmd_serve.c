@@ -1,0 +1,88 @@
+// anode serve, anode check.
+#include <stdio.h>
+#include "dimse/object.h"
+#include "dimse/scp.h"
+#include "node/cmd.h"
+#include "node/cmd_common.h"
+#include "node/core.h"
+
+int cmd_serve(int argc, char **argv)
+{
+    const char *path = cmd_conf_path(argc, argv);
+    struct err err = {0};
+    int status;
+    if (!path)
+        return 1;
+    // All of it before the first fork: children share it.
+    if (!object_init(&err) || !scp_init(&err)) {
+        fprintf(stderr, "anode serve: %s\n", err.text);
+        return 2;
+    }
+    struct conf *conf = cmd_load_conf(path, &status);
+    if (conf)
+        status = core_run(conf);
+    object_quit();
+    return status;
+}
+
+static void print_peers(const struct conf *conf)
+{
+    printf("peers\n");
+    for (size_t i = 0; i < conf->peer_count; i++) {
+        const struct conf_peer *p = &conf->peers[i];
+        printf("  %-16s %s:%u%s%s\n", p->name, p->host ? p->host : "-", p->port,
+               p->may_send ? ", may send" : ", may not send", p->find ? ", asked for counts" : "");
+    }
+}
+
+static void print_routes(const struct conf *conf)
+{
+    printf("routes, first match wins\n");
+    for (size_t i = 0; i < conf->route_count; i++) {
+        const struct conf_route *r = &conf->routes[i];
+        printf("  %s: ", r->name);
+        for (size_t k = 0; k < r->when_count; k++)
+            printf("%s%s: %s", k ? ", " : "", r->when[k].keyword, pattern_text(r->when[k].pattern));
+        printf(" -> %s ->", r->run);
+        for (size_t k = 0; k < r->result_count; k++)
+            printf(" %s", r->result_names[k]);
+        printf(" to%s", r->return_source ? " source" : "");
+        for (size_t k = 0; k < r->return_count; k++)
+            printf(" %s", conf->peers[r->return_peers[k]].name);
+        printf("\n");
+    }
+}
+
+int cmd_check(int argc, char **argv)
+{
+    const char *path = cmd_conf_path(argc, argv);
+    struct err err = {0};
+    int status;
+    if (!path)
+        return 1;
+    if (!object_init(&err)) {
+        fprintf(stderr, "anode check: %s\n", err.text);
+        return 2;
+    }
+    struct conf *conf = cmd_load_conf(path, &status);
+    if (conf) {
+        printf("%s is valid: %s on port %u, data in %s\n", path, conf->ae_title, conf->port,
+               conf->data_dir);
+        print_peers(conf);
+        print_routes(conf);
+        printf("devices\n");
+        status = cmd_print_devices(conf->device);
+        conf_destroy(conf);
+    }
+    object_quit();
+    return status;
+}
+
+int cmd_devices(int argc, char **argv)
+{
+    if (argc > 1) {
+        fprintf(stderr, "usage: anode %s\n", argv[0]);
+        return 1;
+    }
+    return cmd_print_devices(NULL);
+}
