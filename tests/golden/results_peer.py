@@ -8,6 +8,7 @@
 """
 import json
 import os
+import pathlib
 import re
 import subprocess
 import sys
@@ -15,8 +16,12 @@ import warnings
 
 import numpy as np
 import pydicom
+from PIL import Image
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.sequence import Sequence
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+from render import gsps  # noqa: E402
 
 warnings.filterwarnings("ignore")
 pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
@@ -448,8 +453,27 @@ def check_gsps(path, expected, files):
     assert sorted(found) == sorted(want), f"{sorted(found)}\n{sorted(want)}"
     assert sum(a.GraphicLayer == "NOTICE" for a in ds.GraphicAnnotationSequence) == len(slices)
     check_window(ds, files)
+    check_drawing(path, expected, files)
     if ds.PatientName:  # without a name dcmp2pgm refuses the state
         apply_state(path, files[slices[0][0]], slices[0][1], ds)
+
+
+def check_drawing(path, expected, files):
+    """The renderer draws each outline where and in the colour that the analysis said."""
+    colours = dict(zip(expected["layers"], ((0, 200, 0), (230, 0, 0))))
+    slices = sorted({(m["instance"], m["frame"]) for m in expected["marks"]})
+    made = gsps.render(path, set(files.values()), path + ".png")
+    assert len(made) == len(slices)
+    drawn = {}
+    for name, at in zip(made, gsps.images_of(pydicom.dcmread(path))):
+        drawn[at] = np.asarray(Image.open(name)).astype(int)
+    for m in expected["marks"]:
+        picture = drawn[(m["instance"], max(m["frame"], 1))]
+        source = pydicom.dcmread(files[m["instance"]], stop_before_pixels=True)
+        scale = picture.shape[1] / source.Columns, picture.shape[0] / source.Rows
+        x, y = (int(p * s) for p, s in zip(m["points"], scale))
+        near = picture[max(y - 3, 0):y + 4, max(x - 3, 0):x + 4].reshape(-1, 3)
+        assert np.abs(near - colours[m["layer"]]).sum(axis=1).min() < 12, f"{m} is not drawn"
 
 
 def frame_value(source, frame, keyword):
