@@ -1,0 +1,392 @@
+#include "conf/keys.h"
+#include <arpa/inet.h>
+#include <ctype.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include "node/base/near.h"
+#include "node/base/uid.h"
+
+#define AT(field)      offsetof(struct conf, field)
+#define PEER_AT(field) offsetof(struct conf_peer, field)
+#define ROUTE_AT(f)    offsetof(struct conf_route, f)
+
+static const struct conf_key keys[] = {
+    {"node.ae_title", CONF_AE, AT(ae_title), .def = "ANODE",
+     .help = "AE title of this node: what peers call, and what it calls itself."},
+    {"node.port", CONF_UINT16, AT(port), 1, 65535, .def = "11112", .help = "TCP port for DICOM."},
+    {"node.bind", CONF_ADDRESS, AT(bind), .def = "",
+     .help = "Numeric address to listen on; \"\" listens on all."},
+    {"node.data_dir", CONF_PATH, AT(data_dir), .def = "/var/lib/anode",
+     .help = "Folder for received instances, results and state: a local file system."},
+    {"node.log_level", CONF_CHOICE, AT(log_level), .choices = "error|warn|info|debug",
+     .def = "info", .help = "Least level of events that are logged."},
+    {"node.duplicate_answer", CONF_CHOICE, AT(duplicate_answer), .choices = "duplicate|success",
+     .def = "duplicate",
+     .help = "Answer to an instance that is already here with other content; it is quarantined."},
+    {"node.serial", CONF_TEXT, AT(serial), .max = 64,
+     .help = "Device Serial Number in results; derived from ae_title when not given."},
+    {"node.device_uid", CONF_UID, AT(device_uid),
+     .help = "Device UID in results, by which the node knows its own objects; derived from "
+             "ae_title when not given."},
+
+    {"completion.quiet_s", CONF_NUMBER, AT(quiet_s), 0.1, 86400, .def = "5",
+     .help = "A series is complete when nothing came for this time, in seconds."},
+    {"completion.short_quiet_s", CONF_NUMBER, AT(short_quiet_s), 0, 86400, .def = "1",
+     .help = "The same once the association was released and the source confirmed the count."},
+    {"completion.longest_wait_s", CONF_NUMBER, AT(longest_wait_s), 1, 604800, .def = "600",
+     .help = "A series that never gets quiet is taken as complete after this time, in seconds."},
+    {"completion.find_timeout_s", CONF_NUMBER, AT(find_timeout_s), 0.1, 600, .def = "5",
+     .help = "Longest wait for the source to say how many instances a series has, in seconds."},
+
+    {"limits.max_associations", CONF_UINT32, AT(max_associations), 1, 4096, .def = "64",
+     .help = "Associations open at the same time."},
+    {"limits.max_associations_per_peer", CONF_UINT32, AT(max_associations_per_peer), 1, 4096,
+     .def = "16", .help = "The same from one address."},
+    {"limits.max_pdu", CONF_UINT32, AT(max_pdu), 4096, 131072, .def = "131072",
+     .help = "Largest PDU that is accepted, in bytes."},
+    {"limits.dimse_timeout_s", CONF_UINT32, AT(dimse_timeout_s), 1, 86400, .def = "60",
+     .help = "Silence of a peer inside an association that ends it, in seconds."},
+    {"limits.acse_timeout_s", CONF_UINT32, AT(acse_timeout_s), 1, 3600, .def = "15",
+     .help = "The association request must be whole within this time, in seconds."},
+    {"limits.min_bytes_per_s", CONF_UINT32, AT(min_bytes_per_s), 0, 1000000000, .def = "1024",
+     .help = "An instance that arrives more slowly ends its association; 0 allows any speed."},
+    {"limits.max_object_mib", CONF_UINT32, AT(max_object_mib), 1, 1048576, .def = "2048",
+     .help = "Largest instance that is accepted, in MiB."},
+    {"limits.min_free_mib", CONF_UINT32, AT(min_free_mib), 1, 1073741824, .def = "1024",
+     .help = "Free space of data_dir, in MiB, below which instances are refused (A700)."},
+
+    {"worker.device", CONF_TEXT, AT(device), .max = 255, .def = "",
+     .help = "Vulkan device by a part of its name or by UUID; \"\" takes the best one."},
+    {"worker.job_deadline_s", CONF_NUMBER, AT(job_deadline_s), 1, 86400, .def = "300",
+     .help = "An analysis that takes longer is stopped and tried again, in seconds."},
+    {"worker.job_attempts", CONF_UINT32, AT(job_attempts), 1, 10, .def = "3",
+     .help = "Attempts before an analysis is given up as failed; the last uses the CPU device."},
+
+    {"sending.retry_first_s", CONF_NUMBER, AT(retry_first_s), 0.1, 86400, .def = "5",
+     .help = "Wait after the first failed delivery, in seconds."},
+    {"sending.retry_max_s", CONF_NUMBER, AT(retry_max_s), 0.1, 604800, .def = "900",
+     .help = "Longest wait between deliveries, in seconds."},
+    {"sending.retry_factor", CONF_NUMBER, AT(retry_factor), 1, 10, .def = "2",
+     .help = "Each wait is this many times longer than the one before."},
+    {"sending.retry_give_up_s", CONF_NUMBER, AT(retry_give_up_s), 1, 31536000, .def = "604800",
+     .help = "A result that could not be delivered for this time waits for a manual retry, in "
+             "seconds."},
+    {"sending.connect_timeout_s", CONF_UINT32, AT(connect_timeout_s), 1, 600, .def = "10",
+     .help = "Longest wait for a connection and for the answer to an association request, in "
+             "seconds."},
+
+    {"storage.keep_done_days", CONF_NUMBER, AT(keep_done_days), 0, 36500, .def = "1",
+     .help = "Received files of finished series are removed after this many days."},
+
+    {"peers[].ae_title", CONF_AE, PEER_AT(name), .required = true, .help = "AE title of the peer."},
+    {"peers[].host", CONF_HOST, PEER_AT(host), .required = true,
+     .help = "Host name or address that results are sent to."},
+    {"peers[].port", CONF_UINT16, PEER_AT(port), 1, 65535, .required = true,
+     .help = "TCP port that results are sent to."},
+    {"peers[].may_send", CONF_BOOL, PEER_AT(may_send), .def = "true",
+     .help = "Whether associations from this AE title are accepted."},
+    {"peers[].find", CONF_BOOL, PEER_AT(find), .def = "true",
+     .help = "Whether it is asked by C-FIND how many instances a series has."},
+
+    {"routes[].name", CONF_TEXT, ROUTE_AT(name), .max = 64, .required = true,
+     .help = "Name of the route in logs and answers."},
+    {"routes[].when", CONF_WHEN, .required = true,
+     .help = "Conditions that must all hold: attribute keyword and pattern."},
+    {"routes[].run", CONF_STAGE, ROUTE_AT(run), .required = true,
+     .help = "Analysis to run, one of those that anode stages lists."},
+    {"routes[].results", CONF_RESULTS, .def = "[sr, gsps, sc]",
+     .help =
+         "Kinds of result to make; by default those of sr, gsps and sc that the analysis gives."},
+    {"routes[].return_to", CONF_RETURN, .def = "[source]",
+     .help = "Where results go: source (the peer that sent the series), AE titles of peers."},
+    {"routes[].options", CONF_OPTIONS, .def = "{}", .help = "Parameters of the analysis."},
+};
+#define KEY_COUNT (sizeof keys / sizeof keys[0])
+
+const struct conf_key *conf_key_at(size_t index)
+{
+    return index < KEY_COUNT ? &keys[index] : NULL;
+}
+
+// The part of a key's name after its scope, or NULL when it belongs to another scope.
+const char *keys_name_in(const struct conf_key *key, const char *scope)
+{
+    size_t len = strlen(scope);
+    return strncmp(key->name, scope, len) == 0 ? key->name + len : NULL;
+}
+
+// The first part of a name: "node" of "node.port", "peers" of "peers[].host".
+void keys_section(const struct conf_key *key, char out[64])
+{
+    snprintf(out, 64, "%.*s", (int)strcspn(key->name, ".["), key->name);
+}
+
+double keys_number(const struct conf_key *key, const struct conf *c)
+{
+    const void *field = (const char *)c + key->offset;
+    return key->type == CONF_NUMBER ? *(const double *)field : *(const uint32_t *)field;
+}
+
+const struct conf_key *keys_find(const char *name)
+{
+    for (size_t k = 0; k < KEY_COUNT; k++) {
+        if (strcmp(keys[k].name, name) == 0)
+            return &keys[k];
+    }
+    return NULL;
+}
+
+// ---- one value as text ----
+
+static bool parse_whole(const char *text, double min, double max, uint32_t *out)
+{
+    size_t len = strlen(text);
+    if (len == 0 || len > 10 || strspn(text, "0123456789") != len)
+        return false;
+    unsigned long long n = strtoull(text, NULL, 10);
+    *out = (uint32_t)n;
+    return (double)n >= min && (double)n <= max;
+}
+
+static bool parse_number(const char *text, double min, double max, double *out)
+{
+    size_t len = strlen(text);
+    if (len == 0 || len > 40 || strspn(text, "0123456789.eE+-") != len)
+        return false;
+    char *end;
+    *out = strtod(text, &end);
+    return *end == 0 && isfinite(*out) && *out >= min && *out <= max;
+}
+
+static bool parse_bool(const char *text, bool *out)
+{
+    static const char *const words[2][3] = {{"false", "no", "off"}, {"true", "yes", "on"}};
+    for (int value = 0; value < 2; value++) {
+        for (int i = 0; i < 3; i++) {
+            if (strcmp(text, words[value][i]) == 0) {
+                *out = value;
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+// PS3.5 6.2: 1 to 16 characters of the default repertoire without backslash and control
+// characters; blanks around it do not count, blanks alone are no AE title.
+static bool check_ae(const char *text, char *why)
+{
+    size_t len = strlen(text);
+    if (len < 1 || len > 16)
+        snprintf(why, KEYS_WHY_SIZE, "an AE title has 1 to 16 characters, \"%.64s\" has %zu", text,
+                 len);
+    else if (strchr(text, '\\'))
+        snprintf(why, KEYS_WHY_SIZE, "an AE title has no backslash: \"%s\"", text);
+    else {
+        for (const char *c = text; *c; c++) {
+            if ((unsigned char)*c < 0x80)
+                continue;
+            snprintf(why, KEYS_WHY_SIZE, "an AE title has ASCII characters only: \"%s\"", text);
+            return false;
+        }
+        return true;
+    }
+    return false;
+}
+
+static bool check_host(const char *text, char *why)
+{
+    size_t len = strlen(text);
+    bool ok = len >= 1 && len <= 253;
+    for (size_t i = 0; ok && i < len; i++)
+        ok = isalnum((unsigned char)text[i]) || strchr(".-_:%", text[i]);
+    if (!ok)
+        snprintf(why, KEYS_WHY_SIZE, "\"%.64s\" is no host name or address", text);
+    return ok;
+}
+
+static bool check_address(const char *text, char *why)
+{
+    struct in6_addr address;
+    if (!*text || inet_pton(AF_INET, text, &address) == 1 ||
+        inet_pton(AF_INET6, text, &address) == 1)
+        return true;
+    snprintf(why, KEYS_WHY_SIZE, "\"%.64s\" is no numeric IPv4 or IPv6 address", text);
+    return false;
+}
+
+static bool check_path(const char *text, char *why)
+{
+    if (*text != '/' || strlen(text) > 1024) {
+        snprintf(why, KEYS_WHY_SIZE,
+                 "wants an absolute path (starting with /) of at most 1024 bytes");
+        return false;
+    }
+    return true;
+}
+
+static bool check_text(const struct conf_key *key, const char *text, char *why)
+{
+    if (strlen(text) > (size_t)key->max)
+        snprintf(why, KEYS_WHY_SIZE, "longer than %g bytes", key->max);
+    else if (key->def == NULL && text[strspn(text, " ")] == 0)
+        snprintf(why, KEYS_WHY_SIZE, "must not be empty");
+    else if (strchr(text, '\\'))
+        snprintf(why, KEYS_WHY_SIZE, "must not hold a backslash");
+    else
+        return true;
+    return false;
+}
+
+// Whether text is one of a list "a|b|c"; else why names the list and the nearest of it.
+static bool check_choice(const char *choices, const char *text, char *why)
+{
+    char copy[128];
+    snprintf(copy, sizeof copy, "%s", choices);
+    struct near near = {.word = text};
+    char *rest = copy;
+    for (char *one = strsep(&rest, "|"); one; one = strsep(&rest, "|")) {
+        if (strcmp(one, text) == 0)
+            return true;
+        near_try(&near, one);
+    }
+    snprintf(why, KEYS_WHY_SIZE, "\"%.64s\" is none of %s", text, choices);
+    if (near.best) {
+        size_t used = strlen(why);
+        snprintf(why + used, KEYS_WHY_SIZE - used, " (did you mean \"%s\"?)", near.best);
+    }
+    return false;
+}
+
+static bool check_string(const struct conf_key *key, const char *text, char *why)
+{
+    switch (key->type) {
+    case CONF_AE:
+        return check_ae(text, why);
+    case CONF_HOST:
+        return check_host(text, why);
+    case CONF_ADDRESS:
+        return check_address(text, why);
+    case CONF_PATH:
+        return check_path(text, why);
+    case CONF_CHOICE:
+        return check_choice(key->choices, text, why);
+    case CONF_UID:
+        if (uid_is_usable(text))
+            return true;
+        snprintf(why, KEYS_WHY_SIZE, "\"%.64s\" is no UID: up to 64 digits and dots", text);
+        return false;
+    default:
+        return check_text(key, text, why);
+    }
+}
+
+// Blanks around an AE title do not count (PS3.5 6.2).
+static const char *trim(const char *text, char *out, size_t size)
+{
+    text += strspn(text, " ");
+    size_t len = strlen(text);
+    while (len > 0 && text[len - 1] == ' ')
+        len--;
+    snprintf(out, size, "%.*s", (int)len, text);
+    return out;
+}
+
+// Parses text into the field that key describes. False: why says what is wrong.
+bool keys_parse(struct arena *arena, const struct conf_key *key, const char *text, void *base,
+                char why[KEYS_WHY_SIZE])
+{
+    void *field = (char *)base + key->offset;
+    uint32_t whole = 0;
+    char trimmed[KEYS_WHY_SIZE];
+    switch (key->type) {
+    case CONF_UINT16:
+    case CONF_UINT32:
+        if (!parse_whole(text, key->min, key->max, &whole)) {
+            snprintf(why, KEYS_WHY_SIZE, "wants a whole number from %.0f to %.0f, not \"%.64s\"",
+                     key->min, key->max, text);
+            return false;
+        }
+        if (key->type == CONF_UINT16)
+            *(uint16_t *)field = (uint16_t)whole;
+        else
+            *(uint32_t *)field = whole;
+        return true;
+    case CONF_NUMBER:
+        if (parse_number(text, key->min, key->max, field))
+            return true;
+        snprintf(why, KEYS_WHY_SIZE, "wants a number from %g to %.0f without a unit, not \"%.64s\"",
+                 key->min, key->max, text);
+        return false;
+    case CONF_BOOL:
+        if (parse_bool(text, field))
+            return true;
+        snprintf(why, KEYS_WHY_SIZE, "wants true or false, not \"%.64s\"", text);
+        return false;
+    case CONF_AE:
+        text = trim(text, trimmed, sizeof trimmed);
+        break;
+    default:
+        break;
+    }
+    if (!check_string(key, text, why))
+        return false;
+    *(char **)field = arena_strdup(arena, text);
+    if (!*(char **)field)
+        snprintf(why, KEYS_WHY_SIZE, "no memory");
+    return *(char **)field != NULL;
+}
+
+// ---- printing ----
+
+// A double-quoted YAML scalar. Control characters were refused when it was read.
+void keys_print_text(FILE *out, const char *text)
+{
+    fputc('"', out);
+    for (const unsigned char *p = (const unsigned char *)text; *p; p++) {
+        // U+2028 and U+2029 end a line for YAML, U+FEFF and U+FFFE are no characters for libyaml
+        unsigned point = p[0] >= 0xe2 && p[0] <= 0xef && p[1] && p[2]
+                             ? (p[0] & 15U) << 12 | (p[1] & 63U) << 6 | (p[2] & 63U)
+                             : 0;
+        if (point == 0x2028 || point == 0x2029 || point >= 0xe000) {
+            fprintf(out, "\\u%04X", point);
+            p += 2;
+        } else {
+            if (*p == '"' || *p == '\\')
+                fputc('\\', out);
+            fputc(*p, out);
+        }
+    }
+    fputc('"', out);
+}
+
+static void print_number(FILE *out, double value)
+{
+    char text[32];
+    snprintf(text, sizeof text, "%.15g", value);
+    if (strtod(text, NULL) != value)
+        snprintf(text, sizeof text, "%.17g", value);
+    fputs(text, out);
+}
+
+void keys_print(FILE *out, const struct conf_key *key, const void *base)
+{
+    const void *field = (const char *)base + key->offset;
+    switch (key->type) {
+    case CONF_UINT16:
+        fprintf(out, "%u", (unsigned)*(const uint16_t *)field);
+        break;
+    case CONF_UINT32:
+        fprintf(out, "%u", (unsigned)*(const uint32_t *)field);
+        break;
+    case CONF_NUMBER:
+        print_number(out, *(const double *)field);
+        break;
+    case CONF_BOOL:
+        fputs(*(const bool *)field ? "true" : "false", out);
+        break;
+    default:
+        keys_print_text(out, *(char *const *)field);
+    }
+}

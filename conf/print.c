@@ -1,0 +1,107 @@
+#include <string.h>
+#include "conf/conf.h"
+#include "conf/keys.h"
+
+static void print_pattern(FILE *out, const struct pattern *p)
+{
+    if (pattern_part(p, 0) == p) {
+        keys_print_text(out, pattern_text(p));
+        return;
+    }
+    for (size_t i = 0; i < pattern_parts(p); i++) {
+        fputs(i ? ", " : "[", out);
+        keys_print_text(out, pattern_text(pattern_part(p, i)));
+    }
+    fputc(']', out);
+}
+
+static void print_list(FILE *out, const struct conf *c, const struct conf_route *route,
+                       enum conf_type type)
+{
+    const char *separator = "";
+    fputc('[', out);
+    if (type == CONF_RETURN && route->return_source) {
+        fputs("source", out);
+        separator = ", ";
+    }
+    size_t count = type == CONF_RETURN ? route->return_count : route->result_count;
+    for (size_t i = 0; i < count; i++, separator = ", ") {
+        fputs(separator, out);
+        keys_print_text(out, type == CONF_RETURN ? c->peers[route->return_peers[i]].name
+                                                 : route->result_names[i]);
+    }
+    fputc(']', out);
+}
+
+static void print_route_key(FILE *out, const struct conf *c, const struct conf_route *route,
+                            const struct conf_key *key)
+{
+    switch (key->type) {
+    case CONF_WHEN:
+        for (size_t i = 0; i < route->when_count; i++) {
+            fputs("\n      ", out);
+            keys_print_text(out, route->when[i].keyword);
+            fputs(": ", out);
+            print_pattern(out, route->when[i].pattern);
+        }
+        break;
+    case CONF_OPTIONS:
+        fputc('{', out);
+        for (size_t i = 0; i < route->option_count; i++) {
+            fputs(i ? ", " : "", out);
+            keys_print_text(out, route->options[i].name);
+            fputs(": ", out);
+            keys_print_text(out, route->options[i].value);
+        }
+        fputc('}', out);
+        break;
+    case CONF_RESULTS:
+    case CONF_RETURN:
+        print_list(out, c, route, key->type);
+        break;
+    default:
+        keys_print(out, key, route);
+    }
+}
+
+// The keys of one list entry, the first after "- ".
+static void print_entry(FILE *out, const struct conf *c, const char *scope, const void *base)
+{
+    const char *lead = "  - ";
+    const struct conf_key *key;
+    for (size_t k = 0; (key = conf_key_at(k)); k++) {
+        const char *name = keys_name_in(key, scope);
+        if (!name)
+            continue;
+        fprintf(out, "%s%s: ", lead, name);
+        if (*scope == 'r')
+            print_route_key(out, c, base, key);
+        else
+            keys_print(out, key, base);
+        fputc('\n', out);
+        lead = "    ";
+    }
+}
+
+void conf_print(const struct conf *c, FILE *out)
+{
+    char last[64] = "", section[64];
+    const struct conf_key *key;
+    for (size_t k = 0; (key = conf_key_at(k)); k++) {
+        if (strchr(key->name, '['))
+            continue;
+        keys_section(key, section);
+        if (strcmp(section, last) != 0)
+            fprintf(out, "%s:\n", section);
+        memcpy(last, section, sizeof last);
+        fprintf(out, "  %s: ", strchr(key->name, '.') + 1);
+        keys_print(out, key, c);
+        fputc('\n', out);
+    }
+    fputs("peers:\n", out);
+    for (size_t i = 0; i < c->peer_count; i++)
+        print_entry(out, c, "peers[].", &c->peers[i]);
+    fputs("routes:\n", out);
+    for (size_t i = 0; i < c->route_count; i++)
+        print_entry(out, c, "routes[].", &c->routes[i]);
+}
