@@ -105,8 +105,18 @@ bool read_frame(struct object *o, uint32_t frame, const struct pixel_format &f,
     std::vector<uint8_t> stream;
     if (!object_frame_bytes(o, frame, &stream, err))
         return false;
-    bool ok = o->syntax->codec == CODEC_J2K ? decode_j2k(f, stream, out, err)
-                                            : decode_with_dcmtk(*o->syntax, f, stream, out, err);
+    bool ok = false;
+    switch (o->syntax->codec) {
+    case CODEC_RLE:
+        ok = decode_rle(f, stream, out, err);
+        break;
+    case CODEC_J2K:
+        ok = decode_j2k(f, stream, out, err);
+        break;
+    default:
+        ok = decode_with_dcmtk(*o->syntax, f, stream, out, err);
+        break;
+    }
     return ok && check_precision(f, out->precision, err);
 }
 

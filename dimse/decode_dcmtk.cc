@@ -1,4 +1,4 @@
-// RLE, JPEG and JPEG-LS through DCMTK's codecs: one frame at a time, in a data set of our own
+// JPEG and JPEG-LS through DCMTK's codecs: one frame at a time, in a data set of our own
 // making that says what the stream itself says, so that no hostile header or offset table gets
 // there. Source: ISO 10918-1 B.2.2 (frame header), ISO 14495-1 C.2.2.
 #include <algorithm>
@@ -100,32 +100,35 @@ DcmPixelData *wrap(DcmDataset &d, const struct syntax &syntax, const struct pixe
 bool decode_with_dcmtk(const struct syntax &syntax, const struct pixel_format &format,
                        std::vector<uint8_t> &stream, struct raw_frame *out, struct err *err)
 {
-    unsigned precision = format.bits_allocated;
-    if (syntax.codec != CODEC_RLE) {
-        struct stream_size size;
-        if (!read_frame_header(stream, &size))
-            return err_set(err, ERR_INPUT, "no JPEG stream");
-        if (size.rows != format.rows || size.columns != format.columns || size.components != 1)
-            return err_set(err, ERR_INPUT, "JPEG stream of %u x %u x %u, data set of %u x %u",
-                           size.columns, size.rows, size.components, format.columns, format.rows);
-        if (size.precision < 2 || size.precision > 16)
-            return err_set(err, ERR_INPUT, "JPEG stream of %u bits", size.precision);
-        if (!has_end(stream))
-            return err_set(err, ERR_INPUT, "JPEG stream without an end");
-        precision = size.precision;
-    }
-    unsigned allocated = syntax.codec == CODEC_RLE ? precision : precision <= 8 ? 8 : 16;
+    struct stream_size size;
+    if (!read_frame_header(stream, &size))
+        return err_set(err, ERR_INPUT, "no JPEG stream");
+    if (size.rows != format.rows || size.columns != format.columns || size.components != 1)
+        return err_set(err, ERR_INPUT, "JPEG stream of %u x %u x %u, data set of %u x %u",
+                       size.columns, size.rows, size.components, format.columns, format.rows);
+    if (size.precision < 2 || size.precision > 16)
+        return err_set(err, ERR_INPUT, "JPEG stream of %u bits", size.precision);
+    if (!has_end(stream))
+        return err_set(err, ERR_INPUT, "JPEG stream without an end");
+    unsigned allocated = size.precision <= 8 ? 8 : 16;
     DcmDataset d;
-    DcmPixelData *pixels = wrap(d, syntax, format, precision, allocated, stream);
+    DcmPixelData *pixels = wrap(d, syntax, format, size.precision, allocated, stream);
     if (!pixels)
         return err_set(err, ERR_NOMEM, "no memory");
     size_t bytes = static_cast<size_t>(format.columns) * format.rows * (allocated / 8);
     out->bytes.assign(bytes + bytes % 2, 0);
     out->bytes_per_sample = allocated / 8;
-    out->precision = precision;
+    out->precision = size.precision;
     Uint32 fragment = 1;
     OFString colour;
+    std::string warning;
+    decoder_warning = &warning;
     OFCondition status = pixels->getUncompressedFrame(
         &d, 0, fragment, out->bytes.data(), static_cast<Uint32>(out->bytes.size()), colour);
-    return status.good() || err_set(err, ERR_INPUT, "%s", status.text());
+    decoder_warning = nullptr;
+    if (status.bad())
+        return err_set(err, ERR_INPUT, "%s", status.text());
+    if (!warning.empty())
+        return err_set(err, ERR_INPUT, "%s", warning.c_str());
+    return true;
 }

@@ -130,6 +130,8 @@ bool decode_j2k(const struct pixel_format &format, const std::vector<uint8_t> &s
     size_t count = static_cast<size_t>(format.columns) * format.rows;
     if (!c.data || c.w != format.columns || c.h != format.rows)
         return err_set(err, ERR_INPUT, "JPEG 2000 stream decodes to another size");
+    if (c.sgnd && !format.is_signed && *std::min_element(c.data, c.data + count) < 0)
+        return err_set(err, ERR_INPUT, "JPEG 2000 stream is signed, the data set is not");
     out->precision = c.prec;
     out->bytes_per_sample = sizeof(uint32_t);
     out->bytes.resize(count * sizeof(uint32_t));

@@ -15,7 +15,8 @@ bool layout_memory::read(uint64_t offset, void *out, size_t count, struct err *e
 {
     if (offset > size_ || count > size_ - offset)
         return err_set(err, ERR_INPUT, "truncated");
-    memcpy(out, data_ + offset, count);
+    if (count > 0)
+        memcpy(out, data_ + offset, count);
     return true;
 }
 
@@ -60,6 +61,8 @@ bool layout_file::read(uint64_t offset, void *out, size_t count, struct err *err
 {
     if (offset > size_ || count > size_ - offset)
         return err_set(err, ERR_INPUT, "truncated");
+    if (count == 0)
+        return true;
     if (count > WINDOW / 2)
         return read_directly(offset, out, count, err);
     if (offset < window_at_ || offset + count > window_at_ + window_.size()) {

@@ -19,8 +19,17 @@
 #define INFLATED_BYTES_MAX (1u << 30)   // of a deflated data set: 1,000 times as much as it was
 #define TEXT_BYTES_MAX     4096         // longer values are no text to match on
 
+thread_local std::string *decoder_warning;
+
 namespace
 {
+
+// Bytes too many between segments do no harm, missing or wrong ones do.
+bool is_damage(const std::string &warning)
+{
+    return warning.find("Corrupt JPEG data") != std::string::npos &&
+           warning.find("extraneous bytes") == std::string::npos;
+}
 
 // DCMTK's log lines become ours. Control characters are taken out by log_line().
 class log_bridge : public dcmtk::log4cplus::Appender
@@ -36,6 +45,13 @@ class log_bridge : public dcmtk::log4cplus::Appender
     void append(const dcmtk::log4cplus::spi::InternalLoggingEvent &event) override
     {
         std::string text(event.getMessage().c_str());
+        if (decoder_warning) {
+            if (decoder_warning->empty() && is_damage(text))
+                *decoder_warning = text;
+            return;
+        }
+        if (text.find("DcmSpecificCharacterSet") == 0) // becomes '?', for each instance of a series
+            return;
         for (char &c : text)
             c = c == '"' ? '\'' : c;
         log_warn("dcmtk message=\"%s\"", text.c_str());
@@ -46,6 +62,7 @@ void route_log(void)
 {
     dcmtk::log4cplus::Logger root = dcmtk::log4cplus::Logger::getRoot();
     OFLog::configure(OFLogger::ERROR_LOG_LEVEL);
+    OFLog::getLogger("dcmtk.dcmjpeg").setLogLevel(OFLogger::WARN_LOG_LEVEL);
     root.removeAllAppenders();
     root.addAppender(dcmtk::log4cplus::SharedAppenderPtr(new log_bridge()));
 }

@@ -72,9 +72,9 @@ bool object_decode(struct object *o, uint32_t frame, int32_t *values, struct err
 // How the series was acquired, from this instance.
 void object_scan(const struct object *o, struct scan *out);
 
-// SHA-256 of a file's data set, without preamble and meta header: what dimse/scp.h computes while it
-// receives. Of the whole file when it has no meta header. ERR_IO, ERR_NOMEM; ERR_INPUT: no regular
-// file
+// SHA-256 of a file's data set, without preamble and meta header: what dimse/scp.h computes while
+// it receives. Of the whole file when it has no meta header. ERR_IO, ERR_NOMEM; ERR_INPUT: no
+// regular file
 bool object_digest(const char *path, uint8_t digest[32], struct err *err);
 
 // Is this one of ours? True when Device UID or a Contributing Equipment item's Device UID is

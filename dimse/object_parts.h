@@ -94,8 +94,14 @@ struct raw_frame {
 //   ERR_INPUT broken stream, or it is of another size than the data set says; ERR_NOMEM
 bool decode_with_dcmtk(const struct syntax &syntax, const struct pixel_format &format,
                        std::vector<uint8_t> &stream, struct raw_frame *out, struct err *err);
+bool decode_rle(const struct pixel_format &format, const std::vector<uint8_t> &stream,
+                struct raw_frame *out, struct err *err);
 bool decode_j2k(const struct pixel_format &format, const std::vector<uint8_t> &stream,
                 struct raw_frame *out, struct err *err);
+
+// The JPEG decoders fill in what a broken stream lacks and only warn of it: while one runs, the
+// first such warning of this thread is kept here, and none is logged. NULL: log them.
+extern thread_local std::string *decoder_warning;
 
 // Runs body; C++ exceptions end here as struct err.
 template <typename body_type> bool object_guard(struct err *err, body_type body)
