@@ -45,9 +45,10 @@ static void read_peers(struct reader *r, const struct tree *list)
                             "\"source\" is a word of return_to: use another AE title");
         for (size_t j = 0; j < i; j++) {
             if (c->peers[j].name && strcmp(c->peers[j].name, p->name) == 0) {
-                report_add(&r->report, name->line, name->column, path,
-                           "\"%s\" is already peers[%zu] in line %u: an AE title names one peer",
-                           p->name, j, list->items[j]->line);
+                conf_report_add(
+                    &r->report, name->line, name->column, path,
+                    "\"%s\" is already peers[%zu] in line %u: an AE title names one peer", p->name,
+                    j, list->items[j]->line);
                 break;
             }
         }
@@ -72,8 +73,8 @@ static void check_order(struct reader *r, const struct tree *root)
             continue;
         const struct tree *at = given(root, low->name);
         if (at) {
-            report_add(&r->report, at->line, at->column, low->name,
-                       "must not be larger than %s, which is %g", high->name, limit);
+            conf_report_add(&r->report, at->line, at->column, low->name,
+                            "must not be larger than %s, which is %g", high->name, limit);
             continue;
         }
         void *field = (char *)r->c + low->offset;
@@ -176,7 +177,7 @@ static void read_file(struct reader *r, const char *path, struct err *err)
     size_t len;
     char *text = fs_read_file(path, FILE_SIZE_MAX, &len, err);
     if (!text) {
-        report_add(&r->report, 1, 1, "", "%s", err->text);
+        conf_report_add(&r->report, 1, 1, "", "%s", err->text);
         return;
     }
     struct arena *arena = arena_create(); // of the tree
@@ -206,7 +207,7 @@ struct conf *conf_load(const char *path, const struct conf_checks *checks, FILE 
         c->path = reader_keep(r, path);
         read_file(r, path, &own);
         *errors = r->report.count;
-        report_print(&r->report, path, report);
+        conf_report_print(&r->report, path, report);
     }
     if (!c || !c->arena || !r || r->no_memory || r->report.no_memory) {
         err_set(&own, ERR_NOMEM, "no memory for the configuration");

@@ -30,7 +30,7 @@ void reader_path(char out[READER_PATH_SIZE], const char *format, ...)
 
 void reader_complain(struct reader *r, const struct tree *at, const char *path, const char *text)
 {
-    report_add(&r->report, at->line, at->column, path, "%s", text);
+    conf_report_add(&r->report, at->line, at->column, path, "%s", text);
 }
 
 bool reader_is_map(struct reader *r, const struct tree *t, const char *path, const char *what)
@@ -80,11 +80,11 @@ void reader_complain_unknown(struct reader *r, const struct tree *key, const cha
                              const struct near *near)
 {
     if (near->best)
-        report_add(&r->report, key->line, key->column, path, "unknown key (did you mean \"%s\"?)",
-                   near->best);
+        conf_report_add(&r->report, key->line, key->column, path,
+                        "unknown key (did you mean \"%s\"?)", near->best);
     else
-        report_add(&r->report, key->line, key->column, path,
-                   "unknown key: remove it (the keys are listed in anode(8))");
+        conf_report_add(&r->report, key->line, key->column, path,
+                        "unknown key: remove it (the keys are listed in anode(8))");
 }
 
 // Reports keys of map that the table does not have in scope ("node.", "peers[].").
@@ -126,8 +126,8 @@ void reader_scope(struct reader *r, const struct tree *map, const char *scope, c
         reader_path(path, "%s.%s", shown, name);
         const struct tree *value = map ? tree_get(map, name, NULL) : NULL;
         if (!value && key->required)
-            report_add(&r->report, map ? map->line : 1, map ? map->column : 1, path,
-                       "is missing: %s", key->help);
+            conf_report_add(&r->report, map ? map->line : 1, map ? map->column : 1, path,
+                            "is missing: %s", key->help);
         if (key->type >= CONF_WHEN)
             continue; // routes_read() does
         if (key->def && !keys_parse(r->c->arena, key, key->def, base, why))

@@ -2,8 +2,8 @@
 #include <stdarg.h>
 #include <stdlib.h>
 
-void report_add(struct report *r, unsigned line, unsigned column, const char *path,
-                const char *format, ...)
+void conf_report_add(struct report *r, unsigned line, unsigned column, const char *path,
+                     const char *format, ...)
 {
     if (r->count++ >= REPORT_SHOWN_MAX)
         return;
@@ -28,7 +28,7 @@ static int by_place(const void *a, const void *b)
     return x->column < y->column ? -1 : x->column > y->column;
 }
 
-void report_print(struct report *r, const char *file, FILE *out)
+void conf_report_print(struct report *r, const char *file, FILE *out)
 {
     size_t shown = r->count < REPORT_SHOWN_MAX ? r->count : REPORT_SHOWN_MAX;
     qsort(r->entries, shown, sizeof r->entries[0], by_place);

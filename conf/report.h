@@ -21,8 +21,8 @@ struct report {
 };
 
 // path: the key's, "routes[0].run"; "" when the error belongs to none.
-void report_add(struct report *r, unsigned line, unsigned column, const char *path,
-                const char *format, ...) __attribute__((format(printf, 5, 6)));
+void conf_report_add(struct report *r, unsigned line, unsigned column, const char *path,
+                     const char *format, ...) __attribute__((format(printf, 5, 6)));
 
 // One line an error: "file:line:column: path: what is wrong and what to do".
-void report_print(struct report *r, const char *file, FILE *out);
+void conf_report_print(struct report *r, const char *file, FILE *out);

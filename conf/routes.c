@@ -157,9 +157,10 @@ static void add_return(struct reader *r, const struct tree *t, const char *path,
             i++;
         }
         if (i == r->c->peer_count) {
-            report_add(&r->report, t->line, t->column, path, "no peer \"%.64s\"%s%s%s", name,
-                       near.best ? " (did you mean \"" : " (source, or an AE title from peers)",
-                       near.best ? near.best : "", near.best ? "\"?)" : "");
+            conf_report_add(&r->report, t->line, t->column, path, "no peer \"%.64s\"%s%s%s", name,
+                            near.best ? " (did you mean \""
+                                      : " (source, or an AE title from peers)",
+                            near.best ? near.best : "", near.best ? "\"?)" : "");
             return;
         }
         for (size_t j = 0; j < route->return_count; j++)
@@ -168,7 +169,8 @@ static void add_return(struct reader *r, const struct tree *t, const char *path,
             route->return_peers[route->return_count++] = i;
     }
     if (twice)
-        report_add(&r->report, t->line, t->column, path, "\"%s\" is named twice: remove one", name);
+        conf_report_add(&r->report, t->line, t->column, path, "\"%s\" is named twice: remove one",
+                        name);
 }
 
 static void read_return(struct reader *r, const struct tree *t, const char *shown,
@@ -256,9 +258,9 @@ static void check_route_name(struct reader *r, const struct tree *list, size_t i
             continue;
         char path[READER_PATH_SIZE];
         reader_path(path, "routes[%zu].name", i);
-        report_add(&r->report, name->line, name->column, path,
-                   "\"%s\" is already routes[%zu] in line %u: give each route its own name",
-                   routes[i].name, j, list->items[j]->line);
+        conf_report_add(&r->report, name->line, name->column, path,
+                        "\"%s\" is already routes[%zu] in line %u: give each route its own name",
+                        routes[i].name, j, list->items[j]->line);
         return;
     }
 }

@@ -23,7 +23,8 @@ struct items {
 static void die(struct builder *b, const yaml_mark_t *mark, const char *what)
 {
     if (!b->dead)
-        report_add(b->report, (unsigned)mark->line + 1, (unsigned)mark->column + 1, "", "%s", what);
+        conf_report_add(b->report, (unsigned)mark->line + 1, (unsigned)mark->column + 1, "", "%s",
+                        what);
     b->dead = true;
 }
 
@@ -286,16 +287,16 @@ static void check_keys(struct builder *b, const struct tree *map, const char *pa
         if (map->items[i]->kind == TREE_SCALAR)
             keys[count++] = map->items[i];
         else if (map->items[i]->kind != TREE_BROKEN)
-            report_add(b->report, map->items[i]->line, map->items[i]->column, path,
-                       "a key must be a text, not %s", tree_kind_name(map->items[i]));
+            conf_report_add(b->report, map->items[i]->line, map->items[i]->column, path,
+                            "a key must be a text, not %s", tree_kind_name(map->items[i]));
     }
     qsort(keys, count, sizeof *keys, by_key);
     const struct tree *first = count ? keys[0] : NULL;
     for (size_t i = 1; i < count; i++) {
         if (strcmp(keys[i]->text, first->text) == 0)
-            report_add(b->report, keys[i]->line, keys[i]->column, path,
-                       "key \"%.64s\" is here a second time, first in line %u: remove one",
-                       first->text, first->line);
+            conf_report_add(b->report, keys[i]->line, keys[i]->column, path,
+                            "key \"%.64s\" is here a second time, first in line %u: remove one",
+                            first->text, first->line);
         else
             first = keys[i];
     }
@@ -305,7 +306,7 @@ static void check_keys(struct builder *b, const struct tree *map, const char *pa
 static void check_tree(struct builder *b, const struct tree *t, const char *path)
 {
     if (t->problem)
-        report_add(b->report, t->line, t->column, path, "%s", t->problem);
+        conf_report_add(b->report, t->line, t->column, path, "%s", t->problem);
     if (t->kind == TREE_MAP)
         check_keys(b, t, path);
     for (size_t i = 0; i < t->count; i++) {
@@ -340,7 +341,7 @@ static struct tree *read_document(struct builder *b)
             break;
     }
     if (!root && !b->dead)
-        report_add(b->report, 1, 1, "", "the file is empty: it needs peers and routes");
+        conf_report_add(b->report, 1, 1, "", "the file is empty: it needs peers and routes");
     return b->dead ? NULL : root;
 }
 
