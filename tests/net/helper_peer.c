@@ -267,6 +267,67 @@ struct bytes peer_request(const char *calling, const char *called, const char *a
     return pdu;
 }
 
+struct bytes peer_acceptance(uint8_t context, const char *syntax)
+{
+    static const char application[] = "1.2.840.10008.3.1.1.1";
+    static const uint8_t zeros[32];
+    struct bytes body = {0}, pdu = {0}, item = {0}, user = {0};
+    add16_be(&body, 1);
+    add16_be(&body, 0);
+    add_title(&body, "CALLED");
+    add_title(&body, "CALLING");
+    bytes_add(&body, zeros, 32);
+    add_item(&body, 0x10, application, sizeof application - 1);
+    add8(&item, context);
+    bytes_add(&item, zeros, 3);
+    add_item(&item, 0x40, syntax, strlen(syntax));
+    add_item(&body, 0x21, item.data, item.size);
+    add_item(&user, 0x51, "\0\0\x40\0", 4);
+    add_item(&user, 0x52, "1.2.3.4", 7);
+    add_item(&body, 0x50, user.data, user.size);
+    add8(&pdu, 2);
+    add8(&pdu, 0);
+    add32_be(&pdu, body.size);
+    bytes_add(&pdu, body.data, body.size);
+    bytes_free(&item);
+    bytes_free(&user);
+    bytes_free(&body);
+    return pdu;
+}
+
+int peer_listen(uint16_t *port)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t size = sizeof address;
+    int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (listener < 0 || bind(listener, (struct sockaddr *)&address, size) || listen(listener, 16) ||
+        getsockname(listener, (struct sockaddr *)&address, &size)) {
+        perror("listen");
+        exit(2);
+    }
+    *port = ntohs(address.sin_port);
+    return listener;
+}
+
+uint16_t peer_free_port(void)
+{
+    uint16_t port;
+    close(peer_listen(&port));
+    return port;
+}
+
+bool peer_wait(uint16_t port)
+{
+    for (double end = seconds_now() + 20; seconds_now() < end; poll(NULL, 0, 10)) {
+        struct peer p;
+        bool there = peer_connect(&p, port);
+        peer_close(&p);
+        if (there)
+            return true;
+    }
+    return false;
+}
+
 static bool receive_all(struct peer *p, void *to, size_t size, bool *ended)
 {
     uint8_t *at = to;
@@ -423,9 +484,8 @@ static const char *tool_log(void)
     return path;
 }
 
-int tool_run(const char *const argv[])
+int tool_start(const char *const argv[])
 {
-    int status = 0;
     fflush(NULL);
     pid_t child = fork();
     if (child == 0) {
@@ -436,13 +496,25 @@ int tool_run(const char *const argv[])
         execvp(argv[0], (char *const *)(uintptr_t)argv);
         _exit(127);
     }
+    return child;
+}
+
+void tool_stop(int pid)
+{
+    kill(pid, SIGKILL);
+    waitpid(pid, NULL, 0);
+}
+
+int tool_run(const char *const argv[])
+{
+    int status = 0;
+    pid_t child = tool_start(argv);
     for (double end = seconds_now() + 60; seconds_now() < end;) {
         if (waitpid(child, &status, WNOHANG) == child)
             return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
         poll(NULL, 0, 2);
     }
-    kill(child, SIGKILL);
-    waitpid(child, &status, 0);
+    tool_stop(child);
     return -1;
 }
 

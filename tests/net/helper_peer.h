@@ -70,10 +70,23 @@ int peer_status(struct peer *p, char comment[65]);
 // A-RELEASE and its confirmation.
 bool peer_release(struct peer *p);
 
+// A-ASSOCIATE-AC that accepts context with syntax.
+struct bytes peer_acceptance(uint8_t context, const char *syntax);
+
+// A listening socket on loopback and its port.
+int peer_listen(uint16_t *port);
+// A port nobody listens on just now.
+uint16_t peer_free_port(void);
+// Waits at most 20 s until somebody listens there.
+bool peer_wait(uint16_t port);
+
 // Runs a program to its end, its output into the scratch folder. Exit status; 127 when it is not
 // there; -1 when it took longer than 60 s.
 int tool_run(const char *const argv[]);
 bool tool_there(const char *name);
+// Starts a program; tool_stop() kills it.
+int tool_start(const char *const argv[]);
+void tool_stop(int pid);
 // What the last tool wrote. Valid until the next call.
 const char *tool_output(void);
 

@@ -1,17 +1,16 @@
 #include "tests/net/helper_server.h"
-#include <arpa/inet.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 #include "tests/check.h"
 #include "tests/net/helper_peer.h"
@@ -135,19 +134,15 @@ static _Noreturn void serve(const struct server *s, const struct server_options 
 
 void server_start(struct server *s, const struct server_options *options)
 {
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t size = sizeof address;
-    int pipes[2], listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int pipes[2];
     static int number;
     memset(s, 0, sizeof *s);
     snprintf(s->folder, sizeof s->folder, "%s/server-%d", check_scratch(), number++);
-    if (listener < 0 || bind(listener, (struct sockaddr *)&address, size) || listen(listener, 16) ||
-        getsockname(listener, (struct sockaddr *)&address, &size) || pipe2(pipes, O_CLOEXEC) ||
-        mkdir(s->folder, 0700)) {
+    int listener = peer_listen(&s->port);
+    if (pipe2(pipes, O_CLOEXEC) || mkdir(s->folder, 0700)) {
         perror("server");
         exit(2);
     }
-    s->port = ntohs(address.sin_port);
     fflush(NULL);
     s->pid = fork();
     if (s->pid < 0) {
