@@ -44,7 +44,7 @@ bool fs_sync_folder(const char *path, struct err *err);
 bool fs_remove_tree(const char *path, struct err *err);
 
 // Reads a whole file of at most limit bytes; a byte 0 follows the contents. free() it.
-//   ERR_INPUT larger than limit; ERR_IO; ERR_NOMEM
+//   ERR_INPUT larger than limit, or no plain file; ERR_IO; ERR_NOMEM
 char *fs_read_file(const char *path, size_t limit, size_t *len, struct err *err);
 
 // Joins with one '/'; ERR_INPUT when it does not fit in PATH_MAX.
