@@ -41,7 +41,7 @@ struct gpu_volume {
     enum gpu_voxel type;
     uint32_t dim[3];   // columns, rows, slices
     uint32_t row;      // elements from row to row: a multiple of 32
-    uint32_t slice;    // elements from slice to slice: a multiple of 256 bytes
+    uint32_t slice;    // elements from slice to slice: a multiple of 128
     double spacing[3]; // mm along each index
 };
 
@@ -189,7 +189,7 @@ struct components {
 };
 
 // Waits twice (number of runs, number of components). The mask is free on return.
-// ERR_UNSUPPORTED: more runs than the device can bind (some 33 million on small devices).
+// ERR_UNSUPPORTED: more runs than the device can bind (16 million on small devices).
 struct components *components_find(const struct gpu_mask *m, enum connectivity connectivity,
                                    struct err *err);
 void components_destroy(struct components *c);

@@ -1,0 +1,56 @@
+// Symmetric convolution along rows, four voxels an invocation; borders replicated. Sums from the
+// centre outwards, without fused multiply-add, so that every device gives the same bits.
+//   0 texels  value   packed int16 pairs, or float
+//   1 texels  weight  of distance 1, 2, ... radius, then 0 up to a multiple of 4
+//   2 out     result  float
+#version 450
+#extension GL_GOOGLE_include_directive : require
+#include "group.glsl"
+
+layout(constant_id = 3) const bool FLOAT = false;
+layout(binding = 0) uniform usamplerBuffer value;
+layout(binding = 1) uniform usamplerBuffer weight;
+layout(std430, binding = 2) writeonly restrict buffer Result { vec4 result[]; };
+layout(push_constant, std430) uniform Push
+{
+    uint columns, rows, slices;
+    uint value_row, value_slice;   // quads
+    uint result_row, result_slice; // quads
+    uint radius;
+    float centre;
+} push;
+#include "value.glsl"
+
+// Quad q of the row, its columns clamped to the row.
+vec4 clamped(uint row, int q)
+{
+    int x = 4 * q, last = int(push.columns) - 1;
+    if (x >= 0 && x + 3 <= last)
+        return quad(row + uint(q));
+    vec4 v;
+    for (int n = 0; n < 4; n++)
+        v[n] = voxel(row, uint(clamp(x + n, 0, last)));
+    return v;
+}
+
+void main()
+{
+    uvec3 at = gl_GlobalInvocationID;
+    if (4u * at.x >= push.columns || at.y >= push.rows || at.z >= push.slices)
+        return;
+    uint row = at.z * push.value_slice + at.y * push.value_row;
+    int q = int(at.x);
+    vec4 left = clamped(row, q), right = left;
+    precise vec4 sum = left * push.centre;
+    for (int g = 0; g < int(push.radius + 3u) / 4; g++) {
+        vec4 w = uintBitsToFloat(texelFetch(weight, g));
+        vec4 l = clamped(row, q - g - 1), r = clamped(row, q + g + 1);
+        sum += w.x * (vec4(l.w, left.xyz) + vec4(right.yzw, r.x));
+        sum += w.y * (vec4(l.zw, left.xy) + vec4(right.zw, r.xy));
+        sum += w.z * (vec4(l.yzw, left.x) + vec4(right.w, r.xyz));
+        sum += w.w * (l + r);
+        left = l;
+        right = r;
+    }
+    result[at.z * push.result_slice + at.y * push.result_row + at.x] = sum;
+}

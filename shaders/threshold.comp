@@ -1,0 +1,50 @@
+// Marks voxels inside a value window, one mask word (32 voxels of a row) an invocation.
+//   0 texels  value  [slices][rows][columns] packed int16 pairs, or float
+//   1 out     mask   bit mask
+#version 450
+#extension GL_GOOGLE_include_directive : require
+#include "group.glsl"
+
+layout(constant_id = 3) const bool FLOAT = false;
+layout(binding = 0) uniform usamplerBuffer value;
+layout(std430, binding = 1) writeonly restrict buffer Mask { uint mask[]; };
+layout(push_constant, std430) uniform Push
+{
+    uint columns, rows, slices;
+    uint value_row, value_slice; // texels
+    uint mask_row, mask_slice;   // words
+    uint lo, hi; // int: the lowest value and how far the highest lies above it; float: both, as bits
+} push;
+
+uint inside(uint word)
+{
+    uint low = uint(low16(word)) - push.lo, high = uint(high16(word)) - push.lo;
+    return (low <= push.hi ? 1u : 0u) | (high <= push.hi ? 2u : 0u);
+}
+
+uint inside(uvec4 t)
+{
+    if (FLOAT) {
+        vec4 v = uintBitsToFloat(t);
+        float lo = uintBitsToFloat(push.lo), hi = uintBitsToFloat(push.hi);
+        return (v.x >= lo && v.x <= hi ? 1u : 0u) | (v.y >= lo && v.y <= hi ? 2u : 0u) |
+               (v.z >= lo && v.z <= hi ? 4u : 0u) | (v.w >= lo && v.w <= hi ? 8u : 0u);
+    }
+    return inside(t.x) | inside(t.y) << 2 | inside(t.z) << 4 | inside(t.w) << 6;
+}
+
+void main()
+{
+    uvec3 at = gl_GlobalInvocationID;
+    if (at.x >= push.mask_row || at.y >= push.rows || at.z >= push.slices)
+        return;
+    const uint TEXELS = FLOAT ? 8u : 4u, EACH = FLOAT ? 4u : 8u;
+    uint bits = 0u;
+    if (at.x * 32u < push.columns) {
+        uint first = at.z * push.value_slice + at.y * push.value_row + at.x * TEXELS;
+        for (uint n = 0u; n < TEXELS; n++)
+            bits |= inside(texelFetch(value, int(first + n))) << (n * EACH);
+        bits &= column_bits(at.x, 0u, push.columns);
+    }
+    mask[at.z * push.mask_slice + at.y * push.mask_row + at.x] = bits;
+}
