@@ -1,4 +1,5 @@
 #include "dimse/encode.h"
+#include <algorithm>
 #include <cctype>
 #include <cmath>
 #include <cstdio>
@@ -85,8 +86,10 @@ std::string encode_decimal(double value)
 std::string encode_decimal(double value, int decimals)
 {
     char text[512]; // DBL_MAX has 309 digits before the point
-    snprintf(text, sizeof text, "%.*f", decimals < 0 ? 0 : decimals > 15 ? 15 : decimals, value);
-    const std::string fixed = text;
+    snprintf(text, sizeof text, "%.*f", std::clamp(decimals, 0, 15), value);
+    std::string fixed = text;
+    if (fixed[0] == '-' && fixed.find_first_not_of("-0.") == std::string::npos)
+        fixed.erase(0, 1); // no minus zero
     return fixed.size() <= 16 ? fixed : encode_decimal(value);
 }
 

@@ -3,6 +3,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <ctime>
+#include <set>
 #include "node/base/uid.h"
 
 const char *const maker_name = "anode";
@@ -191,17 +192,33 @@ static source_header first_readable(const std::vector<const struct result_source
     return identity_open(sources.back()->path);
 }
 
-// Every graphic and key slice must be on a slice that exists.
-static void check_findings(const struct result_request &request)
+static void check_marks(const struct findings &f, uint32_t slices)
 {
-    const struct findings &f = *request.findings;
-    const uint32_t slices = request.volume ? request.volume->dim[2] : 0;
     for (uint32_t i = 0; i < f.mark_count; i++) {
         const struct mark &m = f.marks[i];
         if (m.slice >= slices || m.layer < 0 || (uint32_t)m.layer >= f.layer_count ||
             m.group >= (int64_t)f.group_count || (m.count && !m.points))
             throw encode_error(ERR_INTERNAL, "mark " + std::to_string(i) + " points at nothing");
     }
+}
+
+// Two groups of one label would have one tracking UID: viewers would merge their numbers.
+static void check_names(const struct findings &f)
+{
+    std::set<std::string> labels, layers = {"NOTICE"}; // ours, in a presentation state
+    for (uint32_t i = 0; i < f.group_count; i++)
+        if (!labels.insert(f.groups[i].label).second)
+            throw encode_error(ERR_INTERNAL, std::string("two groups are ") + f.groups[i].label);
+    for (uint32_t i = 0; i < f.layer_count; i++) {
+        const std::string name = f.layers[i].name;
+        if (name.empty() || name.size() > 16 || !layers.insert(name).second ||
+            name.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_ ") != std::string::npos)
+            throw encode_error(ERR_INTERNAL, "no name for a layer: " + name);
+    }
+}
+
+static void check_slices(const struct result_request &request, uint32_t slices)
+{
     for (size_t i = 0; i < request.slice_count; i++)
         if (request.slice_source[i] >= request.source_count)
             throw encode_error(ERR_INTERNAL, "frame " + std::to_string(i) + " has no source");
@@ -210,13 +227,21 @@ static void check_findings(const struct result_request &request)
             throw encode_error(ERR_INTERNAL, "slice " + std::to_string(k) + " has no frame");
 }
 
-result_set::result_set(const struct result_request &r) : request(r), findings(*r.findings)
+static void check_request(const struct result_request &request)
 {
+    const uint32_t slices = request.volume ? request.volume->dim[2] : 0;
     if (!dcmDataDict.isDictionaryLoaded())
         throw encode_error(ERR_INTERNAL, "DCMTK has no data dictionary");
-    if (!r.source_count)
+    if (!request.source_count)
         throw encode_error(ERR_INTERNAL, "results without a source");
-    check_findings(r);
+    check_slices(request, slices);
+    check_marks(*request.findings, slices);
+    check_names(*request.findings);
+}
+
+result_set::result_set(const struct result_request &r) : request(r), findings(*r.findings)
+{
+    check_request(r);
     sources = by_instance(r);
     seed = seed_of(r);
     many.assign(r.source_count, false);

@@ -61,12 +61,16 @@ struct result_object {
 };
 
 // Writes <stage>-sr.dcm, -gsps.dcm, -sc.dcm into folder, durably, and fills out (room for 6).
-// A GSPS is made only when there are marks, on exactly the slices that have some. When findings
-// could not be evaluated, SR and SC say why. UIDs: 2.25.<128 bits of SHA-256(sorted digests of the
-// sources, stage, version, options, kind, index)>. Identity is copied bit for bit from the first
-// source (lowest SOP Instance UID); broken source UIDs stay. Returns false with *err set and no
-// file left: ERR_INPUT (the source's header cannot be read), ERR_IO, ERR_FULL, ERR_NOMEM,
-// ERR_INTERNAL (DCMTK refused what we built; the text says what).
+// A GSPS is made only when there are marks, on exactly the slices that have some; an SC only when
+// there are pictures: one is a single image, several are the frames of one. When findings could not
+// be evaluated, the SR says why. UIDs: 2.25.<128 bits of SHA-256(sorted digests of the sources,
+// stage, version, options, kind, index)>; those of VERDICT_FAILED differ from all others, since a
+// later try that works must not be dropped by the archive as known. Identity is copied bit for bit
+// from the first source (lowest SOP Instance UID) that can be read; broken source UIDs stay. Dates
+// and times are in the source's time zone, or the machine's when it names none. Returns false with
+// *err set and no file left: ERR_INPUT (no source's header can be read, or it names no study),
+// ERR_IO, ERR_FULL, ERR_NOMEM, ERR_INTERNAL (DCMTK refused what we built, a measurement is no
+// number, a mark is on no slice, a label comes twice; the text says what).
 bool results_write(const struct result_request *request, struct result_object *out, size_t *count,
                    struct err *err);
 

@@ -11,6 +11,7 @@ static const struct code comment = {"121106", "DCM", "Comment"};
 static const struct code finding_concept = {"121071", "DCM", "Finding"};
 static const struct code method_concept = {"370129005", "SCT", "Measurement Method"};
 static const struct code algorithm_name = {"111001", "DCM", "Algorithm Name"};
+static const struct code library_group = {"126200", "DCM", "Image Library Group"};
 static const struct code millimeter = {"mm", "UCUM", "millimeter"};
 static const struct code pixels = {"{pixels}", "UCUM", "pixels"};
 static const struct code cosine = {"{-1:1}", "UCUM", "{-1:1}"};
@@ -108,16 +109,18 @@ static void put_grid(DcmItem &group, const struct volume &v, const struct volume
                        encode_decimal(slice.orientation[i]), cosine);
 }
 
-static void put_position(DcmItem &image, const struct volume_slice &slice)
+// Image Position (Patient) along the axes asked for.
+static void put_position(DcmItem &item, const struct volume_slice &slice, const bool axes[3])
 {
-    static const char *const axes[3][2] = {
+    static const char *const names[3][2] = {
         {"110901", "Image Position (Patient) X"},
         {"110902", "Image Position (Patient) Y"},
         {"110903", "Image Position (Patient) Z"},
     };
     for (int i = 0; i < 3; i++)
-        content_number(image, REL_ACQ_CONTEXT, {axes[i][0], "DCM", axes[i][1]},
-                       encode_decimal(slice.position[i]), millimeter);
+        if (axes[i])
+            content_number(item, REL_ACQ_CONTEXT, {names[i][0], "DCM", names[i][1]},
+                           encode_decimal(slice.position[i]), millimeter);
 }
 
 static void put_library_head(DcmItem &group, const result_set &set)
@@ -136,34 +139,62 @@ static void put_library_head(DcmItem &group, const result_set &set)
     put_dates(group, set.head());
 }
 
-// Slices of the volume in one group, with its grid; what was set aside in another.
+static const struct volume_slice &slice_of(const struct result_request &r, uint32_t k)
+{
+    return r.slices[r.volume->source[k]];
+}
+
+// The instances that make the volume. What all share is said once; an instance with many frames is
+// one image.
+static void put_volume(DcmItem &library, const result_set &set, std::vector<bool> &used)
+{
+    const struct result_request &r = set.request;
+    DcmItem &group = content_container(library, REL_CONTAINS, library_group, nullptr);
+    const struct volume_slice &first = slice_of(r, 0);
+    bool shared[3] = {true, true, true}, differs[3] = {false, false, false};
+    for (uint32_t k = 1; k < r.volume->dim[2]; k++)
+        for (int i = 0; i < 3; i++)
+            shared[i] = shared[i] && slice_of(r, k).position[i] == first.position[i];
+    for (int i = 0; i < 3; i++)
+        differs[i] = !shared[i];
+    put_library_head(group, set);
+    put_grid(group, *r.volume, first);
+    put_position(group, first, shared);
+    for (uint32_t k = 0; k < r.volume->dim[2]; k++) {
+        const struct source_frame frame = set.frame(k);
+        const size_t source = (size_t)(frame.source - r.sources);
+        if (used[source])
+            continue;
+        used[source] = true;
+        DcmItem &image = content_image(group, REL_CONTAINS, {frame.source, 1, false});
+        if (!frame.part)
+            put_position(image, slice_of(r, k), differs);
+    }
+}
+
+// What was set aside is in a group of its own.
+static void put_rest(DcmItem &library, const result_set &set, const std::vector<bool> &used)
+{
+    DcmItem *group = nullptr;
+    for (const struct result_source *source : set.sources) {
+        if (used[(size_t)(source - set.request.sources)])
+            continue;
+        if (!group) {
+            group = &content_container(library, REL_CONTAINS, library_group, nullptr);
+            put_library_head(*group, set);
+        }
+        content_image(*group, REL_CONTAINS, {source, 1, false});
+    }
+}
+
 static void put_library(DcmDataset &root, const result_set &set)
 {
-    static const struct code group_concept = {"126200", "DCM", "Image Library Group"};
     DcmItem &library =
         content_container(root, REL_CONTAINS, {"111028", "DCM", "Image Library"}, "1600");
-    const struct result_request &r = set.request;
-    std::vector<bool> used(r.source_count, false);
-    if (r.volume) {
-        DcmItem &group = content_container(library, REL_CONTAINS, group_concept, nullptr);
-        put_library_head(group, set);
-        put_grid(group, *r.volume, r.slices[r.volume->source[0]]);
-        for (uint32_t k = 0; k < r.volume->dim[2]; k++) {
-            const struct source_frame frame = set.frame(k);
-            used[(size_t)(frame.source - r.sources)] = true;
-            put_position(content_image(group, REL_CONTAINS, frame), r.slices[r.volume->source[k]]);
-        }
-    }
-    DcmItem *rest = nullptr;
-    for (const struct result_source *source : set.sources) {
-        if (used[(size_t)(source - r.sources)])
-            continue;
-        if (!rest) {
-            rest = &content_container(library, REL_CONTAINS, group_concept, nullptr);
-            put_library_head(*rest, set);
-        }
-        content_image(*rest, REL_CONTAINS, {source, 1, false});
-    }
+    std::vector<bool> used(set.request.source_count, false);
+    if (set.request.volume)
+        put_volume(library, set, used);
+    put_rest(library, set, used);
 }
 
 // --- measurement groups ---

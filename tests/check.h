@@ -15,6 +15,10 @@
 #define CU_ASSERT_PTR_NOT_NULL_FATAL(p) ((p) != NULL ? (void)0 : abort())
 #endif
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 struct check_case {
     const char *sentence; // volume_from_slices_reports_missing_slice
     void (*run)(void);
@@ -25,7 +29,7 @@ struct check_case {
 int check_main(const char *suite, const struct check_case *cases, size_t count);
 
 // Prints "skipped: why" and ends the program with status 77.
-_Noreturn void check_skip(const char *why);
+void check_skip(const char *why) __attribute__((noreturn));
 
 // A new empty folder, removed with all it holds when the program ends.
 const char *check_scratch(void);
@@ -34,3 +38,7 @@ const char *check_scratch(void);
 // so). The folder is $ANODE_TEST_DATA or ../shared/data beside the checkout. Valid until the next
 // call.
 const char *check_data(const char *path);
+
+#ifdef __cplusplus
+}
+#endif

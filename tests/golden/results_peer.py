@@ -150,8 +150,26 @@ def windowless(ds, k):
     ds.TimezoneOffsetFromUTC = "+0900"
 
 
+def inverse(ds, k):
+    ds.PhotometricInterpretation = "MONOCHROME1"
+
+
+def tables(ds, k):
+    """A VOI LUT of 400 entries instead of a window."""
+    del ds["WindowCenter"], ds["WindowWidth"]
+    item = Dataset()
+    item.add_new("LUTDescriptor", "SS", [400, -150, 16])
+    item.add_new("LUTData", "US", [min(65535, 2 * v * v // 5) for v in range(400)])
+    ds.VOILUTSequence = Sequence([item])
+
+
+def implicit(ds, k):
+    ds.file_meta.TransferSyntaxUID = pydicom.uid.ImplicitVRLittleEndian
+    ds.is_implicit_VR = True
+
+
 VARIANTS = {f.__name__: f for f in (plain, bare, broken, latin, japanese, utf8, gb18030, rescales,
-                                    windowless)}
+                                    windowless, inverse, tables, implicit)}
 
 
 def write(ds, path):
@@ -422,7 +440,7 @@ def check_sr(path, expected, instances):
 
 def check_gsps(path, expected, files):
     ds = pydicom.dcmread(path)
-    assert ds.Modality == "PR" and ds.PresentationLUTShape == "IDENTITY"
+    assert ds.Modality == "PR"
     marks = expected["marks"]
     series = one(ds.ReferencedSeriesSequence, "referenced series")
 
@@ -433,6 +451,7 @@ def check_gsps(path, expected, files):
     assert shown(series.ReferencedImageSequence) == slices, "exactly the slices with marks"
     area = one(ds.DisplayedAreaSelectionSequence, "displayed area")
     source = pydicom.dcmread(files[slices[0][0]], stop_before_pixels=True)
+    assert ds.PresentationLUTShape == ("INVERSE" if source.PhotometricInterpretation == "MONOCHROME1" else "IDENTITY")
     assert list(area.DisplayedAreaTopLeftHandCorner) == [1, 1]
     assert list(area.DisplayedAreaBottomRightHandCorner) == [source.Columns, source.Rows]
     layers = {l.GraphicLayer: l for l in ds.GraphicLayerSequence}
@@ -479,26 +498,38 @@ def check_drawing(path, expected, files):
 def frame_value(source, frame, keyword):
     if keyword in source:
         return source[keyword].value
+    if "PerFrameFunctionalGroupsSequence" not in source:
+        return None
     for item in source.PerFrameFunctionalGroupsSequence[max(frame, 1) - 1].iterall():
         if item.keyword == keyword:
             return item.value
     return None
 
 
+def own_grey(source, frame):
+    """What the image says of itself, as 0 to 1 for each stored value; None without window."""
+    x = np.arange(0, 4096.0)
+    x = float(frame_value(source, frame, "RescaleSlope")) * x + float(frame_value(source, frame, "RescaleIntercept"))
+    if "VOILUTSequence" in source:
+        count, first, _ = source.VOILUTSequence[0].LUTDescriptor
+        grey = np.asarray(source.VOILUTSequence[0].LUTData)[np.clip(x - first, 0, count - 1).astype(int)] / 65535
+    elif frame_value(source, frame, "WindowCenter") is None:
+        return None
+    else:
+        centre, width = (float(frame_value(source, frame, k)) for k in ("WindowCenter", "WindowWidth"))
+        grey = np.clip((x - (centre - 0.5)) / (width - 1) + 0.5, 0, 1)
+    return 1 - grey if source.PhotometricInterpretation == "MONOCHROME1" else grey
+
+
 def check_window(ds, files):
     """The state shows each pixel value as the image itself does."""
-    for s in ds.get("SoftcopyVOILUTSequence", []):
-        for r in s.ReferencedImageSequence:
-            source = pydicom.dcmread(files[r.ReferencedSOPInstanceUID], stop_before_pixels=True)
-            for frame in np.atleast_1d(r.get("ReferencedFrameNumber", 1)):
-                slope, intercept, centre, width = (
-                    float(frame_value(source, int(frame), k))
-                    for k in ("RescaleSlope", "RescaleIntercept", "WindowCenter", "WindowWidth"))
-                x = np.arange(0, 4096.0)
-                own = (slope * x + intercept - (centre - 0.5)) / (width - 1) + 0.5
-                y = x * float(ds.get("RescaleSlope", 1)) + float(ds.get("RescaleIntercept", 0))
-                ours = (y - (float(s.WindowCenter) - 0.5)) / (float(s.WindowWidth) - 1) + 0.5
-                assert np.allclose(own, ours, atol=1e-9), "window is kept"
+    for uid, frame in gsps.images_of(ds):
+        own = own_grey(pydicom.dcmread(files[uid], stop_before_pixels=True), frame)
+        held = any(gsps.names(s, uid, frame) for s in ds.get("SoftcopyVOILUTSequence", []))
+        assert held == (own is not None), "a window where the image has one"
+        if held:
+            ours = gsps.grey(ds, np.arange(0, 4096), uid, frame)
+            assert np.allclose(own, ours, atol=1e-9), "window is kept"
 
 
 def apply_state(path, image, frame, ds):
@@ -510,14 +541,13 @@ def apply_state(path, image, frame, ds):
         _, size, top, data = re.fullmatch(rb"(P5)\s(?:#[^\n]*\n)?(\d+ \d+)\s(\d+)\s(.*)", f.read(), re.S).groups()
     source = pydicom.dcmread(image)
     assert size == b"%d %d" % (source.Columns, source.Rows) and top == b"255"
-    if "SoftcopyVOILUTSequence" not in ds:
+    own = own_grey(source, max(frame, 1))
+    if own is None:
         return
-    slope, intercept, centre, width = (float(frame_value(source, frame, k)) for k in (
-        "RescaleSlope", "RescaleIntercept", "WindowCenter", "WindowWidth"))
     stored = np.frombuffer(source.PixelData, np.int16).reshape(-1, source.Rows, source.Columns)
-    value = (slope * stored[max(frame, 1) - 1] + intercept - (centre - 0.5)) / (width - 1) + 0.5
+    value = own[stored[max(frame, 1) - 1]]
     grey = np.frombuffer(data, np.uint8).reshape(source.Rows, source.Columns)
-    difference = np.abs(grey - 255 * np.clip(value, 0, 1))
+    difference = np.abs(grey - 255 * value)
     assert len(np.unique(grey)) > 8 and difference.max() < 3, f"dcmp2pgm differs by {difference.max()}"
 
 

@@ -4,9 +4,11 @@
 #include <dirent.h>
 #include <limits.h>
 #include <math.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -335,7 +337,7 @@ static const char *const type_names[] = {"POINT", "POLYLINE", "ELLIPSE", "TEXT"}
 
 static void put_mark(FILE *out, const struct world *w, const struct mark *m)
 {
-    const struct volume_slice *s = &w->slices[m->slice];
+    const struct volume_slice *s = &w->slices[w->order[m->slice]];
     const bool many = w->source_count < w->frames;
     uint32_t values = m->kind == MARK_TEXT ? 2 : 2 * m->count; // a text is found by its anchor
     fprintf(out, "{\"type\": \"%s\", \"instance\": \"%s\", \"frame\": %u, \"points\": [",
@@ -548,6 +550,35 @@ static void windowless_source(void)
 static void enhanced_source(void)
 {
     judge_variant("enhanced");
+}
+
+static void inverse_source(void)
+{
+    judge_variant("inverse");
+}
+static void tables_source(void)
+{
+    judge_variant("tables");
+}
+static void implicit_source(void)
+{
+    judge_variant("implicit");
+}
+
+// The volume leaves two frames out and runs the other way.
+static void reordered_volume(void)
+{
+    struct world *w = make_world("plain");
+    struct findings *f = make_findings();
+    w->volume.dim[2] = (uint32_t)w->frames - 2;
+    for (uint32_t k = 0; k < w->volume.dim[2]; k++)
+        w->order[k] = (uint32_t)w->frames - 2 - k;
+    char *folder = subfolder("results");
+    struct result_request r = make_request(w, f, folder);
+    judge(w, &r, "plain", 3);
+    free(folder);
+    findings_destroy(f);
+    free(w);
 }
 
 static void phantom_source(void)
@@ -810,9 +841,39 @@ static void errors_leave_no_file(void)
     f->pictures[0].width = 70000;
     refused(&r, ERR_INTERNAL); // after SR and GSPS were written
     f->pictures[0].width = 61;
+    f->groups[2].label = "LAD lesion 1"; // would share a tracking UID
+    refused(&r, ERR_INTERNAL);
+    f->groups[2].label = "LAD lesion 2";
+    f->layers[1].name = "rca";
+    refused(&r, ERR_INTERNAL);
+    f->layers[1].name = "RCA";
+    w->slice_source[5] = 6;
+    refused(&r, ERR_INTERNAL);
+    w->slice_source[5] = 5;
     for (size_t i = 0; i < w->source_count; i++)
         w->sources[i].path = w->manifest; // no DICOM
     refused(&r, ERR_INPUT);
+    free(folder);
+    findings_destroy(f);
+    free(w);
+}
+
+// DCMTK's own file output would not notice.
+static void write_errors_leave_no_file(void)
+{
+    struct world *w = make_world("plain");
+    struct findings *f = make_findings();
+    char *folder = subfolder("results");
+    struct result_request r = make_request(w, f, folder);
+    struct rlimit before, small;
+    CU_ASSERT_FATAL(getrlimit(RLIMIT_FSIZE, &before) == 0);
+    small = before;
+    small.rlim_cur = 12000; // the SR has more
+    void (*handler)(int) = signal(SIGXFSZ, SIG_IGN);
+    CU_ASSERT_FATAL(setrlimit(RLIMIT_FSIZE, &small) == 0);
+    refused(&r, ERR_IO);
+    CU_ASSERT_FATAL(setrlimit(RLIMIT_FSIZE, &before) == 0);
+    signal(SIGXFSZ, handler);
     free(folder);
     findings_destroy(f);
     free(w);
@@ -865,6 +926,10 @@ int main(void)
         {"results_of_slices_with_different_rescales", rescales_source},
         {"results_of_a_source_without_window_in_another_time_zone", windowless_source},
         {"results_of_an_enhanced_multi_frame_source", enhanced_source},
+        {"results_of_a_monochrome1_source", inverse_source},
+        {"results_of_a_source_with_a_voi_table", tables_source},
+        {"results_of_an_implicit_vr_source", implicit_source},
+        {"results_of_a_volume_that_leaves_frames_out", reordered_volume},
         {"results_of_the_calcium_phantom", phantom_source},
         {"results_not_evaluable_say_why", not_evaluable},
         {"results_failed_say_why_without_a_volume", failed},
@@ -876,6 +941,7 @@ int main(void)
         {"results_rerun_names_its_predecessor", rerun_names_predecessor},
         {"results_of_two_patients_never_mix", patients_never_mix},
         {"results_errors_leave_no_file", errors_leave_no_file},
+        {"results_write_errors_leave_no_file", write_errors_leave_no_file},
         {"results_failed_because_the_first_source_is_truncated", truncated_first_source},
         {"results_into_no_folder_is_an_io_error", no_folder},
     };

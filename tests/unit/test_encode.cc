@@ -1,0 +1,96 @@
+// Decimal strings, dates, times, codes and copies as dimse/encode.h says.
+#include <cstring>
+#include "dimse/encode.h"
+#include "dimse/object_parts.h"
+#include "tests/check.h"
+
+static void decimals_as_meant()
+{
+    CU_ASSERT(encode_decimal(128.44, 1) == "128.4");
+    CU_ASSERT(encode_decimal(0, 2) == "0.00");
+    CU_ASSERT(encode_decimal(-0.04, 1) == "0.0");
+    CU_ASSERT(encode_decimal(-0.06, 1) == "-0.1");
+    CU_ASSERT(encode_decimal(7, -3) == "7");
+}
+
+static void decimals_fit()
+{
+    const double values[] = {1.0 / 3, -1.0 / 3, 1e300, -1.23456789012345e-300, 12345678901234567.0};
+    for (double v : values) {
+        for (int d = 0; d < 20; d++) {
+            const std::string text = encode_decimal(v, d);
+            CU_ASSERT(text.size() <= 16 && !text.empty());
+            if (d > 9 || v > 1) // as near as the digits allow
+                CU_ASSERT(std::abs(std::stod(text) - v) <= std::max(1e-9, std::abs(v) * 1e-8));
+        }
+        CU_ASSERT(std::abs(std::stod(encode_decimal(v)) - v) <= std::abs(v) * 1e-8);
+    }
+    CU_ASSERT(encode_decimal(0.625) == "0.625");
+}
+
+static void dates()
+{
+    CU_ASSERT(encode_is_date("20240229"));
+    for (const char *text : {"20120000", "20121301", "2012-1-1", "201201", "", "20120101 "})
+        CU_ASSERT(!encode_is_date(text));
+}
+
+static void times()
+{
+    for (const char *text : {"10", "1011", "101112", "101112.5", "235960.123456"})
+        CU_ASSERT(encode_is_time(text));
+    for (const char *text : {"", "1", "99:00", "240000", "101112.", "1011.5", "101112.1234567"})
+        CU_ASSERT(!encode_is_time(text));
+}
+
+static void codes()
+{
+    DcmDataset ds;
+    encode_code(ds, DCM_ConceptCodeSequence, {"450360000", "SCT", "Calcium score"});
+    encode_code(ds, DCM_ConceptCodeSequence, {"12345678901234567", "X", "Long"});
+    DcmItem *one = item_of(ds, DCM_ConceptCodeSequence, 0);
+    DcmItem *two = item_of(ds, DCM_ConceptCodeSequence, 1);
+    CU_ASSERT_FATAL(one && two);
+    CU_ASSERT(item_text(*one, DCM_CodeValue) == "450360000");
+    CU_ASSERT(!two->tagExists(DCM_CodeValue));
+    CU_ASSERT(item_text(*two, DCM_LongCodeValue) == "12345678901234567");
+}
+
+static void copies()
+{
+    DcmDataset from, to;
+    encode_text(from, DCM_StudyInstanceUID, "1.02.3");
+    encode_text(from, DCM_PatientName, "M\xdcLLER");
+    CU_ASSERT(encode_copy(to, from, DCM_StudyInstanceUID));
+    CU_ASSERT(encode_copy(to, from, DCM_PatientName));
+    CU_ASSERT(!encode_copy(to, from, DCM_PatientID));
+    CU_ASSERT(item_text(to, DCM_StudyInstanceUID) == "1.02.3");
+    const char *name = nullptr;
+    CU_ASSERT(to.findAndGetString(DCM_PatientName, name).good() && !strcmp(name, "M\xdcLLER"));
+}
+
+static void refusal_names_the_attribute()
+{
+    DcmDataset ds;
+    bool thrown = false;
+    try {
+        encode_text(ds, DCM_ContentSequence, "no text");
+    } catch (const encode_error &e) {
+        thrown = e.code == ERR_INTERNAL && strstr(e.what(), "ContentSequence");
+    }
+    CU_ASSERT(thrown);
+}
+
+int main()
+{
+    static const struct check_case cases[] = {
+        {"encode_decimal_has_the_digits_that_are_meant", decimals_as_meant},
+        {"encode_decimal_fits_in_16_characters", decimals_fit},
+        {"encode_is_date_knows_the_calendar", dates},
+        {"encode_is_time_knows_the_clock", times},
+        {"encode_code_long_values", codes},
+        {"encode_copy_keeps_broken_values", copies},
+        {"encode_refusal_names_the_attribute", refusal_names_the_attribute},
+    };
+    return check_main("encode", cases, sizeof cases / sizeof cases[0]);
+}
