@@ -10,6 +10,7 @@
 #include "node/base/clock.h"
 #include "node/base/log.h"
 #include "node/child.h"
+#include "node/jobs.h"
 #include "node/msg.h"
 #include "node/route.h"
 #include "node/series.h"
@@ -311,6 +312,8 @@ static bool end_run(struct arrivals *a, struct watch *w, const struct series_dec
             log_info("series=%s route=\"%s\" the same job is there already", w->series_instance_uid,
                      outcome.route->name);
     }
+    if (ok && outcome.job_id)
+        jobs_wake(core->jobs);
     route_outcome_finish(&outcome);
     return ok;
 }

@@ -101,8 +101,7 @@ static bool receive_inputs(struct shop *s, struct order *o, struct err *err)
 
 static bool receive_order(struct shop *s, struct order *o, struct err *err)
 {
-    const struct msg_job *job = s->m.body;
-    o->job = *job;
+    memcpy(&o->job, s->m.body, sizeof o->job);
     o->options = arena_alloc(o->arena, s->m.tail_size + 1, 1);
     if (o->options)
         memcpy(o->options, s->m.tail, s->m.tail_size);
@@ -110,7 +109,7 @@ static bool receive_order(struct shop *s, struct order *o, struct err *err)
         return false;
     if (!o->options)
         return err_set(err, ERR_NOMEM, "no memory for options");
-    o->stage = stage_find(job->stage);
+    o->stage = stage_find(o->job.stage);
     if (!o->stage || o->stage->param_count > PARAMS_MAX)
         return err_set(err, ERR_INTERNAL, "no analysis %s", o->job.stage);
     memcpy(o->predecessor.sop_class_uid, o->job.predecessor_sop_class_uid, 65);
