@@ -35,13 +35,14 @@ function shown() {
 async function openStudy(browser) {
     const page = await browser.newPage({viewport: {width: 1600, height: 1000}});
     page.setDefaultTimeout(patience);
-    const errors = [];
+    const errors = [], said = [];
     page.on('pageerror', error => errors.push(String(error)));
+    page.on('console', message => said.push(`${message.type()}: ${message.text()}`));
     await page.goto(`${url}/viewer?StudyInstanceUIDs=${study}`, {waitUntil: 'domcontentloaded'});
     await page.waitForSelector('[data-cy^="study-browser-thumbnail"]');
     const tour = page.getByText('Skip all');
     await tour.waitFor({timeout: 5000}).then(() => tour.click(), () => {});
-    return {page, errors};
+    return {page, errors, said};
 }
 
 // The viewport's pixels: how many have colour, how many are not black.
@@ -52,8 +53,8 @@ async function pixels(page, file) {
 }
 
 async function openSeries(browser, modality) {
-    const {page, errors} = await openStudy(browser);
-    const seen = {modality, errors};
+    const {page, errors, said} = await openStudy(browser);
+    const seen = {modality, errors, said};
     try {
         await page.waitForFunction(
             `(${displaySets})().some(set => set.modality === '${modality}')`, null, {timeout: patience});

@@ -33,6 +33,9 @@ class Viewer(http.server.ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self.server_address[1]}"
 
+    def handle_error(self, *_):
+        """A browser drops connections when a page is closed: nothing to tell."""
+
     def __enter__(self):
         threading.Thread(target=self.serve_forever, daemon=True).start()
         return self
