@@ -281,7 +281,12 @@ struct source_frame result_set::frame(uint32_t k) const
 {
     if (!request.volume || k >= request.volume->dim[2])
         throw encode_error(ERR_INTERNAL, "no slice " + std::to_string(k));
-    const uint32_t slice = request.volume->source[k], source = request.slice_source[slice];
+    return slice_frame(request.volume->source[k]);
+}
+
+struct source_frame result_set::slice_frame(size_t slice) const
+{
+    const uint32_t source = request.slice_source[slice];
     return {&request.sources[source], request.slices[slice].frame, many[source]};
 }
 

@@ -38,6 +38,8 @@ class result_set
 
     // Frame of slice k of the volume; throws when there is none.
     struct source_frame frame(uint32_t k) const;
+    // The same of a slice that was offered, used or not.
+    struct source_frame slice_frame(size_t slice) const;
     // Header of the first of the sources that can be read.
     DcmDataset &head() const;
 

@@ -3,6 +3,7 @@
 // 1501, 300, 4019.
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <map>
 #include "dimse/content.h"
 #include "dimse/encoders.h"
@@ -280,12 +281,147 @@ static std::vector<const struct mark *> marks_of(const struct findings &f, uint3
     return marks;
 }
 
-static void put_region(DcmItem &group, const result_set &set, const struct mark &m)
+// A graphic and the frame it lies on.
+struct region_item {
+    const char *type;
+    std::vector<Float32> points;
+    struct source_frame frame;
+    uint32_t slice;
+};
+
+static struct region_item region_of(const result_set &set, const struct mark &m)
 {
-    const std::vector<Float32> points(m.points, m.points + 2 * (size_t)m.count);
-    DcmItem &region = content_region(group, REL_CONTAINS, {"111030", "DCM", "Image Region"},
-                                     graphic_type(m), points);
-    content_image(region, REL_SELECTED_FROM, set.frame(m.slice));
+    return {
+        graphic_type(m), {m.points, m.points + 2 * (size_t)m.count}, set.frame(m.slice), m.slice};
+}
+
+static struct region_item border(uint32_t columns, uint32_t rows, const struct source_frame &frame,
+                                 uint32_t slice)
+{
+    const Float32 w = (Float32)columns, h = (Float32)rows;
+    return {"POLYLINE", {0, 0, w, 0, w, h, 0, h, 0, 0}, frame, slice};
+}
+
+// Which regions stand for which group. Viewers (OHIF 3.13) stop with an error at a group that has
+// none, and draw the first one only, with the group's numbers as text. So
+//   - a group has the outlines of its own marks, its key slice first;
+//   - one without marks has those of its parts, first one on a slice where nothing else is first;
+//   - where nothing is outlined, the whole frame was searched: its border, on a slice of its own.
+class region_plan
+{
+  public:
+    explicit region_plan(const result_set &result) : set(result), taken(slice_count(), false)
+    {
+        const struct findings &f = set.findings;
+        for (uint32_t i = 0; i < f.group_count; i++)
+            add_own(i);
+        for (uint32_t i = 0; i < f.group_count; i++)
+            if (all[i].empty())
+                add_parts(i);
+        for (uint32_t i = 0; i < f.group_count; i++)
+            if (all[i].empty())
+                all[i] = whole();
+    }
+
+    const std::vector<struct region_item> &of(uint32_t group) const
+    {
+        return all[group];
+    }
+
+    // The border of a frame; nothing when there is no frame.
+    std::vector<struct region_item> whole()
+    {
+        const struct result_request &r = set.request;
+        if (r.volume) {
+            const uint32_t k = free_slice();
+            return {border(r.volume->dim[0], r.volume->dim[1], set.frame(k), k)};
+        }
+        const struct volume_slice *first = nullptr;
+        for (size_t i = 0; i < r.slice_count; i++)
+            if (!first || before(r.slices[i], *first))
+                first = &r.slices[i];
+        if (!first)
+            return {};
+        return {
+            border(first->columns, first->rows, set.slice_frame((size_t)(first - r.slices)), 0)};
+    }
+
+  private:
+    uint32_t slice_count() const
+    {
+        return set.request.volume ? set.request.volume->dim[2] : 0;
+    }
+
+    static bool before(const struct volume_slice &a, const struct volume_slice &b)
+    {
+        const int order = strcmp(a.sop_instance_uid, b.sop_instance_uid);
+        return order < 0 || (order == 0 && a.frame < b.frame);
+    }
+
+    void add_own(uint32_t group)
+    {
+        all.emplace_back();
+        for (const struct mark *m : marks_of(set.findings, group))
+            all[group].push_back(region_of(set, *m));
+        if (!all[group].empty())
+            taken[all[group][0].slice] = true;
+    }
+
+    bool is_part_of(uint32_t part, uint32_t whole) const
+    {
+        const struct findings &f = set.findings;
+        int at = f.groups[part].parent;
+        for (uint32_t steps = 0; at >= 0 && steps < f.group_count; steps++) {
+            if (at == (int)whole)
+                return true;
+            at = f.groups[at].parent;
+        }
+        return false;
+    }
+
+    void add_parts(uint32_t group)
+    {
+        std::vector<struct region_item> found;
+        for (uint32_t i = 0; i < set.findings.group_count; i++)
+            if (is_part_of(i, group) && !marks_of(set.findings, i).empty())
+                found.insert(found.end(), all[i].begin(), all[i].end());
+        for (auto one = found.begin(); one != found.end(); ++one) {
+            if (taken[one->slice])
+                continue;
+            taken[one->slice] = true;
+            std::rotate(found.begin(), one, one + 1);
+            break;
+        }
+        all[group] = found;
+    }
+
+    // The free slice nearest to the middle of the volume; the middle when none is.
+    uint32_t free_slice()
+    {
+        const uint32_t count = slice_count(), middle = count / 2;
+        for (uint32_t d = 0; d <= middle; d++) {
+            for (const uint32_t k : {middle + d, middle - d}) {
+                if (k < count && !taken[k]) {
+                    taken[k] = true;
+                    return k;
+                }
+            }
+        }
+        return middle;
+    }
+
+    const result_set &set;
+    std::vector<bool> taken;                          // [slices] a group's first region lies there
+    std::vector<std::vector<struct region_item>> all; // [groups]
+};
+
+static void put_regions(DcmItem &group, const std::vector<struct region_item> &regions)
+{
+    for (const struct region_item &r : regions) {
+        DcmItem &region = content_region(group, REL_CONTAINS, {"111030", "DCM", "Image Region"},
+                                         r.type, r.points);
+        content_image(region, REL_SELECTED_FROM, r.frame);
+    }
 }
 
 static void put_site(DcmItem &group, const struct finding_group &g)
@@ -308,21 +444,22 @@ static DcmItem &add_group(DcmItem &parent, const std::string &label, const std::
     return group;
 }
 
-// One outline: TID 1410, several: 1411, none: 1501.
-static void put_group(DcmItem &parent, const result_set &set, uint32_t index)
+// One region: TID 1410, several: 1411, none: 1501.
+static const char *template_of(const std::vector<struct region_item> &regions)
+{
+    return regions.empty() ? "1501" : regions.size() == 1 ? "1410" : "1411";
+}
+
+static void put_group(DcmItem &parent, const result_set &set, uint32_t index,
+                      const std::vector<struct region_item> &regions)
 {
     const struct finding_group &g = set.findings.groups[index];
-    const std::vector<const struct mark *> marks = marks_of(set.findings, index);
-    DcmItem &group = add_group(parent, g.label, set.tracking_uid(g),
-                               marks.empty()       ? "1501"
-                               : marks.size() == 1 ? "1410"
-                                                   : "1411");
+    DcmItem &group = add_group(parent, g.label, set.tracking_uid(g), template_of(regions));
     if (g.finding.value)
         content_code(group, REL_CONTAINS, finding_concept, g.finding);
     put_algorithm(group, set, g.parent < 0);
     put_site(group, g);
-    for (const struct mark *m : marks)
-        put_region(group, set, *m);
+    put_regions(group, regions);
     for (uint32_t i = 0; i < g.measurement_count; i++)
         put_measurement(group, set, g.measurements[i]);
     put_evaluations(group, g.evaluations, g.evaluation_count);
@@ -358,13 +495,16 @@ static std::string verdict_text(const struct findings &f)
 }
 
 // A report without groups still says what was tried, and with which parameters.
-static void put_verdict_group(DcmItem &parent, const result_set &set)
+static void put_verdict_group(DcmItem &parent, const result_set &set,
+                              const std::vector<struct region_item> &regions)
 {
     const struct stage &stage = *set.request.stage;
-    DcmItem &group = add_group(parent, stage.title, set.uid("tracking", "whole series"), "1501");
+    DcmItem &group =
+        add_group(parent, stage.title, set.uid("tracking", "whole series"), template_of(regions));
     if (const struct code *code = verdict_code(set.findings.verdict))
         content_code(group, REL_CONTAINS, finding_concept, *code);
     put_algorithm(group, set, true);
+    put_regions(group, regions);
     const std::string why = verdict_text(set.findings);
     if (!why.empty())
         content_text(group, REL_CONTAINS, comment, why);
@@ -374,10 +514,11 @@ static void put_measurements(DcmDataset &root, const result_set &set)
 {
     DcmItem &all =
         content_container(root, REL_CONTAINS, {"126010", "DCM", "Imaging Measurements"}, nullptr);
+    region_plan plan(set);
     if (!set.findings.group_count)
-        put_verdict_group(all, set);
+        put_verdict_group(all, set, plan.whole());
     for (uint32_t i = 0; i < set.findings.group_count; i++)
-        put_group(all, set, i);
+        put_group(all, set, i, plan.of(i));
 }
 
 static void put_qualities(DcmDataset &root, const result_set &set)

@@ -168,7 +168,8 @@ static const struct group_row {
     int parent;
     uint32_t key_slice;
     double agatston, volume;
-    int marks_in_order[4]; // as the SR must have them: rows of marks, ended by -1
+    int marks_in_order[5]; // as the SR must have them: rows of marks, ended by -1
+    uint32_t border_slice; // where nothing is marked, the border of this slice
     const char *template;
 } groups[] = {
     {"LAD",
@@ -178,8 +179,9 @@ static const struct group_row {
      0,
      128.44,
      97.125,
-     {-1},
-     "1501"},
+     {2, 0, 1, 4, -1},
+     3,
+     "1411"},
     {"LAD lesion 1",
      {"59438005", "SCT", "Left anterior descending coronary artery"},
      {"7771000", "SCT", "Left"},
@@ -188,6 +190,7 @@ static const struct group_row {
      100.04,
      80,
      {2, 0, 1, -1},
+     4,
      "1411"},
     {"LAD lesion 2",
      {"59438005", "SCT", "Left anterior descending coronary artery"},
@@ -197,8 +200,9 @@ static const struct group_row {
      28.4,
      17.125,
      {4, -1},
+     2,
      "1410"},
-    {"RCA", {"13647002", "SCT", "Right coronary artery"}, {0}, -1, 0, 0, 0, {-1}, "1501"},
+    {"RCA", {"13647002", "SCT", "Right coronary artery"}, {0}, -1, 0, 0, 0, {6, 7, -1}, 5, "1411"},
     {"RCA implant",
      {"13647002", "SCT", "Right coronary artery"},
      {0},
@@ -207,6 +211,7 @@ static const struct group_row {
      0.04,
      12345678.5,
      {6, 7, -1},
+     1,
      "1411"},
 };
 #define GROUPS (sizeof groups / sizeof groups[0])
@@ -347,6 +352,14 @@ static void put_mark(FILE *out, const struct world *w, const struct mark *m)
     fprintf(out, "]");
 }
 
+static void put_border(FILE *out, const struct world *w, uint32_t slice)
+{
+    const float width = (float)w->slices[slice].columns, height = (float)w->slices[slice].rows;
+    const float points[] = {0, 0, width, 0, width, height, 0, height, 0, 0};
+    put_mark(out, w, &(struct mark){MARK_POLYLINE, slice, 0, 0, points, 5, NULL});
+    fprintf(out, "}");
+}
+
 static void put_numbers(FILE *out, const struct finding_group *g)
 {
     for (uint32_t i = 0; i < g->measurement_count; i++) {
@@ -368,13 +381,15 @@ static void put_group(FILE *out, const struct world *w, const struct findings *f
     const struct finding_group *g = &f->groups[index];
     const struct group_row *row = &groups[index];
     fprintf(out, "%s{\"label\": \"%s\", \"template\": \"%s\", ", index ? ",\n  " : "", g->label,
-            f->mark_count ? row->template : "1501");
+            f->mark_count ? row->template : "1410");
     put_code(out, "site", g->site);
     fprintf(out, ", ");
     put_code(out, "side", g->laterality);
     fprintf(out, ", \"numbers\": [");
     put_numbers(out, g);
     fprintf(out, "], \"regions\": [");
+    if (!f->mark_count)
+        put_border(out, w, row->border_slice);
     for (int i = 0; f->mark_count && row->marks_in_order[i] >= 0; i++) {
         fprintf(out, "%s", i ? ", " : "");
         put_mark(out, w, &marks[row->marks_in_order[i]]);
