@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include "compute/gpu.h"
+#include "compute/page.h"
 #include "dimse/object.h"
 #include "node/base/log.h"
 #include "node/parallel.h"
@@ -454,6 +454,21 @@ static bool compose_options(struct job *j, const char *outcome, struct err *err)
     return ok || err_set(err, ERR_NOMEM, "no memory");
 }
 
+static bool draw_pages(struct job *j, struct err *err)
+{
+    const struct analysis_request *r = j->request;
+    const struct page_context context = {
+        .software = r->maker.software,
+        .title = r->stage->title,
+        .version = r->stage->version,
+        .device = r->maker.device_name,
+        .study_description = j->scan.study_description,
+        .series_description = j->scan.series_description,
+        .date = j->entries[0].date,
+    };
+    return page_draw(j->report->findings, j->report->volume, &context, err);
+}
+
 static bool write_results(struct job *j, struct err *err)
 {
     const struct analysis_request *r = j->request;
@@ -477,7 +492,8 @@ static bool write_results(struct job *j, struct err *err)
     if (request.started.tv_sec == 0)
         clock_gettime(CLOCK_REALTIME, &request.started);
     tell(j, "writing results", 0, 1);
-    return results_write(&request, j->report->objects, &j->report->object_count, err);
+    return draw_pages(j, err) &&
+           results_write(&request, j->report->objects, &j->report->object_count, err);
 }
 
 static bool begin(struct job *j, struct err *err)

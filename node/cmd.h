@@ -2,8 +2,6 @@
 // returns the exit status: 0 done, 1 the input or configuration is wrong, 2 the machine failed.
 #pragma once
 
-#define NODE_CONF_PATH "/etc/anode/anode.yaml" // where -c is not given
-
 int cmd_serve(int argc, char **argv);
 int cmd_check(int argc, char **argv);
 int cmd_analyze(int argc, char **argv);

@@ -5,6 +5,7 @@
 #include "node/base/log.h"
 #include "node/checks.h"
 #include "node/cmd.h"
+#include "node/cmd_common.h"
 #include "node/gather.h"
 
 static void print_series(const struct conf *conf, const struct gather_series *s)
@@ -61,7 +62,7 @@ static int route_paths(const struct conf *conf, char **paths, size_t count)
 
 int cmd_route(int argc, char **argv)
 {
-    const char *conf_path = NODE_CONF_PATH;
+    const char *conf_path = CMD_CONF_DEFAULT;
     struct err err = {0};
     size_t errors = 0;
     for (int option; (option = getopt(argc, argv, "c:")) != -1;) {
