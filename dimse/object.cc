@@ -120,9 +120,9 @@ bool raw_text(DcmElement &element, std::string *out)
 {
     char *text = nullptr;
     Uint32 size = 0;
-    if (element.getLengthField() > TEXT_BYTES_MAX || element.getString(text, size).bad() || !text)
+    if (element.getLengthField() > TEXT_BYTES_MAX || element.getString(text, size).bad())
         return false;
-    *out = trimmed(text, size);
+    *out = text ? trimmed(text, size) : std::string();
     return true;
 }
 
@@ -222,6 +222,8 @@ bool open_into(struct object *o, const char *path, struct err *err)
         return err_set(err, ERR_INPUT, "Number of Frames makes no sense");
     if (!o->layout.has_pixels)
         o->ids.frames = 0;
+    else if (o->ids.frames == 0)
+        o->ids.frames = 1; // what else is missing is told when it is needed
     snprintf(o->ids.transfer_syntax_uid, sizeof o->ids.transfer_syntax_uid, "%s", uid.c_str());
     return true;
 }

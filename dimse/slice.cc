@@ -212,7 +212,8 @@ void read_gating(DcmDataset &header, struct scan *out)
         gating(out, TRI_YES, "ScanOptions");
     for (const DcmTagKey &tag : {DCM_SeriesDescription, DCM_ProtocolName}) {
         std::string text = item_text(header, tag);
-        const char *name = DcmTag(tag).getTagName();
+        DcmTag owner(tag); // of the name
+        const char *name = owner.getTagName();
         if (has_word(text, "non-gated") || has_word(text, "non gated") ||
             has_word(text, "nongated") || has_word(text, "ungated") || has_word(text, "not gated"))
             gating(out, TRI_NO, name);

@@ -33,8 +33,9 @@ static std::string clean(const std::string &text)
     const unsigned char *p = reinterpret_cast<const unsigned char *>(text.data());
     for (size_t i = 0; i < text.size();) {
         size_t length = utf8_length(p + i, text.size() - i);
-        bool control = length == 1 && p[i] < ' ' && p[i] != '\n' && p[i] != '\r' && p[i] != '\t';
-        if (length == 0 || control || p[i] == 0x7f)
+        bool control = p[i] == 0x7f || (p[i] == 0xc2 && length == 2 && p[i + 1] < 0xa0) ||
+                       (p[i] < ' ' && p[i] != '\n' && p[i] != '\r' && p[i] != '\t');
+        if (length == 0 || control)
             out += '?';
         else
             out.append(text, i, length);
