@@ -31,11 +31,11 @@ static const struct conf_key keys[] = {
              "ae_title when not given."},
 
     {"completion.quiet_s", CONF_NUMBER, AT(quiet_s), 0.1, 86400, .def = "5",
-     .help = "A series is complete when nothing came for this time, in seconds."},
+     .help = "Silence after which a series is complete, unless its source has more; in seconds."},
     {"completion.short_quiet_s", CONF_NUMBER, AT(short_quiet_s), 0, 86400, .def = "1",
-     .help = "The same once the association was released and the source confirmed the count."},
+     .help = "The same when the association is over and the source confirms the count."},
     {"completion.longest_wait_s", CONF_NUMBER, AT(longest_wait_s), 1, 604800, .def = "600",
-     .help = "A series that never gets quiet is taken as complete after this time, in seconds."},
+     .help = "A series is taken as it is this long after its first instance, in seconds."},
     {"completion.find_timeout_s", CONF_NUMBER, AT(find_timeout_s), 0.1, 600, .def = "5",
      .help = "Longest wait for the source to say how many instances a series has, in seconds."},
 

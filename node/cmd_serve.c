@@ -1,4 +1,6 @@
 // anode serve, anode check.
+#include <getopt.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include "dimse/object.h"
 #include "dimse/scp.h"
@@ -53,27 +55,46 @@ static void print_routes(const struct conf *conf)
     }
 }
 
+static int show(const struct conf *conf)
+{
+    printf("%s is valid: %s on port %u, data in %s\n", conf->path, conf->ae_title, conf->port,
+           conf->data_dir);
+    print_peers(conf);
+    print_routes(conf);
+    printf("devices\n");
+    return cmd_print_devices(conf->device);
+}
+
+static int print(const struct conf *conf)
+{
+    conf_print(conf, stdout);
+    return fflush(stdout) == 0 && !ferror(stdout) ? 0 : 2;
+}
+
 int cmd_check(int argc, char **argv)
 {
-    const char *path = cmd_conf_path(argc, argv);
+    const char *path = CMD_CONF_DEFAULT;
+    bool effective = false, usage = false;
     struct err err = {0};
     int status;
-    if (!path)
+    for (int option; (option = getopt(argc, argv, "+c:p")) != -1;) {
+        if (option == 'c')
+            path = optarg;
+        effective = effective || option == 'p';
+        usage = usage || option == '?';
+    }
+    if (usage || optind != argc) {
+        fprintf(stderr, "usage: anode check [-p] [-c FILE]\n");
         return 1;
+    }
     if (!object_init(&err)) {
         fprintf(stderr, "anode check: %s\n", err.text);
         return 2;
     }
     struct conf *conf = cmd_load_conf(path, &status);
-    if (conf) {
-        printf("%s is valid: %s on port %u, data in %s\n", path, conf->ae_title, conf->port,
-               conf->data_dir);
-        print_peers(conf);
-        print_routes(conf);
-        printf("devices\n");
-        status = cmd_print_devices(conf->device);
-        conf_destroy(conf);
-    }
+    if (conf)
+        status = effective ? print(conf) : show(conf);
+    conf_destroy(conf);
     object_quit();
     return status;
 }

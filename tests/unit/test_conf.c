@@ -231,6 +231,45 @@ static void every_key_is_in_the_example(void)
     free(text);
 }
 
+// The entry that anode(8) must have for a key: name and default, what it is for, what it may be.
+static void write_manual_entry(FILE *out, const struct conf_key *k)
+{
+    fprintf(out, ".It Cm %s", k->name);
+    if (k->def)
+        fprintf(out, " Pq %s", *k->def ? k->def : "empty");
+    fprintf(out, "\n%s\n", k->help);
+    if (k->type == CONF_UINT16 || k->type == CONF_UINT32 || k->type == CONF_NUMBER)
+        fprintf(out, "From %.10g to %.10g.\n", k->min, k->max);
+    if (k->choices) {
+        fputs("One of ", out);
+        for (const char *c = k->choices; *c; c++)
+            fputs(*c == '|' ? ", " : (char[]){*c, 0}, out);
+        fputs(".\n", out);
+    }
+    if (k->required)
+        fputs("Required.\n", out);
+}
+
+static void every_key_is_in_the_manual_as_the_table_has_it(void)
+{
+    size_t len;
+    char *text = fs_read_file("doc/anode.8", 1 << 20, &len, NULL);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(text);
+    for (size_t i = 0; conf_key_at(i); i++) {
+        char *entry = NULL;
+        size_t size;
+        FILE *out = open_memstream(&entry, &size);
+        write_manual_entry(out, conf_key_at(i));
+        fclose(out);
+        bool found = strstr(text, entry) != NULL;
+        if (!found)
+            fprintf(stderr, "missing in doc/anode.8:\n%s", entry);
+        CU_ASSERT_TRUE(found);
+        free(entry);
+    }
+    free(text);
+}
+
 static void identity_is_derived_from_the_ae_title(void)
 {
     struct conf *a = load(PEERS ROUTES), *b = load("node: {ae_title: OTHER}\n" PEERS ROUTES),
@@ -605,6 +644,8 @@ int main(void)
         {"example_loads_and_means_what_it_says", example_loads_and_means_what_it_says},
         {"example_shows_the_defaults", example_shows_the_defaults},
         {"every_key_is_in_the_example", every_key_is_in_the_example},
+        {"every_key_is_in_the_manual_as_the_table_has_it",
+         every_key_is_in_the_manual_as_the_table_has_it},
         {"identity_is_derived_from_the_ae_title", identity_is_derived_from_the_ae_title},
         {"results_and_returns_have_defaults", results_and_returns_have_defaults},
         {"defaults_follow_smaller_limits", defaults_follow_smaller_limits},
