@@ -305,8 +305,10 @@ static struct region_item border(uint32_t columns, uint32_t rows, const struct s
 // Which regions stand for which group. Viewers (OHIF 3.13) stop with an error at a group that has
 // none, and draw the first one only, with the group's numbers as text. So
 //   - a group has the outlines of its own marks, its key slice first;
-//   - one without marks has those of its parts, first one on a slice where nothing else is first;
-//   - where nothing is outlined, the whole frame was searched: its border, on a slice of its own.
+//   - one without marks has those of its parts, first one on a slice where nothing else is first:
+//     numbers drawn over numbers cannot be read;
+//   - where there is none, the whole frame was searched: its border comes first, on a slice of its
+//     own.
 class region_plan
 {
   public:
@@ -318,9 +320,6 @@ class region_plan
         for (uint32_t i = 0; i < f.group_count; i++)
             if (all[i].empty())
                 add_parts(i);
-        for (uint32_t i = 0; i < f.group_count; i++)
-            if (all[i].empty())
-                all[i] = whole();
     }
 
     const std::vector<struct region_item> &of(uint32_t group) const
@@ -385,12 +384,14 @@ class region_plan
         for (uint32_t i = 0; i < set.findings.group_count; i++)
             if (is_part_of(i, group) && !marks_of(set.findings, i).empty())
                 found.insert(found.end(), all[i].begin(), all[i].end());
-        for (auto one = found.begin(); one != found.end(); ++one) {
-            if (taken[one->slice])
-                continue;
+        auto one = std::find_if(found.begin(), found.end(),
+                                [this](const struct region_item &r) { return !taken[r.slice]; });
+        if (one != found.end()) {
             taken[one->slice] = true;
             std::rotate(found.begin(), one, one + 1);
-            break;
+        } else {
+            const std::vector<struct region_item> searched = whole();
+            found.insert(found.begin(), searched.begin(), searched.end());
         }
         all[group] = found;
     }

@@ -169,7 +169,6 @@ static const struct group_row {
     uint32_t key_slice;
     double agatston, volume;
     int marks_in_order[5]; // as the SR must have them: rows of marks, ended by -1
-    uint32_t border_slice; // where nothing is marked, the border of this slice
     const char *template;
 } groups[] = {
     {"LAD",
@@ -180,7 +179,6 @@ static const struct group_row {
      128.44,
      97.125,
      {2, 0, 1, 4, -1},
-     3,
      "1411"},
     {"LAD lesion 1",
      {"59438005", "SCT", "Left anterior descending coronary artery"},
@@ -190,7 +188,6 @@ static const struct group_row {
      100.04,
      80,
      {2, 0, 1, -1},
-     4,
      "1411"},
     {"LAD lesion 2",
      {"59438005", "SCT", "Left anterior descending coronary artery"},
@@ -200,9 +197,8 @@ static const struct group_row {
      28.4,
      17.125,
      {4, -1},
-     2,
      "1410"},
-    {"RCA", {"13647002", "SCT", "Right coronary artery"}, {0}, -1, 0, 0, 0, {6, 7, -1}, 5, "1411"},
+    {"RCA", {"13647002", "SCT", "Right coronary artery"}, {0}, -1, 0, 0, 0, {6, 7, -1}, "1411"},
     {"RCA implant",
      {"13647002", "SCT", "Right coronary artery"},
      {0},
@@ -211,7 +207,6 @@ static const struct group_row {
      0.04,
      12345678.5,
      {6, 7, -1},
-     1,
      "1411"},
 };
 #define GROUPS (sizeof groups / sizeof groups[0])
@@ -352,9 +347,33 @@ static void put_mark(FILE *out, const struct world *w, const struct mark *m)
     fprintf(out, "]");
 }
 
+// The free slice nearest to the middle, for each group in turn that has no marks of its own.
+static uint32_t border_slice(const struct world *w, const struct findings *f, uint32_t index)
+{
+    const uint32_t count = w->volume.dim[2];
+    bool taken[MAX_FRAMES] = {false};
+    for (size_t i = 0; f->mark_count && i < GROUPS; i++)
+        taken[groups[i].key_slice] |= groups[i].parent >= 0;
+    for (uint32_t i = 0;; i++) {
+        if (f->mark_count && groups[i].parent >= 0)
+            continue;
+        uint32_t best = count / 2, distance = count;
+        for (uint32_t k = count; k-- > 0;) { // of two equally near the upper one
+            const uint32_t d = k > count / 2 ? k - count / 2 : count / 2 - k;
+            if (!taken[k] && d < distance) {
+                best = k;
+                distance = d;
+            }
+        }
+        taken[best] = true;
+        if (i == index)
+            return best;
+    }
+}
+
 static void put_border(FILE *out, const struct world *w, uint32_t slice)
 {
-    const float width = (float)w->slices[slice].columns, height = (float)w->slices[slice].rows;
+    const float width = (float)w->volume.dim[0], height = (float)w->volume.dim[1];
     const float points[] = {0, 0, width, 0, width, height, 0, height, 0, 0};
     put_mark(out, w, &(struct mark){MARK_POLYLINE, slice, 0, 0, points, 5, NULL});
     fprintf(out, "}");
@@ -388,10 +407,11 @@ static void put_group(FILE *out, const struct world *w, const struct findings *f
     fprintf(out, ", \"numbers\": [");
     put_numbers(out, g);
     fprintf(out, "], \"regions\": [");
-    if (!f->mark_count)
-        put_border(out, w, row->border_slice);
+    const bool border = !f->mark_count || row->parent < 0;
+    if (border)
+        put_border(out, w, border_slice(w, f, index));
     for (int i = 0; f->mark_count && row->marks_in_order[i] >= 0; i++) {
-        fprintf(out, "%s", i ? ", " : "");
+        fprintf(out, "%s", i || border ? ", " : "");
         put_mark(out, w, &marks[row->marks_in_order[i]]);
         fprintf(out, "}");
     }
