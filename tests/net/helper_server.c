@@ -27,16 +27,16 @@ static void tell(int events, const char *format, ...) __attribute__((format(prin
 
 static void tell(int events, const char *format, ...)
 {
-    char line[1024];
+    char *line = NULL;
     va_list args;
     va_start(args, format);
-    int n = vsnprintf(line, sizeof line - 1, format, args);
+    int n = vasprintf(&line, format, args);
     va_end(args);
-    if (n < 0 || n > (int)sizeof line - 2)
-        n = (int)sizeof line - 2;
-    line[n] = '\n';
-    if (write(events, line, (size_t)n + 1) < 0)
+    if (n >= 0)
+        line[n] = '\n'; // in the place of the final 0: a line is one write()
+    if (n < 0 || write(events, line, (size_t)n + 1) < 0)
         _exit(3);
+    free(line);
 }
 
 static int keeper_admit(void *ctx, const char *calling, const char *called)

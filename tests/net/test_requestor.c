@@ -43,7 +43,7 @@ static void batch_add(struct batch *b, const char *path, const char *sop_class,
 {
     struct scu_file *f = &b->files[b->count];
     CU_ASSERT_FATAL(strlen(path) < sizeof b->paths[0]);
-    strcpy(b->paths[b->count], path);
+    memcpy(b->paths[b->count], path, strlen(path) + 1);
     f->path = b->paths[b->count++];
     snprintf(f->sop_class_uid, sizeof f->sop_class_uid, "%s", sop_class);
     snprintf(f->sop_instance_uid, sizeof f->sop_instance_uid, "%s", instance);

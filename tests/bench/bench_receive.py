@@ -1,0 +1,124 @@
+#!/usr/bin/python3
+"""How fast are instances received? anode, which answers once an instance and its record are on stable
+media, beside storescp --fork and Orthanc, which do not wait for that. All with TCP_NODELAY=1, the same
+load, in turn in the same run: compare only inside one table, and ignore differences below 1.5.
+
+Exit status 1 when an object was not answered with success.
+"""
+import json
+import os
+import pathlib
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+import peers  # noqa: E402
+
+ROUNDS = 3
+ASSOCIATIONS = 1, 4, 16
+LOADS = (("CT 512x512, 0.52 MB", 512, 300), ("CT 64x64, 9 kB", 64, 600))  # name, columns, objects
+LOAD = peers.ANODE.parent / "tests" / "bench_load"
+
+NODE = """node:
+  ae_title: ANODE
+  bind: 127.0.0.1
+  port: {port}
+  data_dir: {folder}/data
+  log_level: warn
+limits:
+  max_associations_per_peer: 32
+  min_free_mib: 256
+peers:
+  - {{ae_title: LOAD, host: 127.0.0.1, port: {sink}, find: false}}
+routes:
+  - {{name: none of the load, when: {{Modality: MR}}, run: calcium, return_to: [LOAD]}}
+"""
+
+
+def start_anode(folder, port):
+    sink, = peers.free_ports(1)
+    return peers.Node(folder, port, {}, yaml=NODE.format(port=port, folder=folder, sink=sink))
+
+
+def start_storescp(folder, port):
+    (folder / "files").mkdir(parents=True)
+    return peers.Process(["storescp", "--fork", "-od", folder / "files", port], folder / "log")
+
+
+def start_orthanc(folder, port):
+    folder.mkdir(parents=True)
+    http, = peers.free_ports(1)
+    conf = {"DicomPort": port, "HttpPort": http, "DicomAet": "ORTHANC", "RemoteAccessAllowed": False,
+            "StorageDirectory": str(folder / "db"), "IndexDirectory": str(folder / "db")}
+    (folder / "orthanc.json").write_text(json.dumps(conf))
+    return peers.Process([shutil.which("Orthanc") or "/usr/sbin/Orthanc", folder / "orthanc.json"], folder / "log")
+
+
+SERVERS = {"anode": ("ANODE", start_anode), "storescp --fork": ("STORESCP", start_storescp), "Orthanc": ("ORTHANC", start_orthanc)}
+
+
+def send(port, called, associations, columns, objects):
+    command = [LOAD, "-a", associations, "-n", objects, "-s", columns, port, called]
+    done = subprocess.run([str(c) for c in command], capture_output=True, text=True, timeout=600, check=False)
+    if done.returncode not in (0, 1):
+        raise peers.PeerError(f"{LOAD.name} ended with {done.returncode}: {done.stderr}")
+    return json.loads(done.stdout)
+
+
+def measure(name, folder, columns, objects):
+    """{associations: what the load tool said} of a server with an empty store."""
+    called, start = SERVERS[name]
+    port, = peers.free_ports(1)
+    with start(folder, port) as server:
+        server.wait_listening(port)
+        send(port, called, 1, columns, 10)
+        found = {n: send(port, called, n, columns, objects) for n in ASSOCIATIONS}
+    shutil.rmtree(folder)
+    return found
+
+
+def rate(run):
+    return run["ok"] / run["seconds"]
+
+
+def table(title, runs):
+    """runs: {(server, associations): [run, ...]}"""
+    print(f"\n{title}: medians of {ROUNDS} rounds, servers in turn")
+    print(f"{'server':16}{'assoc':>6}{'obj/s':>8}{'min-max':>14}{'MB/s':>7}{'p50 ms':>8}{'p99 ms':>8}{'x storescp':>12}{'x Orthanc':>11}")
+    for (server, count), each in runs.items():
+        rates = [rate(r) for r in each]
+        middle = statistics.median(rates)
+        ratios = [middle / statistics.median(map(rate, runs[other, count])) for other in ("storescp --fork", "Orthanc")]
+        print(f"{server:16}{count:6}{middle:8.0f}{min(rates):8.0f}-{max(rates):<5.0f}{middle * each[0]['bytes'] / 1e6:7.0f}"
+              f"{statistics.median(r['p50_ms'] for r in each):8.2f}{statistics.median(r['p99_ms'] for r in each):8.1f}{ratios[0]:12.2f}{ratios[1]:11.2f}")
+
+
+def main():
+    for program in (LOAD, peers.ANODE):
+        if not program.exists():
+            print(f"{program} is not built")
+            return 1
+    peers.need("storescp", "Orthanc" if shutil.which("Orthanc") else "/usr/sbin/Orthanc")
+    lost, busy = 0, os.getloadavg()[0]
+    if busy > 0.5:
+        print(f"load average {busy:.1f}: other work runs here, and servers of several processes suffer most from it")
+    with tempfile.TemporaryDirectory(prefix="anode-bench-", dir=os.environ.get("TMPDIR")) as scratch:
+        for title, columns, objects in LOADS:
+            runs = {(server, n): [] for server in SERVERS for n in ASSOCIATIONS}
+            for number in range(ROUNDS):
+                for server in SERVERS:
+                    found = measure(server, pathlib.Path(scratch) / f"{columns}-{number}-{server.split()[0]}", columns, objects)
+                    for n, run in found.items():
+                        runs[server, n].append(run)
+                        lost += run["objects"] - run["ok"]
+                        if run["ok"] < run["objects"]:
+                            print(f"{server}, {n} associations: {run['objects'] - run['ok']} of {run['objects']} not answered with success")
+            table(title, runs)
+    return 1 if lost else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
