@@ -1,0 +1,566 @@
+// The state database: what each function of node/state.h promises, on a real file.
+#include "node/state.h"
+#include <limits.h>
+#include <sqlite3.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include "node/base/fs.h"
+#include "tests/check.h"
+
+static char path[PATH_MAX];
+
+static struct state *fresh(void)
+{
+    static int count;
+    snprintf(path, sizeof path, "%s/state-%d.db", check_scratch(), count++);
+    struct err err = {0};
+    struct state *s = state_open(path, &err);
+    if (!s)
+        printf("%s\n", err.text);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(s);
+    return s;
+}
+
+// An instance of series 1.2.<series>; its digest follows from content.
+static struct state_instance instance(const char *sop, const char *series, uint8_t content,
+                                      struct attrs *attrs)
+{
+    static char file[64], series_uid[65];
+    static unsigned count;
+    snprintf(file, sizeof file, "series/00/%u.dcm", count++);
+    snprintf(series_uid, sizeof series_uid, "1.2.%s", series);
+    struct state_instance in = {.study_instance_uid = "1.2",
+                                .series_instance_uid = series_uid,
+                                .sop_instance_uid = sop,
+                                .sop_class_uid = "1.2.840.10008.5.1.4.1.1.2",
+                                .transfer_syntax_uid = "1.2.840.10008.1.2.1",
+                                .modality = "CT",
+                                .bytes = 1000,
+                                .path = file,
+                                .calling = "CT1",
+                                .address = "10.0.0.1",
+                                .at = 1000,
+                                .attrs = attrs};
+    memset(in.digest, content, sizeof in.digest);
+    return in;
+}
+
+static struct attrs patient(const char *id, const char *description)
+{
+    struct attrs a = {0};
+    attrs_add(&a, "PatientID", id);
+    attrs_add(&a, "SeriesDescription", description);
+    return a;
+}
+
+// Records an instance and returns what became of it; *series is its series.
+static enum state_record put(struct state *s, const char *sop, const char *series, uint8_t content,
+                             const char *patient_id, int64_t *id)
+{
+    struct attrs a = patient(patient_id, sop);
+    struct state_instance in = instance(sop, series, content, &a);
+    struct state_recorded out;
+    struct err err = {0};
+    bool ok = state_record(s, &in, "quarantine/x.dcm", &out, &err);
+    if (!ok)
+        printf("%s\n", err.text);
+    CU_ASSERT_TRUE(ok);
+    if (id)
+        *id = out.series;
+    attrs_finish(&a);
+    return out.what;
+}
+
+static bool copy_series(void *ctx, const struct state_series *row)
+{
+    struct state_series *out = ctx;
+    *out = *row; // numbers only: the texts go with the row
+    return true;
+}
+
+static struct state_series series_row(struct state *s, int64_t id)
+{
+    struct state_series row = {0};
+    CU_ASSERT_TRUE(state_get_series(s, id, copy_series, &row, NULL));
+    return row;
+}
+
+static int64_t add_job(struct state *s, int64_t series, const char *key)
+{
+    uint8_t digest[DIGEST_SIZE];
+    int64_t id = -1, last = 0;
+    CU_ASSERT_TRUE(state_series_digest(s, series, digest, &last, NULL));
+    struct state_job job = {.series = series,
+                            .last_instance = last,
+                            .route = "r",
+                            .stage = "calcium",
+                            .version = "1",
+                            .options = "a=1",
+                            .results = 7,
+                            .destinations = "CT1\\PACS",
+                            .key = key,
+                            .created_at = 1001};
+    CU_ASSERT_TRUE(state_add_job(s, &job, &id, NULL));
+    return id;
+}
+
+static bool copy_job(void *ctx, const struct state_job *row)
+{
+    *(struct state_job *)ctx = *row;
+    return false;
+}
+
+static struct state_job next_job(struct state *s, double now)
+{
+    struct state_job job = {0};
+    CU_ASSERT_TRUE(state_next_job(s, now, copy_job, &job, NULL));
+    return job;
+}
+
+static struct state_job get_job(struct state *s, int64_t id)
+{
+    struct state_job job = {0};
+    CU_ASSERT_TRUE(state_get_job(s, id, copy_job, &job, NULL));
+    return job;
+}
+
+static void add_object(struct state *s, int64_t job, const char *to, const char *kind, int rank,
+                       const char *uid)
+{
+    char file[64];
+    snprintf(file, sizeof file, "outbox/%lld/1/%s.dcm", (long long)job, kind);
+    struct state_object o = {.job = job,
+                             .destination = to,
+                             .kind = kind,
+                             .rank = rank,
+                             .path = file,
+                             .sop_class_uid = "1.2.3",
+                             .sop_instance_uid = uid,
+                             .series_instance_uid = "1.2.4",
+                             .study_instance_uid = "1.2",
+                             .transfer_syntax_uid = "1.2.5"};
+    struct err err = {0};
+    CU_ASSERT_TRUE(state_add_object(s, &o, &err));
+}
+
+static bool join_kinds(void *ctx, const struct state_object *row)
+{
+    strcat(ctx, row->kind);
+    strcat(ctx, " ");
+    return true;
+}
+
+static const char *due(struct state *s, const char *to, double now)
+{
+    static char kinds[256];
+    kinds[0] = 0;
+    CU_ASSERT_TRUE(state_each_due(s, to, now, 100, join_kinds, kinds, NULL));
+    return kinds;
+}
+
+static void state_open_refuses_what_is_no_database_of_ours(void)
+{
+    struct err err = {0};
+    struct state *s = fresh();
+    state_close(s);
+    sqlite3 *db;
+    CU_ASSERT_EQUAL_FATAL(sqlite3_open(path, &db), SQLITE_OK);
+    CU_ASSERT_EQUAL(sqlite3_exec(db, "PRAGMA user_version = 99", NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(db);
+    CU_ASSERT_PTR_NULL(state_open(path, &err));
+    CU_ASSERT_EQUAL(err.code, ERR_DATABASE);
+    CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "99"));
+    snprintf(path, sizeof path, "%s/text.db", check_scratch());
+    CU_ASSERT_TRUE(
+        fs_write_file(path, "this is no database, it is a text of some length", 48, NULL));
+    CU_ASSERT_PTR_NULL(state_open(path, &err));
+    CU_ASSERT_EQUAL(err.code, ERR_DATABASE);
+    CU_ASSERT_PTR_NULL(state_open("/nonexistent/state.db", &err));
+}
+
+static void state_record_tells_the_same_from_another(void)
+{
+    struct state *s = fresh();
+    int64_t id = 0;
+    CU_ASSERT_EQUAL(put(s, "1.2.3.1", "1", 1, "P", &id), RECORD_STORED);
+    CU_ASSERT_EQUAL(put(s, "1.2.3.2", "1", 2, "P", NULL), RECORD_STORED);
+    CU_ASSERT_EQUAL(put(s, "1.2.3.1", "1", 1, "P", NULL), RECORD_DUPLICATE);
+    CU_ASSERT_EQUAL(put(s, "1.2.3.1", "1", 9, "P", NULL), RECORD_CONFLICT);
+    CU_ASSERT_EQUAL(put(s, "1.2.3.1", "1", 9, "P", NULL), RECORD_CONFLICTED);
+    CU_ASSERT_EQUAL(series_row(s, id).instances, 2);
+    state_close(s);
+}
+
+static void state_record_keeps_patients_and_studies_apart(void)
+{
+    struct state *s = fresh();
+    int64_t one = 0, two = 0, three = 0;
+    put(s, "1.2.3.1", "1", 1, "P", &one);
+    put(s, "1.2.3.2", "1", 2, "Q", &two); // the same Series Instance UID, another patient
+    CU_ASSERT_NOT_EQUAL(one, two);
+    struct attrs a = patient("P", "x");
+    struct state_instance in = instance("1.2.3.3", "1", 3, &a);
+    struct state_recorded out;
+    in.study_instance_uid = "1.3";
+    CU_ASSERT_TRUE(state_record(s, &in, "q", &out, NULL));
+    three = out.series;
+    CU_ASSERT_TRUE(three != one && three != two);
+    attrs_finish(&a);
+    state_close(s);
+}
+
+// Three orders of arrival, one answer.
+static void state_keeps_the_attributes_of_the_lowest_uid(void)
+{
+    static const char *const orders[3][3] = {{"1.2.3.1", "1.2.3.2", "1.2.3.3"},
+                                             {"1.2.3.3", "1.2.3.1", "1.2.3.2"},
+                                             {"1.2.3.3", "1.2.3.2", "1.2.3.1"}};
+    uint8_t first[DIGEST_SIZE] = {0};
+    for (int o = 0; o < 3; o++) {
+        struct state *s = fresh();
+        struct attrs a = {0};
+        uint8_t digest[DIGEST_SIZE];
+        int64_t id = 0, last = 0;
+        for (int i = 0; i < 3; i++)
+            put(s, orders[o][i], "1", (uint8_t)orders[o][i][6], "P", &id);
+        CU_ASSERT_TRUE(state_series_attrs(s, id, &a, NULL));
+        CU_ASSERT_STRING_EQUAL(attrs_get(&a, "SeriesDescription"), "1.2.3.1");
+        attrs_finish(&a);
+        CU_ASSERT_TRUE(state_series_digest(s, id, digest, &last, NULL));
+        CU_ASSERT_EQUAL(last, 3);
+        if (o == 0)
+            memcpy(first, digest, sizeof first);
+        CU_ASSERT_EQUAL(memcmp(digest, first, sizeof first), 0);
+        state_close(s);
+    }
+}
+
+static void state_owner_knows_whose_file_it_is(void)
+{
+    struct state *s = fresh();
+    struct attrs a = patient("P", "x");
+    struct state_instance in = instance("1.2.3.1", "1", 1, &a);
+    struct state_recorded out;
+    enum state_owner owner;
+    CU_ASSERT_TRUE(state_record(s, &in, "quarantine/a", &out, NULL));
+    char file[64];
+    snprintf(file, sizeof file, "%s", in.path);
+    in.digest[0] = 77;
+    in.path = "series/00/other";
+    CU_ASSERT_TRUE(state_record(s, &in, "quarantine/other", &out, NULL));
+    CU_ASSERT_EQUAL(out.what, RECORD_CONFLICT);
+    CU_ASSERT_TRUE(state_owner(s, file, "quarantine/x", &owner, NULL));
+    CU_ASSERT_EQUAL(owner, OWNER_INSTANCE);
+    CU_ASSERT_TRUE(state_owner(s, "series/00/other", "quarantine/other", &owner, NULL));
+    CU_ASSERT_EQUAL(owner, OWNER_QUARANTINE);
+    CU_ASSERT_TRUE(state_owner(s, "series/00/z", "quarantine/z", &owner, NULL));
+    CU_ASSERT_EQUAL(owner, OWNER_NONE);
+    CU_ASSERT_TRUE(state_replace_file(s, "1.2.3.1", "series/00/new", NULL));
+    CU_ASSERT_TRUE(state_owner(s, file, "quarantine/x", &owner, NULL));
+    CU_ASSERT_EQUAL(owner, OWNER_NONE);
+    attrs_finish(&a);
+    state_close(s);
+}
+
+static void state_series_receives_again_after_its_end(void)
+{
+    struct state *s = fresh();
+    int64_t id = 0;
+    put(s, "1.2.3.1", "1", 1, "P", &id);
+    CU_ASSERT_TRUE(state_series_end(s, id, "routed", "complete", "all", "r", "why", NULL));
+    CU_ASSERT_EQUAL(series_row(s, id).runs, 1);
+    struct state_series row = {0};
+    CU_ASSERT_TRUE(state_each_series(s, SERIES_ARRIVING, 0, copy_series, &row, NULL));
+    CU_ASSERT_EQUAL(row.id, 0);
+    put(s, "1.2.3.2", "1", 2, "P", NULL);
+    CU_ASSERT_TRUE(state_each_series(s, SERIES_ARRIVING, 0, copy_series, &row, NULL));
+    CU_ASSERT_EQUAL(row.id, id);
+    CU_ASSERT_EQUAL(row.instances, 2);
+    state_close(s);
+}
+
+static void state_does_no_job_twice(void)
+{
+    struct state *s = fresh();
+    int64_t series = 0;
+    put(s, "1.2.3.1", "1", 1, "P", &series);
+    CU_ASSERT_EQUAL(add_job(s, series, "k1"), 1);
+    CU_ASSERT_EQUAL(add_job(s, series, "k1"), 0);
+    CU_ASSERT_EQUAL(add_job(s, series, "k2"), 2);
+    state_close(s);
+}
+
+static bool count_input(void *ctx, const char *file, const uint8_t digest[DIGEST_SIZE])
+{
+    char *seen = ctx;
+    (void)file;
+    size_t len = strlen(seen);
+    seen[len] = (char)digest[0];
+    seen[len + 1] = 0;
+    return true;
+}
+
+static void state_job_keeps_the_instances_it_was_made_of(void)
+{
+    struct state *s = fresh();
+    int64_t series = 0, count = 0;
+    char seen[16] = "";
+    put(s, "1.2.3.2", "1", 'b', "P", &series);
+    put(s, "1.2.3.1", "1", 'a', "P", NULL);
+    int64_t job = add_job(s, series, "k1");
+    put(s, "1.2.3.0", "1", 'c', "P", NULL); // late
+    CU_ASSERT_TRUE(state_count_inputs(s, job, &count, NULL));
+    CU_ASSERT_EQUAL(count, 2);
+    CU_ASSERT_TRUE(state_each_input(s, job, count_input, seen, NULL));
+    CU_ASSERT_STRING_EQUAL(seen, "ab"); // in the order of SOP Instance UIDs
+    state_close(s);
+}
+
+static void state_next_job_waits_for_earlier_jobs_of_its_series(void)
+{
+    struct state *s = fresh();
+    int64_t one = 0, two = 0;
+    double at = 0;
+    put(s, "1.2.3.1", "1", 1, "P", &one);
+    put(s, "1.2.3.2", "2", 2, "P", &two);
+    int64_t a = add_job(s, one, "a"), b = add_job(s, one, "b"), c = add_job(s, two, "c");
+    CU_ASSERT_EQUAL(next_job(s, 1).id, a);
+    CU_ASSERT_TRUE(state_job_start(s, a, 1, NULL));
+    CU_ASSERT_EQUAL(next_job(s, 1).id, c); // b belongs to the series of a
+    CU_ASSERT_TRUE(state_job_requeue(s, a, true, 50, "no luck", NULL));
+    CU_ASSERT_TRUE(state_job_start(s, c, 1, NULL));
+    CU_ASSERT_EQUAL(next_job(s, 49).id, 0);
+    CU_ASSERT_TRUE(state_next_job_time(s, &at, NULL));
+    CU_ASSERT_TRUE(at > 0);
+    struct state_job job = next_job(s, 50);
+    CU_ASSERT_EQUAL(job.id, a);
+    CU_ASSERT_EQUAL(job.attempts, 1);
+    CU_ASSERT_TRUE(state_job_end(s, a, JOB_DONE, "done", "", "gpu", 1, 2, 60, NULL));
+    CU_ASSERT_EQUAL(next_job(s, 60).id, b);
+    state_close(s);
+}
+
+static void state_requeue_gives_an_attempt_back_when_it_does_not_count(void)
+{
+    struct state *s = fresh();
+    int64_t series = 0;
+    int count = 0;
+    put(s, "1.2.3.1", "1", 1, "P", &series);
+    int64_t id = add_job(s, series, "a");
+    CU_ASSERT_TRUE(state_job_start(s, id, 1, NULL));
+    CU_ASSERT_TRUE(state_job_requeue(s, id, false, 0, "", NULL));
+    CU_ASSERT_EQUAL(get_job(s, id).attempts, 0);
+    CU_ASSERT_EQUAL(get_job(s, id).tries, 1);
+    CU_ASSERT_TRUE(state_job_start(s, id, 1, NULL));
+    CU_ASSERT_TRUE(state_jobs_recover(s, &count, NULL));
+    CU_ASSERT_EQUAL(count, 1);
+    CU_ASSERT_EQUAL(get_job(s, id).state, JOB_QUEUED);
+    CU_ASSERT_EQUAL(get_job(s, id).attempts, 0);
+    for (int i = 0; i < 20;
+         i++) { // a job that takes the node down each time does not go on for ever
+        CU_ASSERT_TRUE(state_job_start(s, id, 1, NULL));
+        CU_ASSERT_TRUE(state_jobs_recover(s, &count, NULL));
+    }
+    CU_ASSERT_TRUE(get_job(s, id).attempts >= 10);
+    state_close(s);
+}
+
+static void state_outbox_is_ordered_and_remembers_retries(void)
+{
+    struct state *s = fresh();
+    int64_t series = 0;
+    struct state_outbox_count box;
+    put(s, "1.2.3.1", "1", 1, "P", &series);
+    int64_t job = add_job(s, series, "a");
+    add_object(s, job, "PACS", "sr", 6, "1.9.1");
+    add_object(s, job, "PACS", "sc", 1, "1.9.2");
+    add_object(s, job, "PACS", "gsps", 5, "1.9.3");
+    add_object(s, job, "CT1", "sr", 6, "1.9.1");
+    CU_ASSERT_STRING_EQUAL(due(s, "PACS", 10), "sc gsps sr ");
+    CU_ASSERT_TRUE(state_object_sent(s, 2, 11, "", NULL));
+    CU_ASSERT_TRUE(state_object_retry(s, 3, 11, 20, "refused", NULL));
+    CU_ASSERT_STRING_EQUAL(due(s, "PACS", 19), "sr ");
+    CU_ASSERT_STRING_EQUAL(due(s, "PACS", 20), "gsps sr ");
+    CU_ASSERT_TRUE(state_object_fail(s, 1, 21, "never", NULL));
+    CU_ASSERT_TRUE(state_count_outbox(s, "PACS", &box, NULL));
+    CU_ASSERT_EQUAL(box.pending, 1);
+    CU_ASSERT_EQUAL(box.sent, 1);
+    CU_ASSERT_EQUAL(box.failed, 1);
+    CU_ASSERT_STRING_EQUAL(box.reason, "refused");
+    CU_ASSERT_DOUBLE_EQUAL(box.oldest_pending, 11, 0);
+    int again = 0;
+    CU_ASSERT_TRUE(state_objects_discard(s, job, NULL));
+    CU_ASSERT_STRING_EQUAL(due(s, "PACS", 1000), "");
+    CU_ASSERT_TRUE(state_objects_again(s, job, &again, NULL));
+    CU_ASSERT_EQUAL(again, 4);
+    CU_ASSERT_STRING_EQUAL(due(s, "PACS", 0), "sc gsps sr ");
+    state_close(s);
+}
+
+static void state_adds_an_object_of_known_uid_only_once(void)
+{
+    struct state *s = fresh();
+    int64_t series = 0;
+    put(s, "1.2.3.1", "1", 1, "P", &series);
+    int64_t job = add_job(s, series, "a");
+    add_object(s, job, "PACS", "sr", 6, "1.9.1");
+    CU_ASSERT_TRUE(state_object_sent(s, 1, 11, "", NULL));
+    add_object(s, job, "PACS", "sr", 6, "1.9.1"); // made again: to be sent again
+    CU_ASSERT_STRING_EQUAL(due(s, "PACS", 1000), "sr ");
+    state_close(s);
+}
+
+static bool copy_uid(void *ctx, const struct state_object *row)
+{
+    strcpy(ctx, row->sop_instance_uid);
+    return false;
+}
+
+static void state_predecessor_is_the_last_report_of_the_series(void)
+{
+    struct state *s = fresh();
+    int64_t series = 0, other = 0;
+    char uid[65] = "";
+    put(s, "1.2.3.1", "1", 1, "P", &series);
+    put(s, "1.2.3.2", "2", 2, "P", &other);
+    int64_t a = add_job(s, series, "a"), x = add_job(s, other, "x"), b = add_job(s, series, "b");
+    CU_ASSERT_TRUE(state_predecessor(s, b, copy_uid, uid, NULL));
+    CU_ASSERT_STRING_EQUAL(uid, "");
+    add_object(s, a, "PACS", "sr", 6, "1.9.1");
+    add_object(s, a, "PACS", "sc", 1, "1.9.2");
+    add_object(s, x, "PACS", "sr", 6, "1.9.3"); // of another series
+    CU_ASSERT_TRUE(state_predecessor(s, b, copy_uid, uid, NULL));
+    CU_ASSERT_STRING_EQUAL(uid, "1.9.1");
+    state_close(s);
+}
+
+static bool note_path(void *ctx, const char *file)
+{
+    (void)file;
+    ++*(int *)ctx;
+    return true;
+}
+
+static bool note_id(void *ctx, int64_t id)
+{
+    *(int64_t *)ctx = id;
+    return true;
+}
+
+static void state_expires_only_what_is_finished_and_old(void)
+{
+    struct state *s = fresh();
+    int64_t series = 0, found = 0;
+    int files = 0;
+    put(s, "1.2.3.1", "1", 1, "P", &series);
+    CU_ASSERT_TRUE(state_expired(s, 5000, note_id, &found, NULL));
+    CU_ASSERT_EQUAL(found, 0); // receiving
+    int64_t job = add_job(s, series, "a");
+    CU_ASSERT_TRUE(state_series_end(s, series, "routed", "quiet", "", "r", "", NULL));
+    CU_ASSERT_TRUE(state_expired(s, 5000, note_id, &found, NULL));
+    CU_ASSERT_EQUAL(found, 0); // the job waits
+    CU_ASSERT_TRUE(state_job_end(s, job, JOB_DONE, "done", "", "", 0, 0, 2000, NULL));
+    add_object(s, job, "PACS", "sr", 6, "1.9.1");
+    CU_ASSERT_TRUE(state_expired(s, 5000, note_id, &found, NULL));
+    CU_ASSERT_EQUAL(found, 0); // the result waits
+    CU_ASSERT_TRUE(state_object_sent(s, 1, 3000, "", NULL));
+    CU_ASSERT_TRUE(state_expired(s, 2500, note_id, &found, NULL));
+    CU_ASSERT_EQUAL(found, 0); // not yet old
+    CU_ASSERT_TRUE(state_expired(s, 5000, note_id, &found, NULL));
+    CU_ASSERT_EQUAL(found, series);
+    CU_ASSERT_TRUE(state_begin(s, NULL));
+    CU_ASSERT_TRUE(state_forget_series(s, series, note_path, &files, NULL));
+    CU_ASSERT_TRUE(state_commit(s, NULL));
+    CU_ASSERT_EQUAL(files, 2); // one instance, one folder of results
+    CU_ASSERT_EQUAL(series_row(s, series).id, 0);
+    CU_ASSERT_EQUAL(put(s, "1.2.3.1", "1", 1, "P", NULL), RECORD_STORED);
+    state_close(s);
+}
+
+static void state_rollback_leaves_nothing(void)
+{
+    struct state *s = fresh();
+    int64_t id = 0;
+    CU_ASSERT_TRUE(state_begin(s, NULL));
+    put(s, "1.2.3.1", "1", 1, "P", &id);
+    state_rollback(s);
+    CU_ASSERT_EQUAL(series_row(s, id).id, 0);
+    CU_ASSERT_EQUAL(put(s, "1.2.3.1", "1", 1, "P", &id), RECORD_STORED);
+    state_close(s);
+}
+
+// What was committed is there after the process was killed without closing anything.
+static void state_commit_survives_a_kill(void)
+{
+    struct state *s = fresh();
+    state_close(s);
+    pid_t pid = fork();
+    if (pid == 0) {
+        struct err err = {0};
+        s = state_open(path, &err);
+        struct attrs a = patient("P", "x");
+        struct state_instance in = instance("1.2.3.1", "1", 1, &a);
+        struct state_recorded out;
+        bool ok = s && state_begin(s, &err) && state_record(s, &in, "q", &out, &err) &&
+                  state_commit(s, &err) && state_begin(s, &err);
+        in = instance("1.2.3.2", "1", 2, &a);
+        ok = ok && state_record(s, &in, "q", &out, &err); // not committed
+        _exit(ok ? 0 : 1);
+    }
+    int status = 0;
+    CU_ASSERT_EQUAL(waitpid(pid, &status, 0), pid);
+    CU_ASSERT_EQUAL(status, 0);
+    s = state_open(path, NULL);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(s);
+    CU_ASSERT_EQUAL(put(s, "1.2.3.1", "1", 1, "P", NULL), RECORD_DUPLICATE);
+    CU_ASSERT_EQUAL(put(s, "1.2.3.2", "1", 2, "P", NULL), RECORD_STORED);
+    state_close(s);
+}
+
+static void state_folder_known_means_its_own_files_only(void)
+{
+    struct state *s = fresh();
+    int64_t series = 0;
+    bool known = false;
+    put(s, "1.2.3.1", "1", 1, "P", &series);
+    add_object(s, add_job(s, series, "a"), "PACS", "sr", 6, "1.9.1"); // outbox/1/1/sr.dcm
+    CU_ASSERT_TRUE(state_folder_known(s, "outbox/1/1", &known, NULL));
+    CU_ASSERT_TRUE(known);
+    CU_ASSERT_TRUE(state_folder_known(s, "outbox/1/2", &known, NULL));
+    CU_ASSERT_FALSE(known);
+    CU_ASSERT_TRUE(state_folder_known(s, "outbox/1/10", &known, NULL));
+    CU_ASSERT_FALSE(known);
+    state_close(s);
+}
+
+#define CASE(name)                                                                                 \
+    {                                                                                              \
+#name, name                                                                                \
+    }
+static const struct check_case cases[] = {
+    CASE(state_open_refuses_what_is_no_database_of_ours),
+    CASE(state_record_tells_the_same_from_another),
+    CASE(state_record_keeps_patients_and_studies_apart),
+    CASE(state_keeps_the_attributes_of_the_lowest_uid),
+    CASE(state_owner_knows_whose_file_it_is),
+    CASE(state_series_receives_again_after_its_end),
+    CASE(state_does_no_job_twice),
+    CASE(state_job_keeps_the_instances_it_was_made_of),
+    CASE(state_next_job_waits_for_earlier_jobs_of_its_series),
+    CASE(state_requeue_gives_an_attempt_back_when_it_does_not_count),
+    CASE(state_outbox_is_ordered_and_remembers_retries),
+    CASE(state_adds_an_object_of_known_uid_only_once),
+    CASE(state_predecessor_is_the_last_report_of_the_series),
+    CASE(state_expires_only_what_is_finished_and_old),
+    CASE(state_rollback_leaves_nothing),
+    CASE(state_commit_survives_a_kill),
+    CASE(state_folder_known_means_its_own_files_only),
+};
+
+int main(void)
+{
+    return check_main("state", cases, sizeof cases / sizeof cases[0]);
+}
