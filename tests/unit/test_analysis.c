@@ -1,0 +1,403 @@
+#include "node/analysis.h"
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "dimse/object.h"
+#include "node/base/fs.h"
+#include "tests/check.h"
+#include "tests/made.h"
+
+#define EXPLICIT "1.2.840.10008.1.2.1"
+#define SLICES   9
+#define DEVICE   "1.2.840.99.1"
+
+static struct err err;
+static double seen_kvp;
+static enum tristate seen_gated;
+
+// An analysis without a GPU: the sum over all voxels, weighted so that an exchange of slices shows.
+static bool sum_voxels(const struct stage_input *in, struct findings *out, struct err *e)
+{
+    const struct volume *v = in->volumes[0];
+    double sum = 0;
+    seen_kvp = in->scan->kvp;
+    seen_gated = in->scan->gated;
+    if (in->params[0] > 50)
+        return err_set(e, ERR_DEVICE, "the device is lost");
+    for (uint32_t k = 0; k < v->dim[2]; k++) {
+        for (uint32_t j = 0; j < v->dim[1]; j++) {
+            for (uint32_t i = 0; i < v->dim[0]; i++)
+                sum += (k + 1) * volume_value(v, i, j, k);
+        }
+    }
+    out->verdict = VERDICT_DONE;
+    out->reason = "";
+    out->procedure = (struct code){"77477000", "SCT", "Computed tomography"};
+    struct finding_group *g = findings_add_group(out);
+    if (!g)
+        return err_set(e, ERR_NOMEM, "no memory");
+    g->label = "sum";
+    g->region = g->parent = -1;
+    struct measurement *m = findings_add_measurement(out, g);
+    if (!m)
+        return err_set(e, ERR_NOMEM, "no memory");
+    m->concept = (struct code){"118565006", "SCT", "Volume"};
+    m->unit = (struct code){"mm3", "UCUM", "cubic millimeter"};
+    m->region = -1;
+    m->value = sum;
+    m->decimals = 1;
+    out->page.title = "Sum";
+    out->page.headline = "all voxels";
+    return true;
+}
+
+static const struct stage_param params_of_stage[] = {
+    {.name = "level",
+     .unit = "1",
+     .help = "A level.",
+     .type = PARAM_NUMBER,
+     .max = 100,
+     .def = 1.5},
+};
+static const struct stage stage = {
+    .name = "sum",
+    .title = "Sum of voxels",
+    .version = "1",
+    .slot = 90,
+    .accepts = "CT",
+    .results = RESULT_SR | RESULT_GSPS | RESULT_SC,
+    .params = params_of_stage,
+    .param_count = 1,
+    .run = sum_voxels,
+};
+
+struct series {
+    struct analysis_file files[SLICES + 4];
+    size_t count;
+};
+
+static void make_slice(struct made_file *f, size_t i)
+{
+    char uid[32];
+    snprintf(uid, sizeof uid, "1.2.3.4.%zu", 90 - i);
+    made_ct(f, EXPLICIT, uid, 3.0 * (double)i);
+    made_pixels(f, 48, (int32_t)(100 * i));
+}
+
+static void add_slice(struct series *s, struct made_file *f)
+{
+    char name[32];
+    snprintf(name, sizeof name, "slice%zu.dcm", s->count);
+    s->files[s->count++] = (struct analysis_file){.path = made_write(f, name)};
+    made_finish(f);
+}
+
+static void make_series(struct series *s)
+{
+    *s = (struct series){0};
+    for (size_t i = 0; i < SLICES; i++) {
+        struct made_file f;
+        make_slice(&f, i);
+        add_slice(s, &f);
+    }
+}
+
+static const char *folder(void)
+{
+    static char path[4096];
+    static int next;
+    snprintf(path, sizeof path, "%s/out%d", check_scratch(), next++);
+    CU_ASSERT_TRUE_FATAL(fs_make_folders(path, &err));
+    return path;
+}
+
+static double level;
+
+static struct analysis_request request_for(const struct series *s)
+{
+    return (struct analysis_request){
+        .files = s->files,
+        .file_count = s->count,
+        .stage = &stage,
+        .params = &level,
+        .maker = {"ANODE", DEVICE, "1", "anode test", "none"},
+        .folder = folder(),
+    };
+}
+
+static bool analyse(const struct series *s, struct analysis_report *report)
+{
+    struct analysis_request r = request_for(s);
+    err = (struct err){0};
+    level = 1.5;
+    bool ok = analysis_run(&r, NULL, report, &err);
+    if (!ok)
+        fprintf(stderr, "%s\n", err.text);
+    return ok;
+}
+
+static double measured(const struct analysis_report *r)
+{
+    return r->findings->group_count ? r->findings->groups[0].measurements[0].value : NAN;
+}
+
+static double expected_sum(void)
+{
+    double sum = 0;
+    for (int k = 0; k < SLICES; k++) {
+        for (int i = 0; i < 48; i++)
+            sum += (k + 1) * (100 * k + i - 1024);
+    }
+    return sum;
+}
+
+static void expect_objects(const struct analysis_report *r, size_t count)
+{
+    CU_ASSERT_EQUAL(r->object_count, count);
+    for (size_t i = 0; i < r->object_count; i++) {
+        struct object *o = object_open(r->objects[i].path, &err);
+        CU_ASSERT_PTR_NOT_NULL_FATAL(o);
+        CU_ASSERT_STRING_EQUAL(object_ids(o)->sop_instance_uid, r->objects[i].sop_instance_uid);
+        CU_ASSERT_STRING_EQUAL(object_ids(o)->study_instance_uid, "1.2.3.1");
+        CU_ASSERT_STRING_NOT_EQUAL(object_ids(o)->series_instance_uid, "1.2.3.2");
+        CU_ASSERT_TRUE(object_is_own(o, DEVICE));
+        object_close(o);
+    }
+}
+
+static void expect_refused(const struct series *s, const char *reason)
+{
+    struct analysis_report report;
+    CU_ASSERT_TRUE_FATAL(analyse(s, &report));
+    CU_ASSERT_EQUAL(report.findings->verdict, VERDICT_NOT_EVALUABLE);
+    CU_ASSERT_PTR_NOT_NULL(strstr(report.findings->reason, reason));
+    if (!strstr(report.findings->reason, reason))
+        fprintf(stderr, "\"%s\" is not \"%s\"\n", report.findings->reason, reason);
+    CU_ASSERT_EQUAL(report.findings->group_count, 0);
+    CU_ASSERT_PTR_NULL(report.volume);
+    expect_objects(&report, 2);
+    analysis_report_finish(&report);
+}
+
+static void expect_failed(const struct series *s, enum err_code code, const char *text)
+{
+    struct analysis_report report;
+    CU_ASSERT_FALSE(analyse(s, &report));
+    CU_ASSERT_EQUAL(err.code, code);
+    CU_ASSERT_PTR_NOT_NULL(strstr(err.text, text));
+    CU_ASSERT_EQUAL(report.object_count, 0);
+    analysis_report_finish(&report);
+}
+
+static void measures_and_writes_results(void)
+{
+    struct series s;
+    struct analysis_report report;
+    make_series(&s);
+    CU_ASSERT_TRUE_FATAL(analyse(&s, &report));
+    CU_ASSERT_EQUAL(report.findings->verdict, VERDICT_DONE);
+    CU_ASSERT_EQUAL(measured(&report), expected_sum());
+    CU_ASSERT_STRING_EQUAL(report.study_instance_uid, "1.2.3.1");
+    CU_ASSERT_STRING_EQUAL(report.series_instance_uid, "1.2.3.2");
+    CU_ASSERT_EQUAL(report.volume->dim[2], SLICES);
+    CU_ASSERT_TRUE(report.findings->picture_count >= 1);
+    CU_ASSERT_TRUE(report.seconds > 0 && report.host_peak_bytes > 0);
+    CU_ASSERT_EQUAL(seen_kvp, 120);
+    expect_objects(&report, 2); // no marks: no presentation state
+    analysis_report_finish(&report);
+}
+
+static void same_series_in_any_order_gives_the_same(void)
+{
+    struct series s;
+    struct analysis_report first, other;
+    make_series(&s);
+    CU_ASSERT_TRUE_FATAL(analyse(&s, &first));
+    for (size_t i = 0; i < SLICES / 2; i++) {
+        struct analysis_file t = s.files[i];
+        s.files[i] = s.files[SLICES - 1 - i];
+        s.files[SLICES - 1 - i] = t;
+    }
+    for (size_t i = 0; i < SLICES; i++) // digests known, as the node knows them
+        CU_ASSERT_TRUE(object_digest(s.files[i].path, s.files[i].digest, &err));
+    s.files[s.count++] = s.files[2]; // one twice
+    CU_ASSERT_TRUE_FATAL(analyse(&s, &other));
+    CU_ASSERT_EQUAL(measured(&first), measured(&other));
+    CU_ASSERT_EQUAL_FATAL(first.object_count, other.object_count);
+    for (size_t i = 0; i < first.object_count; i++)
+        CU_ASSERT_STRING_EQUAL(first.objects[i].sop_instance_uid,
+                               other.objects[i].sop_instance_uid);
+    analysis_report_finish(&first);
+    analysis_report_finish(&other);
+}
+
+static void geometry_errors_are_results(void)
+{
+    struct series s;
+    make_series(&s);
+    s.files[4] = s.files[--s.count];
+    expect_refused(&s, "1 slice missing between 9.0 and 15.0 mm");
+    s.count = 1;
+    expect_refused(&s, "1 slice is no volume");
+}
+
+static void broken_instances_are_results(void)
+{
+    struct series s;
+    struct made_file f;
+    make_series(&s);
+    make_slice(&f, SLICES);
+    made_pixels(&f, 40, 0);
+    add_slice(&s, &f);
+    expect_refused(&s, "instance 1.2.3.4.81: 80 bytes of pixel data");
+
+    make_series(&s);
+    make_slice(&f, SLICES);
+    made_drop(&f, 0x00200032);
+    add_slice(&s, &f);
+    expect_refused(&s, "instance 1.2.3.4.81: ImagePositionPatient is missing");
+
+    make_series(&s);
+    s.files[s.count++] = (struct analysis_file){.path = made_write_bytes("text", "no image", 8)};
+    expect_refused(&s, "no DICOM file");
+
+    s = (struct series){0};
+    make_slice(&f, 0);
+    made_drop(&f, 0x7fe00010);
+    add_slice(&s, &f);
+    expect_refused(&s, "no image");
+}
+
+static void an_unreadable_instance_changes_the_uids(void)
+{
+    struct series s;
+    struct analysis_report whole, broken;
+    make_series(&s);
+    CU_ASSERT_TRUE_FATAL(analyse(&s, &whole));
+    s.files[s.count++] = (struct analysis_file){.path = made_write_bytes("text", "no image", 8)};
+    CU_ASSERT_TRUE_FATAL(analyse(&s, &broken));
+    CU_ASSERT_STRING_NOT_EQUAL(whole.objects[0].sop_instance_uid,
+                               broken.objects[0].sop_instance_uid);
+    analysis_report_finish(&whole);
+    analysis_report_finish(&broken);
+}
+
+static void machine_errors_are_errors(void)
+{
+    struct series s, two;
+    struct made_file f;
+    struct analysis_report report;
+    make_series(&s);
+    s.files[s.count++] = (struct analysis_file){.path = "/no/such/file"};
+    expect_failed(&s, ERR_IO, "/no/such/file");
+
+    make_series(&s);
+    two = s;
+    make_slice(&f, SLICES);
+    made_set(&f, 0x0020000e, "UI", "1.2.3.99");
+    add_slice(&two, &f);
+    expect_failed(&two, ERR_INPUT, "more than one series");
+
+    two = s;
+    make_slice(&f, 3);
+    made_pixels(&f, 48, 7);
+    add_slice(&two, &f);
+    expect_failed(&two, ERR_INPUT, "two different instances");
+
+    s.count = 0;
+    expect_failed(&s, ERR_INPUT, "no files");
+
+    make_series(&s);
+    struct analysis_request r = request_for(&s);
+    r.deadline_s = 0.001; // long past
+    CU_ASSERT_FALSE(analysis_run(&r, NULL, &report, &err));
+    CU_ASSERT_EQUAL(err.code, ERR_TIMEOUT);
+    analysis_report_finish(&report);
+
+    r = request_for(&s);
+    level = 60; // the stage says that the device is lost
+    CU_ASSERT_FALSE(analysis_run(&r, NULL, &report, &err));
+    CU_ASSERT_EQUAL(err.code, ERR_DEVICE);
+    CU_ASSERT_EQUAL(report.object_count, 0);
+    analysis_report_finish(&report);
+
+    r = request_for(&s);
+    level = 1.5;
+    r.folder = "/no/such/folder";
+    CU_ASSERT_FALSE(analysis_run(&r, NULL, &report, &err));
+    CU_ASSERT_EQUAL(err.code, ERR_IO);
+    analysis_report_finish(&report);
+}
+
+static void refuse_says_why_under_uids_of_its_own(void)
+{
+    struct series s;
+    struct analysis_report done, failed;
+    make_series(&s);
+    CU_ASSERT_TRUE_FATAL(analyse(&s, &done));
+    struct analysis_request r = request_for(&s);
+    CU_ASSERT_TRUE_FATAL(
+        analysis_refuse(&r, VERDICT_FAILED, "the device was lost three times", &failed, &err));
+    CU_ASSERT_EQUAL(failed.findings->verdict, VERDICT_FAILED);
+    expect_objects(&failed, 2);
+    CU_ASSERT_STRING_NOT_EQUAL(done.objects[0].sop_instance_uid,
+                               failed.objects[0].sop_instance_uid);
+    analysis_report_finish(&done);
+    analysis_report_finish(&failed);
+}
+
+static void what_slices_contradict_is_unknown(void)
+{
+    struct series s;
+    struct made_file f;
+    struct analysis_report report;
+    make_series(&s);
+    make_slice(&f, SLICES);
+    made_set(&f, 0x00180060, "DS", "100");
+    made_set(&f, 0x00181060, "DS", "400"); // triggered
+    add_slice(&s, &f);
+    CU_ASSERT_TRUE_FATAL(analyse(&s, &report));
+    CU_ASSERT_TRUE(isnan(seen_kvp));
+    CU_ASSERT_EQUAL(seen_gated, TRI_UNKNOWN);
+    analysis_report_finish(&report);
+}
+
+static void options_are_canonical(void)
+{
+    static const char *const names[] = {"one", "two", NULL};
+    static const struct stage_param p[] = {
+        {.name = "a", .type = PARAM_NUMBER},
+        {.name = "b", .type = PARAM_CHOICE, .choices = names},
+        {.name = "c", .type = PARAM_BOOL},
+    };
+    static const struct stage s = {.params = p, .param_count = 3};
+    char *text = analysis_options(&s, (const double[]){0.1, 1, 1});
+    CU_ASSERT_STRING_EQUAL(text, "a=0.1;b=two;c=1");
+    free(text);
+}
+
+int main(void)
+{
+    static const struct check_case cases[] = {
+        {"analysis_run_measures_and_writes_results", measures_and_writes_results},
+        {"analysis_run_same_series_in_any_order_gives_the_same",
+         same_series_in_any_order_gives_the_same},
+        {"analysis_run_geometry_errors_are_results", geometry_errors_are_results},
+        {"analysis_run_broken_instances_are_results", broken_instances_are_results},
+        {"analysis_run_an_unreadable_instance_changes_the_uids",
+         an_unreadable_instance_changes_the_uids},
+        {"analysis_run_machine_errors_are_errors", machine_errors_are_errors},
+        {"analysis_run_what_slices_contradict_is_unknown", what_slices_contradict_is_unknown},
+        {"analysis_refuse_says_why_under_uids_of_its_own", refuse_says_why_under_uids_of_its_own},
+        {"analysis_options_are_canonical", options_are_canonical},
+    };
+    if (!object_init(&err)) {
+        fprintf(stderr, "%s\n", err.text);
+        return 2;
+    }
+    int status = check_main("analysis", cases, sizeof cases / sizeof *cases);
+    object_quit();
+    return status;
+}
