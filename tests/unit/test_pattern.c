@@ -160,7 +160,9 @@ static void greedy_work_is_bounded(void)
 {
     char value[1025];
     memset(value, 'a', sizeof value - 1);
-    value[0] = 'b'; // a required character is there, so that nothing is decided without work
+    // what the expressions require is there, so that nothing is decided without work
+    value[0] = value[sizeof value - 3] = 'b';
+    value[sizeof value - 2] = 'x';
     value[sizeof value - 1] = 0;
     struct timespec before, after;
     clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &before);
@@ -169,6 +171,7 @@ static void greedy_work_is_bounded(void)
     CU_ASSERT_FALSE(matches("*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*b", value));
     CU_ASSERT_TRUE(matches("*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*", value)); // within its limit
     clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &after);
+    CU_ASSERT_TRUE(matches("/(a+)+bx$/", value));
     CU_ASSERT_TRUE(after.tv_sec - before.tv_sec < 10);
 }
 
@@ -180,6 +183,78 @@ static void broken_utf8_in_a_value_is_no_error(void)
     CU_ASSERT_TRUE(matches("?abc*", "\xff"
                                     "abc\xc3"));
     CU_ASSERT_TRUE(matches("*", "\xe2\x80"));
+}
+
+static unsigned next_random(unsigned long long *state)
+{
+    *state = *state * 6364136223846793005ULL + 1442695040888963407ULL;
+    return (unsigned)(*state >> 33);
+}
+
+static void random_text(char *out, const char *letters, unsigned longest, unsigned long long *state)
+{
+    unsigned len = next_random(state) % (longest + 1);
+    for (unsigned i = 0; i < len; i++)
+        out[i] = letters[next_random(state) % strlen(letters)];
+    out[len] = 0;
+}
+
+// Wildcards by trying everything.
+static bool slow_match(const char *pattern, const char *value)
+{
+    if (!*pattern)
+        return !*value;
+    if (*pattern == '*')
+        return slow_match(pattern + 1, value) || (*value && slow_match(pattern, value + 1));
+    return *value && (*pattern == '?' || *pattern == *value) && slow_match(pattern + 1, value + 1);
+}
+
+static void wildcards_agree_with_trying_everything(void)
+{
+    unsigned long long state = 7;
+    unsigned matched = 0, wrong = 0;
+    for (int i = 0; i < 20000; i++) {
+        char pattern[9], value[11], why[256];
+        random_text(pattern, "ab*?.", 8, &state);
+        random_text(value, "ab.", 10, &state);
+        struct pattern *p = pattern_compile(pattern, why, sizeof why);
+        if (!p) {
+            wrong += *pattern != 0;
+            continue;
+        }
+        bool yes = pattern_matches(p, value);
+        matched += yes;
+        wrong += yes != slow_match(pattern, value);
+        pattern_destroy(p);
+    }
+    CU_ASSERT_EQUAL(wrong, 0);
+    CU_ASSERT_TRUE(matched > 1000);
+}
+
+// Whatever is written compiles or says why, and whatever comes is matched or not: no crash, no
+// leak.
+static void random_bytes_compile_or_explain_themselves(void)
+{
+    unsigned long long state = 11;
+    unsigned compiled = 0;
+    for (int i = 0; i < 20000; i++) {
+        char pattern[32], value[32], why[256] = "";
+        random_text(pattern, "/()[]{}|*+?.\\^$abi<>=! 0123-:\xc3\xa4\xff\n", 30, &state);
+        random_text(value, "ab0123-+.e\\ \xc3\xa4\xff\n", 30, &state);
+        if (next_random(&state) % 2) {
+            pattern[0] = '/';
+            size_t len = strlen(pattern);
+            pattern[len - (len > 1)] = '/';
+        }
+        struct pattern *p = pattern_compile(pattern, why, sizeof why);
+        CU_ASSERT_TRUE(p != NULL || why[0] != 0);
+        if (p) {
+            compiled++;
+            pattern_matches(p, value);
+            pattern_destroy(p);
+        }
+    }
+    CU_ASSERT_TRUE(compiled > 1000);
 }
 
 int main(void)
@@ -196,6 +271,8 @@ int main(void)
         {"comparison_holds_for_one_of_the_numbers", comparison_holds_for_one_of_the_numbers},
         {"any_of_matches_when_one_part_does", any_of_matches_when_one_part_does},
         {"bad_patterns_are_refused_with_their_reason", bad_patterns_are_refused_with_their_reason},
+        {"wildcards_agree_with_trying_everything", wildcards_agree_with_trying_everything},
+        {"random_bytes_compile_or_explain_themselves", random_bytes_compile_or_explain_themselves},
         {"greedy_work_is_bounded", greedy_work_is_bounded},
         {"broken_utf8_in_a_value_is_no_error", broken_utf8_in_a_value_is_no_error},
     };
