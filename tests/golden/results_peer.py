@@ -4,6 +4,7 @@
   results_peer.py sources VARIANT FOLDER       writes a source series and FOLDER/manifest.txt
   results_peer.py list FOLDER OUT              manifest of the CT files in a folder
   results_peer.py check RESULTS MANIFEST       validators, and RESULTS/expected.json against the files
+  results_peer.py control RESULTS MANIFEST     the validators do find what is broken on purpose
   results_peer.py strangers MANIFEST RESULTS.. results of two patients: no pair shares an identity
 """
 import json
@@ -268,6 +269,8 @@ COPIED = {
              ("dciodvfy", r"^Warning - </Laterality.* only permitted to be empty when actually unknown"),
              ("dcmpschk", r"patientName absent or empty")],
     "phantom": [("dcentvfy", r"ReferringPhysicianName")],
+    "chest": [("dciodvfy", r"^Warning - </PatientName.* Retired Person Name form"),
+              ("dciodvfy", r"^Warning - </Laterality.* only permitted to be empty when actually unknown")],
     "latin": [("dciodvfy", r"</PatientName.*Character invalid for character repertoire"),
               ("dsrdump", r"PatientName .* contains invalid character")],
     "utf8": [("dcmpschk", r"Affected attribute: PatientName .*[^\x00-\x7f]")],
@@ -431,11 +434,22 @@ def check_sr(path, expected, instances):
     for e in expected["evaluations"]:
         assert e in qualities, f"{e} not in {qualities}"
     assert any(NOTICE in q.get("text", "") for q in qualities), "says what it is not for"
+    check_request(ds, pydicom.dcmread(expected["first"], stop_before_pixels=True))
     if expected["predecessor"]:
         p = ds.PredecessorDocumentsSequence[0].ReferencedSeriesSequence[0].ReferencedSOPSequence[0]
         assert p.ReferencedSOPInstanceUID == expected["predecessor"]
     else:
         assert "PredecessorDocumentsSequence" not in ds
+
+
+def check_request(ds, source):
+    assert ("ReferencedRequestSequence" in ds) == ("RequestAttributesSequence" in source)
+    if "RequestAttributesSequence" in source:
+        asked = source.RequestAttributesSequence[0]
+        named = one(ds.ReferencedRequestSequence, "request")
+        assert named.RequestedProcedureID == asked.get("RequestedProcedureID", "")
+        assert named.StudyInstanceUID == source.StudyInstanceUID
+        assert named.AccessionNumber == source.get("AccessionNumber", "")
 
 
 def check_gsps(path, expected, files):
@@ -496,8 +510,8 @@ def check_drawing(path, expected, files):
 
 
 def frame_value(source, frame, keyword):
-    if keyword in source:
-        return source[keyword].value
+    if keyword in source:  # the first of several windows
+        return np.atleast_1d(source[keyword].value)[0]
     if "PerFrameFunctionalGroupsSequence" not in source:
         return None
     for item in source.PerFrameFunctionalGroupsSequence[max(frame, 1) - 1].iterall():
@@ -506,9 +520,8 @@ def frame_value(source, frame, keyword):
     return None
 
 
-def own_grey(source, frame):
-    """What the image says of itself, as 0 to 1 for each stored value; None without window."""
-    x = np.arange(0, 4096.0)
+def own_grey(source, frame, x):
+    """Stored values x as the image itself says to show them, 0 to 1; None without window."""
     x = float(frame_value(source, frame, "RescaleSlope")) * x + float(frame_value(source, frame, "RescaleIntercept"))
     if "VOILUTSequence" in source:
         count, first, _ = source.VOILUTSequence[0].LUTDescriptor
@@ -524,11 +537,11 @@ def own_grey(source, frame):
 def check_window(ds, files):
     """The state shows each pixel value as the image itself does."""
     for uid, frame in gsps.images_of(ds):
-        own = own_grey(pydicom.dcmread(files[uid], stop_before_pixels=True), frame)
+        own = own_grey(pydicom.dcmread(files[uid], stop_before_pixels=True), frame, np.arange(-2048.0, 4096))
         held = any(gsps.names(s, uid, frame) for s in ds.get("SoftcopyVOILUTSequence", []))
         assert held == (own is not None), "a window where the image has one"
         if held:
-            ours = gsps.grey(ds, np.arange(0, 4096), uid, frame)
+            ours = gsps.grey(ds, np.arange(-2048.0, 4096), uid, frame)
             assert np.allclose(own, ours, atol=1e-9), "window is kept"
 
 
@@ -541,11 +554,10 @@ def apply_state(path, image, frame, ds):
         _, size, top, data = re.fullmatch(rb"(P5)\s(?:#[^\n]*\n)?(\d+ \d+)\s(\d+)\s(.*)", f.read(), re.S).groups()
     source = pydicom.dcmread(image)
     assert size == b"%d %d" % (source.Columns, source.Rows) and top == b"255"
-    own = own_grey(source, max(frame, 1))
-    if own is None:
-        return
     stored = np.frombuffer(source.PixelData, np.int16).reshape(-1, source.Rows, source.Columns)
-    value = own[stored[max(frame, 1) - 1]]
+    value = own_grey(source, max(frame, 1), stored[max(frame, 1) - 1])
+    if value is None:
+        return
     grey = np.frombuffer(data, np.uint8).reshape(source.Rows, source.Columns)
     difference = np.abs(grey - 255 * value)
     assert len(np.unique(grey)) > 8 and difference.max() < 3, f"dcmp2pgm differs by {difference.max()}"
@@ -575,7 +587,9 @@ def raw_values(path, keyword):
     ds = pydicom.dcmread(path, stop_before_pixels=True)
     element = ds.get_item(keyword)
     value = b"" if element is None else element.value
-    return (value or b"").rstrip(b" \0") if isinstance(value, bytes) else value
+    if isinstance(value, bytes):
+        value = value.rstrip(b" \0")
+    return value or b""
 
 
 def check_common(path, expected, source):
@@ -583,6 +597,9 @@ def check_common(path, expected, source):
         ours, theirs = raw_values(path, keyword), raw_values(source, keyword)
         assert ours == theirs, f"{keyword}: {ours} is not {theirs}"
     ds = pydicom.dcmread(path, stop_before_pixels=True)
+    if ds.Modality != "SR":
+        theirs = pydicom.dcmread(source, stop_before_pixels=True)
+        assert ds.get("RequestAttributesSequence") == theirs.get("RequestAttributesSequence")
     kind = os.path.basename(path)[:-4].split("-")[-1]
     index = {"sr": 0, "gsps": 1, "sc": 2}[kind]
     assert ds.SeriesNumber == 9000 + 10 * expected["slot"] + index and ds.InstanceNumber == 1
@@ -616,7 +633,7 @@ def check(folder, manifest_path, variant):
     with open(os.path.join(folder, "expected.json"), encoding="ascii") as f:
         expected = json.load(f)
     files = read_manifest(manifest_path)
-    first = files[min(files)]
+    first = expected["first"] = files[min(files)]
     found = sorted(n for n in os.listdir(folder) if n.endswith(".dcm"))
     assert found == sorted(f"{expected['stage']}-{k}.dcm" for k in expected["objects"]), found
     bad = []
@@ -633,6 +650,31 @@ def check(folder, manifest_path, variant):
     _, text = run("dcentvfy", *sorted(set(files.values())), *(os.path.join(folder, n) for n in found))
     bad += complaints("dcentvfy", text, variant)
     assert not bad, "\n".join(bad)
+
+
+def control(folder, manifest_path):
+    """Each validator sees a fault made on purpose: silence of theirs means something."""
+    def damaged(name, change):
+        ds = pydicom.dcmread(os.path.join(folder, name))
+        change(ds)
+        path = os.path.join(folder, "damaged-" + name)
+        pydicom.dcmwrite(path, ds)
+        return path
+
+    def drop(keyword):
+        return lambda ds: ds.__delitem__(keyword)
+    first = min(read_manifest(manifest_path).items())[1]
+    assert validate(damaged("calcium-sr.dcm", drop("CompletionFlag")), "plain")
+    assert validate(damaged("calcium-sr.dcm", drop("ValueType")), "plain")
+    assert validate(damaged("calcium-sc.dcm", drop("ConversionType")), "plain")
+    assert validate(damaged("calcium-gsps.dcm", drop("PresentationLUTShape")), "plain")
+    _, text = run("dcmpschk", damaged("calcium-gsps.dcm", drop("InstanceNumber")))
+    assert complaints("dcmpschk", text, "plain")
+
+    def other_name(ds):
+        ds.PatientName = "OTHER"
+    _, text = run("dcentvfy", first, damaged("calcium-sc.dcm", other_name))
+    assert complaints("dcentvfy", text, "plain")
 
 
 def strangers(manifest_path, folders):
@@ -661,6 +703,8 @@ def main(arguments):
         list_folder(*rest)
     elif command == "check":
         check(*rest)
+    elif command == "control":
+        control(*rest)
     elif command == "strangers":
         strangers(rest[0], rest[1:])
     return 0

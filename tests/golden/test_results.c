@@ -616,26 +616,40 @@ static void reordered_volume(void)
     free(w);
 }
 
+static void judge_folder(const char *folder, const char *variant)
+{
+    char manifest[PATH_MAX];
+    CU_ASSERT_FATAL(fs_join(manifest, check_scratch(), "real.txt", NULL));
+    CU_ASSERT_FATAL(peer("list '%s' '%s'", folder, manifest) == 0);
+    struct world *w = read_world(manifest);
+    struct findings *f = make_findings();
+    char *results = subfolder("results");
+    struct result_request r = make_request(w, f, results);
+    judge(w, &r, variant, 3);
+    free(results);
+    findings_destroy(f);
+    free(w);
+}
+
 static void phantom_source(void)
 {
     const char *archive = check_data("ct/calcium_phantom_1.tar.xz");
     if (!archive)
         return;
     char *folder = subfolder("phantom");
-    char command[3 * PATH_MAX], manifest[PATH_MAX];
+    char command[3 * PATH_MAX];
     snprintf(command, sizeof command, "tar -C '%s' -xf '%s'", folder, archive);
     CU_ASSERT_FATAL(system(command) == 0);
-    snprintf(manifest, sizeof manifest, "%.4000s/manifest.txt", folder);
-    CU_ASSERT_FATAL(peer("list '%s/calcium_phantom_1' '%s'", folder, manifest) == 0);
+    snprintf(command, sizeof command, "%s/calcium_phantom_1", folder);
+    judge_folder(command, "phantom");
     free(folder);
-    struct world *w = read_world(manifest);
-    struct findings *f = make_findings();
-    folder = subfolder("results");
-    struct result_request r = make_request(w, f, folder);
-    judge(w, &r, "phantom", 3);
-    free(folder);
-    findings_destroy(f);
-    free(w);
+}
+
+static void chest_source(void)
+{
+    const char *folder = check_data("ct/chest_A0001");
+    if (folder)
+        judge_folder(folder, "chest");
 }
 
 // --- verdicts ---
@@ -839,6 +853,19 @@ static void patients_never_mix(void)
 
 // --- errors ---
 
+static void validators_find_faults(void)
+{
+    struct world *w = make_world("plain");
+    struct findings *f = make_findings();
+    char *folder = subfolder("results");
+    struct result_request r = make_request(w, f, folder);
+    judge(w, &r, "plain", 3);
+    CU_ASSERT_EQUAL(peer("control '%s' '%s'", folder, w->manifest), 0);
+    free(folder);
+    findings_destroy(f);
+    free(w);
+}
+
 static size_t files_in(const char *folder)
 {
     size_t count = 0;
@@ -966,6 +993,7 @@ int main(void)
         {"results_of_an_implicit_vr_source", implicit_source},
         {"results_of_a_volume_that_leaves_frames_out", reordered_volume},
         {"results_of_the_calcium_phantom", phantom_source},
+        {"results_of_a_real_chest_ct", chest_source},
         {"results_not_evaluable_say_why", not_evaluable},
         {"results_failed_say_why_without_a_volume", failed},
         {"results_nothing_found_say_so", nothing_found},
@@ -975,6 +1003,7 @@ int main(void)
         {"results_uids_change_with_options_contents_and_failure", uids_of_other_input},
         {"results_rerun_names_its_predecessor", rerun_names_predecessor},
         {"results_of_two_patients_never_mix", patients_never_mix},
+        {"results_validators_find_faults_made_on_purpose", validators_find_faults},
         {"results_errors_leave_no_file", errors_leave_no_file},
         {"results_write_errors_leave_no_file", write_errors_leave_no_file},
         {"results_failed_because_the_first_source_is_truncated", truncated_first_source},

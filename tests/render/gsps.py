@@ -7,7 +7,9 @@ outlines and texts in the colours of their layers.
 Source: PS3.3 C.10.4 (displayed area), C.10.5 (annotation), C.10.7 (layers), C.11.1, C.11.2, C.11.6.
 """
 import os
+import subprocess
 import sys
+import tempfile
 
 import numpy as np
 import pydicom
@@ -193,8 +195,20 @@ class Canvas:
         return ImageFont.truetype("DejaVuSans.ttf", 8)
 
 
-def draw(state, image, frame):
-    stored = image.pixel_array
+def stored_values(image, path):
+    """Decoded pixels; DCMTK helps with what pydicom cannot decode alone."""
+    try:
+        return image.pixel_array
+    except (RuntimeError, NotImplementedError):
+        for tool in ("dcmdjpeg", "dcmdjpls"):
+            with tempfile.NamedTemporaryFile(suffix=".dcm") as out:
+                if subprocess.run([tool, path, out.name], capture_output=True, check=False).returncode == 0:
+                    return pydicom.dcmread(out.name).pixel_array
+        raise
+
+
+def draw(state, image, path, frame):
+    stored = stored_values(image, path)
     stored = stored[frame - 1] if int(image.get("NumberOfFrames", 1)) > 1 else stored
     uid = image.SOPInstanceUID
     area = next(a for a in state.DisplayedAreaSelectionSequence if names(a, uid, frame))
@@ -223,7 +237,7 @@ def render(gsps_path, image_paths, out_folder):
     stem = os.path.splitext(os.path.basename(str(gsps_path)))[0]
     made = []
     for number, (uid, frame) in enumerate(images_of(state), 1):
-        image = draw(state, pydicom.dcmread(paths[uid]), frame)
+        image = draw(state, pydicom.dcmread(paths[uid]), paths[uid], frame)
         made.append(os.path.join(str(out_folder), f"{stem}-{number:03}.png"))
         image.save(made[-1])
     return made
