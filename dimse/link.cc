@@ -133,20 +133,26 @@ ssize_t Link::read(void *buf, size_t size)
     return 0;
 }
 
+// All of it or nothing: DCMTK takes a short count for an error.
 ssize_t Link::write(const void *buf, size_t size)
 {
-    while (!closed_ && fault_ == Fault::None) {
-        ssize_t n = send(fd_, buf, size, MSG_DONTWAIT | MSG_NOSIGNAL);
+    const char *from = static_cast<const char *>(buf);
+    size_t left = size;
+    while (left > 0 && !closed_ && fault_ == Fault::None) {
+        ssize_t n = send(fd_, from, left, MSG_DONTWAIT | MSG_NOSIGNAL);
         if (n >= 0) {
+            from += n;
+            left -= static_cast<size_t>(n);
             sent_ += static_cast<uint64_t>(n);
             moved(out_, in_, static_cast<size_t>(n));
-            return n;
-        }
-        if (errno != EAGAIN && errno != EINTR)
-            fail(Fault::Closed);
-        else if (errno == EAGAIN)
+        } else if (errno == EAGAIN) {
             wait(POLLOUT, out_, INT64_MAX);
+        } else if (errno != EINTR) {
+            fail(Fault::Closed);
+        }
     }
+    if (left == 0)
+        return static_cast<ssize_t>(size);
     errno = EPIPE;
     return -1;
 }
