@@ -17,9 +17,11 @@
 #include <dcmtk/dcmnet/assoc.h>
 #include <dcmtk/dcmnet/dimse.h>
 
-static const uint64_t command_max = 1 << 20;   // bytes of a command with what shares its PDUs
-static const uint64_t handshake_max = 1 << 20; // bytes of an A-ASSOCIATE-RQ
-static const int no_limit_s = 86400;           // for DCMTK: the link keeps the time
+// Bytes of a command with what shares its PDUs: one largest PDU and some. DCMTK parses commands by
+// recursion, so this also bounds how deep a hostile one can nest.
+static const uint64_t command_max = 131072 + 16384;
+static const uint64_t handshake_max = 1 << 20;           // bytes of an A-ASSOCIATE-RQ
+static const int no_limit_s = 86400;                     // for DCMTK: the link keeps the time
 static const uint8_t abort_user = 0, abort_provider = 2; // A-ABORT source, PS3.8 table 9-26
 
 bool scp_init(struct err *err)
@@ -415,7 +417,7 @@ static bool receive(Session &s, Store &store, Sink &sink, struct err *err)
     T_ASC_PresentationContextID context = 0;
     SinkStream stream(&sink);
     uint64_t max = s.config->max_object_bytes;
-    s.link.allow(max > UINT64_MAX / 4 ? UINT64_MAX : 2 * max + 2 * command_max);
+    s.link.allow(max > UINT64_MAX / 4 ? UINT64_MAX : 2 * max + (1 << 20));
     OFCondition cond = DIMSE_receiveDataSetInFile(s.assoc, DIMSE_NONBLOCKING, no_limit_s, &context,
                                                   &stream, nullptr, nullptr);
     if (cond.bad())

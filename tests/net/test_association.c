@@ -551,6 +551,26 @@ static void malformed_pdus_end_the_association_at_once(void)
     server_stop(&s);
 }
 
+static void a_command_of_sequences_in_sequences_ends_its_association(void)
+{
+    static const char down[] = "\0\0\x11\x11\xff\xff\xff\xff\xfe\xff\0\xe0\xff\xff\xff\xff";
+    struct server s;
+    struct bytes nested = {0};
+    server_start(&s, &(struct server_options){0});
+    for (int i = 0; i < 1000; i++)
+        bytes_add(&nested, down, sizeof down - 1);
+    for (int pdus = 1; pdus <= 40; pdus *= 40) {
+        struct peer p;
+        connected(&s, &p);
+        for (int i = 0; i < pdus; i++) // the server may have had enough before the last one
+            peer_pdv(&p, 1, i + 1 == pdus ? 3 : 1, nested.data, nested.size);
+        ends_clean(&s, "end bad net");
+        peer_close(&p);
+    }
+    bytes_free(&nested);
+    server_stop(&s);
+}
+
 static void mutated_requests_harm_nobody(void)
 {
     struct server s;
@@ -651,6 +671,8 @@ int main(void)
         {"dripping peers are dropped in time", dripping_peers_are_dropped_in_time},
         {"a slow but steady peer is served", a_slow_but_steady_peer_is_served},
         {"malformed PDUs end the association at once", malformed_pdus_end_the_association_at_once},
+        {"a command of sequences in sequences ends its association",
+         a_command_of_sequences_in_sequences_ends_its_association},
         {"mutated requests harm nobody", mutated_requests_harm_nobody},
         {"an object cut short by the peer is discarded",
          an_object_cut_short_by_the_peer_is_discarded},
