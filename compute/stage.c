@@ -5,9 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include "compute/stages/calcium.h"
 
 // Every analysis there is, in the order of its slot.
 static const struct stage *const stages[] = {
+    &stage_calcium,
     NULL,
 };
 

@@ -1,0 +1,20 @@
+// Calcium scores as findings: groups, marks, layers, regions, page. Thread-safety: one thread.
+#pragma once
+#include <stdbool.h>
+#include "compute/findings.h"
+#include "compute/stages/calcium_heart.h"
+#include "compute/stages/calcium_lesion.h"
+#include "compute/stages/calcium_score.h"
+#include "compute/volume.h"
+#include "node/base/err.h"
+
+// Fills verdict, groups (all arteries, one an artery, one a lesion), layers, marks, regions with
+// their label map, headline, table and images. Facts, warnings and parameters are the caller's.
+// estimate  not gated: said in the headline and with the category
+// False with *err: ERR_NOMEM.
+bool calcium_report(struct findings *f, const struct volume *v, const struct calcium_heart *heart,
+                    const struct calcium_rules *rules, const struct calcium_lesions *lesions,
+                    bool estimate, struct err *err);
+
+// "LM", "LAD", "LCX", "RCA"
+const char *calcium_artery_name(enum calcium_artery artery);

@@ -1,0 +1,525 @@
+// The calcium stage on a synthetic chest with known lesions and things that must not count. Scores
+// are compared with tests/ref/calcium.c within masks of the lesions.
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include "compute/gpu.h"
+#include "compute/stage.h"
+#include "compute/stages/calcium.h"
+#include "tests/check.h"
+#include "tests/ref/calcium.h"
+
+enum { NX = 320, NY = 260, NZ = 46 };
+static const double px = 1.0, dz = 3.0; // mm
+enum { LM, LAD, LCX, RCA, NONE };
+
+struct ball {
+    double x, y, z, r; // mm from the middle of the heart: to the left, the back, the head
+    double hu;
+    int artery;
+};
+
+// Places follow the anatomy made by make_chest(): an ellipsoid heart in fat, the root on top.
+static const struct ball lesions[] = {
+    {20, -14, 43, 2.4, 420, LM},        {28.8, -32, 21, 2.6, 500, LAD},
+    {37.2, -31.2, 0, 2.2, 330, LAD},    {48.8, 15.9, 12, 2.5, 600, LCX},
+    {35.8, 32.2, 3, 2, 380, LCX},       {-43.2, -24.9, 9, 3, 700, RCA},
+    {-43.7, -15.9, -24, 2.2, 300, RCA},
+};
+static const struct ball distractors[] = {
+    {0, -15, 30, 3, 700, NONE},     // aortic valve
+    {18, 12, 5, 4, 800, NONE},      // mitral annulus
+    {-14, -29, 60, 2.5, 600, NONE}, // wall of the ascending aorta
+    {40.5, 55, 20, 3, 600, NONE},   // wall of the descending aorta
+    {29, 43.5, -3, 2.5, 600, NONE}, // the same, towards the heart
+    {86, 10, 20, 3, 500, NONE},     // lung
+    {10, -74, 0, 3, 500, NONE},     // behind the sternum
+};
+enum {
+    LESIONS = sizeof lesions / sizeof *lesions,
+    OTHERS = sizeof distractors / sizeof *distractors
+};
+
+struct chest {
+    double pool_hu, noise_hu, size;
+    bool calcium, lungs, prone;
+    int first, slices; // part of the slices that is there
+};
+static const struct chest usual = {42, 12, 1, true, true, false, 0, NZ};
+
+static struct gpu *gpu;
+
+static double noise_at(uint32_t *state)
+{
+    double sum = 0; // of four uniform numbers: nearly Gaussian, variance 1/3
+    for (int i = 0; i < 4; i++) {
+        *state = *state * 1664525u + 1013904223u;
+        sum += (*state >> 8) / 16777216.0 - 0.5;
+    }
+    return sum * sqrt(3);
+}
+
+static double blend(double below, double above, double distance_mm)
+{
+    double t = fmin(fmax(0.5 - distance_mm, 0), 1); // 1 inside
+    return below + (above - below) * t;
+}
+
+static double ellipse(double x, double y, double z, const double c[3], const double r[3])
+{
+    double a = (x - c[0]) / r[0], b = (y - c[1]) / r[1], d = (z - c[2]) / r[2];
+    double least = fmin(r[0], fmin(r[1], r[2]));
+    return (sqrt(a * a + b * b + d * d) - 1) * least;
+}
+
+static double heart(double x, double y, double z, double grow)
+{
+    const double c[3] = {0, 0, 0}, r[3] = {48 + grow, 38 + grow, 46 + grow};
+    return ellipse(x, y, z, c, r);
+}
+
+static double tube(double x, double y, double cx, double cy, double r)
+{
+    return sqrt((x - cx) * (x - cx) + (y - cy) * (y - cy)) - r;
+}
+
+static double value_at(const struct chest *chest, double x, double y, double z)
+{
+    const double body[3] = {0, 0, 0}, body_r[3] = {152, 112, 1e6};
+    double v = blend(-1000, 50, ellipse(x, y, 0, body, body_r));
+    if (chest->lungs) {
+        for (int side = -1; side <= 1; side += 2) {
+            const double c[3] = {side * 72, 4, 0}, r[3] = {58, 84, 1e6};
+            v = blend(v, -860, ellipse(x, y, 0, c, r));
+        }
+        v = blend(v, -90, heart(x, y, z, 9));
+        v = blend(v, -90, fmax(fabs(x - 4) - 30, fmax(fabs(y) - 60, 0)));
+    }
+    v = blend(v, 400, tube(x, y, 0, 76, 19));                // spine
+    v = blend(v, 400, fmax(fabs(x) - 18, fabs(y + 92) - 5)); // sternum
+    v = blend(v, chest->pool_hu, tube(x, y, 28, 48, 12));    // descending aorta
+    v = blend(v, chest->pool_hu, heart(x, y, z, 0));
+    if (z > 10) // root and ascending aorta
+        v = blend(v, chest->pool_hu, tube(x, y, -2 - 0.2 * (z - 30), -15, 16));
+    return v;
+}
+
+static double with_balls(double v, const struct ball *balls, int count, double x, double y,
+                         double z)
+{
+    for (int i = 0; i < count; i++) {
+        const struct ball *b = &balls[i];
+        double d = sqrt((x - b->x) * (x - b->x) + (y - b->y) * (y - b->y) +
+                        (z - b->z) * (z - b->z) * 0.5) -
+                   b->r;
+        v = blend(v, b->hu, d);
+    }
+    return v;
+}
+
+// A volume as the node would build it; free v.stored. prone: all three axes run the other way.
+static struct volume make_chest(const struct chest *chest)
+{
+    struct volume v = {.dim = {NX, NY, (uint32_t)chest->slices},
+                       .spacing = {px * chest->size, px * chest->size, dz * chest->size},
+                       .unit = "[hnsf'U]",
+                       .type = VOLUME_I16,
+                       .slope = 1,
+                       .intercept = -1024};
+    int16_t *stored = malloc(sizeof *stored * NX * NY * (size_t)chest->slices);
+    uint32_t state = 7;
+    for (int a = 0; a < 3; a++)
+        v.to_patient[a][a] = chest->prone ? -v.spacing[a] : v.spacing[a];
+    for (int n = 0; n < NX * NY * chest->slices; n++) {
+        int i = n % NX, j = n / NX % NY, k = n / NX / NY + chest->first;
+        double x = (i - NX / 2) * px, y = (j - NY / 2) * px, z = (k - 20) * dz;
+        double hu = value_at(chest, x, y, z);
+        if (chest->calcium) {
+            hu = with_balls(hu, lesions, LESIONS, x, y, z);
+            hu = with_balls(hu, distractors, OTHERS, x, y, z);
+        }
+        hu += chest->noise_hu * noise_at(&state);
+        int at = chest->prone ? NX * NY * chest->slices - 1 - n : n;
+        stored[at] = (int16_t)lround(hu + 1024);
+    }
+    v.stored = stored;
+    return v;
+}
+
+static struct scan usual_scan(void)
+{
+    struct scan s = {.modality = "CT",
+                     .kvp = 120,
+                     .tube_current_ma = NAN,
+                     .exposure_mas = NAN,
+                     .slice_thickness_mm = 3,
+                     .gated = TRI_YES,
+                     .kernel = "B35f"};
+    return s;
+}
+
+static struct findings *analyse(const struct volume *v, const struct scan *s, const char *option,
+                                const char *value)
+{
+    double params[32];
+    struct err err = {0};
+    const struct volume *volumes[1] = {v};
+    struct stage_input in = {
+        .volumes = volumes, .volume_count = 1, .scan = s, .params = params, .gpu = gpu};
+    CU_ASSERT_FATAL(stage_calcium.param_count <= 32);
+    stage_defaults(&stage_calcium, params);
+    if (option)
+        CU_ASSERT_FATAL(stage_option(&stage_calcium, option, value, params, &err));
+    struct findings *f = findings_create();
+    bool ok = stage_calcium.run(&in, f, &err);
+    if (!ok)
+        printf("%s\n", err.text);
+    CU_ASSERT_FATAL(ok);
+    return f;
+}
+
+static const struct finding_group *group_of(const struct findings *f, const char *label)
+{
+    for (uint32_t i = 0; i < f->group_count; i++) {
+        if (strcmp(f->groups[i].label, label) == 0)
+            return &f->groups[i];
+    }
+    return NULL;
+}
+
+static double number_of(const struct findings *f, const char *label, const char *code)
+{
+    const struct finding_group *g = group_of(f, label);
+    for (uint32_t i = 0; g && i < g->measurement_count; i++) {
+        if (strcmp(g->measurements[i].concept.value, code) == 0)
+            return g->measurements[i].value;
+    }
+    return NAN;
+}
+
+// Scores of one artery's lesions (NONE: all) by the plain implementation, within balls 3 mm larger.
+static struct ref_calcium expect(const struct volume *v, int artery, double threshold,
+                                 double factor)
+{
+    struct ref_calcium r;
+    int16_t *hu = malloc(volume_voxels(v) * sizeof *hu);
+    uint8_t *mask = calloc(volume_voxels(v), 1);
+    for (size_t n = 0; n < volume_voxels(v); n++) {
+        int i = (int)(n % NX), j = (int)(n / NX % NY), k = (int)(n / NX / NY);
+        double x = (i - NX / 2) * px, y = (j - NY / 2) * px, z = (k - 20) * dz;
+        hu[n] = (int16_t)(((const int16_t *)v->stored)[n] - 1024);
+        for (int b = 0; b < LESIONS; b++) {
+            double d = sqrt(pow(x - lesions[b].x, 2) + pow(y - lesions[b].y, 2) +
+                            pow(z - lesions[b].z, 2) * 0.5);
+            if ((artery == NONE || lesions[b].artery == artery) && d < lesions[b].r + 3)
+                mask[n] = 1;
+        }
+    }
+    ref_calcium_score(hu, mask, v->dim, v->spacing, threshold, 1, 8, factor, &r);
+    free(hu);
+    free(mask);
+    return r;
+}
+
+static const char *const names[] = {"LM", "LAD", "LCX", "RCA", "Coronary arteries"};
+
+static void compare(const struct findings *f, const struct volume *v)
+{
+    for (int a = LM; a <= NONE; a++) {
+        struct ref_calcium r = expect(v, a, 130, 1 / 1.3);
+        CU_ASSERT(r.agatston > 1);
+        double score = number_of(f, names[a], "450360000");
+        if (fabs(score - r.agatston) > 1e-6 * r.agatston)
+            printf("\n%s: %.3f instead of %.3f\n", names[a], score, r.agatston);
+        CU_ASSERT_DOUBLE_EQUAL(score, r.agatston, 1e-6 * r.agatston);
+        CU_ASSERT_DOUBLE_EQUAL(number_of(f, names[a], "122660"), r.volume_mm3, 1e-6 * r.volume_mm3);
+        CU_ASSERT_DOUBLE_EQUAL(number_of(f, names[a], "122661"), r.mass_mg, 1e-6 * r.mass_mg);
+    }
+}
+
+static void arteries_score_as_the_plain_implementation_says(void)
+{
+    struct volume v = make_chest(&usual);
+    struct scan s = usual_scan();
+    struct findings *f = analyse(&v, &s, NULL, NULL);
+    CU_ASSERT_EQUAL(f->verdict, VERDICT_DONE);
+    compare(f, &v);
+    CU_ASSERT_EQUAL(number_of(f, "Coronary arteries", "111038"), LESIONS);
+    CU_ASSERT_EQUAL(number_of(f, "LM", "111038"), 1);
+    CU_ASSERT_PTR_NOT_NULL(strstr(f->page.headline, "/N4"));
+    CU_ASSERT_PTR_NULL(strstr(f->page.headline, "estimate"));
+    findings_destroy(f);
+    free(v.stored);
+}
+
+static void lesions_of_an_artery_add_up_to_it(void)
+{
+    struct volume v = make_chest(&usual);
+    struct scan s = usual_scan();
+    struct findings *f = analyse(&v, &s, NULL, NULL);
+    double sums[NONE] = {0};
+    for (uint32_t i = 0; i < f->group_count; i++) {
+        const struct finding_group *g = &f->groups[i];
+        if (g->parent > 0)
+            sums[g->parent - 1] += g->measurements[0].value;
+    }
+    for (int a = LM; a < NONE; a++)
+        CU_ASSERT_DOUBLE_EQUAL(sums[a], number_of(f, names[a], "450360000"), 1e-9);
+    findings_destroy(f);
+    free(v.stored);
+}
+
+static double mark_area(const struct mark *m)
+{
+    double area = 0;
+    for (uint32_t i = 0; i + 1 < m->count; i++) {
+        const float *p = &m->points[2 * i];
+        area += ((double)p[0] * p[3] - (double)p[2] * p[1]) / 2;
+    }
+    return area;
+}
+
+// Outlines enclose the pixels of the label map; every lesion has a key slice with an outline, and
+// its text lies beside it.
+static void outlines_and_label_map_agree(void)
+{
+    struct volume v = make_chest(&usual);
+    struct scan s = usual_scan();
+    struct findings *f = analyse(&v, &s, NULL, NULL);
+    double drawn[NONE] = {0}, painted[NONE] = {0};
+    CU_ASSERT_EQUAL_FATAL(f->region_count, 5);
+    for (size_t n = 0; n < volume_voxels(&v); n++) {
+        CU_ASSERT_FATAL(f->labels[n] <= 5);
+        if (f->labels[n] >= 1 && f->labels[n] <= NONE)
+            painted[f->labels[n] - 1]++;
+    }
+    for (uint32_t i = 0; i < f->mark_count; i++) {
+        const struct mark *m = &f->marks[i];
+        const struct finding_group *g = &f->groups[m->group];
+        CU_ASSERT(m->slice < v.dim[2]);
+        if (m->kind == MARK_POLYLINE)
+            drawn[m->layer] += mark_area(m);
+        else
+            CU_ASSERT(strncmp(m->text, g->label, strlen(g->label)) == 0);
+        for (uint32_t p = 0; p < m->count; p++) {
+            CU_ASSERT(m->points[2 * p] >= 0 && m->points[2 * p] <= NX);
+            CU_ASSERT(m->points[2 * p + 1] >= 0 && m->points[2 * p + 1] <= NY);
+        }
+    }
+    for (int a = LM; a < NONE; a++) {
+        CU_ASSERT_EQUAL(drawn[a], painted[a]);
+        CU_ASSERT_DOUBLE_EQUAL(painted[a] * px * px * dz, number_of(f, names[a], "122660"), 1e-6);
+    }
+    for (uint32_t i = 0; i < f->group_count; i++) {
+        bool found = f->groups[i].parent <= 0;
+        for (uint32_t m = 0; m < f->mark_count && !found; m++)
+            found = f->marks[m].group == (int)i && f->marks[m].slice == f->groups[i].key_slice;
+        CU_ASSERT(found);
+    }
+    findings_destroy(f);
+    free(v.stored);
+}
+
+static void the_direction_of_the_axes_does_not_matter(void)
+{
+    struct chest turned = usual;
+    turned.prone = true;
+    struct volume a = make_chest(&usual), b = make_chest(&turned);
+    struct scan s = usual_scan();
+    struct findings *f = analyse(&a, &s, NULL, NULL), *g = analyse(&b, &s, NULL, NULL);
+    CU_ASSERT_EQUAL(f->group_count, g->group_count);
+    for (int i = LM; i <= NONE; i++)
+        CU_ASSERT_EQUAL(number_of(f, names[i], "450360000"), number_of(g, names[i], "450360000"));
+    findings_destroy(f);
+    findings_destroy(g);
+    free(a.stored);
+    free(b.stored);
+}
+
+static void the_same_input_gives_the_same_findings(void)
+{
+    struct volume v = make_chest(&usual);
+    struct scan s = usual_scan();
+    struct findings *f = analyse(&v, &s, NULL, NULL), *g = analyse(&v, &s, NULL, NULL);
+    CU_ASSERT_EQUAL_FATAL(f->group_count, g->group_count);
+    for (uint32_t i = 0; i < f->group_count; i++) {
+        CU_ASSERT_STRING_EQUAL(f->groups[i].label, g->groups[i].label);
+        for (uint32_t m = 0; m < f->groups[i].measurement_count; m++)
+            CU_ASSERT_EQUAL(f->groups[i].measurements[m].value, g->groups[i].measurements[m].value);
+    }
+    CU_ASSERT_EQUAL(f->mark_count, g->mark_count);
+    CU_ASSERT(memcmp(f->labels, g->labels, volume_voxels(&v)) == 0);
+    findings_destroy(f);
+    findings_destroy(g);
+    free(v.stored);
+}
+
+static void hearts_of_other_sizes_score_too(void)
+{
+    static const double sizes[] = {0.85, 1.15};
+    for (int i = 0; i < 2; i++) {
+        struct chest chest = usual;
+        chest.size = sizes[i];
+        struct volume v = make_chest(&chest);
+        struct scan s = usual_scan();
+        struct findings *f = analyse(&v, &s, NULL, NULL);
+        CU_ASSERT_EQUAL(f->verdict, VERDICT_DONE);
+        compare(f, &v);
+        findings_destroy(f);
+        free(v.stored);
+    }
+}
+
+static void no_calcium_is_a_report_that_says_zero(void)
+{
+    struct chest chest = usual;
+    chest.calcium = false;
+    struct volume v = make_chest(&chest);
+    struct scan s = usual_scan();
+    struct findings *f = analyse(&v, &s, NULL, NULL);
+    CU_ASSERT_EQUAL(f->verdict, VERDICT_NOTHING_FOUND);
+    CU_ASSERT_EQUAL(number_of(f, "Coronary arteries", "450360000"), 0);
+    CU_ASSERT_EQUAL(number_of(f, "RCA", "450360000"), 0);
+    CU_ASSERT_EQUAL(f->mark_count, 0);
+    CU_ASSERT_EQUAL(f->page.image_count, 3);
+    CU_ASSERT_PTR_NOT_NULL(strstr(f->page.headline, "A0"));
+    findings_destroy(f);
+    free(v.stored);
+}
+
+static bool warned(const struct findings *f, const char *part)
+{
+    for (uint32_t i = 0; i < f->page.warning_count; i++) {
+        if (strstr(f->page.warnings[i], part))
+            return true;
+    }
+    return false;
+}
+
+static void what_is_not_gated_is_an_estimate(void)
+{
+    struct volume v = make_chest(&usual);
+    struct scan s = usual_scan();
+    s.gated = TRI_UNKNOWN;
+    struct findings *f = analyse(&v, &s, NULL, NULL);
+    CU_ASSERT_EQUAL(f->verdict, VERDICT_DONE);
+    CU_ASSERT(warned(f, "Estimate"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(f->page.headline, "estimate"));
+    CU_ASSERT_STRING_NOT_EQUAL(f->procedure.value, "426005005");
+    findings_destroy(f);
+    free(v.stored);
+}
+
+static void refuse(const struct chest *chest, const struct scan *s, const char *part)
+{
+    struct volume v = make_chest(chest);
+    struct findings *f = analyse(&v, s, NULL, NULL);
+    CU_ASSERT_EQUAL(f->verdict, VERDICT_NOT_EVALUABLE);
+    if (!strstr(f->reason, part))
+        printf("\n\"%s\" does not say \"%s\"\n", f->reason, part);
+    CU_ASSERT_PTR_NOT_NULL(strstr(f->reason, part));
+    CU_ASSERT_EQUAL(f->group_count, 0);
+    CU_ASSERT_EQUAL(f->mark_count, 0);
+    findings_destroy(f);
+    free(v.stored);
+}
+
+static void what_cannot_be_judged_is_refused_with_the_reason(void)
+{
+    struct scan s = usual_scan(), other;
+    struct chest chest = usual;
+    chest.pool_hu = 160;
+    refuse(&chest, &s, "contrast agent");
+    chest.pool_hu = 320;
+    refuse(&chest, &s, "contrast agent");
+    chest.pool_hu = 80;
+    other = s;
+    strcpy(other.contrast, "iodine");
+    refuse(&chest, &other, "contrast agent");
+    chest = usual;
+    chest.lungs = false;
+    refuse(&chest, &s, "no lungs");
+    chest = usual;
+    chest.noise_hu = 80;
+    refuse(&chest, &s, "noise");
+    chest = usual;
+    chest.first = 20;
+    chest.slices = NZ - 20;
+    refuse(&chest, &s, "lower part");
+    chest = usual;
+    chest.slices = 24;
+    refuse(&chest, &s, "upper part");
+    chest.slices = 6;
+    refuse(&chest, &s, "6 slices");
+    other = s;
+    other.kvp = 80;
+    refuse(&usual, &other, "80 kV");
+    other = s;
+    other.slice_thickness_mm = 8;
+    refuse(&usual, &other, "8.00 mm thick");
+    chest = usual;
+    chest.size = 1.3;
+    refuse(&chest, &s, "too coarse");
+    other = s;
+    strcpy(other.modality, "MR");
+    refuse(&usual, &other, "not a CT");
+}
+
+static void doubts_are_said_beside_the_score(void)
+{
+    struct volume v = make_chest(&usual);
+    struct scan s = usual_scan();
+    s.kvp = NAN;
+    strcpy(s.contrast, "iodine");
+    struct findings *f = analyse(&v, &s, NULL, NULL);
+    CU_ASSERT_EQUAL(f->verdict, VERDICT_DONE);
+    CU_ASSERT(warned(f, "Tube voltage not stated"));
+    CU_ASSERT(warned(f, "Contrast agent named"));
+    CU_ASSERT(warned(f, "Mass is not calibrated"));
+    findings_destroy(f);
+    free(v.stored);
+}
+
+static void options_change_what_they_say(void)
+{
+    struct volume v = make_chest(&usual);
+    struct scan s = usual_scan();
+    struct findings *f = analyse(&v, &s, "mass_factor", "0.9");
+    struct ref_calcium r = expect(&v, NONE, 130, 0.9);
+    CU_ASSERT_FALSE(warned(f, "Mass is not calibrated"));
+    CU_ASSERT_DOUBLE_EQUAL(number_of(f, names[NONE], "122661"), r.mass_mg, 1e-6 * r.mass_mg);
+    findings_destroy(f);
+    s.kvp = 100;
+    f = analyse(&v, &s, "other_kvp", "scale");
+    r = expect(&v, NONE, 147, 1);
+    CU_ASSERT(warned(f, "scaled to 147 HU"));
+    CU_ASSERT_DOUBLE_EQUAL(number_of(f, names[NONE], "122660"), r.volume_mm3, 1e-6 * r.volume_mm3);
+    findings_destroy(f);
+    free(v.stored);
+}
+
+int main(void)
+{
+    static const struct check_case cases[] = {
+        {"arteries_score_as_the_plain_implementation_says",
+         arteries_score_as_the_plain_implementation_says},
+        {"lesions_of_an_artery_add_up_to_it", lesions_of_an_artery_add_up_to_it},
+        {"outlines_and_label_map_agree", outlines_and_label_map_agree},
+        {"the_direction_of_the_axes_does_not_matter", the_direction_of_the_axes_does_not_matter},
+        {"the_same_input_gives_the_same_findings", the_same_input_gives_the_same_findings},
+        {"hearts_of_other_sizes_score_too", hearts_of_other_sizes_score_too},
+        {"no_calcium_is_a_report_that_says_zero", no_calcium_is_a_report_that_says_zero},
+        {"what_is_not_gated_is_an_estimate", what_is_not_gated_is_an_estimate},
+        {"what_cannot_be_judged_is_refused_with_the_reason",
+         what_cannot_be_judged_is_refused_with_the_reason},
+        {"doubts_are_said_beside_the_score", doubts_are_said_beside_the_score},
+        {"options_change_what_they_say", options_change_what_they_say},
+    };
+    struct err err = {0};
+    gpu = gpu_create(NULL, &err);
+    if (!gpu)
+        check_skip(err.text);
+    int status = check_main("calcium", cases, sizeof cases / sizeof *cases);
+    gpu_destroy(gpu);
+    return status;
+}
