@@ -229,6 +229,8 @@ const char *made_write(const struct made_file *f, const char *name)
     struct bytes file = {0};
     size_t meta_size, data_size;
     made_set(&meta, 0x00020010, "UI", f->syntax);
+    uint8_t length[4] = {(uint8_t)(meta.attrs[0].size + 8)};
+    made_set_bytes(&meta, 0x00020000, "UL", length, sizeof length);
     uint8_t *head = made_data(&meta, &meta_size), *data = made_data(f, &data_size);
     add(&file, preamble, sizeof preamble);
     add(&file, "DICM", 4);
