@@ -290,8 +290,8 @@ static void walk(const char *folder, void (*visit)(const char *path, void *ctx),
         visit(folder, ctx);
     for (int i = 0; i < n; i++) {
         char path[PATH_MAX];
-        snprintf(path, sizeof path, "%s/%s", folder, entries[i]->d_name);
-        walk(path, visit, ctx);
+        if (fs_join(path, folder, entries[i]->d_name, &err))
+            walk(path, visit, ctx);
         free(entries[i]);
     }
     free(entries);
