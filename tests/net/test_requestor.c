@@ -117,6 +117,25 @@ static void files_arrive_as_they_are(void)
     server_stop(&s);
 }
 
+// Megabytes do not fit in the peer's window: DCMTK takes a short write for an error.
+static void large_objects_wait_for_the_peers_window(void)
+{
+    static struct batch b;
+    struct server s;
+    struct err err = {0};
+    server_start(&s, &(struct server_options){0});
+    b = (struct batch){0};
+    for (int i = 0; i < 4; i++)
+        batch_add_ct(&b, "1.2.3.1", 8000000);
+    printed(batch_send(&b, s.port, "ANODE", &err), &err);
+    CU_ASSERT_EQUAL(b.answered, 4);
+    for (int i = 0; i < 4; i++)
+        CU_ASSERT_EQUAL(b.outcomes[i].fate, SCU_SENT);
+    CU_ASSERT_PTR_NOT_NULL(strstr(server_expect(&s, "end"), "stored=4 refused=0 released=1"));
+    CU_ASSERT_EQUAL(server_files(&s), 4);
+    server_stop(&s);
+}
+
 static void what_the_peer_refuses_is_told_and_the_rest_is_sent(void)
 {
     static struct batch b;
@@ -423,6 +442,7 @@ int main(void)
     static const struct check_case cases[] = {
         {"echo and its rejections", echo_and_its_rejections},
         {"files arrive as they are", files_arrive_as_they_are},
+        {"large objects wait for the peer's window", large_objects_wait_for_the_peers_window},
         {"what the peer refuses is told, and the rest is sent",
          what_the_peer_refuses_is_told_and_the_rest_is_sent},
         {"more contexts than one association has take several",
