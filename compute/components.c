@@ -31,9 +31,9 @@ struct flatten_push {
 _Static_assert(sizeof(struct flatten_push) == 12, "as in runs_flatten.comp");
 
 struct measure_push {
-    uint32_t begin, end, rows, value_row, value_slice, first;
+    uint32_t begin, end, rows, value_row, value_slice, first, labels_from, labels;
 };
-_Static_assert(sizeof(struct measure_push) == 24, "as in components_measure.comp");
+_Static_assert(sizeof(struct measure_push) == 32, "as in components_measure.comp");
 
 struct overlap_push {
     uint32_t begin, end, columns, rows, row, slice, first;
@@ -56,7 +56,8 @@ struct stats_words {
     uint32_t index_sum[3][2];
     uint32_t unused[3];
 };
-_Static_assert(sizeof(struct stats_words) == 80, "as in components_measure.comp");
+#define STATS_BYTES 80u // of one component
+_Static_assert(sizeof(struct stats_words) == STATS_BYTES, "as in components_measure.comp");
 
 // Replaces count words by their exclusive prefix sums.
 static bool scan(struct gpu *g, struct gpu_buf *data, uint32_t count, struct err *err)
@@ -226,9 +227,11 @@ static bool runs_of(const struct components *c, uint32_t k0, uint32_t k1, uint32
            (k1 == c->dim[2] || gpu_buf_read(c->device->start, 4ull * k1 * c->dim[1], end, 4, err));
 }
 
-// The part of a dispatch over runs that all of them share.
-static void run_ranges(const struct components *c, struct gpu_range ranges[2])
+// The part of a dispatch over runs that all of them share, and something for a third binding that
+// is not read.
+static void run_ranges(const struct components *c, struct gpu_range ranges[3])
 {
+    ranges[2] = (struct gpu_range){c->device->start, 0, 16};
     ranges[0] = (struct gpu_range){c->device->run, 0, c->run_count * 8ull};
     ranges[1] = (struct gpu_range){c->device->label, 0, c->run_count * 4ull};
 }
@@ -246,29 +249,49 @@ static void stats_from_words(const struct stats_words *w, bool values, struct co
     }
 }
 
-// Sums over all runs, slab by slab of the values.
+// Sums of components labels_from + 1 and following over all runs, slab by slab of the values.
 static bool measure(const struct components *c, const struct gpu_volume *values,
-                    struct gpu_range stats, struct err *err)
+                    struct gpu_range stats, uint32_t labels_from, struct err *err)
 {
-    const struct slab_view view = {0};
-    const struct slab_view value_view = values ? volume_view(values, PIPELINE_TEXELS) : view;
-    uint32_t step =
-        values ? slab_slices(c->gpu, &value_view, 1, values->slice / 4, err) : c->dim[2];
+    const struct slab_view none = {0};
+    const struct slab_view view = values ? volume_view(values, PIPELINE_TEXELS) : none;
+    uint32_t step = values ? slab_slices(c->gpu, &view, 1, values->slice / 4, err) : c->dim[2];
     bool ok = step > 0;
     for (uint32_t k = 0; ok && k < c->dim[2]; k += smaller(step, c->dim[2] - k)) {
         uint32_t end = k + smaller(step, c->dim[2] - k), at, last;
-        struct measure_push push = {.rows = c->dim[1], .first = k};
+        struct measure_push push = {.rows = c->dim[1],
+                                    .value_row = values ? values->row / 8 : 0,
+                                    .value_slice = values ? values->slice / 8 : 0,
+                                    .first = k,
+                                    .labels_from = labels_from,
+                                    .labels = (uint32_t)(stats.size / STATS_BYTES)};
         struct gpu_range ranges[4];
         run_ranges(c, ranges);
-        ranges[2] = values ? slab_range(&value_view, k, end, NULL) : stats;
+        if (values)
+            ranges[2] = slab_range(&view, k, end, NULL);
         ranges[3] = stats;
-        push.value_row = values ? values->row / 8 : 0;
-        push.value_slice = values ? values->slice / 8 : 0;
         ok = runs_of(c, k, end, &at, &last, err);
         while (ok && next_runs(c->gpu, &at, last, &push.begin, &push.end))
             ok = kernel_run_flat(c->gpu, values ? KERNEL_MEASURE_VALUES : KERNEL_MEASURE, ranges,
                                  &push, push.end - push.begin, values ? c->dim[0] / 8 * 9 + 9 : 0,
                                  (push.end - push.begin) * RUN_WORK, err);
+    }
+    return ok;
+}
+
+// Measures all components, as many at a time as can be bound.
+static bool measure_all(const struct components *c, const struct gpu_volume *values,
+                        struct gpu_buf *sums, uint32_t window, struct stats_words *words,
+                        struct component_stats *stats, struct err *err)
+{
+    bool ok = true;
+    for (uint32_t from = 0; ok && from < c->count; from += smaller(window, c->count - from)) {
+        uint32_t n = smaller(window, c->count - from);
+        const struct gpu_range range = {sums, 0, n * (uint64_t)STATS_BYTES};
+        ok = gpu_buf_fill(sums, 0, range.size, 0, err) && measure(c, values, range, from, err) &&
+             gpu_buf_read(sums, 0, words, range.size, err);
+        for (uint32_t i = 0; ok && i < n; i++)
+            stats_from_words(&words[i], values, &stats[from + i]);
     }
     return ok;
 }
@@ -281,16 +304,14 @@ bool components_measure(const struct components *c, const struct gpu_volume *val
         return err_set(err, ERR_INPUT, "values of another size or type than the components");
     if (!c->count)
         return true;
-    uint64_t bytes = c->count * (uint64_t)sizeof(struct stats_words);
+    uint64_t fit = gpu_bind_limit(c->gpu, PIPELINE_INOUT) / STATS_BYTES;
+    uint32_t window = fit < c->count ? (uint32_t)fit : c->count;
+    uint64_t bytes = window * (uint64_t)STATS_BYTES;
     struct stats_words *words = malloc(bytes);
     struct gpu_buf *sums = words ? gpu_buf_create(c->gpu, "measurements", bytes, err) : NULL;
     if (!words)
-        err_set(err, ERR_NOMEM, "measurements of %u components", c->count);
-    bool ok = sums && gpu_buf_fill(sums, 0, bytes, 0, err) &&
-              measure(c, values, (struct gpu_range){sums, 0, (bytes + 15) / 16 * 16}, err) &&
-              gpu_buf_read(sums, 0, words, bytes, err);
-    for (uint32_t i = 0; ok && i < c->count; i++)
-        stats_from_words(&words[i], values, &stats[i]);
+        err_set(err, ERR_NOMEM, "measurements of %u components", window);
+    bool ok = sums && measure_all(c, values, sums, window, words, stats, err);
     gpu_buf_destroy(sums);
     free(words);
     return ok;
@@ -313,7 +334,8 @@ static bool overlap(const struct components *c, const struct gpu_mask *m, uint32
         struct overlap_push push = {.columns = c->dim[0], .rows = c->dim[1], .first = k};
         struct gpu_range ranges[4];
         run_ranges(c, ranges);
-        ranges[2] = m ? slab_range(&view, k, end, NULL) : whole_range(sums);
+        if (m)
+            ranges[2] = slab_range(&view, k, end, NULL);
         ranges[3] = (struct gpu_range){sums, 0, bytes};
         push.row = m ? m->row / 4 : 0;
         push.slice = m ? m->slice / 4 : 0;

@@ -51,7 +51,8 @@ struct gpu_buf {
     VkBuffer vk;
     enum gpu_pool pool;
     struct gpu_block *block;
-    uint64_t offset, size;            // in the block
+    uint64_t offset, held;            // in the block
+    uint64_t size;                    // that callers may use
     uint8_t *mapped;                  // NULL: not host-visible
     uint64_t last_serial;             // of the last submission that uses it
     uint64_t read_epoch, write_epoch; // of the last access since a barrier

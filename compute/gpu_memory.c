@@ -7,6 +7,7 @@
 #include "compute/gpu_internal.h"
 #include "node/base/log.h"
 
+#define VIEW_SLACK       GPU_ALIGN // bytes behind each buffer; see gpu_buf_view()
 #define BLOCK_BYTES      (16ull << 20)
 #define BLOCK_KEEP_BYTES (128ull << 20) // empty blocks kept, together
 
@@ -250,17 +251,17 @@ static bool take(struct gpu_buf *b, struct err *err)
     for (uint32_t i = 0; i < m->block_count[b->pool]; i++) {
         struct gpu_block *block = m->blocks[b->pool][i];
         // Small things in large empty blocks would keep the large ones from being used again.
-        if (block_is_empty(block) && block->size > BLOCK_BYTES && b->size < block->size / 2)
+        if (block_is_empty(block) && block->size > BLOCK_BYTES && b->held < block->size / 2)
             continue;
-        if (block_reserve(block) && block_take(block, b->size, &b->offset)) {
+        if (block_reserve(block) && block_take(block, b->held, &b->offset)) {
             b->block = block;
             return true;
         }
     }
-    b->block = block_create(b->gpu, b->pool, b->size, err);
+    b->block = block_create(b->gpu, b->pool, b->held, err);
     if (!b->block)
         return false;
-    bool fits = block_take(b->block, b->size, &b->offset);
+    bool fits = block_take(b->block, b->held, &b->offset);
     return fits || err_set(err, ERR_INTERNAL, "a new block is too small");
 }
 
@@ -287,7 +288,7 @@ static bool buf_bind(struct gpu_buf *b, struct err *err)
 {
     struct gpu *g = b->gpu;
     VkBufferCreateInfo info = {
-        .sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO, .size = b->size, .usage = usage};
+        .sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO, .size = b->held, .usage = usage};
     VkResult result = vkCreateBuffer(g->vk, &info, NULL, &b->vk);
     if (result != VK_SUCCESS)
         return gpu_fail(g, result, "buffer", err);
@@ -296,10 +297,10 @@ static bool buf_bind(struct gpu_buf *b, struct err *err)
     if (need.alignment > GPU_ALIGN || need.memoryTypeBits != g->memory.type_bits)
         return err_set(err, ERR_UNSUPPORTED, "%s: buffers need alignment %" PRIu64, g->device.name,
                        (uint64_t)need.alignment);
-    b->size = (need.size + GPU_ALIGN - 1) / GPU_ALIGN * GPU_ALIGN;
+    b->held = (need.size + GPU_ALIGN - 1) / GPU_ALIGN * GPU_ALIGN;
     if (!take(b, err))
         return false;
-    g->memory.used += b->size;
+    g->memory.used += b->held;
     if (g->memory.used > g->memory.peak)
         g->memory.peak = g->memory.used;
     result = vkBindBufferMemory(g->vk, b->vk, b->block->memory, b->offset);
@@ -316,7 +317,7 @@ static struct gpu_buf *buf_create(struct gpu *g, enum gpu_pool pool, const char 
         err_set(err, ERR_DEVICE, "%s has failed before", g->device.name);
         return NULL;
     }
-    if (!size || size > g->memory.max_alloc - GPU_ALIGN) {
+    if (!size || size > g->memory.max_alloc - 2 * GPU_ALIGN) {
         err_set(err, size ? ERR_UNSUPPORTED : ERR_INPUT, "%s: a buffer of %" PRIu64 " bytes", name,
                 size);
         return NULL;
@@ -337,6 +338,7 @@ static struct gpu_buf *buf_create(struct gpu *g, enum gpu_pool pool, const char 
     b->gpu = g;
     b->pool = pool;
     b->size = size;
+    b->held = size + VIEW_SLACK;
     snprintf(b->name, sizeof b->name, "%s", name);
     link_to(b, &g->bufs);
     if (!buf_bind(b, err)) {
@@ -361,8 +363,8 @@ void gpu_buf_release(struct gpu_buf *b)
     free(b->views);
     vkDestroyBuffer(g->vk, b->vk, NULL);
     if (b->block) {
-        block_give(b->block, b->offset, b->size);
-        g->memory.used -= b->size;
+        block_give(b->block, b->offset, b->held);
+        g->memory.used -= b->held;
         if (block_is_empty(b->block))
             trim(g, b->pool, BLOCK_KEEP_BYTES);
     }
@@ -408,6 +410,9 @@ void gpu_reset_peak(struct gpu *g)
 
 VkBufferView gpu_buf_view(struct gpu_buf *b, uint64_t offset, uint64_t size, struct err *err)
 {
+    // The software device compiles a shader once more for views of 2^n texels: none has so many.
+    if (!(size & (size - 1)))
+        size += 16; // there is room: VIEW_SLACK
     for (uint32_t i = 0; i < b->view_count; i++) {
         if (b->views[i].offset == offset && b->views[i].size == size)
             return b->views[i].view;

@@ -3,7 +3,7 @@
 //   0 in      run    see runs.glsl
 //   1 in      label  1.. of each run
 //   2 texels  value  packed int16 pairs (with VALUES)
-//   3 inout   stats  20 words a component, 0 before; struct stats_words in compute/components.c
+//   3 inout   stats  20 words for each of some components, 0 before; struct stats_words in compute/components.c
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #include "group.glsl"
@@ -20,6 +20,7 @@ layout(push_constant, std430) uniform Push
     uint rows;
     uint value_row, value_slice; // texels
     uint first;                  // slice the value binding starts with
+    uint labels_from, labels;    // components stats holds: label labels_from + 1 and following
 } push;
 
 // Adds a signed 64-bit number to the pair of words at index: low word, high word.
@@ -59,10 +60,13 @@ void main()
     uint i = push.begin + flat_index();
     if (i >= push.end)
         return;
+    uint component = label[i] - 1u - push.labels_from;
+    if (component >= push.labels)
+        return;
     uvec2 mine = run[i];
     uint first = run_first(mine), last = run_last(mine), n = last - first + 1u;
     uint k = mine.x / push.rows, j = mine.x - k * push.rows;
-    uint at = (label[i] - 1u) * 20u;
+    uint at = component * 20u;
     atomicAdd(stats[at], n);
     if (VALUES) {
         uint texel = (k - push.first) * push.value_slice + j * push.value_row;
