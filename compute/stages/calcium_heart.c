@@ -110,9 +110,10 @@ static bool make_grid(struct finder *f, const struct gpu_volume *hu, struct gpu_
     f->voxels = (size_t)f->nx * f->ny * f->nz;
     int16_t *raw = arena_alloc(f->arena, f->voxels, sizeof *raw);
     int16_t *turned = arena_alloc(f->arena, f->voxels, sizeof *turned);
-    bool ok = raw && turned ? gpu_volume_read(coarse, 0, f->nz, raw, f->err)
-                            : err_set(f->err, ERR_NOMEM, "calcium: work grid");
+    bool ok = raw && turned && gpu_volume_read(coarse, 0, f->nz, raw, f->err);
     gpu_volume_destroy(coarse);
+    if (!raw || !turned)
+        return err_set(f->err, ERR_NOMEM, "calcium: work grid");
     if (!ok)
         return false;
     for (uint32_t k = 0; k < f->nz; k++) {
@@ -446,10 +447,12 @@ static double find_peak(struct finder *f)
             f->peak = n;
         }
     }
-    f->out->peak[0] = (double)(f->peak % f->nx);
-    f->out->peak[1] = (double)(f->peak / f->nx % f->ny);
-    f->out->peak[2] = (double)(f->peak / f->nx / f->ny);
-    return best > 0 ? sqrt(best) : 0;
+    const size_t column = f->peak % f->nx, line = f->peak / f->nx;
+    const size_t row = line % f->ny, slice = line / f->ny;
+    f->out->peak[0] = (double)column;
+    f->out->peak[1] = (double)row;
+    f->out->peak[2] = (double)slice;
+    return best > 0 ? sqrt((double)best) : 0;
 }
 
 // A block of 5 x 5 tissue pixels with its first one at (i, j).
@@ -681,7 +684,7 @@ static void add_spots(struct finder *f, const struct zone *zone, uint32_t k, con
             behind > zone->back_mm || left < zone->right_mm || left > zone->left_mm ||
             !is_summit(f, depth2, i, j))
             continue;
-        struct spot s = {.radius = sqrt(depth2[n]), .slice = (int)k, .next = -1};
+        struct spot s = {.radius = sqrt((double)depth2[n]), .slice = (int)k, .next = -1};
         plateau(f, depth2, n, seen, &s.x, &s.y);
         s.crowded = crowding(f, soft, &s);
         if (*count < SPOTS_MAX)

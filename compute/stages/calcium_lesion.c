@@ -285,15 +285,20 @@ static bool in_aortic_wall(const struct bearing *b, const struct around *ring)
     return (b->above_mm >= ostia_mm && b->away_mm < 6) || (b->away_mm < 3 && ring->fat < 0.6);
 }
 
+static bool is_massive(const struct search *s, uint32_t n)
+{
+    const double voxel = s->rules->pixel_area_mm2 * s->rules->increment_mm;
+    return s->stats[n - 1].voxels * voxel > s->options->largest_mm3;
+}
+
 static enum calcium_exclusion judge(const struct search *s, uint32_t n, const struct around *ring,
                                     const struct bearing *b)
 {
     const struct component_stats *c = &s->stats[n - 1];
     const struct calcium_heart *h = s->heart;
-    const double voxel = s->rules->pixel_area_mm2 * s->rules->increment_mm;
     if (c->max >= s->options->metal_hu)
         return CALCIUM_METAL;
-    if (c->voxels * voxel > s->options->largest_mm3)
+    if (is_massive(s, n))
         return CALCIUM_MASSIVE;
     if (ring->air > lung_fraction)
         return CALCIUM_LUNG;
@@ -316,7 +321,7 @@ static bool choose(struct search *s, uint32_t components, uint8_t *keep, uint32_
         if (!is_candidate(s, n))
             continue;
         // A piece of bone is not worth the look around it.
-        if (s->stats[n - 1].voxels < 1000000 && !look_around(s, n, &ring, err))
+        if (!is_massive(s, n) && !look_around(s, n, &ring, err))
             return false;
         centre_of(&s->stats[n - 1], centre);
         calcium_grid_from_voxel(&s->heart->grid, centre, at);
@@ -350,12 +355,13 @@ static bool find_islands(const struct search *s, const struct gpu_volume *hu,
     struct calcium_island *islands = arena_alloc(s->arena, c->count + 1, sizeof *islands);
     struct calcium_amount *amounts = arena_alloc(s->arena, out->count + 1, sizeof *amounts);
     out->runs = arena_alloc(s->arena, c->run_count + 1, sizeof *out->runs);
-    bool ok =
-        (stats && islands && amounts && out->runs) || err_set(err, ERR_NOMEM, "calcium: islands");
-    ok = ok && (c->count == 0 ||
-                (components_measure(c, hu, stats, err) && components_runs(c, out->runs, err)));
+    bool ok = stats && islands && amounts && out->runs &&
+              (c->count == 0 ||
+               (components_measure(c, hu, stats, err) && components_runs(c, out->runs, err)));
     const uint32_t run_count = c->run_count, count = c->count;
     components_destroy(c);
+    if (!stats || !islands || !amounts || !out->runs)
+        return err_set(err, ERR_NOMEM, "calcium: islands");
     if (!ok)
         return false;
     // A run of an island is the same run of its component: look it up by place.
@@ -482,8 +488,9 @@ bool calcium_lesions_find(const struct gpu_volume *hu, const struct volume *v,
     uint8_t *keep = arena_alloc(arena, (size_t)c->count + 1, 1);
     uint32_t *component = arena_alloc(arena, (size_t)c->count + 1, sizeof *component);
     out->list = arena_alloc(arena, (size_t)c->count + 1, sizeof *out->list);
-    bool ok = (s.stats && keep && component && out->list) ||
-              err_set(err, ERR_NOMEM, "calcium: candidates");
+    bool ok = s.stats && keep && component && out->list;
+    if (!ok)
+        err_set(err, ERR_NOMEM, "calcium: candidates");
     ok = ok && (c->count == 0 || components_measure(c, hu, s.stats, err)) &&
          by_component(&s, c, err) && choose(&s, c->count, keep, component, out, err) &&
          find_islands(&s, hu, c, keep, component, out, err) && arrange(&s, out, err);

@@ -45,6 +45,7 @@ static const struct {
 };
 
 #define IMAGES_MAX 12
+#define TEXT_WIDTH 90 // pixels that a label takes at most
 
 struct writer {
     struct findings *f;
@@ -56,6 +57,7 @@ struct writer {
     bool estimate;
     int artery_group[CALCIUM_ARTERIES], artery_region[CALCIUM_ARTERIES];
     uint32_t lesion_group; // of the first lesion
+    uint32_t *number;      // of each lesion in its artery, from 1
 };
 
 const char *calcium_artery_name(enum calcium_artery artery)
@@ -175,11 +177,15 @@ static bool add_groups(struct writer *w)
             return false;
     }
     w->lesion_group = w->f->group_count;
-    uint32_t number[CALCIUM_ARTERIES] = {0};
+    uint32_t next[CALCIUM_ARTERIES] = {0};
+    w->number = arena_alloc(w->f->arena, w->lesions->count + 1, sizeof *w->number);
+    if (!w->number)
+        return false;
     for (uint32_t i = 0; i < w->lesions->count; i++) {
         const struct calcium_lesion *l = &w->lesions->list[i];
-        const char *label = arena_printf(w->f->arena, "%s lesion %u", arteries[l->artery].name,
-                                         ++number[l->artery]);
+        w->number[i] = ++next[l->artery];
+        const char *label =
+            arena_printf(w->f->arena, "%s lesion %u", arteries[l->artery].name, w->number[i]);
         g = add_group(w, label, &arteries[l->artery].site, w->artery_group[l->artery]);
         if (!g)
             return false;
@@ -216,15 +222,14 @@ static bool add_text(struct writer *w, uint32_t lesion, uint32_t k, const uint32
                      const uint32_t hi[2])
 {
     const struct calcium_lesion *l = &w->lesions->list[lesion];
-    const char *label = w->f->groups[w->lesion_group + lesion].label;
     float *points = arena_alloc(w->f->arena, 4, sizeof *points);
     struct mark *m = points ? findings_add_mark(w->f) : NULL;
     if (!m)
         return false;
-    const bool left = hi[0] + 110 > w->v->dim[0] && lo[0] > 110;
+    const bool left = hi[0] + TEXT_WIDTH > w->v->dim[0] && lo[0] > TEXT_WIDTH;
     points[0] = left ? (float)lo[0] : (float)hi[0] + 1;
     points[1] = (float)(lo[1] + hi[1] + 1) / 2;
-    points[2] = left ? points[0] - 110 : points[0] + 8;
+    points[2] = left ? points[0] - TEXT_WIDTH : points[0] + 8;
     points[3] = lo[1] > 20 ? (float)lo[1] - 20 : 0;
     *m = (struct mark){.kind = MARK_TEXT,
                        .slice = k,
@@ -232,9 +237,11 @@ static bool add_text(struct writer *w, uint32_t lesion, uint32_t k, const uint32
                        .group = (int)(w->lesion_group + lesion),
                        .points = points,
                        .count = 2};
-    m->text = k == l->key_slice ? arena_printf(w->f->arena, "%s: %.1f", label,
+    const char *name = arteries[l->artery].name;
+    const uint32_t number = w->number[lesion];
+    m->text = k == l->key_slice ? arena_printf(w->f->arena, "%s %u: %.1f", name, number,
                                                calcium_agatston(w->rules, &l->amount))
-                                : label;
+                                : arena_printf(w->f->arena, "%s %u", name, number);
     return m->text != NULL;
 }
 
@@ -344,7 +351,7 @@ static void heart_box(const struct writer *w, double box[4])
             }
         }
     }
-    double side = fmax((hi[0] - lo[0]) * v->spacing[0], (hi[1] - lo[1]) * v->spacing[1]) + 30;
+    double side = fmax((hi[0] - lo[0]) * v->spacing[0], (hi[1] - lo[1]) * v->spacing[1]) + 50;
     for (int a = 0; a < 2; a++) {
         double pixels = fmin(round(side / v->spacing[a]), v->dim[a]);
         double first = round((lo[a] + hi[a]) / 2 - pixels / 2);
@@ -405,8 +412,8 @@ static bool add_images(struct writer *w)
         volume_to_patient(w->v, ijk, mm);
         images[i].slice = slices[i];
         memcpy(images[i].box, box, sizeof box);
-        images[i].window[0] = 300;
-        images[i].window[1] = 1200;
+        images[i].window[0] = 200;
+        images[i].window[1] = 1000;
         images[i].caption = arena_printf(w->f->arena, "slice %u, z %.1f mm", slices[i] + 1, mm[2]);
         if (!images[i].caption)
             return false;
