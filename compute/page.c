@@ -9,7 +9,7 @@
 #define MARGIN      40.0
 #define INNER       (PAGE_WIDTH - 2 * MARGIN)
 #define BODY_END    (PAGE_HEIGHT - 54.0) // above the footer
-#define FACTS_WIDTH 420.0
+#define FACTS_WIDTH 520.0
 #define GUTTER      40.0
 #define ROW_HEIGHT  31.0
 #define COLUMNS_MAX 24
@@ -406,14 +406,14 @@ static double draw_facts(struct layout *l, double x, double width)
     use(cr, ink_text);
     set_font(cr, FONT_BOLD, 20);
     put(cr, "Scan and method", x + 18, top + 22, width, LEFT);
-    set_font(cr, FONT_REGULAR, 17);
+    set_font(cr, FONT_REGULAR, 16);
     for (uint32_t first = l->fact; l->fact < page->fact_count; l->fact++) {
         wrap(cr, page->facts[l->fact], width - 18, &lines);
-        if (l->fact > first && y + 23.0 * lines.count > BODY_END)
+        if (l->fact > first && y + 22.0 * lines.count > BODY_END)
             break;
         use(cr, ink_text);
-        put_lines(cr, &lines, x + 18, y + 18, 23);
-        y += 23.0 * lines.count + 3;
+        put_lines(cr, &lines, x + 18, y + 17, 22);
+        y += 22.0 * lines.count + 3;
     }
     box(cr, x, top, 3, y - top, ink_rule);
     return y + 20;
@@ -473,10 +473,11 @@ static void draw_images(struct layout *l)
     uint32_t rows_wanted = (left + TILES_A_ROW - 1) / TILES_A_ROW;
     uint32_t rows = (uint32_t)(room / (TILE_LEAST + CAPTION + TILE_GAP));
     rows = rows < 1 ? 1 : rows > rows_wanted ? rows_wanted : rows;
-    uint32_t columns = left < TILES_A_ROW ? left : TILES_A_ROW;
+    uint32_t columns = (left + rows - 1) / rows; // rows of equal length
+    columns = columns < TILES_A_ROW ? columns : TILES_A_ROW;
     double width = (INNER - (columns - 1) * TILE_GAP) / columns;
-    double height = fmin(room / rows - CAPTION - TILE_GAP, fmin(width * 1.1, 560));
-    box(cr, 0, l->y, PAGE_WIDTH, legend + rows * (height + CAPTION + TILE_GAP), ink_black);
+    double height = fmin(room / rows - CAPTION - TILE_GAP, width * 1.1);
+    box(cr, 0, l->y, PAGE_WIDTH, BODY_END - l->y, ink_black);
     draw_legend(l, l->y + 24);
     double y = l->y + legend;
     for (uint32_t n = 0; n < rows * columns && images_left(l); n++, l->image++) {
@@ -490,7 +491,7 @@ static void draw_images(struct layout *l)
         set_font(cr, FONT_REGULAR, 16);
         put(cr, image->caption, x, y + height + 19, width, CENTRE);
     }
-    l->y = y + height + CAPTION + TILE_GAP;
+    l->y = BODY_END;
 }
 
 static bool anything_left(const struct layout *l)

@@ -4,6 +4,9 @@
 #include <string.h>
 #include "compute/font.h"
 
+#define TAKEN_MAX   64 // marks and texts of one tile that texts keep clear of
+#define TEXT_SIZE   12.0
+#define TEXT_STEP   14.0
 #define SURFACE_MAX 2048 // pixels along one side; larger parts are drawn with every n-th pixel
 
 // The part of a slice that is drawn, in pixels of the slice.
@@ -176,21 +179,103 @@ static void draw_text(cairo_t *cr, const char *text, double x, double y, double 
     cairo_fill(cr);
 }
 
-static void draw_text_mark(cairo_t *cr, const struct mark *m, const struct part *p,
-                           const struct frame *f)
+// Places that are taken by marks and texts, so that the next text keeps clear.
+struct taken {
+    struct rect {
+        double x, y, width, height;
+    } rects[TAKEN_MAX];
+    int count;
+};
+
+static bool overlaps(const struct taken *taken, const struct rect *r)
 {
+    for (int i = 0; i < taken->count; i++) {
+        const struct rect *o = &taken->rects[i];
+        if (r->x < o->x + o->width && o->x < r->x + r->width && r->y < o->y + o->height &&
+            o->y < r->y + r->height)
+            return true;
+    }
+    return false;
+}
+
+static void take(struct taken *taken, const struct rect *r)
+{
+    if (taken->count < TAKEN_MAX)
+        taken->rects[taken->count++] = *r;
+}
+
+// The current path of a small mark; one around half the picture leaves no other place.
+static void take_path(cairo_t *cr, const struct frame *f, struct taken *taken)
+{
+    double x1, y1, x2, y2;
+    cairo_path_extents(cr, &x1, &y1, &x2, &y2);
+    if (x2 - x1 < f->width / 4 && y2 - y1 < f->height / 4)
+        take(taken, &(struct rect){x1 - 3, y1 - 3, x2 - x1 + 6, y2 - y1 + 6});
+}
+
+static double clamp(double value, double low, double high)
+{
+    return fmax(low, fmin(value, high));
+}
+
+static struct rect measure(cairo_t *cr, const char *text)
+{
+    struct rect r = {.height = 2};
+    cairo_set_font_face(cr, font_face(FONT_BOLD));
+    cairo_set_font_size(cr, TEXT_SIZE);
+    while (*text) {
+        char one[128];
+        size_t len = strcspn(text, "\n");
+        cairo_text_extents_t e;
+        snprintf(one, sizeof one, "%.*s", (int)len, text);
+        cairo_text_extents(cr, one, &e);
+        r.width = fmax(r.width, e.x_advance);
+        r.height += TEXT_STEP;
+        text += len + (text[len] != 0);
+    }
+    return r;
+}
+
+// Where the mark wants its text; on the other side of the anchor where that would leave the frame;
+// lower where another text is.
+static struct rect place(cairo_t *cr, const struct mark *m, const struct part *p,
+                         const struct frame *f, struct taken *taken)
+{
+    double anchor[2], at[2];
+    struct rect r = measure(cr, m->text);
+    to_paper(p, f, m->points, anchor);
+    to_paper(p, f, m->points + 2, at);
+    if (at[0] + r.width > f->x + f->width)
+        at[0] = fmin(at[0], 2 * anchor[0] - at[0] - r.width);
+    r.x = clamp(at[0], f->x, fmax(f->x, f->x + f->width - r.width));
+    r.y = clamp(at[1], f->y, fmax(f->y, f->y + f->height - r.height));
+    double wanted = r.y;
+    while (overlaps(taken, &r) && r.y + TEXT_STEP + r.height <= f->y + f->height)
+        r.y += TEXT_STEP;
+    if (overlaps(taken, &r))
+        r.y = wanted; // no room: better on something than far away
+    take(taken, &r);
+    return r;
+}
+
+static void draw_text_mark(cairo_t *cr, const struct mark *m, const struct part *p,
+                           const struct frame *f, struct taken *taken)
+{
+    double anchor[2];
     if (m->count < 2 || !m->text)
         return;
-    double at[2];
-    to_paper(p, f, m->points + 2, at);
-    if (at[0] < f->x || at[1] < f->y || at[0] > f->x + f->width || at[1] > f->y + f->height)
-        return; // off the part that is shown
+    to_paper(p, f, m->points, anchor);
+    bool shown = anchor[0] >= f->x && anchor[0] <= f->x + f->width && anchor[1] >= f->y &&
+                 anchor[1] <= f->y + f->height;
+    if (!shown)
+        return; // belongs to something off the part that is shown
+    struct rect r = place(cr, m, p, f, taken);
     const char *text = m->text;
     for (int line = 1; *text; line++) {
         char one[128];
         size_t len = strcspn(text, "\n");
         snprintf(one, sizeof one, "%.*s", (int)len, text);
-        draw_text(cr, one, at[0], at[1] + 14 * line - 3, 12);
+        draw_text(cr, one, r.x, r.y + TEXT_STEP * line - 3, TEXT_SIZE);
         text += len + (text[len] != 0);
     }
 }
@@ -208,7 +293,7 @@ static void stroke(cairo_t *cr, const uint8_t rgb[3])
 }
 
 static void draw_mark(cairo_t *cr, const struct findings *fi, const struct mark *m,
-                      const struct part *p, const struct frame *f)
+                      const struct part *p, const struct frame *f, struct taken *taken)
 {
     static const uint8_t white[3] = {255, 255, 255};
     bool known = m->layer >= 0 && (uint32_t)m->layer < fi->layer_count;
@@ -226,10 +311,25 @@ static void draw_mark(cairo_t *cr, const struct findings *fi, const struct mark 
         break;
     case MARK_TEXT:
         cairo_set_source_rgb(cr, rgb[0] / 255.0, rgb[1] / 255.0, rgb[2] / 255.0);
-        draw_text_mark(cr, m, p, f);
+        draw_text_mark(cr, m, p, f, taken);
         return;
     }
+    take_path(cr, f, taken);
     stroke(cr, rgb);
+}
+
+// Texts last, so that no outline crosses them.
+static void draw_marks(cairo_t *cr, const struct findings *f, uint32_t slice,
+                       const struct part *part, const struct frame *frame)
+{
+    struct taken taken = {.count = 0};
+    for (int texts = 0; texts < 2; texts++) {
+        for (uint32_t i = 0; i < f->mark_count; i++) {
+            const struct mark *m = &f->marks[i];
+            if (m->slice == slice && (m->kind == MARK_TEXT) == (texts == 1))
+                draw_mark(cr, f, m, part, frame, &taken);
+        }
+    }
 }
 
 char tile_direction(const struct volume *v, int axis)
@@ -297,12 +397,9 @@ void tile_draw(cairo_t *cr, const struct findings *f, const struct volume *v,
         cairo_surface_destroy(grey);
         cairo_rectangle(cr, frame.x, frame.y, frame.width, frame.height);
         cairo_clip(cr);
-        for (uint32_t i = 0; i < f->mark_count; i++) {
-            if (f->marks[i].slice == image->slice)
-                draw_mark(cr, f, &f->marks[i], &part, &frame);
-        }
         draw_directions(cr, v, &frame);
         draw_scale(cr, v, &frame);
+        draw_marks(cr, f, image->slice, &part, &frame);
     }
     cairo_restore(cr);
 }

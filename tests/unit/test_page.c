@@ -342,6 +342,35 @@ static void tile_shows_the_part_in_the_box(void)
     volume_destroy(v);
 }
 
+// Pixels of a tile's rectangle that have a layer's green.
+static int green_in(const struct canvas *c, int x, int y, int width, int height)
+{
+    int n = 0;
+    for (int j = y; j < y + height; j++) {
+        for (int i = x; i < x + width; i++)
+            n += is_green(pixel_at(c, i, j));
+    }
+    return n;
+}
+
+// The text of the lesion wants to be right of it; where the part ends there, it is left of it.
+static void texts_stay_inside_the_part(void)
+{
+    struct volume *v = make_volume();
+    struct findings *f = make_findings(1, 6);
+    struct page_image image = {.slice = 3, .box = {24, 10, 30, 20}, .window = {40, 600}};
+    struct canvas c = canvas_of(300, 400);                   // 30 x 40 mm: ten units a millimetre
+    f->marks[7].points = (const float[]){45, 22.5F, 53, 15}; // slice 3
+    CU_ASSERT_EQUAL_FATAL(f->marks[7].kind, MARK_TEXT);
+    CU_ASSERT_EQUAL_FATAL(f->marks[7].slice, 3);
+    tile_draw(c.cr, f, v, &image, 0, 0, 300, 400);
+    CU_ASSERT_TRUE(green_in(&c, 60, 95, 85, 40) > 100); // mirrored at column 45
+    CU_ASSERT_EQUAL(green_in(&c, 275, 95, 25, 40), 0);
+    canvas_finish(&c);
+    findings_destroy(f);
+    volume_destroy(v);
+}
+
 static void tile_survives_nonsense(void)
 {
     struct volume *v = make_volume();
@@ -401,6 +430,7 @@ int main(void)
         {"tile_keeps_true_proportions_and_places_marks",
          tile_keeps_true_proportions_and_places_marks},
         {"tile_shows_the_part_in_the_box", tile_shows_the_part_in_the_box},
+        {"texts_stay_inside_the_part", texts_stay_inside_the_part},
         {"tile_survives_nonsense", tile_survives_nonsense},
         {"directions_follow_the_orientation", directions_follow_the_orientation},
     };
