@@ -24,7 +24,7 @@ bool need_number(DcmItem &item, const DcmTagKey &tag, double low, double high, u
 
 bool check_photometric(DcmItem &header, struct err *err)
 {
-    uint32_t samples;
+    uint32_t samples = 0;
     std::string photometric = item_text(header, DCM_PhotometricInterpretation, 0);
     if (!need_number(header, DCM_SamplesPerPixel, 1, UINT16_MAX, &samples, err))
         return false;
@@ -137,7 +137,7 @@ void spread(const uint8_t *bytes, size_t count, const struct pixel_format &f, in
 
 bool decode_frame(struct object *o, uint32_t frame, int32_t *values, struct err *err)
 {
-    struct pixel_format f;
+    struct pixel_format f = {};
     struct raw_frame raw = {};
     if (!o->layout.has_pixels)
         return err_set(err, ERR_UNSUPPORTED, "no image");
@@ -230,7 +230,7 @@ bool first_fragments(struct object *o, std::vector<size_t> *out, struct err *err
 bool object_pixel_format(struct object *o, struct pixel_format *out, struct err *err)
 {
     DcmDataset &header = o->header;
-    uint32_t allocated, stored, high, representation, rows, columns;
+    uint32_t allocated = 0, stored = 0, high = 0, representation = 0, rows = 0, columns = 0;
     if (!check_photometric(header, err) ||
         !need_number(header, DCM_Rows, 1, UINT16_MAX, &rows, err) ||
         !need_number(header, DCM_Columns, 1, UINT16_MAX, &columns, err) ||

@@ -171,7 +171,7 @@ class walk
 
 bool walk::read_element(uint64_t at, uint64_t end, bool is_explicit, struct element *e)
 {
-    uint8_t raw[12];
+    uint8_t raw[12] = {};
     at_ = at;
     if (end - at < 8)
         return fail("truncated");
@@ -230,7 +230,7 @@ bool walk::take_pixels(const struct element &e)
     if (!enter(LEVEL_FRAGMENTS, e, true, false))
         return false;
     for (;;) {
-        struct element item;
+        struct element item = {};
         if (top && at_ == end_) { // real files lack the delimiter: every fragment is whole
             stack_.pop_back();
             return true;
@@ -274,7 +274,7 @@ bool walk::descend(const struct element &e, bool is_explicit)
     if (!is_explicit && e.length >= 8) {
         if (DcmTag(e.group, e.number).getEVR() == EVR_SQ)
             return enter(LEVEL_SEQUENCE, e, false, false);
-        uint8_t start[4];
+        uint8_t start[4] = {};
         if (e.group % 2 == 1) {
             if (!source_.read(e.value, start, 4, err_))
                 return false;
@@ -290,7 +290,7 @@ bool walk::descend(const struct element &e, bool is_explicit)
 bool walk::read_item()
 {
     struct level &l = stack_.back();
-    struct element e;
+    struct element e = {};
     if (!read_element(at_, l.end, l.is_explicit, &e))
         return false;
     if (e.group != 0xfffe)
@@ -320,7 +320,7 @@ bool walk::read_inner()
     }
     if (l.kind == LEVEL_SEQUENCE)
         return read_item();
-    struct element e;
+    struct element e = {};
     bool is_explicit = l.is_explicit;
     if (!read_element(at_, l.end, is_explicit, &e))
         return false;
@@ -362,7 +362,7 @@ bool walk::drain()
 
 bool walk::read_top(bool is_explicit, step *next)
 {
-    struct element e;
+    struct element e = {};
     if (++elements_ > LAYOUT_ELEMENTS_MAX) {
         too_much_ = true;
         return fail("too many elements");
@@ -389,7 +389,7 @@ bool walk::run(bool is_explicit, bool partial)
     step next = STEP_ON;
     while (at_ < end_ && next == STEP_ON) {
         if (partial && end_ - at_ >= 4) {
-            uint8_t tag[4];
+            uint8_t tag[4] = {};
             if (!source_.read(at_, tag, 4, err_))
                 return false;
             if (u16(tag) >= 0x5200)
@@ -408,7 +408,7 @@ bool walk::run(bool is_explicit, bool partial)
 bool layout_read_meta(layout_source &source, struct layout *out, std::string *transfer_syntax,
                       struct err *err)
 {
-    char magic[4];
+    char magic[4] = {};
     if (source.size() < 132)
         return err_set(err, ERR_INPUT, "no DICOM file");
     if (!source.read(128, magic, 4, err))
@@ -419,8 +419,8 @@ bool layout_read_meta(layout_source &source, struct layout *out, std::string *tr
     uint64_t at = 132;
     transfer_syntax->clear();
     while (at < source.size()) {
-        struct element e;
-        uint8_t group[2];
+        struct element e = {};
+        uint8_t group[2] = {};
         if (source.size() - at < 2)
             return err_set(err, ERR_INPUT, "truncated meta header");
         if (!source.read(at, group, 2, err))

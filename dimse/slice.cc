@@ -141,7 +141,7 @@ bool read_plane(frame_groups &groups, struct volume_slice *out, struct err *err)
 bool read_slice(struct object *o, uint32_t frame, struct volume_slice *out, struct err *err)
 {
     DcmDataset &header = o->header;
-    struct pixel_format format;
+    struct pixel_format format = {};
     *out = {};
     if (!o->layout.has_pixels)
         return err_set(err, ERR_UNSUPPORTED, "no image");

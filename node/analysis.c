@@ -236,7 +236,7 @@ static bool check_series(const struct job *j, struct err *err)
 
 static bool add_sources(struct job *j, struct err *err)
 {
-    j->sources = calloc(j->count, sizeof *j->sources);
+    j->sources = calloc(j->count + 1, sizeof *j->sources);
     if (!j->sources)
         return err_set(err, ERR_NOMEM, "no memory");
     for (size_t i = 0; i < j->count && j->entries[i].readable; i++) {

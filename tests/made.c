@@ -75,13 +75,14 @@ void made_set_bytes(struct made_file *f, uint32_t tag, const char *vr, const voi
         at++;
     if (f->count == sizeof f->attrs / sizeof *f->attrs)
         abort();
-    memmove(f->attrs + at + 1, f->attrs + at, (f->count - at) * sizeof *f->attrs);
-    f->count++;
+    for (size_t i = f->count++; i > at; i--)
+        f->attrs[i] = f->attrs[i - 1];
     struct made_attr *a = &f->attrs[at];
-    *a = (struct made_attr){.tag = tag, .size = size, .value = malloc(size + 1)};
+    *a = (struct made_attr){.tag = tag, .size = size};
+    memcpy(a->vr, vr, 2);
+    a->value = malloc(size + 1);
     if (!a->value)
         abort();
-    memcpy(a->vr, vr, 2);
     if (size)
         memcpy(a->value, value, size);
 }

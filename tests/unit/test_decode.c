@@ -262,7 +262,7 @@ static void exercise(const char *path, struct corpus *c)
     CU_ASSERT_TRUE(object_attrs(o, &attrs, &err));
     object_scan(o, &scan);
     const char *rows = attrs_get(&attrs, "Rows"), *columns = attrs_get(&attrs, "Columns");
-    size_t pixels = rows && columns ? (size_t)atol(rows) * (size_t)atol(columns) : 0;
+    size_t pixels = rows && columns ? strtoul(rows, NULL, 10) * strtoul(columns, NULL, 10) : 0;
     int32_t *values = pixels && pixels < 1 << 27 ? malloc(pixels * sizeof *values) : NULL;
     for (uint32_t f = 0; values && f < object_ids(o)->frames && f < 12; f++) {
         err = (struct err){0};

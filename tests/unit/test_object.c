@@ -148,7 +148,7 @@ static void attributes_are_text(void)
     CU_ASSERT_STRING_EQUAL(attrs_get(&a, "ImageType"), "ORIGINAL\\PRIMARY\\AXIAL");
     CU_ASSERT_STRING_EQUAL(attrs_get(&a, "Rows"), "6");
     CU_ASSERT_STRING_EQUAL(attrs_get(&a, "PatientBirthDate"), "");
-    CU_ASSERT_DOUBLE_EQUAL(atof(attrs_get(&a, "AcquisitionDuration")), 2.5, 0);
+    CU_ASSERT_DOUBLE_EQUAL(strtod(attrs_get(&a, "AcquisitionDuration"), NULL), 2.5, 0);
     const char *key = NULL, *value = NULL;
     while (attrs_next(&a, &key, &value))
         CU_ASSERT_STRING_NOT_EQUAL(value, "private");
