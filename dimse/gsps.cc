@@ -378,8 +378,8 @@ static void put_notice(DcmDataset &ds, const struct shown &s)
     DcmItem &object = encode_item(add_annotation(ds, s, notice_layer), DCM_TextObjectSequence);
     encode_text(object, DCM_BoundingBoxAnnotationUnits, "DISPLAY");
     encode_text(object, DCM_UnformattedTextValue, not_for_diagnostic_use);
-    encode_f32(object, DCM_BoundingBoxTopLeftHandCorner, {0.02F, 0.95F});
-    encode_f32(object, DCM_BoundingBoxBottomRightHandCorner, {0.98F, 0.99F});
+    encode_f32(object, DCM_BoundingBoxTopLeftHandCorner, {0.02F, 0.96F});
+    encode_f32(object, DCM_BoundingBoxBottomRightHandCorner, {0.98F, 0.985F});
     encode_text(object, DCM_BoundingBoxTextHorizontalJustification, "CENTER");
 }
 

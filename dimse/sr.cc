@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstring>
 #include <map>
+#include <set>
 #include "dimse/content.h"
 #include "dimse/encoders.h"
 
@@ -206,7 +207,7 @@ static void put_parameters(DcmItem &group, const struct findings &f)
     for (uint32_t i = 0; i < f.parameter_count; i++) {
         const struct parameter_value &p = f.parameters[i];
         std::string text = std::string(p.name) + " = " + p.value;
-        if (p.unit && *p.unit)
+        if (p.unit && *p.unit && strcmp(p.unit, "1") != 0)
             text += std::string(" ") + p.unit;
         content_text(group, REL_CONCEPT_MOD, concept, text);
     }
@@ -539,6 +540,49 @@ static void put_qualities(DcmDataset &root, const result_set &set)
 
 // --- document ---
 
+static void note_scheme(std::set<std::string> &schemes, const struct code &code)
+{
+    if (code.value && strncmp(code.scheme, "99", 2) == 0)
+        schemes.insert(code.scheme);
+}
+
+static void note_schemes(std::set<std::string> &schemes, const struct evaluation *all,
+                         uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        note_scheme(schemes, all[i].concept);
+        note_scheme(schemes, all[i].value);
+    }
+}
+
+static void note_schemes(std::set<std::string> &schemes, const struct finding_group &g)
+{
+    for (const struct code &code : {g.finding, g.site, g.laterality})
+        note_scheme(schemes, code);
+    for (uint32_t i = 0; i < g.measurement_count; i++) {
+        const struct measurement &m = g.measurements[i];
+        for (const struct code &code : {m.concept, m.unit, m.method, m.derivation})
+            note_scheme(schemes, code);
+    }
+    note_schemes(schemes, g.evaluations, g.evaluation_count);
+}
+
+// Coding Scheme Identification Sequence (PS3.3 C.12.1): whose the private codes are.
+static void put_private_schemes(DcmDataset &ds, const struct findings &f)
+{
+    std::set<std::string> schemes;
+    note_scheme(schemes, f.procedure);
+    note_schemes(schemes, f.evaluations, f.evaluation_count);
+    for (uint32_t i = 0; i < f.group_count; i++)
+        note_schemes(schemes, f.groups[i]);
+    for (const std::string &scheme : schemes) {
+        DcmItem &item = encode_item(ds, DCM_CodingSchemeIdentificationSequence);
+        encode_short(item, DCM_CodingSchemeDesignator, scheme, 16);
+        encode_text(item, DCM_CodingSchemeName, std::string("Private codes of ") + maker_name);
+        encode_text(item, DCM_CodingSchemeResponsibleOrganization, maker_name);
+    }
+}
+
 static void put_evidence(DcmDataset &ds, const result_set &set)
 {
     DcmItem &study = encode_item(ds, DCM_CurrentRequestedProcedureEvidenceSequence);
@@ -602,6 +646,7 @@ std::unique_ptr<DcmFileFormat> sr_encode(const result_set &set)
         identity_object(set, RESULT_SR, UID_Comprehensive3DSRStorage, "SR");
     DcmDataset &ds = *file->getDataset();
     put_document(ds, set);
+    put_private_schemes(ds, set.findings);
     content_container(ds, REL_ROOT, {"126000", "DCM", "Imaging Measurement Report"}, "1500");
     put_observer(ds, set);
     if (set.findings.procedure.value)

@@ -252,6 +252,7 @@ HARMLESS = [
     ("dcentvfy", r"AccessionNumber", "the tool thinks that an SR has it at another level"),
     ("dciodvfy", r"^Warning - .*needed to build DICOMDIR", "the source's Study ID, Date or Time is empty"),
     ("dciodvfy", r"^Warning - .*ContributingEquipmentSequence.*DeviceUID.*not present in standard", "newer than the tool"),
+    ("dciodvfy", r"^Warning - .*CodingSchemeDesignator.* Unrecognized defined term = <99TEST>", "private codes"),
     ("dcmpschk", r"^W: (Testing:|Test passed)", "says what it does"),
     ("dcmpschk", r"^W: Test failed - one or more errors", "the errors themselves are judged"),
     ("dsrdump", r"The VR checker does not support this Specific Character Set", "names are left unchecked"),
@@ -410,6 +411,8 @@ def check_sr(path, expected, instances):
     if expected["procedure"]:
         assert code(one(children(ds, concept="121058"), "procedure").ConceptCodeSequence) == \
             expected["procedure"]
+    private = [s.CodingSchemeDesignator for s in ds.get("CodingSchemeIdentificationSequence", [])]
+    assert private == (["99TEST"] if expected["private"] else [])
     measurements = one(children(ds, "CONTAINS", "CONTAINER", "126010"), "Imaging Measurements")
     groups = [group(c) for c in children(measurements, "CONTAINS", "CONTAINER", "125007")]
     assert len({g["uid"] for g in groups}) == len(groups), "tracking UIDs are distinct"

@@ -319,6 +319,8 @@ static struct findings *make_findings(void)
     *e = (struct evaluation){{"112055", "DCM", "Agatston scoring method"}, {0}, "CAC-DRS A2/N2"};
     e = findings_add_evaluation(f, NULL);
     *e = (struct evaluation){{"121071", "DCM", "Finding"}, calcification, NULL};
+    e = findings_add_evaluation(f, NULL);
+    *e = (struct evaluation){{"class", "99TEST", "Class of a test"}, {0}, "A2"};
     add_picture(f, "page1", 61, 40); // an odd row length
     return f;
 }
@@ -478,6 +480,8 @@ static void write_expected(const struct world *w, const struct result_request *r
             r->stage->name, r->stage->version, r->stage->slot, DEVICE_UID);
     fprintf(out, " \"zone\": \"%s\", \"started\": \"%s\", \"predecessor\": \"%s\",\n", zone,
             STARTED_JST, r->predecessor ? r->predecessor->sop_instance_uid : "");
+    const bool private = r->findings->verdict == VERDICT_DONE && r->findings->evaluation_count;
+    fprintf(out, " \"private\": %s,", private ? "true" : "false");
     fprintf(out, " \"algorithm\": [\"anode calcium\", \"1\"], \"parameters\": "
                  "[\"threshold_hu = 130 [hnsf'U]\", \"connectivity = 26\"],\n ");
     put_code(out, "procedure", r->findings->procedure);
