@@ -444,8 +444,10 @@ static bool compose_options(struct job *j, const char *outcome, struct err *err)
         digest_end(unreadable, digest);
         digest_hex(digest, hex);
     }
-    if (ok && asprintf(&j->options, "%s%s%s%s%s", base, hex[0] ? ";unreadable=" : "", hex,
-                       outcome ? ";outcome=" : "", outcome ? outcome : "") < 0) {
+    const char *remark = j->request->remark ? j->request->remark : "";
+    if (ok && asprintf(&j->options, "%s%s%s%s%s%s%s", base, hex[0] ? ";unreadable=" : "", hex,
+                       outcome ? ";outcome=" : "", outcome ? outcome : "",
+                       remark[0] ? ";remark=" : "", remark) < 0) {
         j->options = NULL;
         ok = false;
     }
@@ -539,6 +541,8 @@ static bool run_stage(struct job *j, struct err *err)
         return err_wrap(err, "%s", r->stage->name);
     if (volume->remarks[0])
         findings_add_fact(j->report->findings, "%s", volume->remarks);
+    if (r->remark && r->remark[0] && !findings_add_warning(j->report->findings, "%s", r->remark))
+        return err_set(err, ERR_NOMEM, "no memory");
     for (size_t i = 0; i < j->count; i++) {
         if (j->entries[i].lossy)
             return findings_add_warning(j->report->findings,

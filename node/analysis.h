@@ -27,9 +27,11 @@ struct analysis_request {
     unsigned kinds;            // enum stage_result bits; 0: all that the stage gives
     struct result_maker maker; // device_name: as `anode devices` names it
     const struct result_predecessor *predecessor; // NULL: none
-    const char *folder;                           // exists; result files go there
-    double deadline_s;                            // CLOCK_MONOTONIC seconds; 0: none
-    struct timespec started;                      // {0}: now
+    const char *remark; // a warning about the input that only the caller can know, such as that it
+                        // is known to be incomplete; part of the result UIDs; NULL or "": none
+    const char *folder; // exists; result files go there
+    double deadline_s;  // CLOCK_MONOTONIC seconds; 0: none
+    struct timespec started; // {0}: now
     // Called with "decoding", 12, 48 and the like; may be NULL.
     void (*progress)(void *ctx, const char *step, size_t done, size_t total);
     void *progress_ctx;

@@ -283,13 +283,25 @@ bool arrivals_reaped(struct arrivals *a, pid_t pid, int status)
 
 // The end of a run
 
+// What a report must say when the source itself says that there is more.
+static void remark_incomplete(const struct watch *w, const struct series_decision *d, char out[160])
+{
+    out[0] = 0;
+    if (d->verdict == SERIES_INCOMPLETE)
+        snprintf(out, 160, "Series incomplete: %lu of the %ld instances that the source has.",
+                 w->evidence.have, w->evidence.source_count);
+}
+
 static bool end_run(struct arrivals *a, struct watch *w, const struct series_decision *d,
                     struct err *err)
 {
     struct core *core = a->core;
     struct route_outcome outcome = {0};
+    char remark[160];
     bool ok = route_series(core->conf, core->state, w->series, w->source, &outcome, err) &&
               state_begin(core->state, err);
+    remark_incomplete(w, d, remark);
+    outcome.job.remark = remark;
     if (ok) {
         ok = (!outcome.route || state_add_job(core->state, &outcome.job, &outcome.job_id, err)) &&
              state_series_end(core->state, w->series, outcome.route ? "routed" : "no route",

@@ -1,5 +1,5 @@
 // The data folder: who owns it, what is where, names that were never used before.
-//   state.db  lock  anode.sock
+//   state.db  lock  anode.sock  cache/ (pipelines of the Vulkan device)
 //   drafts/                  files that are being received; emptied at start
 //   series/<2 hex>/<30 hex>.dcm   received instances; random names, so that no name is ever reused
 //                            and a folder stays small; the database knows which series each is of

@@ -32,6 +32,7 @@ struct jobs {
     struct child worker;
     bool cpu;      // what the worker was started for
     bool retire;   // replaced when idle
+    bool early;    // start one before there is a job
     bool killed;   // past its deadline
     bool stuck;    // the end of a job could not be written
     double end_by; // a worker that was told to end is killed then
@@ -52,7 +53,7 @@ struct order { // what is needed to hand a job to a worker
     bool found;
     int64_t id, attempts, tries;
     uint32_t results;
-    char stage[65], reason[256], destinations[1024];
+    char stage[65], reason[256], remark[256], destinations[1024];
     char *options;
 };
 
@@ -245,9 +246,9 @@ bool jobs_reaped(struct jobs *j, pid_t pid, int status)
     return true;
 }
 
-static bool start_worker(struct jobs *j, bool cpu, struct err *err)
+static bool start_worker(struct jobs *j, bool cpu, bool warm, struct err *err)
 {
-    struct worker worker = {.conf = j->core->conf, .dir = &j->core->dir, .cpu = cpu};
+    struct worker worker = {.conf = j->core->conf, .dir = &j->core->dir, .cpu = cpu, .warm = warm};
     const int keep[] = {j->core->dir.dirfd, j->core->dir.lockfd};
     struct child_options options = {
         .role = "worker", .channel = true, .keep = keep, .keep_count = 2};
@@ -274,6 +275,7 @@ static bool fill_order(void *ctx, const struct state_job *row)
     o->results = row->results;
     snprintf(o->stage, sizeof o->stage, "%s", row->stage);
     snprintf(o->reason, sizeof o->reason, "%s", row->reason);
+    snprintf(o->remark, sizeof o->remark, "%s", row->remark);
     snprintf(o->destinations, sizeof o->destinations, "%s", row->destinations);
     o->options = strdup(row->options);
     o->found = o->options != NULL;
@@ -291,20 +293,33 @@ static bool fill_predecessor(void *ctx, const struct state_object *row)
     return false;
 }
 
+#define INPUTS_AT_ONCE 300 // a packet of them is well below what a channel holds
+
 struct sending {
     int fd;
     bool ok;
     struct err *err;
+    size_t count;
+    struct msg_input inputs[INPUTS_AT_ONCE];
 };
 
-static bool send_input(void *ctx, const char *path, const uint8_t digest[DIGEST_SIZE])
+static bool send_inputs(struct sending *s)
+{
+    if (s->count > 0)
+        s->ok =
+            msg_send(s->fd, MSG_INPUTS, NULL, s->inputs, s->count * sizeof s->inputs[0], s->err);
+    s->count = 0;
+    return s->ok;
+}
+
+static bool add_input(void *ctx, const char *path, const uint8_t digest[DIGEST_SIZE])
 {
     struct sending *s = ctx;
-    struct msg_input m = {0};
-    snprintf(m.path, sizeof m.path, "%s", path);
-    memcpy(m.digest, digest, DIGEST_SIZE);
-    s->ok = msg_send(s->fd, MSG_INPUT, &m, NULL, 0, s->err);
-    return s->ok;
+    struct msg_input *m = &s->inputs[s->count++];
+    memset(m, 0, sizeof *m);
+    snprintf(m->path, sizeof m->path, "%s", path);
+    memcpy(m->digest, digest, DIGEST_SIZE);
+    return s->count < INPUTS_AT_ONCE || send_inputs(s);
 }
 
 static bool send_order(struct jobs *j, const struct order *o, struct err *err)
@@ -319,9 +334,11 @@ static bool send_order(struct jobs *j, const struct order *o, struct err *err)
     snprintf(m.stage, sizeof m.stage, "%s", o->stage);
     snprintf(m.folder, sizeof m.folder, "%s", j->folder);
     snprintf(m.reason, sizeof m.reason, "%s", o->reason);
+    snprintf(m.remark, sizeof m.remark, "%s", o->remark);
     struct sending sending = {.fd = j->worker.fd, .ok = true, .err = err};
     return msg_send(j->worker.fd, MSG_JOB, &m, o->options, strlen(o->options), err) &&
-           state_each_input(state, o->id, send_input, &sending, err) && sending.ok;
+           state_each_input(state, o->id, add_input, &sending, err) && sending.ok &&
+           send_inputs(&sending);
 }
 
 static void hand_over(struct jobs *j, const struct order *o)
@@ -376,7 +393,7 @@ static bool start_next(struct jobs *j)
         close_worker(j); // it ends; its end brings us back here
     } else if (fits && j->worker.fd < 0) {
         j->next = INFINITY; // it is ending
-    } else if (!fits && !start_worker(j, cpu, &err)) {
+    } else if (!fits && !start_worker(j, cpu, false, &err)) {
         log_error("no worker: %s", err.text);
         j->next = clock_steady() + WORKER_PAUSE_S;
     } else {
@@ -423,6 +440,13 @@ double jobs_tick(struct jobs *j)
         return fmin(j->next, ending);
     j->next = INFINITY;
     unstick(j);
+    if (j->retire && j->worker.fd >= 0)
+        close_worker(j);
+    if (j->early && !j->worker.pid) {
+        j->early = false;
+        if (!start_worker(j, false, true, &err))
+            log_error("no worker: %s", err.text); // the first job tries again
+    }
     if (start_next(j))
         return j->id ? j->deadline : fmin(j->next, fmin(ending, now + END_WITHIN_S));
     if (state_next_job_time(j->core->state, &at, &err) && at > 0)
@@ -443,6 +467,7 @@ bool jobs_busy(const struct jobs *j)
 void jobs_reload(struct jobs *j)
 {
     j->retire = true;
+    j->early = true;
     if (!j->id)
         close_worker(j);
 }
@@ -535,6 +560,7 @@ struct jobs *jobs_create(struct core *core, struct err *err)
         return NULL;
     }
     j->core = core;
+    j->early = true;
     j->worker.fd = -1;
     if (!state_jobs_recover(core->state, &count, err)) {
         free(j);

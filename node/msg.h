@@ -18,14 +18,14 @@ enum msg_kind {
     MSG_VERDICT,   // core -> association: answers one MSG_RECORD
     MSG_GOODBYE,   // association -> core: how the association ended
     MSG_JOB,       // core -> worker: a job; tail: options as "name=value;name=value" and a zero
-    MSG_INPUT,     // core -> worker: one instance of the job, count of them follow MSG_JOB
-    MSG_OBJECT,    // worker -> core: one result object
-    MSG_DONE,      // worker -> core: the end of the job
-    MSG_OUTCOME,   // sender -> core: what became of one file
-    MSG_SENT,      // sender -> core: how the association to the destination ended
-    MSG_COUNT,     // asker -> core: instances that the source knows
-    MSG_CONTROL,   // command -> core
-    MSG_TEXT,      // core -> command: tail: a piece of the answer; an empty one ends it
+    MSG_INPUTS,  // core -> worker: until all inputs of MSG_JOB are there; tail: struct msg_input []
+    MSG_OBJECT,  // worker -> core: one result object
+    MSG_DONE,    // worker -> core: the end of the job
+    MSG_OUTCOME, // sender -> core: what became of one file
+    MSG_SENT,    // sender -> core: how the association to the destination ended
+    MSG_COUNT,   // asker -> core: instances that the source knows
+    MSG_CONTROL, // command -> core
+    MSG_TEXT,    // core -> command: tail: a piece of the answer; an empty one ends it
 };
 
 struct msg_hello {
@@ -65,6 +65,7 @@ struct msg_job {
     uint32_t inputs;
     uint32_t refuse;  // 1: only a report that says why there is no result
     char reason[256]; // of that
+    char remark[256]; // a warning to be shown in the results; "": none
     uint32_t has_predecessor;
     char predecessor_sop_class_uid[65], predecessor_sop_instance_uid[65];
     char predecessor_series_instance_uid[65], predecessor_study_instance_uid[65];

@@ -118,6 +118,7 @@ bool route_series(const struct conf *conf, struct state *state, int64_t series, 
                                   .results = out->route->results,
                                   .destinations = out->destinations,
                                   .key = out->key,
+                                  .remark = "",
                                   .created_at = clock_wall()};
     return true;
 }

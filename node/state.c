@@ -31,7 +31,8 @@ static const char schema[] =
     " id INTEGER PRIMARY KEY AUTOINCREMENT, series INTEGER NOT NULL REFERENCES series(id),"
     " run INTEGER NOT NULL, last_instance INTEGER NOT NULL, route TEXT NOT NULL,"
     " stage TEXT NOT NULL, version TEXT NOT NULL, options TEXT NOT NULL, results INTEGER NOT NULL,"
-    " destinations TEXT NOT NULL, key TEXT NOT NULL UNIQUE, state TEXT NOT NULL DEFAULT 'queued',"
+    " destinations TEXT NOT NULL, key TEXT NOT NULL UNIQUE, remark TEXT NOT NULL, state TEXT NOT "
+    "NULL DEFAULT 'queued',"
     " attempts INTEGER NOT NULL DEFAULT 0, tries INTEGER NOT NULL DEFAULT 0,"
     " not_before REAL NOT NULL DEFAULT 0, verdict TEXT NOT NULL DEFAULT '',"
     " reason TEXT NOT NULL DEFAULT '', device TEXT NOT NULL DEFAULT '',"
@@ -58,7 +59,7 @@ static const char schema[] =
     "SELECT j.id, j.series, j.run, j.last_instance, j.route, j.stage, j.version, j.options,"       \
     " j.results, j.destinations, j.key, j.state, j.attempts, j.tries, j.not_before, j.verdict,"    \
     " j.reason, j.device, j.seconds, j.peak, j.created_at, j.started_at, j.ended_at,"              \
-    " (SELECT series_uid FROM series s WHERE s.id = j.series) FROM job j"
+    " j.remark, (SELECT series_uid FROM series s WHERE s.id = j.series) FROM job j"
 #define OBJECT_COLUMNS                                                                             \
     "SELECT id, job, destination, kind, rank, path, sop_class, sop_uid, series_uid, study_uid,"    \
     " transfer_syntax, state, attempts, first_at, next_at, sent_at, reason FROM outbox"
@@ -154,9 +155,9 @@ static const char *const sql[Q_COUNT] = {
                      " why = ?, runs = runs + 1 WHERE id = ?",
     [Q_SERIES_DIGESTS] = "SELECT digest, id FROM instance WHERE series = ? ORDER BY sop_uid",
     [Q_ADD_JOB] = "INSERT INTO job(series, run, last_instance, route, stage, version, options,"
-                  " results, destinations, key, created_at)"
+                  " results, destinations, key, created_at, remark)"
                   " SELECT ?1, (SELECT runs + 1 FROM series WHERE id = ?1), ?2, ?3, ?4, ?5, ?6,"
-                  " ?7, ?8, ?9, ?10 WHERE NOT EXISTS (SELECT 1 FROM job WHERE key = ?9)",
+                  " ?7, ?8, ?9, ?10, ?11 WHERE NOT EXISTS (SELECT 1 FROM job WHERE key = ?9)",
     [Q_NEXT_JOB] = JOB_COLUMNS
     " WHERE j.state = 'queued' AND j.not_before <= ? AND NOT EXISTS (SELECT 1 FROM job e"
     " WHERE e.series = j.series AND e.id < j.id AND e.state IN ('queued', 'running'))"
@@ -679,9 +680,9 @@ static enum job_state job_state_of(const char *name)
 bool state_add_job(struct state *s, const struct state_job *job, int64_t *id, struct err *err)
 {
     bool ok = done(s,
-                   bind(s, err, Q_ADD_JOB, "iittttittd", job->series, job->last_instance,
+                   bind(s, err, Q_ADD_JOB, "iittttittdt", job->series, job->last_instance,
                         job->route, job->stage, job->version, job->options, (int64_t)job->results,
-                        job->destinations, job->key, job->created_at),
+                        job->destinations, job->key, job->created_at, job->remark),
                    err);
     *id = ok && sqlite3_changes(s->db) == 1 ? sqlite3_last_insert_rowid(s->db) : 0;
     return ok;
@@ -716,7 +717,8 @@ static bool walk_jobs(struct state *s, sqlite3_stmt *stmt, state_job_fn *each, v
             .created_at = sqlite3_column_double(stmt, 20),
             .started_at = sqlite3_column_double(stmt, 21),
             .ended_at = sqlite3_column_double(stmt, 22),
-            .series_instance_uid = text(stmt, 23),
+            .remark = text(stmt, 23),
+            .series_instance_uid = text(stmt, 24),
         };
         if (!each(ctx, &row)) {
             sqlite3_reset(stmt);

@@ -113,6 +113,7 @@ struct state_job {
     uint32_t results;         // enum stage_result bits
     const char *destinations; // AE titles, joined by '\\'
     const char *key;          // digest of all that determines the results
+    const char *remark;       // a warning to be shown in the results; "": none
     enum job_state state;
     int64_t attempts; // since it was queued
     int64_t tries;    // ever: names its folder

@@ -77,24 +77,34 @@ static bool parse_options(struct order *o, struct err *err)
     return true;
 }
 
+static bool take_input(struct shop *s, struct order *o, uint32_t index,
+                       const struct msg_input *input, struct err *err)
+{
+    char path[PATH_MAX], name[sizeof input->path];
+    snprintf(name, sizeof name, "%.*s", (int)sizeof input->path - 1, input->path);
+    if (!datadir_path(s->worker->dir, name, path, err))
+        return false;
+    memcpy(o->files[index].digest, input->digest, DIGEST_SIZE);
+    o->files[index].path = arena_strdup(o->arena, path);
+    return o->files[index].path || err_set(err, ERR_NOMEM, "no memory for a file name");
+}
+
 static bool receive_inputs(struct shop *s, struct order *o, struct err *err)
 {
     o->files = arena_alloc(o->arena, o->job.inputs, sizeof *o->files);
     bool ok = o->files || err_set(err, ERR_NOMEM, "no memory for %u inputs", o->job.inputs);
-    for (uint32_t i = 0; i < o->job.inputs; i++) { // all are read, also when there is no room
-        char path[PATH_MAX];
-        if (msg_receive(s->channel, &s->m, err) != MSG_GOT || s->m.kind != MSG_INPUT) {
+    for (uint32_t got = 0; got < o->job.inputs;) { // all are read, also when there is no room
+        struct msg_input input;
+        if (msg_receive(s->channel, &s->m, err) != MSG_GOT || s->m.kind != MSG_INPUTS ||
+            s->m.tail_size < sizeof input) {
             log_error("job=%lld: the core stopped in the middle", (long long)o->job.job);
             exit(2);
         }
-        const struct msg_input *input = s->m.body;
-        if (!ok)
-            continue;
-        ok = datadir_path(s->worker->dir, input->path, path, err);
-        memcpy(o->files[i].digest, input->digest, DIGEST_SIZE);
-        o->files[i].path = arena_strdup(o->arena, path);
-        if (ok && !o->files[i].path)
-            ok = err_set(err, ERR_NOMEM, "no memory for a file name");
+        for (size_t at = 0; at + sizeof input <= s->m.tail_size && got < o->job.inputs;
+             at += sizeof input, got++) {
+            memcpy(&input, s->m.tail + at, sizeof input);
+            ok = ok && take_input(s, o, got, &input, err);
+        }
     }
     return ok;
 }
@@ -142,6 +152,7 @@ static bool analyse(struct shop *s, struct order *o, struct analysis_report *rep
                   .software = "anode " ANODE_VERSION,
                   .device_name = "none"},
         .predecessor = o->job.has_predecessor ? &o->predecessor : NULL,
+        .remark = o->job.remark,
         .folder = o->folder,
         .deadline_s = clock_steady() + conf->job_deadline_s,
         .progress = progress,
@@ -221,6 +232,22 @@ static bool take_job(struct shop *s)
     return msg_send(s->channel, MSG_DONE, &done, NULL, 0, NULL) && sound;
 }
 
+// So that the first job does not pay for it. What fails here fails there, with its reason.
+static void prepare(struct shop *s)
+{
+    struct err err = {0};
+    double start = clock_steady();
+    if (!s->worker->warm)
+        return;
+    log_action("opening the device");
+    if (!open_device(s, &err) || !gpu_warm(s->gpu, &err))
+        log_warn("%s", err.text);
+    else
+        log_info("device=\"%s\" ready seconds=%.2f", gpu_device(s->gpu)->name,
+                 clock_steady() - start);
+    log_action(NULL);
+}
+
 int worker_run(void *ctx, int channel)
 {
     struct shop *s = calloc(1, sizeof *s);
@@ -228,6 +255,7 @@ int worker_run(void *ctx, int channel)
         return 2;
     s->worker = ctx;
     s->channel = channel;
+    prepare(s);
     while (msg_receive(channel, &s->m, NULL) == MSG_GOT && s->m.kind == MSG_JOB && take_job(s))
         continue;
     gpu_destroy(s->gpu);

@@ -102,6 +102,7 @@ static int64_t add_job(struct state *s, int64_t series, const char *key)
                             .results = 7,
                             .destinations = "CT1\\PACS",
                             .key = key,
+                            .remark = "",
                             .created_at = 1001};
     CU_ASSERT_TRUE(state_add_job(s, &job, &id, NULL));
     return id;
