@@ -1,0 +1,603 @@
+#!/usr/bin/python3
+"""The node against real peers: DCMTK's tools send and receive, processes are killed, destinations
+are down. Each test is a sentence; each has a node, a data folder and ports of its own.
+
+usage: test_node.py [NAME...]    only tests whose name contains one of NAME
+"""
+import concurrent.futures
+import os
+import random
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import pathlib
+import traceback
+
+import pydicom
+
+from node import (PATIENT, TIMES, PeerError, Sink, Site, acknowledged, make_phantom, make_series, measurements, need, ports, send, texts, uid, wait_for, yaml)
+
+AT_ONCE = 3
+
+
+def check(condition, what):
+    if not condition:
+        raise AssertionError(what)
+
+
+def equal(found, wanted, what):
+    check(found == wanted, f"{what}: {found!r}, not {wanted!r}")
+
+
+def kinds(objects):
+    return sorted(d.Modality for d in objects)
+
+
+def one_set(objects, study):
+    """Exactly one result set: an SR and no object twice."""
+    own = [d for d in objects if d.StudyInstanceUID == study]
+    uids = [d.SOPInstanceUID for d in own]
+    equal(len(uids), len(set(uids)), "distinct objects at the destination")
+    reports = [d for d in own if d.Modality == "SR"]
+    equal(len(reports), 1, "reports at the destination")
+    return reports[0]
+
+
+def echo(port, calling="PACS", called="ANODE"):
+    return subprocess.run(["echoscu", "-v", "-aet", calling, "-aec", called, "127.0.0.1", str(port)], capture_output=True, text=True, timeout=60)
+
+
+def a_series_becomes_results_for_each_sender(tmp):
+    p, q = ports(2)
+    with Sink(tmp / "pacs", q) as sink, Site(tmp / "node", p, {"PACS": q}) as site:
+        for number, program in ((1, "dcmsend"), (2, "storescu")):
+            send(make_series(tmp / f"in{number}", number), p, program=program)
+        site.wait_idle()
+        for number in (1, 2):
+            study = f"1.2.826.0.1.3680043.10.1234.{number}.1"
+            report = one_set(sink.objects(), study)
+            equal(report.PatientID, f"ID{number}", "patient of the report")
+        for series in site.status()["series"]:
+            equal(series["state"], "routed", "state of the series")
+            equal(series["instances"], 8, "instances")
+            check("8 instances" in series["evidence"], f"evidence: {series['evidence']}")
+        return site.log_text()
+
+
+def wrong_titles_are_rejected_with_the_right_reason(tmp):
+    p, q = ports(2)
+    with Site(tmp / "node", p, {"PACS": q}) as site:
+        equal(echo(p).returncode, 0, "echo of a known peer")
+        # PS3.8 table 9-21: result 1, source 1, reason 7 and 3.
+        for arguments, reason in (({"called": "OTHER"}, "Called AE Title Not Recognized"), ({"calling": "NOBODY"}, "Calling AE Title Not Recognized")):
+            said = echo(p, **arguments)
+            text = said.stdout + said.stderr
+            check(said.returncode != 0, "a wrong title was accepted")
+            check("Rejected Permanent" in text and "Service User" in text and reason in text, f"wrong rejection: {text}")
+        return site.log_text()
+
+
+def a_peer_that_vanishes_loses_nothing_that_was_acknowledged(tmp):
+    p, q = ports(2)
+    files = make_series(tmp / "in", 1, count=60, size=256)
+    with Sink(tmp / "pacs", q), Site(tmp / "node", p, {"PACS": q}) as site:
+        log = tmp / "storescu.log"
+        with open(log, "w") as out:
+            sender = subprocess.Popen(["storescu", "-v", "-aet", "PACS", "-aec", "ANODE", "127.0.0.1", str(p), *map(str, files)], stdout=out, stderr=out, env=dict(os.environ, TCP_NODELAY="1"))
+            try:
+                wait_for(lambda: log.read_text().count("Store Response (Success)") >= 5, 30, "some instances")
+            finally:
+                sender.kill()
+                sender.wait()
+        answered = acknowledged(log.read_text(), files)
+        site.wait_idle()
+        for f in answered:
+            check(site.has_file(uid(f)), f"{f.name} was acknowledged and is not there")
+        equal(list((site.data / "drafts").iterdir()), [], "drafts left")
+        equal(echo(p).returncode, 0, "echo afterwards")
+        series = site.status()["series"][0]
+        check(len(answered) <= series["instances"] <= len(answered) + 1, f"{series['instances']} of {len(answered)} acknowledged")
+        # An association that is aborted in order does no harm either.
+        subprocess.run(["storescu", "--abort", "-aet", "PACS", "-aec", "ANODE", "127.0.0.1", str(p), *map(str, files)], capture_output=True, timeout=120)
+        site.wait_idle()
+        equal(site.status()["series"][0]["instances"], len(files), "instances after all were sent")
+        return site.log_text()
+
+
+def jobs_pending_at_a_restart_are_done_after_it(tmp):
+    p, q = ports(2)
+    with Sink(tmp / "pacs", q) as sink:
+        with Site(tmp / "node", p, {"PACS": q}) as site:
+            send(make_series(tmp / "in1", 1), p)
+            site.wait_idle()
+            os.kill(site.worker(), signal.SIGSTOP)  # the next job hangs, the one after it waits
+            for number in (2, 3):
+                send(make_series(tmp / f"in{number}", number), p)
+            wait_for(lambda: len(site.jobs()) == 3, 30, "three jobs")
+            equal(sorted(j["state"] for j in site.jobs()), ["done", "queued", "running"], "jobs")
+            site.kill()
+        with site.again() as later:
+            later.wait_idle()
+            equal([j["state"] for j in later.jobs()], ["done"] * 3, "jobs after the restart")
+            text = later.log_text()
+        for number in (1, 2, 3):
+            one_set(sink.objects(), f"1.2.826.0.1.3680043.10.1234.{number}.1")
+        return text
+
+
+def what_was_acknowledged_survives_kills_of_the_core(tmp):
+    chance = random.Random(20261123)
+    p, q = ports(2)
+    series = {number: make_series(tmp / f"in{number}", number, count=40, size=128) for number in (1, 2, 3)}
+    everything = [f for files in series.values() for f in files]
+    chance.shuffle(everything)
+    answered, left = set(), list(everything)
+    text = ""
+    with Sink(tmp / "pacs", q) as sink:
+        site = Site(tmp / "node", p, {"PACS": q})
+        try:
+            for _ in range(6):
+                sender = subprocess.Popen(["storescu", "-v", "-aet", "PACS", "-aec", "ANODE", "127.0.0.1", str(p), *map(str, left)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                                          env=dict(os.environ, TCP_NODELAY="1"))
+                time.sleep(chance.uniform(0.02, 0.25))  # the moment of the kill, not a wait for anything
+                site.kill()
+                answered |= set(acknowledged(sender.communicate(timeout=60)[0], left))
+                left = [f for f in everything if f not in answered]
+                site = site.again()
+                for f in answered:
+                    path = site.has_file(uid(f))
+                    check(path, f"{f.name} was acknowledged and is not there")
+                    check(pydicom.dcmread(str(path)).PixelData == pydicom.dcmread(str(f)).PixelData, f"{f.name} has changed")
+            if left:
+                send(left, p, program="storescu")
+            status = site.wait_idle()
+            equal(status["counts"]["quarantine"]["kept"], 0, "quarantined")
+            for number in series:
+                study = f"1.2.826.0.1.3680043.10.1234.{number}.1"
+                uids = [d.SOPInstanceUID for d in sink.of(study)]
+                # A result may be sent again when the node died between its answer and our record:
+                # the same object under the same UID, which a PACS takes once.
+                last = site.rows("SELECT o.sop_uid FROM outbox o JOIN job j ON o.job = j.id WHERE o.study_uid = ? AND o.kind = 'sr' ORDER BY j.id DESC LIMIT 1", study)
+                check(last and last[0][0] in uids, f"the last report of series {number} is at the destination")
+                rows = site.rows("SELECT count(*) FROM instance i JOIN series s ON i.series = s.id WHERE s.study_uid = ?", study)
+                equal(rows[0][0], 40, f"instances of series {number}")
+            text = site.log_text()
+        finally:
+            site.stop()
+    return text
+
+
+def order_split_and_restart_do_not_change_the_answer(tmp):
+    files, study = make_phantom(tmp / "in")
+    chance = random.Random(7)
+    shuffled = files[:]
+    chance.shuffle(shuffled)
+    slow = TIMES.replace("quiet_s: 1.5", "quiet_s: 4")
+
+    def in_order(site):
+        send(files, site.port)
+        return site
+
+    def backwards_in_two(site):
+        send(files[:20:-1], site.port)
+        send(files[20::-1], site.port)
+        return site
+
+    def shuffled_with_a_restart(site):
+        send(shuffled[:7], site.port)
+        site.kill()
+        site = site.again()
+        send(shuffled[7:], site.port)
+        return site
+
+    answers, text = [], ""
+    for name, deliver in (("a", in_order), ("b", backwards_in_two), ("c", shuffled_with_a_restart)):
+        p, q = ports(2)
+        with Sink(tmp / name / "pacs", q) as sink:
+            site = deliver(Site(tmp / name / "node", p, {"PACS": q}, extra=slow))
+            try:
+                site.wait_idle()
+                report = one_set(sink.objects(), study)
+                check(len(measurements(report)) > 10, "the phantom was not scored")
+                equal(site.status()["series"][0]["runs"], 1, "runs")
+                answers.append((sorted((d.Modality, d.SeriesInstanceUID, d.SOPInstanceUID) for d in sink.of(study)), measurements(report)))
+                text += site.log_text()
+            finally:
+                site.stop()
+    equal(answers[1], answers[0], "backwards, in two associations")
+    equal(answers[2], answers[0], "shuffled, with a restart")
+    return text
+
+
+def a_destination_that_is_down_gets_its_results_later(tmp):
+    p, q = ports(2)
+    with Site(tmp / "node", p, {"PACS": q}) as site:
+        send(make_series(tmp / "in", 1), p)
+
+        def tried():
+            objects = site.job(1)["objects"] if site.jobs() else []
+            return objects and all(o["attempts"] >= 1 for o in objects) and objects
+        for o in wait_for(tried, 30, "an attempt to send"):
+            equal(o["state"], "pending", "object")
+            check(o["reason"], "no reason shown")
+        check(site.status()["peers"][0]["outbox"]["trouble"], "no trouble shown")
+        equal(site.stop(), 0, "exit status")
+        with site.again() as site, Sink(tmp / "pacs", q) as sink:
+            site.wait_idle()
+            one_set(sink.objects(), "1.2.826.0.1.3680043.10.1234.1.1")
+            return site.log_text()
+
+
+def a_destination_that_hangs_delays_no_other(tmp):
+    p, q, r = ports(3)
+    with socket.socket() as hole:  # takes connections and never says a word
+        hole.bind(("127.0.0.1", r))
+        hole.listen(16)
+        with Sink(tmp / "pacs", q) as sink, Site(tmp / "node", p, {"PACS": q, "HOLE": r}, return_to="HOLE, source") as site:
+            send(make_series(tmp / "in", 1), p)
+            wait_for(lambda: any(d.Modality == "SR" for d in sink.objects()), 20, "the report at the other destination")
+            send(make_series(tmp / "in2", 2), p)
+            wait_for(lambda: len([d for d in sink.objects() if d.Modality == "SR"]) == 2, 20, "the second report")
+            hole_box = next(x for x in site.status()["peers"] if x["ae_title"] == "HOLE")["outbox"]
+            check(hole_box["pending"] > 0, "nothing waits for the one that hangs")
+            return site.log_text()
+
+
+def a_late_instance_makes_one_new_run_that_names_the_earlier_one(tmp):
+    files = make_series(tmp / "in", 1, count=9)
+    p, q = ports(2)
+    with Sink(tmp / "pacs", q) as sink, Site(tmp / "node", p, {"PACS": q}) as site:
+        send(files[:8], p)
+        site.wait_idle()
+        first = one_set(sink.objects(), "1.2.826.0.1.3680043.10.1234.1.1")
+        send(files[8:], p)
+        site.wait_idle()
+        reports = [d for d in sink.objects() if d.Modality == "SR" and d.SOPInstanceUID != first.SOPInstanceUID]
+        equal(len(reports), 1, "reports of the new run")
+        named = [i.ReferencedSOPInstanceUID for study in reports[0].PredecessorDocumentsSequence for s in study.ReferencedSeriesSequence for i in s.ReferencedSOPSequence]
+        equal(named, [first.SOPInstanceUID], "predecessor")
+        equal(site.status()["series"][0]["runs"], 2, "runs")
+        send(files, p)  # all of it once more: nothing new
+        site.wait_idle()
+        equal(len(site.jobs()), 2, "jobs")
+        return site.log_text()
+
+
+def the_same_again_is_ignored_and_other_content_is_quarantined(tmp):
+    files = make_series(tmp / "in", 1)
+    other = make_series(tmp / "other", 1, seed=5)  # the same UIDs, other pixels
+    p, q = ports(2)
+    with Sink(tmp / "pacs", q) as sink, Site(tmp / "node", p, {"PACS": q}) as site:
+        send(files, p)
+        site.wait_idle()
+        stored = sorted(f.name for f in (site.data / "series").rglob("*.dcm"))
+        said = send(files, p, program="storescu")
+        equal(len(acknowledged(said.stdout + said.stderr, files)), 8, "duplicates answered with success")
+        said = send(other[:1], p, program="storescu", check=False)
+        check("0x111" in (said.stdout + said.stderr).lower(), f"other content was answered: {said.stdout}{said.stderr}")
+        send(other[:1], p, program="storescu", check=False)
+        status = site.wait_idle()
+        equal(status["counts"]["quarantine"]["kept"], 1, "quarantined")
+        equal(len(list((site.data / "quarantine").iterdir())), 1, "files in quarantine")
+        equal(sorted(f.name for f in (site.data / "series").rglob("*.dcm")), stored, "files of the series")
+        equal(len(site.jobs()), 1, "jobs")
+        one_set(sink.objects(), "1.2.826.0.1.3680043.10.1234.1.1")
+        check("quarantined" in site.log_text(), "the reason is logged")
+        return site.log_text()
+
+
+def the_quarantine_can_answer_success(tmp):
+    files = make_series(tmp / "in", 1, count=1)
+    other = make_series(tmp / "other", 1, count=1, seed=5)
+    p, q = ports(2)
+    with Sink(tmp / "pacs", q), Site(tmp / "node", p, {"PACS": q}, node="duplicate_answer: success") as site:
+        send(files, p)
+        said = send(other, p, program="storescu")
+        equal(acknowledged(said.stdout + said.stderr, other), other, "answered with success")
+        equal(site.status()["counts"]["quarantine"]["kept"], 1, "quarantined")
+        return site.log_text()
+
+
+def two_patients_with_one_series_uid_are_never_mixed(tmp):
+    one = make_series(tmp / "in", 1)
+    two = make_series(tmp / "other", 2, SeriesInstanceUID="1.2.826.0.1.3680043.10.1234.1.2", StudyInstanceUID="1.2.826.0.1.3680043.10.1234.1.1")
+    p, q = ports(2)
+    with Sink(tmp / "pacs", q) as sink, Site(tmp / "node", p, {"PACS": q}) as site:
+        send([f for pair in zip(one, two) for f in pair], p)
+        site.wait_idle()
+        series = site.status()["series"]
+        equal(sorted(s["instances"] for s in series), [8, 8], "instances of each patient's series")
+        reports = [d for d in sink.objects() if d.Modality == "SR"]
+        equal(sorted(d.PatientID for d in reports), ["ID1", "ID2"], "patients of the reports")
+        for report in reports:
+            number = report.PatientID[2:]
+            for study in report.CurrentRequestedProcedureEvidenceSequence:
+                for s in study.ReferencedSeriesSequence:
+                    for i in s.ReferencedSOPSequence:
+                        check(i.ReferencedSOPInstanceUID.startswith(f"1.2.826.0.1.3680043.10.1234.{number}.3."), "evidence of another patient")
+        return site.log_text()
+
+
+def own_results_that_come_back_are_ignored(tmp):
+    p, q = ports(2)
+    with Sink(tmp / "pacs", q) as sink, Site(tmp / "node", p, {"PACS": q}) as site:
+        send(make_series(tmp / "in", 1), p)
+        site.wait_idle()
+        said = send(sink.files(), p, program="dcmsend")
+        equal(said.returncode, 0, "answer to results that come back")
+        status = site.wait_idle()
+        equal(len(status["series"]), 1, "series")
+        check("has come back" in site.log_text(), "not logged")
+        return site.log_text()
+
+
+def a_series_without_route_says_why(tmp):
+    p, q = ports(2)
+    with Sink(tmp / "pacs", q) as sink, Site(tmp / "node", p, {"PACS": q}, when="Modality: MR") as site:
+        send(make_series(tmp / "in", 1), p)
+        site.wait_idle()
+        series = site.status()["series"][0]
+        equal(series["state"], "no route", "state")
+        check("Modality" in series["why"] and "CT" in series["why"], f"why: {series['why']}")
+        check("no route: " in site.command("status").stdout, "not shown")
+        equal(sink.files(), [], "results")
+        return site.log_text()
+
+
+def a_worker_that_dies_or_hangs_costs_an_attempt(tmp):
+    p, q = ports(2)
+    extra = TIMES + "worker:\n  job_deadline_s: 1\n"
+    with Sink(tmp / "pacs", q) as sink, Site(tmp / "node", p, {"PACS": q}, extra=extra) as site:
+        send(make_series(tmp / "in1", 1), p)
+        site.wait_idle()
+        for number, hurt in ((2, signal.SIGKILL), (3, None)):
+            victim = site.worker()
+            os.kill(victim, signal.SIGSTOP)
+            send(make_series(tmp / f"in{number}", number), p)
+            wait_for(lambda: site.jobs()[0]["state"] == "running", 30, "a running job")
+            if hurt:
+                os.kill(victim, hurt)
+            site.wait_idle()
+            job = site.jobs()[0]
+            equal(job["state"], "done", "job")
+            equal(job["attempts"], 2, "attempts")
+            one_set(sink.objects(), f"1.2.826.0.1.3680043.10.1234.{number}.1")
+        check("not done within 1 s" in site.log_text(), "deadline not logged")
+        check("ended by signal 9" in site.log_text(), "signal not logged")
+        return site.log_text()
+
+
+def the_last_attempt_is_made_on_the_software_device(tmp):
+    p, q = ports(2)
+    extra = TIMES + "worker:\n  job_attempts: 2\n  device: no such device\n"
+    with Sink(tmp / "pacs", q) as sink, Site(tmp / "node", p, {"PACS": q}, extra=extra) as site:
+        send(make_series(tmp / "in", 1), p)
+        site.wait_idle()
+        job = site.jobs()[0]
+        equal((job["state"], job["attempts"]), ("done", 2), "job")
+        check("no such device" in site.log_text(), "the reason of the first attempt is logged")
+        one_set(sink.objects(), "1.2.826.0.1.3680043.10.1234.1.1")
+        return site.log_text()
+
+
+def a_job_that_always_fails_says_so_at_the_destination(tmp):
+    p, q = ports(2)
+    extra = TIMES + "worker:\n  job_attempts: 2\n"
+    study = "1.2.826.0.1.3680043.10.1234.1.1"
+    with Sink(tmp / "pacs", q) as sink:
+        with Site(tmp / "node", p, {"PACS": q}, extra=extra, env={"VK_ICD_FILENAMES": "/nonexistent", "VK_DRIVER_FILES": "/nonexistent"}) as site:
+            send(make_series(tmp / "in", 1), p)
+            site.wait_idle()
+            job = site.jobs()[0]
+            equal((job["state"], job["verdict"]), ("failed", "failed"), "job")
+            check(job["reason"], "no reason")
+            refusal = one_set(sink.objects(), study)
+            equal(measurements(refusal), [], "measurements of a job that failed")
+            check("no compatible driver" in texts(refusal), f"the report does not say why: {texts(refusal)}")
+            text = site.log_text()
+        with Site(tmp / "node", p, {"PACS": q}, extra=extra) as site:  # a machine with a device
+            site.command("jobs", "retry", "1")
+            site.wait_idle()
+            equal(site.jobs()[0]["state"], "done", "job by hand")
+            reports = [d for d in sink.of(study) if d.Modality == "SR"]
+            equal(len({d.SOPInstanceUID for d in reports}), 2, "the report that failed and the one that did not have one UID")
+            later = next(d for d in reports if d.SOPInstanceUID != refusal.SOPInstanceUID)
+            named = [i.ReferencedSOPInstanceUID for st in later.PredecessorDocumentsSequence for s in st.ReferencedSeriesSequence for i in s.ReferencedSOPSequence]
+            equal(named, [refusal.SOPInstanceUID], "predecessor")
+            return text + site.log_text()
+
+
+def reload_takes_a_new_configuration_or_keeps_the_old_one(tmp):
+    p, q, r = ports(3)
+    with Site(tmp / "node", p, {"PACS": q}) as site:
+        good = yaml(site.data, p, {"PACS": q, "CT2": r})
+        site.conf.write_text(good.replace("port:", "prt:", 1))
+        os.kill(site.pid, signal.SIGHUP)
+        wait_for(lambda: "configuration not changed" in site.log_text(), 20, "a refusal")
+        check("node.prt" in site.log_text(), "the key is named")
+        check(echo(p, calling="CT2").returncode != 0, "a peer of the refused configuration got in")
+        equal(echo(p).returncode, 0, "echo with the old configuration")
+        site.conf.write_text(good)
+        os.kill(site.pid, signal.SIGHUP)
+        wait_for(lambda: echo(p, calling="CT2").returncode == 0, 20, "the new peer")
+        new = ports(1)[0]
+        site.conf.write_text(yaml(site.data, new, {"PACS": q, "CT2": r}))
+        os.kill(site.pid, signal.SIGHUP)
+        wait_for(lambda: echo(new).returncode == 0, 20, "the new port")
+        return site.log_text()
+
+
+def an_open_association_outlives_a_reload(tmp):
+    files = make_series(tmp / "in", 1, count=60, size=256)
+    p, q = ports(2)
+    with Sink(tmp / "pacs", q), Site(tmp / "node", p, {"PACS": q}) as site:
+        log = tmp / "storescu.log"
+        with open(log, "w") as out:
+            sender = subprocess.Popen(["storescu", "-v", "-aet", "PACS", "-aec", "ANODE", "127.0.0.1", str(p), *map(str, files)], stdout=out, stderr=out, env=dict(os.environ, TCP_NODELAY="1"))
+            wait_for(lambda: "Store Response (Success)" in log.read_text(), 30, "some instances")
+            os.kill(site.pid, signal.SIGHUP)
+            equal(sender.wait(60), 0, "storescu")
+        equal(len(acknowledged(log.read_text(), files)), 60, "acknowledged")
+        wait_for(lambda: "configuration loaded" in site.log_text(), 20, "the reload")
+        site.wait_idle()
+        equal(site.status()["series"][0]["instances"], 60, "instances")
+        return site.log_text()
+
+
+def a_stop_in_the_middle_loses_nothing(tmp):
+    files = make_series(tmp / "in", 1, count=60, size=256)
+    p, q = ports(2)
+    with Sink(tmp / "pacs", q):
+        site = Site(tmp / "node", p, {"PACS": q})
+        log = tmp / "storescu.log"
+        with open(log, "w") as out:
+            sender = subprocess.Popen(["storescu", "-v", "-aet", "PACS", "-aec", "ANODE", "127.0.0.1", str(p), *map(str, files)], stdout=out, stderr=out, env=dict(os.environ, TCP_NODELAY="1"))
+            wait_for(lambda: log.read_text().count("Store Response (Success)") >= 3, 30, "some instances")
+            start = time.monotonic()
+            equal(site.stop(), 0, "exit status")
+            check(time.monotonic() - start < 25, "took too long to stop")
+            sender.wait(60)
+        answered = acknowledged(log.read_text(), files)
+        equal(list((site.data / "drafts").iterdir()), [], "drafts left")
+        with site.again() as later:
+            for f in answered:
+                check(later.has_file(uid(f)), f"{f.name} was acknowledged and is not there")
+            send(files, p)
+            later.wait_idle()
+            equal(later.status()["series"][0]["instances"], 60, "instances")
+            return later.log_text()
+
+
+def too_many_associations_are_rejected_as_transient(tmp):
+    p, q = ports(2)
+    extra = TIMES.replace("limits:", "limits:\n  max_associations: 2\n  max_associations_per_peer: 2")
+    with Site(tmp / "node", p, {"PACS": q}, extra=extra) as site:
+        held = []
+        try:
+            def refused():
+                said = echo(p)
+                text = said.stdout + said.stderr
+                if said.returncode == 0:
+                    held.append(socket.create_connection(("127.0.0.1", p)))
+                return "Rejected Transient" in text and "Local Limit Exceeded" in text
+            wait_for(refused, 20, "a transient rejection")
+        finally:
+            for s in held:
+                s.close()
+        wait_for(lambda: echo(p).returncode == 0, 20, "room again")
+        return site.log_text()
+
+
+def two_nodes_never_share_a_data_folder(tmp):
+    p, q, r = ports(3)
+    with Site(tmp / "node", p, {"PACS": q}) as site:
+        other = tmp / "other.yaml"
+        other.write_text(yaml(site.data, r, {"PACS": q}))
+        said = subprocess.run([os.environ["ANODE"], "serve", "-c", other], capture_output=True, text=True, timeout=60)
+        equal(said.returncode, 1, "exit status of the second node")
+        check(f"pid {site.pid}" in said.stderr, f"the owner is named: {said.stderr}")
+        equal(echo(p).returncode, 0, "echo of the first node")
+        return site.log_text()
+
+
+def commands_without_a_node_say_so(tmp):
+    p, q = ports(2)
+    with Site(tmp / "node", p, {"PACS": q}) as site:
+        pass
+    for arguments in (["status"], ["jobs"], ["jobs", "show", "1"]):
+        said = site.command(*arguments, check=False)
+        equal(said.returncode, 2, f"exit status of {arguments}")
+        check("no node runs" in said.stderr, said.stderr)
+    return ""
+
+
+def jobs_can_be_sent_again_and_discarded(tmp):
+    p, q = ports(2)
+    with Site(tmp / "node", p, {"PACS": q}) as site:
+        equal(site.command("jobs", "show", "1", check=False).returncode, 1, "no such job")
+        send(make_series(tmp / "in", 1), p)
+        wait_for(lambda: site.jobs() and site.jobs()[0]["state"] == "done", 30, "the job")
+        site.command("jobs", "discard", "1")
+        equal({o["state"] for o in site.job(1)["objects"]}, {"discarded"}, "objects")
+        with Sink(tmp / "pacs", q) as sink:
+            site.command("jobs", "retry", "1")
+            site.wait_idle()
+            one_set(sink.objects(), "1.2.826.0.1.3680043.10.1234.1.1")
+            equal({o["state"] for o in site.job(1)["objects"]}, {"sent"}, "objects")
+        return site.log_text()
+
+
+def finished_series_are_forgotten_when_their_time_is_over(tmp):
+    p, q = ports(2)
+    with Sink(tmp / "pacs", q):
+        with Site(tmp / "node", p, {"PACS": q}, extra=TIMES + "storage:\n  keep_done_days: 0\n") as site:
+            send(make_series(tmp / "in", 1), p)
+            site.wait_idle()
+            check(list((site.data / "series").rglob("*.dcm")), "received files")
+        with site.again() as later:
+            wait_for(lambda: not later.status()["series"], 20, "the series to be forgotten")
+            equal(list((later.data / "series").rglob("*.dcm")), [], "received files")
+            equal(list((later.data / "outbox").iterdir()), [], "results")
+            return later.log_text()
+
+
+def what_has_no_record_is_swept_at_start(tmp):
+    p, q = ports(2)
+    with Sink(tmp / "pacs", q):
+        with Site(tmp / "node", p, {"PACS": q}) as site:
+            files = make_series(tmp / "in", 1)
+            send(files, p)
+            site.wait_idle()
+        stray = site.data / "series" / "00" / ("0" * 30 + ".dcm")
+        shutil.copy(files[0], stray)
+        (site.data / "drafts" / "draft-1").write_text("half")
+        (site.data / "outbox" / "99" / "1").mkdir(parents=True)
+        lost = site.has_file(uid(files[3]))
+        lost.unlink()
+        with site.again() as later:
+            check(not stray.exists(), "a file without a row is there")
+            equal(list((later.data / "drafts").iterdir()), [], "drafts")
+            check(not (later.data / "outbox" / "99" / "1").exists(), "results of no job")
+            check(f"sop={uid(files[3])}" in later.log_text() and "is missing" in later.log_text(), "a missing file is not reported")
+            send(files[3:4], p)  # it comes again and takes its place
+            check(later.has_file(uid(files[3])), "the missing file did not come back")
+            return later.log_text()
+
+
+TESTS = [f for f in list(globals().values()) if callable(f) and getattr(f, "__module__", "") == "__main__" and getattr(f, "__code__", None) and f.__code__.co_varnames[:1] == ("tmp",)]
+
+
+def run(test):
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="anode-node-"))
+    start = time.monotonic()
+    try:
+        text = test(folder)
+        check(PATIENT not in text and PATIENT.split("^")[0] not in text, "a patient's name is in the log")
+        return test.__name__, None, time.monotonic() - start
+    except (AssertionError, PeerError, OSError, subprocess.SubprocessError, LookupError, AttributeError) as e:
+        logs = "".join(f"--- {log}\n{log.read_text(errors='replace')[-4000:]}\n" for log in sorted(folder.rglob("*.log")))
+        return test.__name__, f"{''.join(traceback.format_exception(e))}{logs}", time.monotonic() - start
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def main():
+    need("storescu", "dcmsend", "echoscu", "storescp")
+    chosen = [t for t in TESTS if not sys.argv[1:] or any(name in t.__name__ for name in sys.argv[1:])]
+    bad = 0
+    with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
+        for name, trouble, seconds in pool.map(run, chosen):
+            print(f"{'FAILED' if trouble else 'ok'} {seconds:5.1f} s {name}", flush=True)
+            if trouble:
+                bad += 1
+                print(trouble, flush=True)
+    print(f"{len(chosen) - bad} of {len(chosen)} passed")
+    return 1 if bad or not chosen else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
