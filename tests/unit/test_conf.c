@@ -561,82 +561,6 @@ static void explanation_holds_no_control_characters(void)
     conf_destroy(c);
 }
 
-// ---- mutations ----
-
-static unsigned next_random(unsigned long long *state)
-{
-    *state = *state * 6364136223846793005ULL + 1442695040888963407ULL;
-    return (unsigned)(*state >> 33);
-}
-
-static void mutate(char *text, size_t *len, size_t room, unsigned long long *state)
-{
-    static const char *const pieces[] = {"\t",
-                                         "&a ",
-                                         "*a",
-                                         "!!str ",
-                                         "- ",
-                                         "[",
-                                         "]",
-                                         "{",
-                                         "}",
-                                         ": ",
-                                         "\"",
-                                         "'",
-                                         "\n",
-                                         "\n  ",
-                                         "#",
-                                         "? ",
-                                         "|\n",
-                                         ">\n",
-                                         "---\n",
-                                         "\xc3",
-                                         "\xe2\x80\xa8",
-                                         "\xef\xbb\xbf",
-                                         "",
-                                         "0",
-                                         "1e308",
-                                         "/(a+)+/",
-                                         "routes:",
-                                         "peers:",
-                                         "source"};
-    for (unsigned n = 1 + next_random(state) % 4; n > 0; n--) {
-        size_t at = next_random(state) % (*len + 1);
-        size_t cut = next_random(state) % 3 ? 0 : next_random(state) % 12;
-        const char *piece = pieces[next_random(state) % (sizeof pieces / sizeof pieces[0])];
-        size_t add = strlen(piece);
-        cut = cut < *len - at ? cut : *len - at;
-        if (*len - cut + add > room)
-            continue;
-        memmove(text + at + add, text + at + cut, *len - at - cut);
-        memcpy(text + at, piece, add);
-        *len = *len - cut + add;
-    }
-}
-
-static void mutated_files_load_or_explain_themselves(void)
-{
-    static char text[8192];
-    unsigned long long state = 20260101;
-    size_t loaded = 0;
-    for (int round = 0; round < 3000; round++) {
-        size_t len = sizeof everything - 1;
-        memcpy(text, everything, len);
-        mutate(text, &len, sizeof text, &state);
-        char *report;
-        size_t errors;
-        struct conf *c = load_text(text, len, &report, &errors);
-        if (c) {
-            loaded++;
-            check_round_trip(c);
-        } else {
-            CU_ASSERT_TRUE(strncmp(report, "/", 1) == 0 && strchr(report, '\n') != NULL);
-        }
-        free(report);
-    }
-    CU_ASSERT_TRUE(loaded > 20 && loaded < 2900); // both sides are reached
-}
-
 int main(void)
 {
     log_init(LOG_LEVEL_ERROR, "test");
@@ -660,7 +584,6 @@ int main(void)
         {"printed_configuration_reads_back_the_same", printed_configuration_reads_back_the_same},
         {"first_route_that_matches_wins", first_route_that_matches_wins},
         {"explanation_holds_no_control_characters", explanation_holds_no_control_characters},
-        {"mutated_files_load_or_explain_themselves", mutated_files_load_or_explain_themselves},
     };
     return check_main("conf", cases, sizeof cases / sizeof cases[0]);
 }
