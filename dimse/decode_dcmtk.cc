@@ -23,6 +23,13 @@ bool is_frame_header(uint8_t marker)
            marker == 0xf7;
 }
 
+// Segments that may stand before the frame header. DCMTK's search for it never ends at some others.
+bool may_come_first(uint8_t marker)
+{
+    return marker == 0xc4 || marker == 0xcc || marker == 0xdb || marker == 0xdd ||
+           (marker >= 0xe0 && marker <= 0xef) || marker == 0xfe || marker == 0xf8;
+}
+
 // Walks the marker segments up to the frame header.
 bool read_frame_header(const std::vector<uint8_t> &s, struct stream_size *out)
 {
@@ -47,6 +54,8 @@ bool read_frame_header(const std::vector<uint8_t> &s, struct stream_size *out)
                     static_cast<unsigned>(p[3] << 8 | p[4]), p[5]};
             return true;
         }
+        if (!may_come_first(marker))
+            return false;
         at += 2 + length;
     }
     return false;

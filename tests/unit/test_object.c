@@ -773,6 +773,34 @@ static void refuses_broken_streams(void)
     }
 }
 
+// None of them makes a decoder search for ever.
+static void any_marker_before_the_frame_header_ends(void)
+{
+    static const char *const syntaxes[] = {JPEG_LS, "1.2.840.10008.1.2.4.50",
+                                           "1.2.840.10008.1.2.4.70"};
+    uint8_t stream[64] = {0xff, 0xd8, 0xff, 0, 0, 4, 0, 0, 0xff, 0xc3, 0, 11, 12, 0, 6, 0, 8, 1};
+    stream[62] = 0xff;
+    stream[63] = 0xd9;
+    for (int marker = 0; marker < 256; marker++) {
+        for (size_t i = 0; i < 3; i++) {
+            struct made_file f;
+            int32_t values[PIXELS];
+            stream[3] = (uint8_t)marker;
+            stream[9] = i == 0 ? 0xf7 : i == 1 ? 0xc0 : 0xc3;
+            image(&f, syntaxes[i]);
+            f.fragments[0] = f.fragments[1] = stream;
+            f.fragment_sizes[1] = sizeof stream;
+            f.fragment_count = 2;
+            struct object *o = open_made(&f);
+            CU_ASSERT_PTR_NOT_NULL_FATAL(o);
+            CU_ASSERT_FALSE(object_decode(o, 0, values, &err));
+            CU_ASSERT_EQUAL(err.code, ERR_INPUT);
+            object_close(o);
+            made_finish(&f);
+        }
+    }
+}
+
 static void refuses_frames_that_fragments_do_not_tell(void)
 {
     uint8_t frame[200];
@@ -897,6 +925,8 @@ int main(void)
         {"object_decode_gives_rle", decodes_rle},
         {"object_decode_refuses_broken_rle", refuses_broken_rle},
         {"object_decode_refuses_broken_streams", refuses_broken_streams},
+        {"object_decode_any_marker_before_the_frame_header_ends",
+         any_marker_before_the_frame_header_ends},
         {"object_decode_refuses_frames_that_fragments_do_not_tell",
          refuses_frames_that_fragments_do_not_tell},
         {"object_decode_joins_fragments_by_the_offset_table", joins_fragments_by_the_offset_table},
