@@ -74,7 +74,8 @@ static const double pixel_max_mm = 1.2, slice_count_min = 10;
 static const double edge_max_mm2 = 100; // of the heart's region at the edge of the image
 static const double flanked_min = 0.7;  // of the slices through it have lung on both sides
 // In radii of the heart's largest ball, from its centre: less cannot hold the heart, or may not.
-static const double below_min = 0.8, below_good = 1.2, above_min = 1.0, above_good = 1.6;
+// Below only where the lowest slice has lung on both sides: else it shows the liver.
+static const double below_min = 1.15, below_good = 1.35, above_min = 1.25, above_good = 1.6;
 static const double uncalibrated = 1 / 1.3; // mg/cm3 a HU: 200 mg/cm3 at 260 HU, 120 kV
 
 struct job {
@@ -207,7 +208,7 @@ static bool check_heart(struct job *j)
         return REFUSE(j, "no heart found between the lungs");
     if (h->edge_mm2 > edge_max_mm2 || h->flanked < flanked_min)
         return REFUSE(j, "the field of view cuts the heart");
-    if (h->below < below_min)
+    if (h->lowest_flanked && h->below < below_min)
         return REFUSE(j, "the scan cuts the lower part of the heart");
     if (h->above < above_min)
         return REFUSE(j, "the scan cuts the upper part of the heart");
@@ -233,7 +234,8 @@ static bool add_heart_warnings(struct job *j)
     if (ok && h->noise_hu > noise_target(j))
         ok = findings_add_warning(j->f, "Noise of %.0f HU is above the target of %.0f HU",
                                   h->noise_hu, noise_target(j));
-    if (ok && (h->below < below_good || h->above < above_good || h->edge_mm2 > 0))
+    const bool low = h->lowest_flanked && h->below < below_good;
+    if (ok && (low || h->above < above_good || h->edge_mm2 > 0))
         ok = findings_add_warning(j->f, "The scan may not cover the whole heart");
     if (ok && h->ascending.lo > h->ascending.hi)
         ok = findings_add_warning(

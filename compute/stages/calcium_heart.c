@@ -16,6 +16,7 @@ static const double lung_ml = 100;      // a lung or a part of one that counts
 static const double lung_reach_mm = 50; // front to back, of one that the image cuts
 static const double ball_mm = 14;       // opening that leaves the heart
 static const double grow_mm = 6;        // given back around what the opening left
+static const double flank_mm = 85;      // from the ball to the lungs beside it, at most
 static const double far_mm = 64;        // distances beyond do not matter
 static const double radius_min_mm = 18; // of the largest ball in a heart
 static const double radius_max_mm = 60; //
@@ -436,12 +437,16 @@ static bool depth_in(struct finder *f, const uint8_t *set, const double spacing[
 }
 
 // The centre of the largest ball of soft tissue, not far to the right of the spine and not beyond
-// the left chest wall: there a liver's dome could be larger.
+// the left chest wall: there a liver's dome could be larger. The ball lies within the scan, for a
+// liver at its end goes on below.
 static double find_peak(struct finder *f)
 {
     float best = -1;
     for (size_t n = 0; n < f->voxels; n++) {
         double left = ((double)(n % f->nx) - f->out->spine_x) * mm_of(f)[0];
+        size_t k = n / ((size_t)f->nx * f->ny), end = k < f->nz - 1 - k ? k : f->nz - 1 - k;
+        double room = ((double)end + 0.5) * mm_of(f)[2];
+        f->depth2[n] = fminf(f->depth2[n], (float)(room * room));
         if (f->depth2[n] > best && left > -35 && left < 75) {
             best = f->depth2[n];
             f->peak = n;
@@ -479,6 +484,8 @@ static double right_border(struct finder *f, const uint8_t *tissue)
         const uint8_t *slice = tissue + (size_t)k * f->ny * f->nx;
         uint32_t leftmost = f->nx;
         for (uint32_t j = 0; j + 5 <= f->ny; j++) {
+            if (fabs(j + 2 - f->out->peak[1]) * mm_of(f)[1] > f->out->radius_mm)
+                continue; // chest wall in front of the lungs
             for (uint32_t i = 0; i + 5 <= f->nx && i < leftmost; i++) {
                 if (is_block(f, slice, i, j))
                     leftmost = i;
@@ -837,8 +844,9 @@ static void measure_edges(struct finder *f, const uint8_t *body)
     size_t touching = 0;
     for (size_t n = 0; n < f->voxels; n++) {
         size_t i = n % f->nx, j = n / f->nx % f->ny;
+        double up = ((double)(n / ((size_t)f->nx * f->ny)) - h->peak[2]) * mm[2];
         bool edge = i == 0 || j == 0 || i == f->nx - 1 || j == f->ny - 1;
-        if (!h->region[n])
+        if (!h->region[n] || up < -0.8 * h->radius_mm) // a liver may reach the edge
             continue;
         for (int a = 0; a < 4 && !edge; a++) { // padding outside a round field of view
             size_t next = a == 0 ? n - 1 : a == 1 ? n + 1 : a == 2 ? n - f->nx : n + f->nx;
@@ -849,29 +857,42 @@ static void measure_edges(struct finder *f, const uint8_t *body)
     h->edge_mm2 = (double)touching * mm[0] * mm[2];
 }
 
-// Part of the slices around the peak in which some row near it has lung on both sides.
-static double measure_flanks(const struct finder *f)
+// Whether slice k has lung on both sides of the peak, not far from the ball, in some row through
+// it.
+static bool is_flanked(const struct finder *f, uint32_t k)
 {
     const struct calcium_heart *h = f->out;
     const double *mm = h->grid.mm;
+    for (uint32_t j = 0; j < f->ny; j++) {
+        const uint8_t *lung = f->lung + ((size_t)k * f->ny + j) * f->nx;
+        bool right = false, left = false;
+        if (fabs(j - h->peak[1]) * mm[1] > 0.5 * h->radius_mm)
+            continue;
+        for (uint32_t i = 0; i < f->nx; i++) {
+            double side = (i - h->peak[0]) * mm[0];
+            if (!lung[i] || fabs(side) > h->radius_mm + flank_mm)
+                continue;
+            right = right || side < 0;
+            left = left || side > 0;
+        }
+        if (right && left)
+            return true;
+    }
+    return false;
+}
+
+static void measure_flanks(struct finder *f)
+{
+    struct calcium_heart *h = f->out;
     uint32_t slices = 0, flanked = 0;
     for (uint32_t k = 0; k < f->nz; k++) {
-        bool both = false;
-        if (fabs(k - h->peak[2]) * mm[2] > 0.5 * h->radius_mm)
+        if (fabs(k - h->peak[2]) * mm_of(f)[2] > 0.5 * h->radius_mm)
             continue;
-        for (uint32_t j = 0; j < f->ny && !both; j++) {
-            const uint8_t *lung = f->lung + ((size_t)k * f->ny + j) * f->nx;
-            bool right = false, left = false;
-            for (uint32_t i = 0; i < f->nx; i++) {
-                right = right || (i < h->peak[0] && lung[i]);
-                left = left || (i > h->peak[0] && lung[i]);
-            }
-            both = right && left && fabs(j - h->peak[1]) * mm[1] <= h->radius_mm;
-        }
         slices++;
-        flanked += both;
+        flanked += is_flanked(f, k);
     }
-    return slices ? (double)flanked / slices : 0;
+    h->flanked = slices ? (double)flanked / slices : 0;
+    h->lowest_flanked = is_flanked(f, 0);
 }
 
 static bool locate(struct finder *f, const char **why)
@@ -897,7 +918,7 @@ static bool locate(struct finder *f, const char **why)
     }
     h->below = (h->peak[2] + 0.5) * mm_of(f)[2] / h->radius_mm;
     h->above = (f->nz - h->peak[2] - 0.5) * mm_of(f)[2] / h->radius_mm;
-    h->flanked = measure_flanks(f);
+    measure_flanks(f);
     limit_tissue(f, tissue);
     h->tissue = tissue;
     return find_region(f, tissue) && measure_core(f) && find_tube(f, &ascending, &h->ascending) &&
