@@ -419,7 +419,7 @@ static void put_state(DcmDataset &ds, const result_set &set)
     encode_text(ds, DCM_ContentCreatorName, std::string(maker_name) + "^");
     encode_text(ds, DCM_PresentationCreationDate, set.date);
     encode_text(ds, DCM_PresentationCreationTime, set.time);
-    encode_copy(ds, set.head(), DCM_RequestAttributesSequence);
+    identity_copy_request(ds, set);
     identity_body_part(ds, set);
 }
 

@@ -71,6 +71,9 @@ static const DcmTagKey type3[] = {
     DCM_NameOfPhysiciansReadingStudy,
 };
 
+// Characters of a CS (PS3.5 6.2).
+static const char code_string[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_ ";
+
 static bool same_instance(const struct result_source *a, const struct result_source *b)
 {
     return strcmp(a->sop_instance_uid, b->sop_instance_uid) == 0;
@@ -212,7 +215,7 @@ static void check_names(const struct findings &f)
     for (uint32_t i = 0; i < f.layer_count; i++) {
         const std::string name = f.layers[i].name;
         if (name.empty() || name.size() > 16 || !layers.insert(name).second ||
-            name.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_ ") != std::string::npos)
+            name.find_first_not_of(code_string) != std::string::npos)
             throw encode_error(ERR_INTERNAL, "no name for a layer: " + name);
     }
 }
@@ -411,6 +414,12 @@ std::unique_ptr<DcmFileFormat> identity_object(const result_set &set, enum stage
     return file;
 }
 
+void identity_copy_request(DcmItem &item, const result_set &set)
+{
+    if (item_of(set.head(), DCM_RequestAttributesSequence))
+        encode_copy(item, set.head(), DCM_RequestAttributesSequence);
+}
+
 void identity_body_part(DcmItem &item, const result_set &set)
 {
     // PS3.16 Annex L, terms without a side.
@@ -426,7 +435,8 @@ void identity_body_part(DcmItem &item, const result_set &set)
             encode_text(item, DCM_BodyPartExamined, part);
             return;
         }
-    encode_copy(item, set.head(), DCM_BodyPartExamined);
+    if (!part.empty() && part.size() <= 16 && part.find_first_not_of(code_string) == part.npos)
+        encode_text(item, DCM_BodyPartExamined, part);
     if (!encode_copy(item, set.head(), DCM_Laterality))
         encode_text(item, DCM_Laterality, "");
 }

@@ -62,6 +62,9 @@ void identity_reference(DcmItem &item, const struct result_source &source);
 // And Referenced Frame Number where the instance has more frames.
 void identity_reference(DcmItem &item, const struct source_frame &frame);
 
+// Request Attributes Sequence of the source, where it has items.
+void identity_copy_request(DcmItem &item, const result_set &set);
+
 // Body Part Examined and Laterality, such that a viewer can tell the side or knows that there is
 // none.
 void identity_body_part(DcmItem &item, const result_set &set);

@@ -31,7 +31,7 @@ static void put_image(DcmDataset &ds, const result_set &set)
     encode_short(ds, DCM_DerivationDescription,
                  std::string(set.request.stage->title) + ". " + not_for_diagnostic_use, 1024);
     encode_short(ds, DCM_ImageComments, not_for_diagnostic_use, 1024);
-    encode_copy(ds, set.head(), DCM_RequestAttributesSequence);
+    identity_copy_request(ds, set);
     identity_body_part(ds, set);
 }
 

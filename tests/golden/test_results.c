@@ -591,6 +591,10 @@ static void enhanced_source(void)
     judge_variant("enhanced");
 }
 
+static void odd_source(void)
+{
+    judge_variant("odd");
+}
 static void inverse_source(void)
 {
     judge_variant("inverse");
@@ -992,6 +996,7 @@ int main(void)
         {"results_of_slices_with_different_rescales", rescales_source},
         {"results_of_a_source_without_window_in_another_time_zone", windowless_source},
         {"results_of_an_enhanced_multi_frame_source", enhanced_source},
+        {"results_of_a_source_with_odd_optional_attributes", odd_source},
         {"results_of_a_monochrome1_source", inverse_source},
         {"results_of_a_source_with_a_voi_table", tables_source},
         {"results_of_an_implicit_vr_source", implicit_source},
