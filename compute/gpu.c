@@ -362,7 +362,7 @@ static void limits_init(struct gpu *g, const struct gpu_options *options)
     g->max_texel_bytes = core.limits.maxTexelBufferElements * 16ull;
     if (options->max_range && options->max_range < g->max_texel_bytes)
         g->max_texel_bytes = options->max_range;
-    g->max_texel_bytes -= g->max_texel_bytes % GPU_ALIGN + GPU_ALIGN; // see gpu_buf_view()
+    g->max_texel_bytes -= g->max_texel_bytes % GPU_ALIGN;
     if (options->force_staging || is_set("ANODE_VULKAN_STAGING"))
         g->device.in_place = false;
 }

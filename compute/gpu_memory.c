@@ -7,7 +7,6 @@
 #include "compute/gpu_internal.h"
 #include "node/base/log.h"
 
-#define VIEW_SLACK       GPU_ALIGN // bytes behind each buffer; see gpu_buf_view()
 #define BLOCK_BYTES      (16ull << 20)
 #define BLOCK_KEEP_BYTES (128ull << 20) // empty blocks kept, together
 
@@ -317,7 +316,7 @@ static struct gpu_buf *buf_create(struct gpu *g, enum gpu_pool pool, const char 
         err_set(err, ERR_DEVICE, "%s has failed before", g->device.name);
         return NULL;
     }
-    if (!size || size > g->memory.max_alloc - 2 * GPU_ALIGN) {
+    if (!size || size > g->memory.max_alloc - 2ull * GPU_ALIGN) {
         err_set(err, size ? ERR_UNSUPPORTED : ERR_INPUT, "%s: a buffer of %" PRIu64 " bytes", name,
                 size);
         return NULL;
@@ -338,8 +337,10 @@ static struct gpu_buf *buf_create(struct gpu *g, enum gpu_pool pool, const char 
     b->gpu = g;
     b->pool = pool;
     b->size = size;
-    b->held = size + VIEW_SLACK;
-    snprintf(b->name, sizeof b->name, "%s", name);
+    // The software device compiles a shader once more for texels in a buffer of 2^n bytes: none is.
+    b->held = size;
+    while (!(b->held & (b->held - 1)))
+        b->held += GPU_ALIGN;
     link_to(b, &g->bufs);
     if (!buf_bind(b, err)) {
         err_wrap(err, "%s", name);
@@ -410,9 +411,6 @@ void gpu_reset_peak(struct gpu *g)
 
 VkBufferView gpu_buf_view(struct gpu_buf *b, uint64_t offset, uint64_t size, struct err *err)
 {
-    // The software device compiles a shader once more for views of 2^n texels: none has so many.
-    if (!(size & (size - 1)))
-        size += 16; // there is room: VIEW_SLACK
     for (uint32_t i = 0; i < b->view_count; i++) {
         if (b->views[i].offset == offset && b->views[i].size == size)
             return b->views[i].view;
