@@ -188,6 +188,21 @@ static bool is_cut(const struct finder *f, const uint8_t *body)
     return slices * 2 > f->nz;
 }
 
+// What lies behind the front of the body, column by column.
+static uint8_t *find_behind(struct finder *f, const uint8_t *body)
+{
+    uint8_t *behind = arena_alloc(f->arena, f->voxels, 1);
+    if (!behind) {
+        err_set(f->err, ERR_NOMEM, "calcium: lungs");
+        return NULL;
+    }
+    for (size_t n = 0; n < f->voxels; n++) {
+        bool first = n / f->nx % f->ny == 0;
+        behind[n] = body[n] || (!first && behind[n - f->nx]);
+    }
+    return behind;
+}
+
 // Air within the body, in pieces as large as a lung. Where the image cuts the body, a piece may
 // also reach the edge of the image; the air around the patient is thinner than any lung.
 static struct gpu_mask *select_lungs(struct finder *f, const struct components *air,
@@ -219,12 +234,16 @@ static struct gpu_mask *select_lungs(struct finder *f, const struct components *
     return components_select(air, keep, mm, f->err);
 }
 
-static bool find_lungs(struct finder *f, const struct gpu_mask *body, bool cut, bool *any)
+static bool find_lungs(struct finder *f, const struct gpu_mask *body, const uint8_t *body_bytes,
+                       bool *any)
 {
+    const uint8_t *behind = find_behind(f, body_bytes);
+    if (!behind)
+        return false;
     struct gpu_mask *thin = gpu_mask_threshold(f->work, AIR_LOW, AIR_HIGH, f->err);
     struct gpu_mask *open = thin ? smooth_mask(f, thin, true) : NULL;
     struct components *air = open ? components_find(open, CONNECT_6, f->err) : NULL;
-    struct gpu_mask *lungs = air ? select_lungs(f, air, body, cut, any) : NULL;
+    struct gpu_mask *lungs = air ? select_lungs(f, air, body, is_cut(f, body_bytes), any) : NULL;
     struct gpu_mask *closed = lungs ? smooth_mask(f, lungs, false) : NULL;
     f->lung = closed ? bytes_of(f, closed) : NULL;
     gpu_mask_destroy(thin);
@@ -232,6 +251,8 @@ static bool find_lungs(struct finder *f, const struct gpu_mask *body, bool cut, 
     components_destroy(air);
     gpu_mask_destroy(lungs);
     gpu_mask_destroy(closed);
+    for (size_t n = 0; f->lung && n < f->voxels; n++)
+        f->lung[n] = f->lung[n] && behind[n]; // clothes and skin in front are none
     return f->lung != NULL;
 }
 
@@ -930,7 +951,7 @@ static bool find(struct finder *f, const char **why)
     bool any = false, ok = false;
     struct gpu_mask *body = find_body(f);
     uint8_t *body_bytes = body ? bytes_of(f, body) : NULL;
-    if (body_bytes && find_lungs(f, body, is_cut(f, body_bytes), &any)) {
+    if (body_bytes && find_lungs(f, body, body_bytes, &any)) {
         ok = true;
         if (!any)
             *why = "no lungs found: these images show no chest";
