@@ -16,7 +16,7 @@ extern "C" {
 
 enum scp_status { // what a C-STORE is answered with
     SCP_SUCCESS = 0x0000,
-    SCP_DUPLICATE = 0x0111, // same SOP Instance UID, other content
+    SCP_DUPLICATE = 0x0111,        // same SOP Instance UID, other content
     SCP_INVALID_INSTANCE = 0x0117, // SOP Instance UID is malformed
     SCP_NOT_AUTHORISED = 0x0124,
     SCP_OUT_OF_RESOURCES = 0xA700,
