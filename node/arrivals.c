@@ -108,13 +108,12 @@ static void stop_asking(struct arrivals *a, struct watch *w)
     }
 }
 
-static void drop(struct arrivals *a, struct watch *w)
+static void drop(struct arrivals *a, size_t index)
 {
-    bool found;
-    struct watch **at = position(a, w->series, &found);
+    struct watch *w = a->watches[index];
     stop_asking(a, w);
-    memmove(at, at + 1, (size_t)(a->watches + a->count - at - 1) * sizeof *at);
     a->count--;
+    memmove(a->watches + index, a->watches + index + 1, (a->count - index) * sizeof *a->watches);
     free(w);
 }
 
@@ -165,7 +164,7 @@ void arrivals_destroy(struct arrivals *a)
     if (!a)
         return;
     while (a->count > 0)
-        drop(a, a->watches[a->count - 1]);
+        drop(a, a->count - 1);
     free(a->watches);
     free(a);
 }
@@ -376,13 +375,14 @@ static bool consider(struct arrivals *a, struct watch *w, double now)
 double arrivals_tick(struct arrivals *a)
 {
     double now = clock_steady();
-    if (a->core->draining || now < a->next)
+    if (a->core->draining)
+        return INFINITY;
+    if (now < a->next)
         return a->next;
     a->next = INFINITY;
     for (size_t i = 0; i < a->count;) {
-        struct watch *w = a->watches[i];
-        if (consider(a, w, now))
-            drop(a, w);
+        if (consider(a, a->watches[i], now))
+            drop(a, i);
         else
             i++;
     }

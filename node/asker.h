@@ -11,5 +11,5 @@ struct asker {
     const char *study_instance_uid, *series_instance_uid;
 };
 
-// Body for child_start(): sends one MSG_COUNT.
-int asker_run(void *asker, int channel);
+// Body for child_start(); ctx is a struct asker. Sends one MSG_COUNT.
+int asker_run(void *ctx, int channel);

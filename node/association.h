@@ -14,5 +14,5 @@ struct association {
     const char *address; // of the peer, numeric
 };
 
-// Body for child_start(). Returns the exit status.
-int association_run(void *association, int channel);
+// Body for child_start(); ctx is a struct association. Returns the exit status.
+int association_run(void *ctx, int channel);

@@ -6,4 +6,4 @@
 
 // The answer as JSON text, malloc'd; {"error": "..."} when the command cannot be done.
 // NULL: no memory.
-char *control_answer(struct core *core, const struct msg_control *command);
+char *control_answer(struct core *core, const struct msg_control *m);

@@ -436,7 +436,11 @@ double jobs_tick(struct jobs *j)
     if (j->id)
         return tick_running(j, now);
     double ending = j->worker.pid && j->worker.fd < 0 ? j->end_by : INFINITY;
-    if (j->core->draining || now < j->next)
+    if (j->core->draining) {
+        close_worker(j); // in order: it keeps what it has compiled
+        return j->worker.pid ? j->end_by : INFINITY;
+    }
+    if (now < j->next)
         return fmin(j->next, ending);
     j->next = INFINITY;
     unstick(j);
@@ -461,7 +465,7 @@ void jobs_wake(struct jobs *j)
 
 bool jobs_busy(const struct jobs *j)
 {
-    return j->id != 0;
+    return j->worker.pid != 0;
 }
 
 void jobs_reload(struct jobs *j)

@@ -17,6 +17,7 @@ double jobs_tick(struct jobs *j);
 bool jobs_reaped(struct jobs *j, pid_t pid, int status);
 void jobs_wake(struct jobs *j); // there may be a new job
 
+// There is a worker, with or without a job. While the core drains, one without a job ends.
 bool jobs_busy(const struct jobs *j);
 // The configuration has changed: a new worker after the present job.
 void jobs_reload(struct jobs *j);

@@ -186,7 +186,7 @@ static void welcome(struct accepting *a, int fd, const char *address)
 static void accept_all(struct accepting *a)
 {
     for (;;) {
-        struct sockaddr_storage from;
+        struct sockaddr_storage from = {0};
         socklen_t size = sizeof from;
         int fd = accept4(a->listener->fd, (struct sockaddr *)&from, &size, SOCK_CLOEXEC);
         if (fd < 0) {

@@ -17,10 +17,10 @@ struct listener {
     int fd; // listening, from listener_bind()
 };
 
-// A socket that listens on bind (numeric address, "": all) and port; close-on-exec, non-blocking.
+// A socket that listens on address (numeric, "": all) and port; close-on-exec, non-blocking.
 // -1: ERR_NET (in use, no such address here).
-int listener_bind(const char *bind, unsigned port, struct err *err);
+int listener_bind(const char *address, unsigned port, struct err *err);
 
-// The process: body for child_start(). Returns when it has stopped accepting and all associations
-// have ended, or when the core is gone (channel).
-int listener_run(void *listener, int channel);
+// The process: body for child_start(); ctx is a struct listener. Returns when it has stopped
+// accepting and all associations have ended, or when the core is gone (channel).
+int listener_run(void *ctx, int channel);

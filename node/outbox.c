@@ -321,7 +321,9 @@ double outbox_tick(struct outbox *o)
 {
     struct due due = {.outbox = o, .ok = true};
     struct err err = {0};
-    if (o->core->draining || clock_steady() < o->next)
+    if (o->core->draining)
+        return INFINITY;
+    if (clock_steady() < o->next)
         return o->next;
     o->next = INFINITY;
     if (!state_each_destination(o->core->state, note_due, &due, &err) || !due.ok) {

@@ -15,5 +15,5 @@ struct sender {
     size_t count;
 };
 
-// Body for child_start(): MSG_OUTCOME for each answer, then MSG_SENT.
-int sender_run(void *sender, int channel);
+// Body for child_start(); ctx is a struct sender. MSG_OUTCOME for each answer, then MSG_SENT.
+int sender_run(void *ctx, int channel);

@@ -15,5 +15,5 @@ struct worker {
     bool warm; // opens the device and compiles before the first job comes
 };
 
-// Body for child_start().
-int worker_run(void *worker, int channel);
+// Body for child_start(); ctx is a struct worker.
+int worker_run(void *ctx, int channel);

@@ -123,6 +123,11 @@ class Site(Node):
         self.data = self.folder / "data"
         self.peers, self.options, self.environment = peers, options, env
         super().__init__(folder, port, peers, yaml=yaml(self.data, port, peers, **options), env=env)
+        try:  # connections wait in the backlog while files and rows are made to agree
+            wait_for(lambda: not self.running() or self.command("status", check=False).returncode == 0, 60, "the node to answer")
+        except BaseException:
+            self.stop()
+            raise
 
     def again(self):
         """The node once more, after stop() or kill()."""
