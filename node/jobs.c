@@ -75,6 +75,16 @@ static void close_worker(struct jobs *j)
     }
 }
 
+// Its channel ends; while it warms up it does not look there, but then SIGTERM ends it.
+static void end_worker(struct jobs *j)
+{
+    if (j->worker.fd < 0)
+        return;
+    close_worker(j);
+    if (j->worker.pid)
+        kill(j->worker.pid, SIGTERM);
+}
+
 // The end of a job
 
 static int rank_of(uint32_t kind) // images before what refers to them
@@ -390,7 +400,7 @@ static bool start_next(struct jobs *j)
     bool cpu = !j->refusing && most > 1 && o.attempts + 1 == most;
     bool fits = j->worker.pid && !j->retire && (j->refusing || j->cpu == cpu);
     if (j->worker.pid && !fits) {
-        close_worker(j); // it ends; its end brings us back here
+        end_worker(j); // its end brings us back here
     } else if (fits && j->worker.fd < 0) {
         j->next = INFINITY; // it is ending
     } else if (!fits && !start_worker(j, cpu, false, &err)) {
@@ -437,15 +447,15 @@ double jobs_tick(struct jobs *j)
         return tick_running(j, now);
     double ending = j->worker.pid && j->worker.fd < 0 ? j->end_by : INFINITY;
     if (j->core->draining) {
-        close_worker(j); // in order: it keeps what it has compiled
+        end_worker(j);
         return j->worker.pid ? j->end_by : INFINITY;
     }
     if (now < j->next)
         return fmin(j->next, ending);
     j->next = INFINITY;
     unstick(j);
-    if (j->retire && j->worker.fd >= 0)
-        close_worker(j);
+    if (j->retire)
+        end_worker(j);
     if (j->early && !j->worker.pid) {
         j->early = false;
         if (!start_worker(j, false, true, &err))
@@ -473,7 +483,7 @@ void jobs_reload(struct jobs *j)
     j->retire = true;
     j->early = true;
     if (!j->id)
-        close_worker(j);
+        end_worker(j);
 }
 
 void jobs_stop(struct jobs *j)

@@ -1,5 +1,6 @@
 #include "node/worker.h"
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -256,6 +257,7 @@ int worker_run(void *ctx, int channel)
     s->worker = ctx;
     s->channel = channel;
     prepare(s);
+    signal(SIGTERM, SIG_IGN); // from here on the end of the channel is the end, in order
     while (msg_receive(channel, &s->m, NULL) == MSG_GOT && s->m.kind == MSG_JOB && take_job(s))
         continue;
     gpu_destroy(s->gpu);
