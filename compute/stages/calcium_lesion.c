@@ -4,12 +4,15 @@
 #include <string.h>
 
 static const double ring_inner_mm = 1.5, ring_outer_mm = 5;
+// Fat, also where a thick slice mixes it with blood: a thin layer is all that lean hearts have.
+static const double fat_low_hu = -190, fat_high_hu = 0;
 static const double lung_fraction = 0.6; // of the ring: not on the heart
 static const double left_main_mm = 15;   // from the root's wall
 static const double ostia_mm = 20;     // above the lowest disc of the root: no artery leaves there
 static const double descending_mm = 4; // around the descending aorta: its wall
 // Directions in degrees, 0 to the patient's left, 90 to the front.
 static const double right_from = 92, right_to = -80, groove_at = 8, left_main_at = 60;
+static const double high_groove_at = -35, high_mm = 8;
 static const double near_deg = 6;
 
 const char *calcium_exclusion_name(enum calcium_exclusion why)
@@ -178,7 +181,7 @@ static bool look_around(const struct search *s, uint32_t n, struct around *out, 
                 continue;
             double hu = volume_value(v, origin[0] + p % size[0], origin[1] + p / size[0], k);
             all++;
-            fat += hu > -190 && hu < -30;
+            fat += hu > fat_low_hu && hu < fat_high_hu;
             air += hu < -300;
         }
     }
@@ -261,18 +264,25 @@ static bool is_left_main(const struct bearing *b)
     return b->height > 0.7 && b->deep_mm >= 15;
 }
 
+// Where the left atrioventricular groove begins. The circumflex artery leaves the left main artery
+// downwards, so that what lies as high as that and not behind it belongs to the anterior one.
+static double groove_from(const struct bearing *b)
+{
+    return b->root && b->above_mm > high_mm ? high_groove_at : groove_at;
+}
+
 static enum calcium_artery name_artery(const struct bearing *b, bool *near_border)
 {
     const double d = b->degrees;
     *near_border = fabs(d - right_from) < near_deg || fabs(d - right_to) < near_deg ||
-                   fabs(d - groove_at) < near_deg;
+                   fabs(d - groove_from(b)) < near_deg;
     if (is_left_main(b)) {
         *near_border = b->root && left_main_mm - b->away_mm < 2;
         return CALCIUM_LM;
     }
     if (d >= right_from || d < right_to)
         return CALCIUM_RCA;
-    return d >= groove_at ? CALCIUM_LAD : CALCIUM_LCX;
+    return d >= groove_from(b) ? CALCIUM_LAD : CALCIUM_LCX;
 }
 
 // Half the ring of a lesion in the aortic wall is blood; an artery's ring is fat all around.
