@@ -1,12 +1,16 @@
 """What the tests of the node share: small CT series of known UIDs, a destination that writes down
 what it gets, a node whose short times make waiting short, and ways to look into it.
 """
+import atexit
+import functools
 import json
 import os
 import pathlib
+import shutil
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import threading
 
 import numpy as np
@@ -16,7 +20,7 @@ from pydicom.uid import ExplicitVRLittleEndian
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 import peers  # noqa: E402
-from peers import Node, PeerError, Process, need, wait_for  # noqa: E402
+from peers import Node, Orthanc, PeerError, Process, need, wait_for  # noqa: E402
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
 ROOT_UID = "1.2.826.0.1.3680043.10.1234"
@@ -74,7 +78,7 @@ def make_series(folder, number, count=8, description="Ca Score", modality="CT", 
     return files
 
 
-_taken, _taking = set(), threading.Lock()
+_taken, _taking = set(), threading.RLock()
 
 
 def ports(count):
@@ -89,14 +93,22 @@ def ports(count):
         return found
 
 
-def make_phantom(folder):
-    """A small thorax with coronary calcium that can be scored. Returns its files and its study."""
+@functools.lru_cache(maxsize=1)
+def _phantom():
+    folder = tempfile.mkdtemp(prefix="anode-phantom-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     program = pathlib.Path(__file__).resolve().parents[1] / "phantom" / "calcium.py"
     done = subprocess.run(["/usr/bin/python3", program, folder, "--size", "320", "--slices", "40"], capture_output=True, text=True, timeout=300)
     if done.returncode != 0:
         raise PeerError(f"no phantom: {done.stderr[-1000:]}")
     files = peers.dicom_files(folder)
     return files, str(pydicom.dcmread(str(files[0]), stop_before_pixels=True).StudyInstanceUID)
+
+
+def phantom():
+    """A small thorax with coronary calcium that can be scored: its files and its study; made once."""
+    with _taking:
+        return _phantom()
 
 
 def uid(path):

@@ -19,7 +19,7 @@ import traceback
 
 import pydicom
 
-from node import (PATIENT, TIMES, PeerError, Sink, Site, acknowledged, make_phantom, make_series, measurements, need, ports, send, texts, uid, wait_for, yaml)
+from node import (PATIENT, TIMES, Orthanc, PeerError, Sink, Site, acknowledged, make_series, measurements, need, phantom, ports, send, texts, uid, wait_for, yaml)
 
 AT_ONCE = 3
 
@@ -172,7 +172,7 @@ def what_was_acknowledged_survives_kills_of_the_core(tmp):
 
 
 def order_split_and_restart_do_not_change_the_answer(tmp):
-    files, study = make_phantom(tmp / "in")
+    files, study = phantom()
     chance = random.Random(7)
     shuffled = files[:]
     chance.shuffle(shuffled)
@@ -319,6 +319,42 @@ def two_patients_with_one_series_uid_are_never_mixed(tmp):
                 for s in study.ReferencedSeriesSequence:
                     for i in s.ReferencedSOPSequence:
                         check(i.ReferencedSOPInstanceUID.startswith(f"1.2.826.0.1.3680043.10.1234.{number}.3."), "evidence of another patient")
+        return site.log_text()
+
+
+def orthanc_as_source_confirms_the_count(tmp):
+    files = make_series(tmp / "in", 1)
+    p, dicom, http = ports(3)
+    long = TIMES.replace("quiet_s: 1.5", "quiet_s: 20", 1)  # so that only the answer can be the reason
+    with Orthanc(tmp / "orthanc", dicom, http, p, route=False) as orthanc, Site(tmp / "node", p, {"ORTHANC": dicom}, extra=long, find=("ORTHANC",)) as site:
+        send(files, dicom, called="ORTHANC")
+        series = orthanc.find("Series", SeriesInstanceUID="1.2.826.0.1.3680043.10.1234.1.2")
+        orthanc.post("/modalities/ANODE/store", series[0]["ID"].encode())
+        site.wait_idle(15)
+        found = site.status()["series"][0]
+        equal(found["completeness"], "complete", f"verdict ({found['evidence']})")
+        check("source has 8" in found["evidence"], found["evidence"])
+        sets = [s for s in orthanc.series("1.2.826.0.1.3680043.10.1234.1.1") if s["Modality"] == "SR"]
+        equal([len(s["Instances"]) for s in sets], [1], "reports in the PACS")
+        return site.log_text()
+
+
+def a_series_of_which_the_source_has_more_is_never_shown_as_whole(tmp):
+    files, study = phantom()
+    p, dicom, http = ports(3)
+    short = TIMES.replace("longest_wait_s: 30", "longest_wait_s: 6", 1)
+    with Orthanc(tmp / "orthanc", dicom, http, p, route=False) as orthanc, Site(tmp / "node", p, {"ORTHANC": dicom}, extra=short, find=("ORTHANC",)) as site:
+        send(files, dicom, called="ORTHANC")
+        send(files[:-1], p, calling="ORTHANC")
+        site.wait_idle()
+        found = site.status()["series"][0]
+        equal(found["completeness"], "incomplete", f"verdict ({found['evidence']})")
+        check("source has 40" in found["evidence"], found["evidence"])
+        report = next(s for s in orthanc.series(study) if s["Modality"] == "SR")
+        sr = tmp / "sr.dcm"
+        sr.write_bytes(orthanc.get(f"/instances/{report['Instances'][0]}/file", raw=True))
+        said = texts(pydicom.dcmread(str(sr)))
+        check("39 of the 40 instances" in said, f"the report does not say it: {said}")
         return site.log_text()
 
 
