@@ -1,0 +1,35 @@
+#!/usr/bin/python3
+"""A hundred analyses in one process take no more memory than twenty did."""
+import json
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+import peers  # noqa: E402
+import series  # noqa: E402
+
+SERIES, SETTLED, GROWTH = 100, 20, 1.05
+
+
+def main():
+    if b"__asan_init" in peers.ANODE.read_bytes():
+        peers.skip("AddressSanitizer keeps freed memory")
+    source = peers.phantom("--seed", "1", "--size", "96", "--noise", "8")
+    with tempfile.TemporaryDirectory(prefix="anode-growth-") as scratch:
+        scratch = pathlib.Path(scratch)
+        for number in range(SERIES):
+            series.copy(source, scratch / "in" / f"{number:03d}", number)
+        subprocess.run([peers.ANODE, "analyze", "-s", "calcium", "-o", scratch / "out", scratch / "in"], check=True,
+                       stdout=subprocess.DEVNULL, timeout=500)
+        results = json.loads((scratch / "out" / "report.json").read_text())["results"]
+    assert len(results) == SERIES, f"{len(results)} results"
+    peaks = [r["peak_bytes"] for r in results]
+    print(f"largest size after {SETTLED}: {peaks[SETTLED - 1] / 1e6:.1f} MB, after {SERIES}: {peaks[-1] / 1e6:.1f} MB")
+    assert peaks == sorted(peaks) and peaks[0] > 0, "the largest size so far only grows"
+    return 0 if peaks[-1] <= GROWTH * peaks[SETTLED - 1] else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
