@@ -2,6 +2,7 @@
 from dataclasses import dataclass, field
 
 ARTERIES = {"3227004": "LM", "59438005": "LAD", "57396003": "LCX", "13647002": "RCA"}  # SCT
+ALL_ARTERIES = "41801008"  # SCT
 SCORE, VOLUME, MASS = "450360000", "122660", "122661"
 
 
@@ -98,8 +99,17 @@ class Report:
     groups: list
     statements: list  # (concept, text) anywhere outside the groups
 
+    @property
+    def judgements(self):
+        """What is said of the whole study: class, warnings, verdict."""
+        return [s for s in self.statements if s[0] in ("Finding", "Comment") or "CAC-DRS" in s[0]]
+
     def said(self):
         return "\n".join(f"{a}: {b}" for a, b in self.statements)
+
+    def total(self):
+        """Scores of the group for all coronary arteries, or None."""
+        return next((scores(g) for g in self.groups if g.site and g.site[0] == ALL_ARTERIES), None)
 
     def artery_scores(self):
         """{LM: {agatston, volume_mm3, mass_mg}} of the groups that stand for a whole artery: they

@@ -74,19 +74,16 @@ def show_measurements(report, truth):
         numbers = "  ".join(f"{n.concept[2]} {n.value:g} {n.unit}" for n in group.numbers)
         statements = "  ".join(f"{a}: {b}" for a, b in group.texts if "lgorithm" not in a)
         say(f"  {group.tracking:<24} {numbers}  {statements}")
-    for concept, text in report.statements:
+    for concept, text in report.judgements:
         say(f"  {concept}: {text}")
     if truth is None:
         return
     say("\nAgatston against the truth")
     say(f"  {'':<16}{'SR':>12}{'truth':>12}{'difference':>12}")
-    got = report.artery_scores()
+    got = dict(report.artery_scores(), TOTAL=report.total())
     for artery in ("LM", "LAD", "LCX", "RCA", "TOTAL"):
         true = truth["total"].get(artery, {}).get("agatston", 0.0)
-        if artery == "TOTAL":
-            mine = sum(v["agatston"] or 0 for v in got.values()) if got else None
-        else:
-            mine = (got.get(artery) or {}).get("agatston")
+        mine = (got.get(artery) or {}).get("agatston")
         row(artery, [mine, true, None if mine is None else mine - true])
 
 
