@@ -273,7 +273,7 @@ def unpacked(*parts):
 
 def wait_results(pacs, node, study, seconds=300):
     """{modality: series} of the results in the PACS, once there is a report, a page, and an overlay
-    when the report has outlines. Ends early when the node ends."""
+    when the report has lesions. Ends early when the node ends."""
     def complete():
         if not node.running():
             raise PeerError(f"the node ended:\n{node.tail()}")
@@ -281,7 +281,7 @@ def wait_results(pacs, node, study, seconds=300):
         if "SR" not in ours or "OT" not in ours:
             return None
         report = sr.read(pacs.read(ours["SR"]["Instances"][0]))
-        return ours if "PR" in ours or not any(g.outlines for g in report.groups) else None
+        return ours if "PR" in ours or not report.lesions() else None
     try:
         return wait_for(complete, seconds, "results in the PACS")
     except PeerError as error:

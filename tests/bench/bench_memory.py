@@ -4,6 +4,7 @@
 Exit status 1 when the size after the last ten is more than 5 % above that after the second ten.
 """
 import pathlib
+import shutil
 import sys
 import tempfile
 
@@ -16,7 +17,7 @@ SERIES, STEP, GROWTH = 100, 10, 1.05
 
 def main():
     ports = peers.free_ports(3)
-    source = peers.phantom("--seed", "1", "--size", "256", "--noise", "14")
+    source = peers.phantom("--seed", "1", "--size", "320", "--fov", "350", "--slices", "29", "--increment", "5", "--thickness", "5", "--noise", "14")
     with tempfile.TemporaryDirectory(prefix="anode-bench-") as scratch:
         scratch = pathlib.Path(scratch)
         with peers.Orthanc(scratch / "pacs", *ports, route=False) as pacs, \
@@ -26,6 +27,7 @@ def main():
             for number in range(SERIES):
                 files = series.copy(source, scratch / "series" / str(number), number)
                 peers.store(files, ports[2], called="ANODE", calling="ORTHANC")
+                shutil.rmtree(scratch / "series" / str(number))
                 if (number + 1) % STEP:
                     continue
                 peers.wait_for(lambda: len(pacs.find("Series", Modality="OT")) > number, 300, f"{number + 1} results\n{node.tail()}")

@@ -18,7 +18,7 @@ import pydicom  # noqa: E402
 import sr  # noqa: E402
 
 ARTERIES = ("LM", "LAD", "LCX", "RCA")
-SMALL = ("--size", "256", "--noise", "14")  # a quarter of the pixels
+SMALL = ("--size", "320", "--fov", "350", "--noise", "16")  # fewer pixels
 
 # name, arguments of the phantom: what must be scored right
 SCORED = [
