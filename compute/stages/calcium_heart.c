@@ -457,28 +457,70 @@ static bool depth_in(struct finder *f, const uint8_t *set, const double spacing[
     return ok;
 }
 
-// The centre of the largest ball of soft tissue, not far to the right of the spine and not beyond
-// the left chest wall: there a liver's dome could be larger. The ball lies within the scan, for a
-// liver at its end goes on below.
-static double find_peak(struct finder *f)
+// First and last lung pixel of every row; last < first: none.
+struct flank {
+    int32_t first, last;
+};
+
+static struct flank *find_flanks(struct finder *f)
 {
-    float best = -1;
-    for (size_t n = 0; n < f->voxels; n++) {
-        double left = ((double)(n % f->nx) - f->out->spine_x) * mm_of(f)[0];
-        size_t k = n / ((size_t)f->nx * f->ny), end = k < f->nz - 1 - k ? k : f->nz - 1 - k;
-        double room = ((double)end + 0.5) * mm_of(f)[2];
-        f->depth2[n] = fminf(f->depth2[n], (float)(room * room));
-        if (f->depth2[n] > best && left > -35 && left < 75) {
-            best = f->depth2[n];
-            f->peak = n;
+    struct flank *flanks = arena_alloc(f->arena, (size_t)f->ny * f->nz, sizeof *flanks);
+    if (!flanks) {
+        err_set(f->err, ERR_NOMEM, "calcium: flanks");
+        return NULL;
+    }
+    for (size_t row = 0; row < (size_t)f->ny * f->nz; row++) {
+        flanks[row] = (struct flank){INT32_MAX, -1};
+        for (uint32_t i = 0; i < f->nx; i++) {
+            if (!f->lung[row * f->nx + i])
+                continue;
+            if (flanks[row].last < 0)
+                flanks[row].first = (int32_t)i;
+            flanks[row].last = (int32_t)i;
         }
     }
-    const size_t column = f->peak % f->nx, line = f->peak / f->nx;
-    const size_t row = line % f->ny, slice = line / f->ny;
-    f->out->peak[0] = (double)column;
-    f->out->peak[1] = (double)row;
-    f->out->peak[2] = (double)slice;
-    return best > 0 ? sqrt((double)best) : 0;
+    return flanks;
+}
+
+// Whether a row of slice z (cut to the scan) has lung on both sides of column i.
+static bool has_flanks(const struct finder *f, const struct flank *flanks, size_t i, size_t j,
+                       double z)
+{
+    size_t k = (size_t)fmin(fmax(z + 0.5, 0), f->nz - 1);
+    const struct flank *row = &flanks[k * f->ny + j];
+    return row->first < (int64_t)i && row->last > (int64_t)i;
+}
+
+// The centre of the largest ball of soft tissue, not far to the right of the spine and not beyond
+// the left chest wall, with lung on both sides in its row, half a radius above and below as well:
+// a liver could hold a larger ball. The ball lies within the scan.
+static bool find_peak(struct finder *f)
+{
+    const struct flank *flanks = find_flanks(f);
+    if (!flanks)
+        return false;
+    float best = 0;
+    for (size_t n = 0; n < f->voxels; n++) {
+        const size_t i = n % f->nx, line = n / f->nx, j = line % f->ny, k = line / f->ny;
+        size_t end = k < f->nz - 1 - k ? k : f->nz - 1 - k;
+        double room = ((double)end + 0.5) * mm_of(f)[2];
+        f->depth2[n] = fminf(f->depth2[n], (float)(room * room));
+        double left = ((double)i - f->out->spine_x) * mm_of(f)[0];
+        if (f->depth2[n] <= best || left <= -35 || left >= 75)
+            continue;
+        double half = 0.5 * sqrt((double)f->depth2[n]) / mm_of(f)[2];
+        if (!has_flanks(f, flanks, i, j, (double)k) ||
+            !has_flanks(f, flanks, i, j, (double)k - half) ||
+            !has_flanks(f, flanks, i, j, (double)k + half))
+            continue;
+        best = f->depth2[n];
+        f->peak = n;
+        f->out->peak[0] = (double)i;
+        f->out->peak[1] = (double)j;
+        f->out->peak[2] = (double)k;
+    }
+    f->out->radius_mm = sqrt((double)best);
+    return true;
 }
 
 // A block of 5 x 5 tissue pixels with its first one at (i, j).
@@ -930,9 +972,8 @@ static bool locate(struct finder *f, const char **why)
         tissue[n] = f->between[n] && front && f->smooth[n] > FATTY;
         f->soft[n] = tissue[n] && f->smooth[n] > SOFT;
     }
-    if (!depth_in(f, f->soft, mm_of(f), far_mm, f->depth2))
+    if (!depth_in(f, f->soft, mm_of(f), far_mm, f->depth2) || !find_peak(f))
         return false;
-    h->radius_mm = find_peak(f);
     if (h->radius_mm < radius_min_mm || h->radius_mm > radius_max_mm) {
         *why = "no heart found between the lungs";
         return true;

@@ -12,7 +12,7 @@ static const double ostia_mm = 20;     // above the lowest disc of the root: no 
 static const double descending_mm = 4; // around the descending aorta: its wall
 // Directions in degrees, 0 to the patient's left, 90 to the front.
 static const double right_from = 92, right_to = -80, groove_at = 8, left_main_at = 60;
-static const double high_groove_at = -35, high_mm = 8;
+static const double fork_at = -25, fork_mm = 22; // near the fork of the left main artery
 static const double near_deg = 6;
 
 const char *calcium_exclusion_name(enum calcium_exclusion why)
@@ -264,11 +264,11 @@ static bool is_left_main(const struct bearing *b)
     return b->height > 0.7 && b->deep_mm >= 15;
 }
 
-// Where the left atrioventricular groove begins. The circumflex artery leaves the left main artery
-// downwards, so that what lies as high as that and not behind it belongs to the anterior one.
+// Where the left atrioventricular groove begins. Just outside the left main artery the circumflex
+// artery has not yet turned back: what is not clearly behind belongs to the anterior one.
 static double groove_from(const struct bearing *b)
 {
-    return b->root && b->above_mm > high_mm ? high_groove_at : groove_at;
+    return b->root && b->away_mm < fork_mm ? fork_at : groove_at;
 }
 
 static enum calcium_artery name_artery(const struct bearing *b, bool *near_border)
