@@ -616,6 +616,7 @@ def check_common(path, expected, source):
     assert ds.SeriesDescription.endswith(f" {kind.upper()} - {NOTICE}")
     assert len(ds.SeriesDescription) <= 64
     assert re.fullmatch(r"[+-]\d{4}", ds.TimezoneOffsetFromUTC)
+    assert ds.ContentQualification == "RESEARCH"
     if expected["zone"]:
         assert ds.TimezoneOffsetFromUTC == expected["zone"]
         assert ds.SeriesDate + ds.SeriesTime == expected["started"], ds.SeriesTime
