@@ -1,0 +1,80 @@
+#include "node/nifti.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "node/base/fs.h"
+#include "tests/check.h"
+
+static struct err err;
+
+// A tilted grid of 3 x 2 x 2 voxels.
+static const struct volume grid = {
+    .dim = {3, 2, 2},
+    .to_patient = {{0.5, 0, 0, -10}, {0, 0.8, 0.2, 20}, {0, -0.6, 3, 30}},
+};
+
+static float f32(const char *at)
+{
+    float value;
+    memcpy(&value, at, sizeof value);
+    return value;
+}
+
+static int i16(const char *at)
+{
+    return (int16_t)((uint8_t)at[0] | (uint8_t)at[1] << 8);
+}
+
+static void writes_labels_on_the_grid(void)
+{
+    static const uint8_t labels[12] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 255};
+    char path[4096];
+    size_t size;
+    snprintf(path, sizeof path, "%s/labels.nii", check_scratch());
+    CU_ASSERT_TRUE_FATAL(nifti_write_labels(path, &grid, labels, &err));
+    char *file = fs_read_file(path, 4096, &size, &err);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(file);
+    CU_ASSERT_EQUAL_FATAL(size, 352 + sizeof labels);
+    CU_ASSERT_EQUAL(i16(file), 348);
+    CU_ASSERT_EQUAL(i16(file + 40), 3); // dim
+    CU_ASSERT_EQUAL(i16(file + 42), 3);
+    CU_ASSERT_EQUAL(i16(file + 44), 2);
+    CU_ASSERT_EQUAL(i16(file + 46), 2);
+    CU_ASSERT_EQUAL(i16(file + 70), 2); // unsigned char
+    CU_ASSERT_EQUAL(i16(file + 72), 8);
+    CU_ASSERT_DOUBLE_EQUAL(f32(file + 80), 0.5, 1e-6); // pixdim
+    CU_ASSERT_DOUBLE_EQUAL(f32(file + 84), 1, 1e-6);
+    CU_ASSERT_EQUAL(f32(file + 108), 352);
+    CU_ASSERT_EQUAL(i16(file + 254), 1); // sform: right, front, up
+    CU_ASSERT_EQUAL(f32(file + 280), -0.5f);
+    CU_ASSERT_EQUAL(f32(file + 292), 10);
+    CU_ASSERT_EQUAL(f32(file + 300), -0.8f);
+    CU_ASSERT_EQUAL(f32(file + 304), -0.2f);
+    CU_ASSERT_EQUAL(f32(file + 308), -20);
+    CU_ASSERT_EQUAL(f32(file + 316), -0.6f);
+    CU_ASSERT_EQUAL(f32(file + 320), 3);
+    CU_ASSERT_EQUAL(f32(file + 324), 30);
+    CU_ASSERT_EQUAL(memcmp(file + 344, "n+1", 4), 0);
+    CU_ASSERT_EQUAL(memcmp(file + 352, labels, sizeof labels), 0);
+    free(file);
+}
+
+static void refuses_what_it_cannot_write(void)
+{
+    struct volume large = grid;
+    large.dim[0] = 32768;
+    CU_ASSERT_FALSE(nifti_write_labels("/tmp/never.nii", &large, NULL, &err));
+    CU_ASSERT_EQUAL(err.code, ERR_INPUT);
+    static const uint8_t labels[12];
+    CU_ASSERT_FALSE(nifti_write_labels("/no/such/folder/a.nii", &grid, labels, &err));
+    CU_ASSERT_EQUAL(err.code, ERR_IO);
+}
+
+int main(void)
+{
+    static const struct check_case cases[] = {
+        {"nifti_write_labels_on_the_grid", writes_labels_on_the_grid},
+        {"nifti_write_labels_refuses_what_it_cannot_write", refuses_what_it_cannot_write},
+    };
+    return check_main("nifti", cases, sizeof cases / sizeof *cases);
+}
