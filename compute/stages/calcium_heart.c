@@ -71,6 +71,7 @@ struct finder {
     double *front;          // [nz] row of the front of the spine
     double back;            // rows behind are spine, whatever they hold
     size_t peak;
+    bool cut; // the image cuts the body
 };
 
 static double *mm_of(struct finder *f)
@@ -206,7 +207,7 @@ static uint8_t *find_behind(struct finder *f, const uint8_t *body)
 // Air within the body, in pieces as large as a lung. Where the image cuts the body, a piece may
 // also reach the edge of the image; the air around the patient is thinner than any lung.
 static struct gpu_mask *select_lungs(struct finder *f, const struct components *air,
-                                     const struct gpu_mask *body, bool cut, bool *any)
+                                     const struct gpu_mask *body, bool *any)
 {
     const double *mm = mm_of(f);
     struct component_stats *stats = arena_alloc(f->arena, air->count + 1, sizeof *stats);
@@ -228,7 +229,7 @@ static struct gpu_mask *select_lungs(struct finder *f, const struct components *
                        s->box_hi[1] == f->ny - 1;
         bool deep = (s->box_hi[1] - s->box_lo[1] + 1) * mm[1] > lung_reach_mm;
         bool airy = s->sum < (int64_t)s->voxels * AIR_MEAN;
-        keep[n] = within[n] * 2 > s->voxels || (cut && at_edge && deep && !airy);
+        keep[n] = within[n] * 2 > s->voxels || (f->cut && at_edge && deep && !airy);
         *any = *any || keep[n];
     }
     return components_select(air, keep, mm, f->err);
@@ -240,10 +241,11 @@ static bool find_lungs(struct finder *f, const struct gpu_mask *body, const uint
     const uint8_t *behind = find_behind(f, body_bytes);
     if (!behind)
         return false;
+    f->cut = is_cut(f, body_bytes);
     struct gpu_mask *thin = gpu_mask_threshold(f->work, AIR_LOW, AIR_HIGH, f->err);
     struct gpu_mask *open = thin ? smooth_mask(f, thin, true) : NULL;
     struct components *air = open ? components_find(open, CONNECT_6, f->err) : NULL;
-    struct gpu_mask *lungs = air ? select_lungs(f, air, body, is_cut(f, body_bytes), any) : NULL;
+    struct gpu_mask *lungs = air ? select_lungs(f, air, body, any) : NULL;
     struct gpu_mask *closed = lungs ? smooth_mask(f, lungs, false) : NULL;
     f->lung = closed ? bytes_of(f, closed) : NULL;
     gpu_mask_destroy(thin);
@@ -907,7 +909,8 @@ static void measure_edges(struct finder *f, const uint8_t *body)
     size_t touching = 0;
     for (size_t n = 0; n < f->voxels; n++) {
         size_t i = n % f->nx, j = n / f->nx % f->ny;
-        double up = ((double)(n / ((size_t)f->nx * f->ny)) - h->peak[2]) * mm[2];
+        size_t slice = n / ((size_t)f->nx * f->ny);
+        double up = ((double)slice - h->peak[2]) * mm[2];
         bool edge = i == 0 || j == 0 || i == f->nx - 1 || j == f->ny - 1;
         if (!h->region[n] || up < -0.8 * h->radius_mm) // a liver may reach the edge
             continue;
@@ -975,7 +978,8 @@ static bool locate(struct finder *f, const char **why)
     if (!depth_in(f, f->soft, mm_of(f), far_mm, f->depth2) || !find_peak(f))
         return false;
     if (h->radius_mm < radius_min_mm || h->radius_mm > radius_max_mm) {
-        *why = "no heart found between the lungs";
+        *why = f->cut ? "no heart with lung on both sides: the field of view may cut it"
+                      : "no heart found between the lungs";
         return true;
     }
     h->below = (h->peak[2] + 0.5) * mm_of(f)[2] / h->radius_mm;
