@@ -231,9 +231,9 @@ static bool runs_of(const struct components *c, uint32_t k0, uint32_t k1, uint32
 // is not read.
 static void run_ranges(const struct components *c, struct gpu_range ranges[3])
 {
-    ranges[2] = (struct gpu_range){c->device->start, 0, 16};
     ranges[0] = (struct gpu_range){c->device->run, 0, c->run_count * 8ull};
     ranges[1] = (struct gpu_range){c->device->label, 0, c->run_count * 4ull};
+    ranges[2] = (struct gpu_range){c->device->start, 0, 16};
 }
 
 static void stats_from_words(const struct stats_words *w, bool values, struct component_stats *s)
@@ -445,7 +445,10 @@ static bool choice_init(struct choice *c, const struct gpu_mask *m, enum connect
         return false;
     c->numbers = calloc(c->components->count + 1ul, sizeof *c->numbers);
     c->keep = calloc(c->components->count + 1ul, 1);
-    return (c->numbers && c->keep) || err_set(err, ERR_NOMEM, "components");
+    if (c->numbers && c->keep)
+        return true;
+    err_set(err, ERR_NOMEM, "components");
+    return false;
 }
 
 // The voxels of each component.
@@ -453,8 +456,11 @@ static bool choice_sizes(const struct choice *c, struct err *err)
 {
     uint32_t count = c->components->count;
     struct component_stats *stats = calloc(count + 1ul, sizeof *stats);
-    bool ok = (stats || err_set(err, ERR_NOMEM, "components")) &&
-              components_measure(c->components, NULL, stats, err);
+    if (!stats) {
+        err_set(err, ERR_NOMEM, "components");
+        return false;
+    }
+    bool ok = components_measure(c->components, NULL, stats, err);
     for (uint32_t i = 0; ok && i < count; i++)
         c->numbers[i] = stats[i].voxels;
     free(stats);
@@ -507,8 +513,10 @@ static bool choose_largest(struct choice *c, uint32_t n, uint64_t *voxels, struc
 {
     uint32_t count = c->components->count;
     struct sized *order = calloc(count + 1ul, sizeof *order);
-    if (!order)
-        return err_set(err, ERR_NOMEM, "components");
+    if (!order) {
+        err_set(err, ERR_NOMEM, "components");
+        return false;
+    }
     for (uint32_t i = 0; i < count; i++)
         order[i] = (struct sized){c->numbers[i], i};
     qsort(order, count, sizeof *order, larger_first);

@@ -279,14 +279,18 @@ static bool enumerate(VkInstance instance, VkPhysicalDevice physical[DEVICES_MAX
 {
     *count = DEVICES_MAX;
     VkResult result = vkEnumeratePhysicalDevices(instance, count, physical);
-    if (result == VK_ERROR_INITIALIZATION_FAILED) // how some loaders say that there is none
+    if (result == VK_ERROR_INITIALIZATION_FAILED) { // how some loaders say that there is none
         *count = 0;
-    else if (result != VK_SUCCESS && result != VK_INCOMPLETE)
-        return err_set(err, ERR_DEVICE, "listing Vulkan devices: %s (%d)", result_name(result),
-                       (int)result);
+    } else if (result != VK_SUCCESS && result != VK_INCOMPLETE) {
+        err_set(err, ERR_DEVICE, "listing Vulkan devices: %s (%d)", result_name(result),
+                (int)result);
+        return false;
+    }
     *list = calloc(*count + 1ul, sizeof **list);
-    if (!*list)
-        return err_set(err, ERR_NOMEM, "device list");
+    if (!*list) {
+        err_set(err, ERR_NOMEM, "device list");
+        return false;
+    }
     for (uint32_t i = 0; i < *count; i++)
         describe(physical[i], &(*list)[i]);
     return true;

@@ -81,7 +81,9 @@ struct gpu_mask *gpu_mask_write(struct gpu *g, const uint32_t dim[3], const doub
 {
     struct gpu_mask *m = mask_alloc(g, dim, spacing, err);
     uint32_t *words = m ? calloc(m->slice, sizeof *words) : NULL;
-    bool ok = words || (m && err_set(err, ERR_NOMEM, "a slice of a mask"));
+    bool ok = words != NULL;
+    if (m && !words)
+        err_set(err, ERR_NOMEM, "a slice of a mask");
     for (uint32_t k = 0; ok && k < dim[2]; k++) {
         memset(words, 0, m->slice * sizeof *words);
         for (uint32_t j = 0; j < dim[1]; j++) {
@@ -114,7 +116,9 @@ bool gpu_mask_write_words(struct gpu_mask *m, uint32_t k0, uint32_t k1, const ui
     if (!check_slices(m, k0, k1, err))
         return false;
     uint32_t *clean = calloc(m->slice, sizeof *clean);
-    bool ok = clean || err_set(err, ERR_NOMEM, "a slice of a mask");
+    bool ok = clean != NULL;
+    if (!clean)
+        err_set(err, ERR_NOMEM, "a slice of a mask");
     for (uint32_t k = k0; ok && k < k1; k++, words += m->slice) {
         for (uint32_t at = 0; at < m->row * m->dim[1]; at++)
             clean[at] = words[at] & valid_bits(m, at % m->row);
@@ -127,7 +131,9 @@ bool gpu_mask_write_words(struct gpu_mask *m, uint32_t k0, uint32_t k1, const ui
 bool gpu_mask_read(const struct gpu_mask *m, uint8_t *bytes, struct err *err)
 {
     uint32_t *words = malloc(m->slice * sizeof *words);
-    bool ok = words || err_set(err, ERR_NOMEM, "a slice of a mask");
+    bool ok = words != NULL;
+    if (!words)
+        err_set(err, ERR_NOMEM, "a slice of a mask");
     for (uint32_t k = 0; ok && k < m->dim[2]; k++) {
         ok = gpu_mask_read_words(m, k, k + 1, words, err);
         for (uint32_t j = 0; ok && j < m->dim[1]; j++) {
@@ -311,9 +317,12 @@ bool gpu_mask_count_slices(const struct gpu_mask *m, uint32_t *counts, struct er
 bool gpu_mask_count(const struct gpu_mask *m, uint64_t *count, struct err *err)
 {
     uint32_t *counts = malloc(m->dim[2] * sizeof *counts);
-    bool ok =
-        (counts || err_set(err, ERR_NOMEM, "counts")) && gpu_mask_count_slices(m, counts, err);
     *count = 0;
+    if (!counts) {
+        err_set(err, ERR_NOMEM, "counts");
+        return false;
+    }
+    bool ok = gpu_mask_count_slices(m, counts, err);
     for (uint32_t k = 0; ok && k < m->dim[2]; k++)
         *count += counts[k];
     free(counts);
@@ -400,13 +409,12 @@ static struct gpu_mask *ball_op(const struct gpu_mask *m, double radius_mm, bool
                                     .all_slices = m->dim[2],
                                     .invert = erode ? UINT32_MAX : 0};
     uint32_t deepest = 0;
-    struct ball *ball = malloc(sizeof *ball);
+    struct ball *ball = calloc(1, sizeof *ball);
     if (!ball) {
         err_set(err, ERR_NOMEM, "ball");
         return NULL;
     }
     struct gpu_buf *rows = NULL;
-    // Words between rows and slices must be 0, and no invocation comes by the last ones of a slice.
     struct gpu_mask *out = NULL;
     if (ball_init(ball, m->spacing, radius_mm, flat, &push.widest, &deepest, err)) {
         uint64_t bytes = sizeof ball->start + ball->start[33] * sizeof *ball->row;

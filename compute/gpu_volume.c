@@ -86,7 +86,9 @@ bool gpu_volume_read(const struct gpu_volume *v, uint32_t k0, uint32_t k1, void 
     uint64_t each = voxel_bytes(v->type), row = v->dim[0] * each;
     uint8_t *to = voxels;
     uint8_t *slice = malloc(v->slice * each);
-    bool ok = slice || err_set(err, ERR_NOMEM, "a slice of %" PRIu64 " bytes", v->slice * each);
+    bool ok = slice != NULL;
+    if (!slice)
+        err_set(err, ERR_NOMEM, "a slice of %" PRIu64 " bytes", v->slice * each);
     for (uint32_t k = k0; ok && k < k1; k++) {
         ok = gpu_buf_read(v->buf, k * v->slice * each, slice, v->slice * each, err);
         for (uint32_t j = 0; ok && j < v->dim[1]; j++, to += row)

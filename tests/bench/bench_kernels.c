@@ -272,8 +272,9 @@ static void make_values(void)
 int main(int argc, char **argv)
 {
     log_init(LOG_LEVEL_ERROR, "bench");
-    if (argc > 1 && atoi(argv[1]) > 0)
-        dim[2] = (uint32_t)atoi(argv[1]);
+    long slices = argc > 1 ? strtol(argv[1], NULL, 10) : 0;
+    if (slices > 0 && slices <= 1000)
+        dim[2] = (uint32_t)slices;
     make_values();
     gpu = gpu_create(NULL, &err);
     need(gpu);
