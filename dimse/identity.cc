@@ -400,8 +400,8 @@ static void put_instance(DcmDataset &ds, const result_set &set, enum stage_resul
     encode_text(ds, DCM_InstanceCreationTime, time);
     encode_text(ds, DCM_InstanceCreatorUID, set.request.maker.device_uid);
     encode_text(ds, DCM_TimezoneOffsetFromUTC, set.zone);
-    // In none of the three IODs, so an extension of each (PS3.2, Standard Extended SOP Class): the one
-    // attribute by which a program sees that this is no cleared product.
+    // In none of the three IODs, so an extension of each (PS3.2, Standard Extended SOP Class): the
+    // one attribute by which a program sees that this is no cleared product.
     encode_text(ds, DCM_ContentQualification, "RESEARCH");
 }
 
