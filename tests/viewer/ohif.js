@@ -45,11 +45,57 @@ async function openStudy(browser) {
     return {page, errors, said};
 }
 
-// The viewport's pixels: how many have colour, how many are not black.
+// The viewport alone.
 async function pixels(page, file) {
     const viewport = page.locator('.viewport-element, .cornerstone-viewport-element').first();
     const box = await ((await viewport.count()) ? viewport : page.locator('#root')).boundingBox();
     await page.screenshot({path: file, clip: box});
+}
+
+// Whether the active viewport shows an image of the series (any, when it is empty), with more than a
+// few bright pixels, and text over it when that is asked for.
+function drawn({series, text}) {
+    const {viewportGridService, cornerstoneViewportService} = window.services;
+    const viewport = cornerstoneViewportService.getCornerstoneViewport(
+        viewportGridService.getActiveViewportId());
+    const image = viewport && viewport.getCurrentImageId && viewport.getCurrentImageId();
+    if (!image || !image.includes(series) || document.body.innerText.includes('Loading...'))
+        return false;
+    if (text && !document.querySelector('svg.svg-layer text'))
+        return false;
+    const {width, height} = viewport.canvas;
+    const data = viewport.canvas.getContext('2d').getImageData(0, 0, width, height).data;
+    let bright = 0;
+    for (let i = 0; i < data.length; i += 4)
+        bright += Math.max(data[i], data[i + 1], data[i + 2]) > 60;
+    return bright > width * height / 100;
+}
+
+// Image and texts of the active viewport: changes when another measurement is shown.
+function state() {
+    const {viewportGridService, cornerstoneViewportService} = window.services;
+    const viewport = cornerstoneViewportService.getCornerstoneViewport(
+        viewportGridService.getActiveViewportId());
+    const texts = Array.from(document.querySelectorAll('svg.svg-layer text'));
+    return [viewport && viewport.getCurrentImageId(), ...texts.map(t => t.textContent)].join();
+}
+
+// Walks through the measurements of a report with the viewport's arrow.
+async function walk(page, uid) {
+    const count = await page.evaluate(
+        id => window.services.displaySetService.getDisplaySetByUID(id).measurements.length, uid);
+    const steps = [];
+    for (let step = 0; step < count; step++) {
+        await page.waitForFunction(drawn, {series: '', text: true}, {timeout: patience});
+        const screenshot = path.join(out, `ohif-sr-measurement-${step + 1}.png`);
+        await page.screenshot({path: screenshot});
+        steps.push({...await page.evaluate(shown), screenshot});
+        const before = await page.evaluate(state);
+        await page.locator('[data-cy="viewport-action-arrows-right"] svg').first().click();
+        await page.waitForFunction(`(${state})() !== ${JSON.stringify(before)}`, null,
+                                   {timeout: 5000}).catch(() => {}); // two on one slice
+    }
+    return steps;
 }
 
 async function openSeries(browser, modality) {
@@ -62,25 +108,19 @@ async function openSeries(browser, modality) {
         const thumbnail = page.locator(`[id="thumbnail-${set.uid}"]`);
         await thumbnail.scrollIntoViewIfNeeded();
         await thumbnail.dblclick();
-        // The series is in the viewport once its grid says so and a canvas is drawn.
-        await page.waitForFunction(
-            uid => Array.from(window.services.viewportGridService.getState().viewports.values())
-                .some(v => (v.displaySetInstanceUIDs || []).includes(uid)), set.uid, {timeout: patience});
-        const drawn = modality === 'SR'
-            ? 'document.querySelectorAll("svg.svg-layer text").length > 0'
-            : 'document.querySelectorAll("canvas").length > 0';
-        await page.waitForFunction(drawn, null, {timeout: patience}).catch(e => errors.push(String(e)));
-        await page.waitForLoadState('networkidle');
-        await page.waitForFunction('!document.body.innerText.includes("Loading...")', null,
-                                   {timeout: patience}).catch(e => errors.push(String(e)));
+        const report = modality === 'SR';
+        await page.waitForFunction(drawn, {series: report ? '' : set.series, text: report},
+                                   {timeout: patience});
         Object.assign(seen, {set}, await page.evaluate(shown));
+        seen.screenshot = path.join(out, `ohif-${modality.toLowerCase()}.png`);
+        seen.viewport = path.join(out, `ohif-${modality.toLowerCase()}-viewport.png`);
+        await page.screenshot({path: seen.screenshot});
+        await pixels(page, seen.viewport);
+        seen.steps = report ? await walk(page, set.uid) : [];
     } catch (error) {
         errors.push(String(error));
+        await page.screenshot({path: path.join(out, `ohif-${modality.toLowerCase()}-failed.png`)});
     }
-    seen.screenshot = path.join(out, `ohif-${modality.toLowerCase()}.png`);
-    seen.viewport = path.join(out, `ohif-${modality.toLowerCase()}-viewport.png`);
-    await page.screenshot({path: seen.screenshot});
-    await pixels(page, seen.viewport);
     await page.close();
     return seen;
 }

@@ -82,7 +82,7 @@ class Ohif(unittest.TestCase):
 
     def view(self, modality):
         view = self.views[modality]
-        self.assertEqual(view["errors"], [])
+        self.assertEqual(view["errors"], [], "\n".join(view["said"][-20:]))
         self.assertEqual(view["trouble"], [])
         self.assertGreater(view["canvases"], 0)
         return view, np.asarray(Image.open(view["viewport"]).convert("RGB")).astype(int)
@@ -100,15 +100,19 @@ class Ohif(unittest.TestCase):
     def test_outlines_of_the_report_stand_with_their_values_on_a_slice(self):
         view, pixels = self.view("SR")
         self.assertGreater(view["shapes"], 0)
-        text = "\n".join(view["texts"])
-        numbers = {float(n) for n in re.findall(r"-?\d+(?:\.\d+)?", text)}
-        scores = {n.value for g in self.report.groups if g.outlines for n in g.numbers if n.concept[0] == sr.SCORE}
-        self.assertTrue(scores, "the report has no outline with a score")
-        shown = {s for s in scores if any(abs(s - n) <= 0.06 for n in numbers)}
-        self.assertTrue(shown, f"of {scores} none is in {text!r}")
         self.assertGreater((pixels.max(axis=2) > 60).mean(), 0.05, "no slice is drawn below the outlines")
         coloured = (pixels.max(axis=2) - pixels.min(axis=2) > 60).sum()
         self.assertGreater(coloured, 50, "no outline is drawn")
+
+    def test_every_score_of_the_report_can_be_reached(self):
+        """The viewer shows a number of nought as an empty text, so those are not asked for."""
+        view, _ = self.view("SR")
+        text = "\n".join(t for step in view["steps"] for t in step["texts"])
+        numbers = {float(n) for n in re.findall(r"-?\d+(?:\.\d+)?", text)}
+        scores = {n.value for g in self.report.groups for n in g.numbers if n.concept[0] == sr.SCORE and n.value}
+        self.assertGreater(len(scores), 3)
+        missing = {s for s in scores if not any(abs(s - n) < 0.06 for n in numbers)}
+        self.assertFalse(missing, text)
 
     def test_the_report_page_is_drawn_as_it_is(self):
         _, pixels = self.view("OT")
