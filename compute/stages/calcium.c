@@ -129,6 +129,8 @@ static bool check_input(struct job *j)
     if (v->spacing[0] > pixel_max_mm || v->spacing[1] > pixel_max_mm)
         return REFUSE(j, "pixels of %.2f x %.2f mm are too coarse (limit %.1f mm)", v->spacing[1],
                       v->spacing[0], pixel_max_mm);
+    if (v->has_duplicates)
+        return REFUSE(j, "several images of one place: phases or reconstructions are mixed");
     const double thickness = j->scan->slice_thickness_mm, limit = j->p[P_MAX_SLICE];
     if (j->rules.increment_mm > limit * 1.01)
         return REFUSE(j, "slices lie %.2f mm apart (limit %.1f mm)", j->rules.increment_mm, limit);

@@ -31,6 +31,7 @@ SCORED = [
     ("descending order", ("--seed", "7", *SMALL, "--order", "down")),
     ("pacemaker lead", ("--seed", "8", *SMALL, "--metal")),
     ("not gated", ("--seed", "9", "--no-gated")),
+    ("tilted gantry", ("--seed", "14", *SMALL, "--tilt", "20")),
 ]
 
 # name, arguments, a word that the reason must hold

@@ -445,6 +445,7 @@ def make_slice(job):
 def score(options, slices, which):
     """Agatston, volume and mass of the islands within the masks of the items in which."""
     area_px = (options.fov / options.size) ** 2
+    apart = options.increment * np.cos(np.radians(options.tilt))  # along the normal of the slices
     agatston = volume = mass = 0.0
     for stored, _, masks in slices:
         chosen = [masks[i] for i in which if masks[i] is not None]
@@ -458,9 +459,9 @@ def score(options, slices, which):
             if area < 1.0:
                 continue
             weight = 1 + (values.max() >= 200) + (values.max() >= 300) + (values.max() >= 400)
-            agatston += area * weight * options.increment / 3
-            volume += area * options.increment
-            mass += values.mean() * area * options.increment * options.mass_factor / 1000
+            agatston += area * weight * apart / 3
+            volume += area * apart
+            mass += values.mean() * area * apart * options.mass_factor / 1000
     return {"agatston": round(agatston, 2), "volume_mm3": round(volume, 2), "mass_mg": round(mass, 3)}
 
 
