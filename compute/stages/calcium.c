@@ -165,7 +165,7 @@ static void set_rules(struct job *j)
         .min_area_mm2 = j->p[P_MIN_AREA],
         .weight_from_lesion = j->p[P_WEIGHT] == 1,
         .pixel_area_mm2 = v->spacing[0] * v->spacing[1],
-        .increment_mm = v->spacing[2] * cos(v->tilt_deg * M_PI / 180),
+        .increment_mm = v->spacing[2], // along the normal, also under tilt
         .mass_factor = j->p[P_MASS_FACTOR] > 0 ? j->p[P_MASS_FACTOR] : uncalibrated,
     };
 }

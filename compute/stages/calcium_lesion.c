@@ -14,6 +14,7 @@ static const double descending_mm = 4; // around the descending aorta: its wall
 static const double right_from = 92, right_to = -80, groove_at = 8, left_main_at = 60;
 static const double fork_at = -25, fork_mm = 22; // near the fork of the left main artery
 static const double near_deg = 6;
+static const double sure_sigmas = 6; // of noise above the blood pool: one voxel in 10^9
 
 const char *calcium_exclusion_name(enum calcium_exclusion why)
 {
@@ -105,12 +106,18 @@ static bool by_component(struct search *s, const struct components *c, struct er
     return true;
 }
 
-// Whether component n has a slice of the smallest area, and most of it lies in the heart's region.
-static bool is_candidate(const struct search *s, uint32_t n)
+// Where component n lies and how large it gets.
+struct extent {
+    bool inside;             // most of it lies in the heart's region
+    uint32_t slice, largest; // the slice with most pixels, and how many
+};
+
+static struct extent extent_of(const struct search *s, uint32_t n)
 {
     const struct calcium_grid *g = &s->heart->grid;
     const uint32_t rows = s->volume->dim[1];
-    uint32_t slice = UINT32_MAX, area = 0, largest = 0;
+    struct extent e = {0};
+    uint32_t slice = UINT32_MAX, area = 0;
     uint64_t all = 0, within = 0;
     for (uint32_t i = s->first[n]; i < s->first[n + 1]; i++) {
         const struct component_run *r = &s->runs[i];
@@ -118,12 +125,16 @@ static bool is_candidate(const struct search *s, uint32_t n)
         area = k == slice ? area : 0;
         slice = k;
         area += r->x1 - r->x0 + 1u;
-        largest = area > largest ? area : largest;
+        if (area > e.largest) {
+            e.largest = area;
+            e.slice = k;
+        }
         for (uint32_t x = r->x0; x <= r->x1; x++)
             within += s->heart->region[calcium_grid_at(g, x, j, k)];
         all += r->x1 - r->x0 + 1u;
     }
-    return calcium_counts(s->rules, largest) && within * 2 >= all;
+    e.inside = within * 2 >= all;
+    return e;
 }
 
 // Stamps discs around every pixel of component n in slice k into a window: 1 near, 2 the ring.
@@ -321,30 +332,55 @@ static enum calcium_exclusion judge(const struct search *s, uint32_t n, const st
     return CALCIUM_KEPT;
 }
 
-// Judges every candidate; kept ones go to lesions, their component to keep.
+static void keep_lesion(const struct search *s, uint32_t n, const struct bearing *b, uint8_t *keep,
+                        uint32_t *component, struct calcium_lesions *out)
+{
+    struct calcium_lesion *l = &out->list[out->count];
+    keep[n - 1] = 1;
+    l->artery = name_artery(b, &l->near_border);
+    centre_of(&s->stats[n - 1], l->centre);
+    component[out->count++] = n;
+}
+
+static void keep_focus(const struct search *s, uint32_t n, const struct extent *e,
+                       const struct bearing *b, struct calcium_lesions *out)
+{
+    bool near_border;
+    out->faint[out->faint_count++] =
+        (struct calcium_focus){.artery = name_artery(b, &near_border),
+                               .slice = e->slice,
+                               .pixels = e->largest,
+                               .max = s->stats[n - 1].max,
+                               .runs = s->runs + s->first[n],
+                               .run_count = s->first[n + 1] - s->first[n]};
+}
+
+// Judges every candidate; kept ones go to lesions, their component to keep. What is too small to
+// count is judged as well when it is too bright for noise: a score of zero must show it.
 static bool choose(struct search *s, uint32_t components, uint8_t *keep, uint32_t *component,
                    struct calcium_lesions *out, struct err *err)
 {
+    const struct calcium_heart *h = s->heart;
     for (uint32_t n = 1; n <= components; n++) {
         struct around ring = {0};
         double centre[3], at[3];
-        if (!is_candidate(s, n))
+        const struct extent e = extent_of(s, n);
+        const bool counts = calcium_counts(s->rules, e.largest);
+        if (!e.inside || (!counts && s->stats[n - 1].max < h->pool_hu + sure_sigmas * h->noise_hu))
             continue;
         // A piece of bone is not worth the look around it.
         if (!is_massive(s, n) && !look_around(s, n, &ring, err))
             return false;
         centre_of(&s->stats[n - 1], centre);
-        calcium_grid_from_voxel(&s->heart->grid, centre, at);
-        struct bearing b = take_bearing(s->heart, at);
-        enum calcium_exclusion why = judge(s, n, &ring, &b);
-        out->excluded[why]++;
-        if (why != CALCIUM_KEPT)
-            continue;
-        keep[n - 1] = 1;
-        struct calcium_lesion *l = &out->list[out->count];
-        l->artery = name_artery(&b, &l->near_border);
-        memcpy(l->centre, centre, sizeof centre);
-        component[out->count++] = n;
+        calcium_grid_from_voxel(&h->grid, centre, at);
+        const struct bearing b = take_bearing(h, at);
+        const enum calcium_exclusion why = judge(s, n, &ring, &b);
+        if (counts)
+            out->excluded[why]++;
+        if (why == CALCIUM_KEPT && counts)
+            keep_lesion(s, n, &b, keep, component, out);
+        else if (why == CALCIUM_KEPT)
+            keep_focus(s, n, &e, &b, out);
     }
     return true;
 }
@@ -498,7 +534,8 @@ bool calcium_lesions_find(const struct gpu_volume *hu, const struct volume *v,
     uint8_t *keep = arena_alloc(arena, (size_t)c->count + 1, 1);
     uint32_t *component = arena_alloc(arena, (size_t)c->count + 1, sizeof *component);
     out->list = arena_alloc(arena, (size_t)c->count + 1, sizeof *out->list);
-    bool ok = s.stats && keep && component && out->list;
+    out->faint = arena_alloc(arena, (size_t)c->count + 1, sizeof *out->faint);
+    bool ok = s.stats && keep && component && out->list && out->faint;
     if (!ok)
         err_set(err, ERR_NOMEM, "calcium: candidates");
     ok = ok && (c->count == 0 || components_measure(c, hu, s.stats, err)) &&

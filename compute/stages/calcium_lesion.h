@@ -50,6 +50,16 @@ struct calcium_lesion {
     uint32_t first_run, run_count;
 };
 
+// A spot that is coronary calcium in all but its size: no island of it reaches the smallest area.
+struct calcium_focus {
+    enum calcium_artery artery;
+    uint32_t slice;                   // the one with the largest area
+    uint32_t pixels;                  // there
+    int32_t max;                      // HU
+    const struct component_run *runs; // by row and column
+    uint32_t run_count;
+};
+
 struct calcium_lesions {
     struct calcium_lesion *list; // by artery, then from the head down
     uint32_t count;
@@ -57,6 +67,8 @@ struct calcium_lesions {
                                 // index + 1
     uint32_t run_count;
     uint32_t excluded[CALCIUM_EXCLUSIONS]; // candidates of at least the smallest area
+    struct calcium_focus *faint;           // brighter than noise can be; do not count
+    uint32_t faint_count;
 };
 
 // Everything goes into arena. False with *err: the machine failed.

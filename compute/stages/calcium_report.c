@@ -217,13 +217,19 @@ static bool add_layers(struct writer *w)
     return true;
 }
 
-// The label of a lesion on slice k, right of it, or left of it at the edge of the image.
-static bool add_text(struct writer *w, uint32_t lesion, uint32_t k, const uint32_t lo[2],
-                     const uint32_t hi[2])
+// A piece of calcium to be outlined: its runs, and what its marks belong to.
+struct shape {
+    const struct component_run *runs;
+    uint32_t run_count;
+    int layer, group;
+};
+
+// A label beside what lies within lo..hi on slice k: right of it, or left at the edge of the image.
+static bool add_text(struct writer *w, const struct shape *s, uint32_t k, const uint32_t lo[2],
+                     const uint32_t hi[2], const char *text)
 {
-    const struct calcium_lesion *l = &w->lesions->list[lesion];
     float *points = arena_alloc(w->f->arena, 4, sizeof *points);
-    struct mark *m = points ? findings_add_mark(w->f) : NULL;
+    struct mark *m = points && text ? findings_add_mark(w->f) : NULL;
     if (!m)
         return false;
     const bool left = hi[0] + TEXT_WIDTH > w->v->dim[0] && lo[0] > TEXT_WIDTH;
@@ -233,26 +239,21 @@ static bool add_text(struct writer *w, uint32_t lesion, uint32_t k, const uint32
     points[3] = lo[1] > 20 ? (float)lo[1] - 20 : 0;
     *m = (struct mark){.kind = MARK_TEXT,
                        .slice = k,
-                       .layer = (int)l->artery,
-                       .group = (int)(w->lesion_group + lesion),
+                       .layer = s->layer,
+                       .group = s->group,
                        .points = points,
-                       .count = 2};
-    const char *name = arteries[l->artery].name;
-    const uint32_t number = w->number[lesion];
-    m->text = k == l->key_slice ? arena_printf(w->f->arena, "%s %u: %.1f", name, number,
-                                               calcium_agatston(w->rules, &l->amount))
-                                : arena_printf(w->f->arena, "%s %u", name, number);
-    return m->text != NULL;
+                       .count = 2,
+                       .text = text};
+    return true;
 }
 
-// Outlines and label of a lesion on slice k.
-static bool mark_slice(struct writer *w, uint32_t lesion, uint32_t k)
+// Outlines on slice k and the label beside them; nothing where the shape has no pixel.
+static bool mark_slice(struct writer *w, const struct shape *s, uint32_t k, const char *text)
 {
-    const struct calcium_lesion *l = &w->lesions->list[lesion];
     const uint32_t rows = w->v->dim[1];
     uint32_t lo[2] = {UINT32_MAX, UINT32_MAX}, hi[2] = {0, 0};
-    const struct component_run *runs = w->lesions->runs + l->first_run;
-    for (uint32_t i = 0; i < l->run_count; i++) {
+    const struct component_run *runs = s->runs;
+    for (uint32_t i = 0; i < s->run_count; i++) {
         if (runs[i].row / rows != k)
             continue;
         uint32_t j = runs[i].row % rows;
@@ -267,7 +268,7 @@ static bool mark_slice(struct writer *w, uint32_t lesion, uint32_t k)
     uint8_t *mask = arena_alloc(w->f->arena, (size_t)width * height, 1);
     if (!mask)
         return false;
-    for (uint32_t i = 0; i < l->run_count; i++) {
+    for (uint32_t i = 0; i < s->run_count; i++) {
         if (runs[i].row / rows == k)
             memset(mask + (size_t)(runs[i].row % rows - lo[1]) * width + runs[i].x0 - lo[0], 1,
                    runs[i].x1 - runs[i].x0 + 1u);
@@ -282,12 +283,26 @@ static bool mark_slice(struct writer *w, uint32_t lesion, uint32_t k)
             return false;
         *m = (struct mark){.kind = MARK_POLYLINE,
                            .slice = k,
-                           .layer = (int)l->artery,
-                           .group = (int)(w->lesion_group + lesion),
+                           .layer = s->layer,
+                           .group = s->group,
                            .points = outlines[i].points,
                            .count = outlines[i].count};
     }
-    return add_text(w, lesion, k, lo, hi);
+    return add_text(w, s, k, lo, hi, text);
+}
+
+// On slice k; the score stands on the key slice.
+static bool mark_lesion(struct writer *w, uint32_t lesion, uint32_t k)
+{
+    const struct calcium_lesion *l = &w->lesions->list[lesion];
+    const struct shape s = {w->lesions->runs + l->first_run, l->run_count, (int)l->artery,
+                            (int)(w->lesion_group + lesion)};
+    const char *name = arteries[l->artery].name;
+    const uint32_t number = w->number[lesion];
+    const char *text = k == l->key_slice ? arena_printf(w->f->arena, "%s %u: %.1f", name, number,
+                                                        calcium_agatston(w->rules, &l->amount))
+                                         : arena_printf(w->f->arena, "%s %u", name, number);
+    return mark_slice(w, &s, k, text);
 }
 
 // The key slice of a lesion comes first: some viewers show nothing else.
@@ -295,14 +310,47 @@ static bool add_marks(struct writer *w)
 {
     for (uint32_t i = 0; i < w->lesions->count; i++) {
         const uint32_t key = w->lesions->list[i].key_slice;
-        if (!mark_slice(w, i, key))
+        if (!mark_lesion(w, i, key))
             return false;
         for (uint32_t k = 0; k < w->v->dim[2]; k++) {
-            if (k != key && !mark_slice(w, i, k))
+            if (k != key && !mark_lesion(w, i, k))
                 return false;
         }
     }
     return true;
+}
+
+// What came nearest to a lesion, where the score is zero: the reader shall see what was left out.
+static bool shows_faint(const struct writer *w)
+{
+    return !w->lesions->count && w->lesions->faint_count;
+}
+
+static bool add_faint(struct writer *w)
+{
+    if (!shows_faint(w))
+        return true;
+    struct layer *layer = findings_add_layer(w->f);
+    if (!layer)
+        return false;
+    *layer = (struct layer){"NOT COUNTED", "Too small to count", {190, 190, 190}};
+    const int number = (int)w->f->layer_count - 1;
+    const uint32_t shown =
+        w->lesions->faint_count < IMAGES_MAX ? w->lesions->faint_count : IMAGES_MAX;
+    for (uint32_t i = 0; i < shown; i++) {
+        const struct calcium_focus *focus = &w->lesions->faint[i];
+        const struct shape s = {focus->runs, focus->run_count, number, -1};
+        if (!mark_slice(w, &s, focus->slice,
+                        arena_printf(w->f->arena, "%s: %.1f mm2\nnot counted",
+                                     arteries[focus->artery].name,
+                                     focus->pixels * w->rules->pixel_area_mm2)))
+            return false;
+    }
+    return findings_add_warning(
+        w->f, "%u bright spot%s smaller than %.1f mm2 not counted: %s, slice %u, %d HU%s",
+        w->lesions->faint_count, w->lesions->faint_count > 1 ? "s" : "", w->rules->min_area_mm2,
+        arteries[w->lesions->faint[0].artery].name, w->lesions->faint[0].slice + 1,
+        w->lesions->faint[0].max, w->lesions->faint_count > 1 ? " and others" : "");
 }
 
 static bool add_table(struct writer *w)
@@ -360,7 +408,8 @@ static void heart_box(const struct writer *w, double box[4])
     }
 }
 
-// Slices with most calcium first, then in order; without calcium three through the heart.
+// The slices with most calcium, from the head down. Without calcium three through the heart and
+// those of what was too small.
 static uint32_t choose_slices(const struct writer *w, uint32_t *slices)
 {
     const struct volume *v = w->v;
@@ -372,6 +421,14 @@ static uint32_t choose_slices(const struct writer *w, uint32_t *slices)
             z = fmin(fmax(z, 0), g->dim[2] - 1);
             double k = ((g->flip[2] ? g->dim[2] - 1 - z : z) + 0.5) * g->factor[2];
             slices[count++] = (uint32_t)fmin(k, v->dim[2] - 1);
+        }
+        for (uint32_t i = 0; i < w->lesions->faint_count && count < IMAGES_MAX; i++) {
+            const uint32_t k = w->lesions->faint[i].slice;
+            bool known = false;
+            for (uint32_t n = 0; n < count; n++)
+                known = known || slices[n] == k;
+            if (!known)
+                slices[count++] = k;
         }
         return count;
     }
@@ -440,10 +497,11 @@ static bool add_summary(struct writer *w)
     w->f->page.headline =
         arena_printf(w->f->arena, "Agatston %.1f   CAC-DRS %s%s", score, class, note);
     w->f->verdict = w->total.lesions ? VERDICT_DONE : VERDICT_NOTHING_FOUND;
-    w->f->reason = w->total.lesions
-                       ? ""
-                       : arena_printf(w->f->arena, "no coronary calcium of %g HU or more",
-                                      w->rules->threshold_hu);
+    w->f->reason =
+        w->total.lesions
+            ? ""
+            : arena_printf(w->f->arena, "no coronary calcium of %g HU and %g mm2 or more",
+                           w->rules->threshold_hu, w->rules->min_area_mm2);
     return e->text && w->f->page.headline && w->f->reason;
 }
 
@@ -458,7 +516,7 @@ bool calcium_report(struct findings *f, const struct volume *v, const struct cal
         calcium_add(&w.total, &lesions->list[i].amount);
     }
     if (add_regions(&w) && paint_regions(&w) && add_groups(&w) && add_layers(&w) && add_marks(&w) &&
-        add_table(&w) && add_images(&w) && add_summary(&w))
+        add_faint(&w) && add_table(&w) && add_images(&w) && add_summary(&w))
         return true;
     return err_set(err, ERR_NOMEM, "calcium: report");
 }

@@ -396,6 +396,33 @@ static bool warned(const struct findings *f, const char *part)
     return false;
 }
 
+static void a_zero_shows_what_was_too_small_to_count(void)
+{
+    struct chest chest = usual;
+    chest.calcium = false;
+    struct volume v = make_chest(&chest);
+    struct scan s = usual_scan();
+    const uint32_t i = NX / 2 + 37, j = NY / 2 - 31, k = 20; // one pixel, where the LAD runs
+    ((int16_t *)v.stored)[((size_t)k * NY + j) * NX + i] = 400 + 1024;
+    struct findings *f = analyse(&v, &s, "min_area_mm2", "1.5");
+    CU_ASSERT_EQUAL(f->verdict, VERDICT_NOTHING_FOUND);
+    CU_ASSERT_EQUAL(number_of(f, "Coronary arteries", "450360000"), 0);
+    CU_ASSERT(warned(f, "not counted: LAD, slice 21, 400 HU"));
+    CU_ASSERT_EQUAL_FATAL(f->mark_count, 2); // outline and label
+    CU_ASSERT_EQUAL(f->marks[0].kind, MARK_POLYLINE);
+    CU_ASSERT_EQUAL(f->marks[0].slice, k);
+    CU_ASSERT_EQUAL(f->marks[0].group, -1);
+    CU_ASSERT_STRING_EQUAL(f->layers[f->marks[0].layer].name, "NOT COUNTED");
+    CU_ASSERT_EQUAL(mark_area(&f->marks[0]), 1);
+    findings_destroy(f);
+    f = analyse(&v, &s, NULL, NULL); // one pixel of 1 mm2 is enough by default
+    CU_ASSERT_EQUAL(f->verdict, VERDICT_DONE);
+    CU_ASSERT_EQUAL(number_of(f, "LAD", "450360000"), 4);
+    CU_ASSERT_FALSE(warned(f, "not counted"));
+    findings_destroy(f);
+    free(v.stored);
+}
+
 static void what_is_not_gated_is_an_estimate(void)
 {
     struct volume v = make_chest(&usual);
@@ -420,6 +447,18 @@ static void refuse(const struct chest *chest, const struct scan *s, const char *
     CU_ASSERT_PTR_NOT_NULL(strstr(f->reason, part));
     CU_ASSERT_EQUAL(f->group_count, 0);
     CU_ASSERT_EQUAL(f->mark_count, 0);
+    findings_destroy(f);
+    free(v.stored);
+}
+
+static void images_of_one_place_are_refused(void)
+{
+    struct volume v = make_chest(&usual);
+    struct scan s = usual_scan();
+    v.has_duplicates = true;
+    struct findings *f = analyse(&v, &s, NULL, NULL);
+    CU_ASSERT_EQUAL(f->verdict, VERDICT_NOT_EVALUABLE);
+    CU_ASSERT_PTR_NOT_NULL(strstr(f->reason, "several images of one place"));
     findings_destroy(f);
     free(v.stored);
 }
@@ -509,9 +548,11 @@ int main(void)
         {"the_same_input_gives_the_same_findings", the_same_input_gives_the_same_findings},
         {"hearts_of_other_sizes_score_too", hearts_of_other_sizes_score_too},
         {"no_calcium_is_a_report_that_says_zero", no_calcium_is_a_report_that_says_zero},
+        {"a_zero_shows_what_was_too_small_to_count", a_zero_shows_what_was_too_small_to_count},
         {"what_is_not_gated_is_an_estimate", what_is_not_gated_is_an_estimate},
         {"what_cannot_be_judged_is_refused_with_the_reason",
          what_cannot_be_judged_is_refused_with_the_reason},
+        {"images_of_one_place_are_refused", images_of_one_place_are_refused},
         {"doubts_are_said_beside_the_score", doubts_are_said_beside_the_score},
         {"options_change_what_they_say", options_change_what_they_say},
     };
