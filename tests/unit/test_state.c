@@ -147,16 +147,18 @@ static void add_object(struct state *s, int64_t job, const char *to, const char 
     CU_ASSERT_TRUE(state_add_object(s, &o, &err));
 }
 
+#define KINDS_SIZE 256
+
 static bool join_kinds(void *ctx, const struct state_object *row)
 {
-    strcat(ctx, row->kind);
-    strcat(ctx, " ");
-    return true;
+    char *kinds = ctx;
+    const size_t used = strlen(kinds);
+    return snprintf(kinds + used, KINDS_SIZE - used, "%s ", row->kind) > 0;
 }
 
 static const char *due(struct state *s, const char *to, double now)
 {
-    static char kinds[256];
+    static char kinds[KINDS_SIZE];
     kinds[0] = 0;
     CU_ASSERT_TRUE(state_each_due(s, to, now, 100, join_kinds, kinds, NULL));
     return kinds;
@@ -416,7 +418,7 @@ static void state_adds_an_object_of_known_uid_only_once(void)
 
 static bool copy_uid(void *ctx, const struct state_object *row)
 {
-    strcpy(ctx, row->sop_instance_uid);
+    memcpy(ctx, row->sop_instance_uid, strlen(row->sop_instance_uid) + 1); // 65 bytes of room
     return false;
 }
 
