@@ -20,12 +20,6 @@
 
 #if defined(__SANITIZE_ADDRESS__)
 #include <sanitizer/lsan_interface.h>
-// DCMTK 3.6.7 loses an empty list for some malformed A-ASSOCIATE-RQ; its process ends then.
-const char *__lsan_default_suppressions(void); // NOLINT(bugprone-reserved-identifier)
-const char *__lsan_default_suppressions(void)  // NOLINT(bugprone-reserved-identifier)
-{
-    return "leak:LST_Create\n";
-}
 #endif
 
 _Noreturn void peer_exit(int status)
