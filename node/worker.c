@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 #include "compute/gpu.h"
 #include "compute/stage.h"
@@ -14,6 +15,7 @@
 #include "node/msg.h"
 
 #define PARAMS_MAX 256
+#define NICENESS   5 // receiving goes first: a peer waits for each answer, nobody for a shader
 
 struct shop { // the worker at work
     const struct worker *worker;
@@ -256,6 +258,8 @@ int worker_run(void *ctx, int channel)
         return 2;
     s->worker = ctx;
     s->channel = channel;
+    if (setpriority(PRIO_PROCESS, 0, NICENESS) != 0)
+        log_warn("the analysis runs at the priority of the receivers");
     prepare(s);
     signal(SIGTERM, SIG_IGN); // from here on the end of the channel is the end, in order
     while (msg_receive(channel, &s->m, NULL) == MSG_GOT && s->m.kind == MSG_JOB && take_job(s))
