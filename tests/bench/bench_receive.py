@@ -27,7 +27,7 @@ NODE = """node:
   bind: 127.0.0.1
   port: {port}
   data_dir: {folder}/data
-  log_level: warn
+  log_level: info
 limits:
   max_associations_per_peer: 32
   min_free_mib: 256
@@ -40,7 +40,10 @@ routes:
 
 def start_anode(folder, port):
     sink, = peers.free_ports(1)
-    return peers.Node(folder, port, {}, yaml=NODE.format(port=port, folder=folder, sink=sink))
+    node = peers.Node(folder, port, {}, yaml=NODE.format(port=port, folder=folder, sink=sink))
+    # its worker compiles shaders once at start: that is no part of receiving
+    peers.wait_for(lambda: "ready seconds=" in (folder / "anode.log").read_text(), 120, f"a worker that is ready\n{node.tail()}")
+    return node
 
 
 def start_storescp(folder, port):
