@@ -21,8 +21,6 @@ import urllib.request
 
 import pydicom
 
-import sr
-
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 ANODE = pathlib.Path(os.environ.get("ANODE", ROOT / "build" / "anode"))
 SKIP = 77
@@ -272,16 +270,18 @@ def unpacked(*parts):
 
 
 def wait_results(pacs, node, study, seconds=300):
-    """{modality: series} of the results in the PACS, once there is a report, a page, and an overlay
-    when the report has lesions. Ends early when the node ends."""
+    """{modality: series} of the results in the PACS, once there is a report and a page, and the node
+    has nothing more to send. Ends early when the node ends."""
+    def ours():
+        return {s["Modality"]: s for s in pacs.series(study) if int(s.get("SeriesNumber") or 0) >= 9000}
+
     def complete():
         if not node.running():
             raise PeerError(f"the node ended:\n{node.tail()}")
-        ours = {s["Modality"]: s for s in pacs.series(study) if int(s.get("SeriesNumber") or 0) >= 9000}
-        if "SR" not in ours or "OT" not in ours:
+        if not {"SR", "OT"} <= ours().keys():
             return None
-        report = sr.read(pacs.read(ours["SR"]["Instances"][0]))
-        return ours if "PR" in ours or not report.lesions() else None
+        status = json.loads(node.command("status", "--json").stdout)
+        return ours() if not any(peer["outbox"]["pending"] for peer in status["peers"]) else None
     try:
         return wait_for(complete, seconds, "results in the PACS")
     except PeerError as error:
