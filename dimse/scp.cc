@@ -294,6 +294,8 @@ static bool establish(Session &s, struct err *err)
             s.link.abort(abort_provider, 0);
         return s.link.explain(err, "association request", cond.text());
     }
+    if (s.link.fault() != Link::Fault::None) // DCMTK takes an end without a request for a request
+        return s.link.explain(err, "association request", "none");
     titles(s);
     int reason = 0;
     T_ASC_Parameters *params = s.assoc->params;
