@@ -6,6 +6,12 @@ import sys
 import xml.etree.ElementTree as xml
 
 
+def reason(case):
+    """What the test itself said, or what ctest says."""
+    said = [line for line in (case.findtext("system-out") or "").splitlines() if line.startswith("skipped: ")]
+    return said[-1].removeprefix("skipped: ") if said else case.find("skipped").get("message", "")
+
+
 def main(paths):
     passed = failed = skipped = 0
     for path in paths:
@@ -21,7 +27,7 @@ def main(paths):
                 passed += 1
             elif case.find("skipped") is not None:
                 skipped += 1
-                print(f"skipped: {folder} {case.get('name')}: {case.find('skipped').get('message', '')}")
+                print(f"skipped: {folder} {case.get('name')}: {reason(case)}")
             else:
                 failed += 1
                 print(f"FAILED: {folder} {case.get('name')}")

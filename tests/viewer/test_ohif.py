@@ -37,10 +37,10 @@ def package(name, version):
     if not folder.exists():
         CACHE.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=CACHE) as draft:
-            done = subprocess.run(["npm", "pack", "--silent", "--ignore-scripts", f"{name}@{version}"], cwd=draft,
-                                  capture_output=True, text=True, timeout=300)
+            command = ["npm", "pack", "--loglevel=error", "--ignore-scripts", "--fetch-retries=1", "--fetch-timeout=60000", f"{name}@{version}"]
+            done = subprocess.run(command, cwd=draft, capture_output=True, text=True, timeout=300)
             if done.returncode != 0:
-                peers.skip(f"npm package {name} cannot be had: {done.stderr.strip()[-300:]}")
+                peers.skip(f"npm package {name} cannot be had: {' '.join(done.stderr.split())[:200]}")
             with tarfile.open(pathlib.Path(draft) / done.stdout.split()[-1]) as tar:
                 tar.extractall(pathlib.Path(draft) / "out")
             (pathlib.Path(draft) / "out").rename(folder)
