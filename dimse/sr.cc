@@ -296,11 +296,39 @@ static struct region_item region_of(const result_set &set, const struct mark &m)
         graphic_type(m), {m.points, m.points + 2 * (size_t)m.count}, set.frame(m.slice), m.slice};
 }
 
-static struct region_item border(uint32_t columns, uint32_t rows, const struct source_frame &frame,
+// Part of a frame in pixels: x0 <= column < x1, y0 <= row < y1.
+struct box {
+    uint32_t x0, y0, x1, y1;
+};
+
+static struct region_item border(const struct box &b, const struct source_frame &frame,
                                  uint32_t slice)
 {
-    const Float32 w = (Float32)columns, h = (Float32)rows;
-    return {"POLYLINE", {0, 0, w, 0, w, h, 0, h, 0, 0}, frame, slice};
+    const Float32 l = (Float32)b.x0, t = (Float32)b.y0, r = (Float32)b.x1, o = (Float32)b.y1;
+    return {"POLYLINE", {l, t, r, t, r, o, l, o, l, t}, frame, slice};
+}
+
+// What was searched on slice k: the box round the regions of the label map that belong to no group,
+// the whole frame where the analysis names none. x1 is 0 on a slice that was not searched.
+static struct box searched(const result_set &set, uint32_t k)
+{
+    const struct findings &f = set.findings;
+    const uint32_t *dim = set.request.volume->dim;
+    bool is_searched[256] = {false}, any = false;
+    for (uint32_t i = 0; f.labels && i < f.region_count && i < 255; i++)
+        any |= is_searched[i + 1] = f.regions[i].group < 0;
+    if (!any)
+        return {0, 0, dim[0], dim[1]};
+    struct box b = {dim[0], dim[1], 0, 0};
+    const uint8_t *at = f.labels + (size_t)k * dim[0] * dim[1];
+    for (uint32_t y = 0; y < dim[1]; y++) {
+        for (uint32_t x = 0; x < dim[0]; x++) {
+            if (!is_searched[*at++])
+                continue;
+            b = {std::min(b.x0, x), std::min(b.y0, y), std::max(b.x1, x + 1), y + 1};
+        }
+    }
+    return b;
 }
 
 // Which regions stand for which group. Viewers (OHIF 3.13) stop with an error at a group that has
@@ -308,8 +336,7 @@ static struct region_item border(uint32_t columns, uint32_t rows, const struct s
 //   - a group has the outlines of its own marks, its key slice first;
 //   - one without marks has those of its parts, first one on a slice where nothing else is first:
 //     numbers drawn over numbers cannot be read;
-//   - where there is none, the whole frame was searched: its border comes first, on a slice of its
-//     own.
+//   - where there is none, the border of what was searched comes first, on a slice of its own.
 class region_plan
 {
   public:
@@ -328,13 +355,15 @@ class region_plan
         return all[group];
     }
 
-    // The border of a frame; nothing when there is no frame.
+    // The border of what was searched on one frame; nothing when there is no frame.
     std::vector<struct region_item> whole()
     {
         const struct result_request &r = set.request;
         if (r.volume) {
             const uint32_t k = free_slice();
-            return {border(r.volume->dim[0], r.volume->dim[1], set.frame(k), k)};
+            const struct box b = searched(set, k);
+            return {
+                border(b.x1 ? b : box{0, 0, r.volume->dim[0], r.volume->dim[1]}, set.frame(k), k)};
         }
         const struct volume_slice *first = nullptr;
         for (size_t i = 0; i < r.slice_count; i++)
@@ -342,8 +371,8 @@ class region_plan
                 first = &r.slices[i];
         if (!first)
             return {};
-        return {
-            border(first->columns, first->rows, set.slice_frame((size_t)(first - r.slices)), 0)};
+        return {border({0, 0, first->columns, first->rows},
+                       set.slice_frame((size_t)(first - r.slices)), 0)};
     }
 
   private:
@@ -391,21 +420,24 @@ class region_plan
             taken[one->slice] = true;
             std::rotate(found.begin(), one, one + 1);
         } else {
-            const std::vector<struct region_item> searched = whole();
-            found.insert(found.begin(), searched.begin(), searched.end());
+            const std::vector<struct region_item> frame = whole();
+            found.insert(found.begin(), frame.begin(), frame.end());
         }
         all[group] = found;
     }
 
-    // The free slice nearest to the middle of the volume; the middle when none is.
+    // The free slice nearest to the middle of the volume, one that was searched where there is one;
+    // the middle when none is free.
     uint32_t free_slice()
     {
         const uint32_t count = slice_count(), middle = count / 2;
-        for (uint32_t d = 0; d <= middle; d++) {
-            for (const uint32_t k : {middle + d, middle - d}) {
-                if (k < count && !taken[k]) {
-                    taken[k] = true;
-                    return k;
+        for (const bool any : {false, true}) {
+            for (uint32_t d = 0; d <= middle; d++) {
+                for (const uint32_t k : {middle + d, middle - d}) {
+                    if (k < count && !taken[k] && (any || searched(set, k).x1)) {
+                        taken[k] = true;
+                        return k;
+                    }
                 }
             }
         }

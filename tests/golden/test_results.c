@@ -373,10 +373,14 @@ static uint32_t border_slice(const struct world *w, const struct findings *f, ui
     }
 }
 
-static void put_border(FILE *out, const struct world *w, uint32_t slice)
+// Where add_searched() says that was searched: first column, first row, and where they end.
+static const float searched_box[4] = {5, 9, 23, 31};
+
+static void put_border(FILE *out, const struct world *w, const struct findings *f, uint32_t slice)
 {
-    const float width = (float)w->volume.dim[0], height = (float)w->volume.dim[1];
-    const float points[] = {0, 0, width, 0, width, height, 0, height, 0, 0};
+    const float frame[4] = {0, 0, (float)w->volume.dim[0], (float)w->volume.dim[1]};
+    const float *b = f->labels ? searched_box : frame;
+    const float points[] = {b[0], b[1], b[2], b[1], b[2], b[3], b[0], b[3], b[0], b[1]};
     put_mark(out, w, &(struct mark){MARK_POLYLINE, slice, 0, 0, points, 5, NULL});
     fprintf(out, "}");
 }
@@ -411,7 +415,7 @@ static void put_group(FILE *out, const struct world *w, const struct findings *f
     fprintf(out, "], \"regions\": [");
     const bool border = !f->mark_count || row->parent < 0;
     if (border)
-        put_border(out, w, border_slice(w, f, index));
+        put_border(out, w, f, border_slice(w, f, index));
     for (int i = 0; f->mark_count && row->marks_in_order[i] >= 0; i++) {
         fprintf(out, "%s", i || border ? ", " : "");
         put_mark(out, w, &marks[row->marks_in_order[i]]);
@@ -695,7 +699,26 @@ static void nothing_found(void)
     judge_verdict(VERDICT_NOTHING_FOUND, true);
 }
 
-static void zero_score(void)
+// A label map with the region that was searched, and one of a group, which was not all of it.
+static void add_searched(const struct world *w, struct findings *f)
+{
+    const uint32_t *dim = w->volume.dim;
+    f->labels = arena_alloc(f->arena, (size_t)dim[0] * dim[1] * dim[2], 1);
+    CU_ASSERT_FATAL(f->labels && dim[0] > searched_box[2] && dim[1] > searched_box[3]);
+    struct region *r = findings_add_region(f);
+    *r = (struct region){.label = "lesion", .group = 0};
+    r = findings_add_region(f);
+    *r = (struct region){.label = "searched", .group = -1};
+    for (uint32_t k = 0; k < dim[2]; k++) {
+        uint8_t *slice = f->labels + (size_t)k * dim[0] * dim[1];
+        slice[0] = 1;
+        for (uint32_t y = (uint32_t)searched_box[1]; y < (uint32_t)searched_box[3]; y++)
+            memset(slice + (size_t)y * dim[0] + (uint32_t)searched_box[0], 2,
+                   (size_t)(searched_box[2] - searched_box[0]));
+    }
+}
+
+static void zero_score_with(bool searched)
 {
     struct world *w = make_world("plain");
     struct findings *f = findings_create();
@@ -706,12 +729,24 @@ static void zero_score(void)
     add_groups(f);
     for (uint32_t i = 0; i < f->group_count; i++)
         f->groups[i].measurements[0].value = f->groups[i].measurements[1].value = 0;
+    if (searched)
+        add_searched(w, f);
     char *folder = subfolder("results");
     struct result_request r = make_request(w, f, folder);
     judge(w, &r, "plain", 1); // no marks, no pictures
     free(folder);
     findings_destroy(f);
     free(w);
+}
+
+static void zero_score(void)
+{
+    zero_score_with(false);
+}
+
+static void zero_score_of_a_region(void)
+{
+    zero_score_with(true);
 }
 
 static void several_pictures(void)
@@ -1007,6 +1042,7 @@ int main(void)
         {"results_failed_say_why_without_a_volume", failed},
         {"results_nothing_found_say_so", nothing_found},
         {"results_zero_has_numbers_and_no_gsps", zero_score},
+        {"results_zero_stands_on_what_was_searched", zero_score_of_a_region},
         {"results_several_pictures_are_one_multi_frame", several_pictures},
         {"results_uids_are_the_same_in_any_order", uids_of_any_order},
         {"results_uids_change_with_options_contents_and_failure", uids_of_other_input},
