@@ -60,11 +60,6 @@ struct writer {
     uint32_t *number;      // of each lesion in its artery, from 1
 };
 
-const char *calcium_artery_name(enum calcium_artery artery)
-{
-    return arteries[artery].name;
-}
-
 static bool add_number(struct writer *w, uint32_t group, const struct code *concept, double value,
                        int decimals, const struct code *unit, const struct code *method)
 {
