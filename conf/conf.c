@@ -4,10 +4,10 @@
 #include "conf/keys.h"
 #include "conf/reader.h"
 #include "conf/routes.h"
-#include "node/base/arena.h"
-#include "node/base/fs.h"
-#include "node/base/near.h"
-#include "node/base/uid.h"
+#include "base/arena.h"
+#include "base/fs.h"
+#include "base/near.h"
+#include "base/uid.h"
 
 #define FILE_SIZE_MAX ((size_t)1024 * 1024)
 

@@ -7,8 +7,8 @@
 #include <stdint.h>
 #include <stdio.h>
 #include "conf/pattern.h"
-#include "node/base/attrs.h"
-#include "node/base/err.h"
+#include "base/attrs.h"
+#include "base/err.h"
 
 struct arena;
 

@@ -4,8 +4,8 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include "node/base/near.h"
-#include "node/base/uid.h"
+#include "base/near.h"
+#include "base/uid.h"
 
 #define AT(field)      offsetof(struct conf, field)
 #define PEER_AT(field) offsetof(struct conf_peer, field)

@@ -3,7 +3,7 @@
 #pragma once
 #include <stdio.h>
 #include "conf/conf.h"
-#include "node/base/arena.h"
+#include "base/arena.h"
 
 #define KEYS_WHY_SIZE 512
 

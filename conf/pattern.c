@@ -6,7 +6,7 @@
 #include <string.h>
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
-#include "node/base/log.h"
+#include "base/log.h"
 
 // Limits on the work of one match: a hostile value costs milliseconds, never the routing.
 #define MATCH_LIMIT    200000

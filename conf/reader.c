@@ -2,7 +2,7 @@
 #include <stdarg.h>
 #include <string.h>
 #include "conf/keys.h"
-#include "node/base/near.h"
+#include "base/near.h"
 
 void *reader_reserve(struct reader *r, size_t count, size_t size)
 {

@@ -4,7 +4,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
-#include "node/base/arena.h"
+#include "base/arena.h"
 
 #define REPORT_SHOWN_MAX 200 // further errors are only counted
 

@@ -1,7 +1,7 @@
 #include "conf/routes.h"
 #include <string.h>
 #include "conf/keys.h"
-#include "node/base/near.h"
+#include "base/near.h"
 
 // One pattern, or any of a list of them.
 static struct pattern *read_pattern(struct reader *r, const struct tree *t, const char *path)

@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include "conf/report.h"
-#include "node/base/arena.h"
+#include "base/arena.h"
 
 #define TREE_DEPTH_MAX 16
 #define TREE_NODES_MAX 20000

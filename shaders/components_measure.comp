@@ -3,7 +3,7 @@
 //   0 in      run    see runs.glsl
 //   1 in      label  1.. of each run
 //   2 texels  value  packed int16 pairs (with VALUES)
-//   3 inout   stats  20 words for each of some components, 0 before; struct stats_words in compute/components.c
+//   3 inout   stats  20 words for each of some components, 0 before; struct stats_words in compute/kernels/components.c
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #include "group.glsl"

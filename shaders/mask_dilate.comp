@@ -2,7 +2,7 @@
 // ball is a list of rows, the widest first: rows that reach h columns are put in when h dilations by
 // one column are still to come.
 //   0 texels  mask    bit mask
-//   1 in      ball    see struct ball in compute/kernels.c: start[34], then rows
+//   1 in      ball    see struct ball in compute/kernels/kernels.c: start[34], then rows
 //   2 out     result  bit mask
 #version 450
 #extension GL_GOOGLE_include_directive : require

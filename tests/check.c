@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include "node/base/fs.h"
+#include "base/fs.h"
 
 static char scratch[PATH_MAX];
 static pid_t scratch_owner;

@@ -145,16 +145,16 @@ class Process:
 
 
 class Orthanc(Process):
-    """The PACS of conf/orthanc.json with its router, in a folder of its own."""
+    """The PACS of conf/site/orthanc.json with its router, in a folder of its own."""
 
     def __init__(self, folder, dicom_port, http_port, node_port, route=True, **settings):
         need("Orthanc" if shutil.which("Orthanc") else "/usr/sbin/Orthanc", "/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
         folder = pathlib.Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        conf = json.loads((ROOT / "conf" / "orthanc.json").read_text())
+        conf = json.loads((ROOT / "conf" / "site" / "orthanc.json").read_text())
         conf.update(StorageDirectory=str(folder / "db"), IndexDirectory=str(folder / "db"), DicomPort=dicom_port, HttpPort=http_port)
         conf["DicomModalities"]["ANODE"]["Port"] = node_port
-        conf["LuaScripts"] = [str(ROOT / "conf" / "route.lua")] if route else []
+        conf["LuaScripts"] = [str(ROOT / "conf" / "site" / "route.lua")] if route else []
         conf.update(settings)
         (folder / "orthanc.json").write_text(json.dumps(conf, indent=1))
         super().__init__([shutil.which("Orthanc") or "/usr/sbin/Orthanc", folder / "orthanc.json"], folder / "orthanc.log", cwd=folder)

@@ -1,7 +1,7 @@
 // The group size comes from specialisation constants 0 to 2; what shapes a shader starts at 3.
 layout(local_size_x_id = 0, local_size_y_id = 1, local_size_z_id = 2) in;
 
-// Position in a long list, laid out by groups_flat() in compute/kernels.c.
+// Position in a long list, laid out by groups_flat() in compute/kernels/kernels.c.
 const uint FLAT_ROW = 262144;
 uint flat_index()
 {

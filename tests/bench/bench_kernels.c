@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include "compute/kernels.h"
-#include "node/base/log.h"
+#include "compute/kernels/kernels.h"
+#include "base/log.h"
 #include "tests/ref/ref.h"
 
 #define REPEATS 5

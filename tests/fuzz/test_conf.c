@@ -6,7 +6,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 #include "conf/conf.h"
-#include "node/base/log.h"
+#include "base/log.h"
 #include "tests/check.h"
 
 #define PEERS                                                                                      \

@@ -1,11 +1,11 @@
 // Files that were made, then broken at random (fixed seeds): whatever is read, each failure says
 // what and why, each success is in range, and the sanitizers see the rest.
-#include "dimse/object.h"
+#include "dimse/read/object.h"
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "node/base/fs.h"
+#include "base/fs.h"
 #include "tests/check.h"
 #include "tests/compress.h"
 #include "tests/made.h"

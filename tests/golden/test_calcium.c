@@ -3,9 +3,9 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include "compute/gpu.h"
-#include "compute/stage.h"
-#include "compute/stages/calcium.h"
+#include "compute/gpu/gpu.h"
+#include "compute/stages/stage.h"
+#include "compute/stages/calcium/calcium.h"
 #include "tests/check.h"
 #include "tests/ref/calcium.h"
 

@@ -12,10 +12,10 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
-#include "dimse/object.h"
-#include "dimse/results.h"
-#include "node/base/fs.h"
-#include "node/base/uid.h"
+#include "dimse/read/object.h"
+#include "dimse/write/results.h"
+#include "base/fs.h"
+#include "base/uid.h"
 #include "tests/check.h"
 
 #define MAX_FRAMES  512

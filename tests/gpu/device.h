@@ -2,7 +2,7 @@
 // they are closed.
 #pragma once
 #include <stdlib.h>
-#include "compute/gpu.h"
+#include "compute/gpu/gpu.h"
 #include "tests/check.h"
 
 // Opens a device with the validation layer; ends the program as skipped where there is none.

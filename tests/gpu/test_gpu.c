@@ -1,5 +1,5 @@
-// compute/gpu.h: choosing a device, memory, transfers, time-outs, the pipeline cache.
-#include "compute/gpu.h"
+// compute/gpu/gpu.h: choosing a device, memory, transfers, time-outs, the pipeline cache.
+#include "compute/gpu/gpu.h"
 #include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,8 +7,8 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
-#include "compute/kernels.h"
-#include "node/base/fs.h"
+#include "compute/kernels/kernels.h"
+#include "base/fs.h"
 #include "tests/gpu/device.h"
 
 static struct err err;

@@ -1,6 +1,7 @@
-// Every operation of compute/kernels.h against tests/ref, at odd sizes, on the device as it is,
-// with staging and descriptor sets, and with so small a binding limit that volumes fall into slabs.
-#include "compute/kernels.h"
+// Every operation of compute/kernels/kernels.h against tests/ref, at odd sizes, on the device as it
+// is, with staging and descriptor sets, and with so small a binding limit that volumes fall into
+// slabs.
+#include "compute/kernels/kernels.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>

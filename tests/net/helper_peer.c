@@ -14,8 +14,8 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
-#include "dimse/meta.h"
-#include "node/base/fs.h"
+#include "dimse/read/meta.h"
+#include "base/fs.h"
 #include "tests/check.h"
 
 #if defined(__SANITIZE_ADDRESS__)

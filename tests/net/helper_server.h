@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
-#include "dimse/scp.h"
+#include "dimse/net/scp.h"
 
 enum server_disk { DISK_SOUND, DISK_FULL, DISK_OPEN_FAILS };
 

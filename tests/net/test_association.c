@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include "dimse/object.h"
-#include "dimse/scp.h"
+#include "dimse/read/object.h"
+#include "dimse/net/scp.h"
 #include "tests/check.h"
 #include "tests/net/helper_peer.h"
 #include "tests/net/helper_server.h"

@@ -9,10 +9,10 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
-#include "dimse/object.h"
-#include "dimse/scp.h"
-#include "dimse/scu.h"
-#include "node/base/fs.h"
+#include "dimse/read/object.h"
+#include "dimse/net/scp.h"
+#include "dimse/net/scu.h"
+#include "base/fs.h"
 #include "tests/check.h"
 #include "tests/net/helper_peer.h"
 #include "tests/net/helper_server.h"

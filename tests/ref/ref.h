@@ -1,6 +1,6 @@
-// What compute/kernels.h promises, once more in slow plain C: no Vulkan, no slabs, no packing.
-// Volumes and masks are packed [slices][rows][columns], masks a byte a voxel (0 or 1). Results go
-// to the caller's memory. Memory that runs out ends the program.
+// What compute/kernels/kernels.h promises, once more in slow plain C: no Vulkan, no slabs, no
+// packing. Volumes and masks are packed [slices][rows][columns], masks a byte a voxel (0 or 1).
+// Results go to the caller's memory. Memory that runs out ends the program.
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>

@@ -7,7 +7,7 @@ import sys
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 import peers  # noqa: E402
 
-FOLDERS = ("node", "conf", "compute", "dimse", "shaders", "tests")
+FOLDERS = ("base", "node", "conf", "compute", "dimse", "shaders", "tests")
 ENDINGS = (".c", ".h", ".cc", ".hh")
 
 peers.need("clang-format")

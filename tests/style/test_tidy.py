@@ -23,7 +23,7 @@ STAMPS = BUILD / "tidy"
 def common_digest():
     digest = hashlib.sha256((peers.ROOT / ".clang-tidy").read_bytes())
     digest.update(subprocess.run(["clang-tidy", "--version"], capture_output=True, check=True).stdout)
-    for folder in ("node", "conf", "compute", "dimse", "tests"):
+    for folder in ("base", "node", "conf", "compute", "dimse", "tests"):
         for header in sorted((peers.ROOT / folder).rglob("*.h*")):
             digest.update(header.read_bytes())
     return digest.digest()

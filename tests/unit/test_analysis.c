@@ -1,11 +1,11 @@
-#include "node/analysis.h"
+#include "node/job/analysis.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include "dimse/object.h"
-#include "node/base/fs.h"
+#include "dimse/read/object.h"
+#include "base/fs.h"
 #include "tests/check.h"
 #include "tests/made.h"
 

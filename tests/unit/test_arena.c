@@ -1,7 +1,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
-#include "node/base/arena.h"
+#include "base/arena.h"
 #include "tests/check.h"
 
 static void pieces_are_zeroed_aligned_and_apart(void)

@@ -1,6 +1,6 @@
 #include <stdio.h>
 #include <string.h>
-#include "node/base/attrs.h"
+#include "base/attrs.h"
 #include "tests/check.h"
 
 static void values_are_found_by_keyword(void)

@@ -1,7 +1,7 @@
 #include <limits.h>
 #include <math.h>
 #include <string.h>
-#include "compute/stages/calcium_score.h"
+#include "compute/stages/calcium/calcium_score.h"
 #include "tests/check.h"
 
 static const struct calcium_rules rules = {.threshold_hu = 130,

@@ -3,8 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include "conf/conf.h"
-#include "node/base/fs.h"
-#include "node/base/log.h"
+#include "base/fs.h"
+#include "base/log.h"
 #include "tests/check.h"
 
 // ---- a small world to check names against ----

@@ -4,8 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "dimse/object.h"
-#include "node/base/fs.h"
+#include "dimse/read/object.h"
+#include "base/fs.h"
 #include "tests/check.h"
 #include "tests/compress.h"
 #include "tests/made.h"

@@ -39,10 +39,10 @@ def unit_file_is_valid():
         return
     with tempfile.TemporaryDirectory() as folder:
         unit = pathlib.Path(folder) / "anode.service"
-        unit.write_text(read("conf/anode.service").replace("/usr/local/bin/anode", "/bin/true"))
+        unit.write_text(read("conf/site/anode.service").replace("/usr/local/bin/anode", "/bin/true"))
         done = subprocess.run([analyze, "verify", "--man=no", unit], capture_output=True, text=True, check=False)
         about_us = [line for line in done.stderr.splitlines() if "anode.service" in line]
-        check(done.returncode == 0 and not about_us, f"conf/anode.service: {done.stderr}")
+        check(done.returncode == 0 and not about_us, f"conf/site/anode.service: {done.stderr}")
 
 
 def commands_are_documented():
@@ -64,7 +64,7 @@ def analyses_are_documented():
 
 
 def transfer_syntaxes_are_documented():
-    """Each syntax of the table in dimse/syntax.cc is in the conformance statement, and no other."""
+    """Each syntax of the table in dimse/read/syntax.cc is in the conformance statement, and no other."""
     import pydicom.uid
     by_keyword = {u.keyword: str(u) for u in map(pydicom.uid.UID, pydicom.uid.UID_dictionary)}
     names = {
@@ -74,7 +74,7 @@ def transfer_syntaxes_are_documented():
         "JPEG2000": "JPEG2000", "JPEGProcess1": "JPEGBaseline8Bit", "JPEGProcess2_4": "JPEGExtended12Bit",
         "JPEGProcess14": "JPEGLossless", "JPEGProcess14SV1": "JPEGLosslessSV1", "RLELossless": "RLELossless",
     }
-    found = re.findall(r"\{UID_(\w+)TransferSyntax,", read("dimse/syntax.cc"))
+    found = re.findall(r"\{UID_(\w+)TransferSyntax,", read("dimse/read/syntax.cc"))
     check(found and set(found) <= set(names), f"unknown transfer syntaxes: {set(found) - set(names)}")
     wanted = {by_keyword[names[f]] for f in found if f in names}
     section = read("doc/conformance.md").split("#### 3.1.2")[1].split("#### 3.1.3")[0]

@@ -1,7 +1,7 @@
-// Decimal strings, dates, times, codes and copies as dimse/encode.h says.
+// Decimal strings, dates, times, codes and copies as dimse/write/encode.h says.
 #include <cstring>
-#include "dimse/encode.h"
-#include "dimse/object_parts.h"
+#include "dimse/write/encode.h"
+#include "dimse/read/object_parts.h"
 #include "tests/check.h"
 
 static void decimals_as_meant()

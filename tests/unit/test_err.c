@@ -1,6 +1,6 @@
 #include <errno.h>
 #include <string.h>
-#include "node/base/err.h"
+#include "base/err.h"
 #include "tests/check.h"
 
 static void set_stores_code_and_text_and_returns_false(void)

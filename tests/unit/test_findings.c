@@ -1,5 +1,5 @@
 #include <string.h>
-#include "compute/findings.h"
+#include "compute/findings/findings.h"
 #include "tests/check.h"
 
 static void an_empty_one_has_failed_without_result(void)

@@ -1,10 +1,10 @@
 // Length structure of data sets, with every cut and every syntax.
-#include "dimse/framing.h"
+#include "dimse/net/framing.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <zlib.h>
-#include "dimse/meta.h"
+#include "dimse/read/meta.h"
 #include "tests/check.h"
 
 #define IMPLICIT     "1.2.840.10008.1.2"

@@ -10,7 +10,7 @@
 #include <sys/wait.h>
 #include <signal.h>
 #include <unistd.h>
-#include "node/base/fs.h"
+#include "base/fs.h"
 #include "tests/check.h"
 
 // A new folder below the scratch folder.

@@ -1,10 +1,10 @@
-#include "node/gather.h"
+#include "node/job/gather.h"
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
-#include "dimse/object.h"
-#include "node/base/fs.h"
+#include "dimse/read/object.h"
+#include "base/fs.h"
 #include "tests/check.h"
 #include "tests/made.h"
 

@@ -2,7 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
-#include "node/base/log.h"
+#include "base/log.h"
 #include "tests/check.h"
 
 // What one call writes to standard error.

@@ -1,5 +1,5 @@
 // Packets between the processes: what goes in comes out, what is no message is refused.
-#include "node/msg.h"
+#include "node/proc/msg.h"
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
@@ -7,7 +7,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include "node/base/fs.h"
+#include "base/fs.h"
 #include "tests/check.h"
 
 static struct msg m;

@@ -1,4 +1,4 @@
-#include "node/base/near.h"
+#include "base/near.h"
 #include "tests/check.h"
 
 static void distance_counts_edits(void)

@@ -1,8 +1,8 @@
-#include "node/nifti.h"
+#include "node/job/nifti.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "node/base/fs.h"
+#include "base/fs.h"
 #include "tests/check.h"
 
 static struct err err;

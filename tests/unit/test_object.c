@@ -1,9 +1,9 @@
-#include "dimse/object.h"
+#include "dimse/read/object.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "node/base/uid.h"
+#include "base/uid.h"
 #include "tests/check.h"
 #include "tests/made.h"
 

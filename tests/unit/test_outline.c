@@ -1,6 +1,6 @@
 #include <math.h>
 #include <stdlib.h>
-#include "compute/outline.h"
+#include "compute/findings/outline.h"
 #include "tests/check.h"
 
 static const uint32_t at_zero[2] = {0, 0};

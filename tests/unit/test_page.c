@@ -2,8 +2,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "compute/page.h"
-#include "compute/tile.h"
+#include "compute/draw/page.h"
+#include "compute/draw/tile.h"
 #include "tests/check.h"
 
 // ---- a small chest with one lesion ----

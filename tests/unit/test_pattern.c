@@ -3,7 +3,7 @@
 #include <string.h>
 #include <time.h>
 #include "conf/pattern.h"
-#include "node/base/log.h"
+#include "base/log.h"
 #include "tests/check.h"
 
 static bool matches(const char *text, const char *value)

@@ -1,5 +1,5 @@
 // When is a series complete: every kind of evidence, at the times that matter.
-#include "node/series.h"
+#include "node/core/series.h"
 #include <string.h>
 #include "tests/check.h"
 

@@ -1,5 +1,5 @@
 #include <string.h>
-#include "compute/stage.h"
+#include "compute/stages/stage.h"
 #include "tests/check.h"
 
 static const char *const islands[] = {"island", "lesion", NULL};

@@ -1,5 +1,5 @@
-// The state database: what each function of node/state.h promises, on a real file.
-#include "node/state.h"
+// The state database: what each function of node/core/state.h promises, on a real file.
+#include "node/core/state.h"
 #include <limits.h>
 #include <sqlite3.h>
 #include <stdio.h>
@@ -7,7 +7,7 @@
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
-#include "node/base/fs.h"
+#include "base/fs.h"
 #include "tests/check.h"
 
 static char path[PATH_MAX];

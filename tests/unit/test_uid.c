@@ -1,6 +1,6 @@
 #include <stdlib.h>
 #include <string.h>
-#include "node/base/uid.h"
+#include "base/uid.h"
 #include "tests/check.h"
 
 static void digest_of(const char *text, char hex[2 * DIGEST_SIZE + 1])

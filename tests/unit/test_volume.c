@@ -1,4 +1,4 @@
-#include "compute/volume.h"
+#include "compute/image/volume.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>

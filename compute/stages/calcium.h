@@ -1,5 +1,0 @@
-// Coronary calcium scoring on non-contrast CT: the row of the stage table.
-#pragma once
-#include "compute/stage.h"
-
-extern const struct stage stage_calcium;

@@ -1,0 +1,374 @@
+#include "compute/stages/calcium/calcium.h"
+#include <math.h>
+#include <string.h>
+#include <strings.h>
+#include <time.h>
+#include "compute/kernels/kernels.h"
+#include "compute/stages/calcium/calcium_heart.h"
+#include "compute/stages/calcium/calcium_lesion.h"
+#include "compute/stages/calcium/calcium_report.h"
+#include "compute/stages/calcium/calcium_score.h"
+
+#define CALCIUM_VERSION "1"
+
+enum {
+    P_THRESHOLD,
+    P_MIN_AREA,
+    P_CONNECTIVITY,
+    P_WEIGHT,
+    P_OTHER_KVP,
+    P_MASS_FACTOR,
+    P_MAX_SLICE,
+    P_MAX_POOL,
+    P_NOISE_TARGET,
+    P_MAX_NOISE,
+    P_FAT,
+    P_METAL,
+    P_LARGEST,
+    P_COUNT
+};
+
+static const char *const connectivities[] = {"4", "8", NULL};
+static const char *const weights[] = {"island", "lesion", NULL};
+static const char *const other_kvp[] = {"refuse", "scale", NULL};
+
+static const struct stage_param params[P_COUNT] = {
+    [P_THRESHOLD] = {"threshold_hu", "[hnsf'U]", "Lowest attenuation of calcium.", PARAM_NUMBER, 90,
+                     300, 130, NULL},
+    [P_MIN_AREA] = {"min_area_mm2", "mm2", "Smallest island that counts.", PARAM_NUMBER, 0, 10, 1,
+                    NULL},
+    [P_CONNECTIVITY] = {"connectivity", "", "Neighbours of a pixel in an island.", PARAM_CHOICE, 0,
+                        1, 1, connectivities},
+    [P_WEIGHT] =
+        {"weight_from", "",
+         "Whose maximum gives the density weight: each island's (Agatston) or the lesion's.",
+         PARAM_CHOICE, 0, 1, 0, weights},
+    [P_OTHER_KVP] = {"other_kvp", "",
+                     "At tube voltages other than 120 kV: refuse, or scale threshold and weight "
+                     "steps by (120 / kV)^0.674, which is 147 HU at 100 kV.",
+                     PARAM_CHOICE, 0, 1, 0, other_kvp},
+    [P_MASS_FACTOR] = {"mass_factor", "mg/cm3",
+                       "Hydroxyapatite a HU, from a calibration phantom; 0: not calibrated, 0.769 "
+                       "is assumed and the mass is marked.",
+                       PARAM_NUMBER, 0, 2, 0, NULL},
+    [P_MAX_SLICE] = {"max_slice_mm", "mm", "Thicker or wider spaced slices are not evaluated.",
+                     PARAM_NUMBER, 1, 10, 5, NULL},
+    [P_MAX_POOL] = {"max_pool_hu", "[hnsf'U]",
+                    "Blood pool above which a contrast agent is in it: not evaluated.",
+                    PARAM_NUMBER, 60, 200, 90, NULL},
+    [P_NOISE_TARGET] = {"noise_target_hu", "[hnsf'U]",
+                        "Noise above it is a warning; 3 HU more for bodies wider than 380 mm.",
+                        PARAM_NUMBER, 5, 100, 20, NULL},
+    [P_MAX_NOISE] = {"max_noise_hu", "[hnsf'U]", "Noise above which nothing is evaluated.",
+                     PARAM_NUMBER, 10, 200, 45, NULL},
+    [P_FAT] = {"fat_fraction", "1", "Least fat in the ring of 1.5 to 5 mm around a lesion.",
+               PARAM_NUMBER, 0.05, 0.9, 0.3, NULL},
+    [P_METAL] = {"metal_hu", "[hnsf'U]", "Brighter spots are implants.", PARAM_NUMBER, 800, 3000,
+                 1600, NULL},
+    [P_LARGEST] = {"largest_mm3", "mm3", "Larger spots are no coronary calcium.", PARAM_NUMBER, 100,
+                   20000, 3000, NULL},
+};
+
+static const double pool_with_agent_hu = 70; // and a contrast agent is named: enhanced
+static const double pixel_max_mm = 1.2, slice_count_min = 10;
+static const double edge_max_mm2 = 100; // of the heart's region at the edge of the image
+static const double flanked_min = 0.7;  // of the slices through it have lung on both sides
+// In radii of the heart's largest ball, from its centre: less cannot hold the heart, or may not.
+// Below only where the lowest slice has lung on both sides: else it shows the liver.
+static const double below_min = 1.15, below_good = 1.35, above_min = 1.25, above_good = 1.6;
+static const double uncalibrated = 1 / 1.3; // mg/cm3 a HU: 200 mg/cm3 at 260 HU, 120 kV
+
+struct job {
+    const struct stage_input *in;
+    struct findings *f;
+    struct err *err;
+    struct arena *scratch;
+    const struct volume *v;
+    const struct scan *scan;
+    const double *p;
+    struct gpu_volume *hu;
+    struct calcium_heart heart;
+    struct calcium_rules rules;
+    bool estimate;
+};
+
+static bool in_time(const struct job *j)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    if (j->in->deadline_s <= 0 || (double)now.tv_sec + now.tv_nsec * 1e-9 <= j->in->deadline_s)
+        return true;
+    return err_set(j->err, ERR_TIMEOUT, "calcium: the deadline has passed");
+}
+
+static bool add_parameters(struct job *j)
+{
+    for (int i = 0; i < P_COUNT; i++) {
+        const struct stage_param *p = &params[i];
+        bool ok =
+            p->type == PARAM_CHOICE
+                ? findings_add_parameter(j->f, p->name, p->unit, "%s", p->choices[(int)j->p[i]])
+                : findings_add_parameter(j->f, p->name, p->unit, "%.6g", j->p[i]);
+        if (!ok)
+            return err_set(j->err, ERR_NOMEM, "calcium: parameters");
+    }
+    return true;
+}
+
+// Refusals below return false through this: the job is done, the machine is fine.
+#define REFUSE(job, ...) (findings_refuse((job)->f, VERDICT_NOT_EVALUABLE, __VA_ARGS__), false)
+
+// What the pixels are. False: refused.
+static bool check_input(struct job *j)
+{
+    const struct volume *v = j->v;
+    if (strcmp(j->scan->modality, "CT") != 0 || strcmp(v->unit, "[hnsf'U]") != 0)
+        return REFUSE(j, "not a CT in Hounsfield units");
+    if (v->dim[2] < slice_count_min)
+        return REFUSE(j, "%u slices do not show a heart", v->dim[2]);
+    if (v->spacing[0] > pixel_max_mm || v->spacing[1] > pixel_max_mm)
+        return REFUSE(j, "pixels of %.2f x %.2f mm are too coarse (limit %.1f mm)", v->spacing[1],
+                      v->spacing[0], pixel_max_mm);
+    if (v->has_duplicates)
+        return REFUSE(j, "several images of one place: phases or reconstructions are mixed");
+    const double thickness = j->scan->slice_thickness_mm, limit = j->p[P_MAX_SLICE];
+    if (j->rules.increment_mm > limit * 1.01)
+        return REFUSE(j, "slices lie %.2f mm apart (limit %.1f mm)", j->rules.increment_mm, limit);
+    if (thickness > limit * 1.01)
+        return REFUSE(j, "slices are %.2f mm thick (limit %.1f mm)", thickness, limit);
+    return true;
+}
+
+// The threshold holds at 120 kV. False: refused.
+static bool check_voltage(struct job *j)
+{
+    const double kvp = j->scan->kvp;
+    j->rules.threshold_hu = j->p[P_THRESHOLD];
+    if (!(kvp > 0))
+        return findings_add_warning(j->f, "Tube voltage not stated: 120 kV assumed");
+    if (fabs(kvp - 120) < 0.5)
+        return true;
+    if (j->p[P_OTHER_KVP] == 0)
+        return REFUSE(j, "tube voltage %g kV: the threshold of %g HU holds at 120 kV", kvp,
+                      j->p[P_THRESHOLD]);
+    j->rules.threshold_hu *= pow(120 / kvp, 0.674);
+    return findings_add_warning(j->f,
+                                "Tube voltage %g kV: threshold and weight steps scaled to %.0f HU",
+                                kvp, j->rules.threshold_hu);
+}
+
+static void set_rules(struct job *j)
+{
+    const struct volume *v = j->v;
+    j->rules = (struct calcium_rules){
+        .threshold_hu = j->p[P_THRESHOLD],
+        .min_area_mm2 = j->p[P_MIN_AREA],
+        .weight_from_lesion = j->p[P_WEIGHT] == 1,
+        .pixel_area_mm2 = v->spacing[0] * v->spacing[1],
+        .increment_mm = v->spacing[2], // along the normal, also under tilt
+        .mass_factor = j->p[P_MASS_FACTOR] > 0 ? j->p[P_MASS_FACTOR] : uncalibrated,
+    };
+}
+
+// What the headers alone give reason to say.
+static bool add_scan_warnings(struct job *j)
+{
+    const struct scan *s = j->scan;
+    const double increment = j->rules.increment_mm, thickness = s->slice_thickness_mm;
+    bool ok = true;
+    if (j->estimate)
+        ok = findings_add_warning(j->f, "Estimate: %s",
+                                  s->gated == TRI_NO ? "not gated by ECG"
+                                                     : "ECG gating is not stated");
+    if (ok && fabs(increment - 3) > 0.5)
+        ok = findings_add_warning(
+            j->f, "Slices %.2f mm apart: Agatston scores are defined for 3 mm", increment);
+    if (ok && thickness > 0 && thickness < 0.9 * increment)
+        ok = findings_add_warning(j->f, "Gaps between slices: %.2f mm thick, %.2f mm apart",
+                                  thickness, increment);
+    if (ok && !(thickness > 0))
+        ok = findings_add_warning(j->f, "Slice thickness not stated");
+    if (ok && j->p[P_MASS_FACTOR] <= 0)
+        ok = findings_add_warning(j->f, "Mass is not calibrated: %.3f mg/cm3 a HU assumed",
+                                  uncalibrated);
+    if (ok && j->v->remarks[0])
+        ok = findings_add_warning(j->f, "%s", j->v->remarks);
+    return ok;
+}
+
+// The heart can be judged. False: refused.
+static bool check_heart(struct job *j)
+{
+    const struct calcium_heart *h = &j->heart;
+    const bool agent = j->scan->contrast[0] != '\0';
+    if (h->pool_hu > j->p[P_MAX_POOL])
+        return REFUSE(j, "contrast agent: the blood pool measures %.0f HU (limit %.0f HU)",
+                      h->pool_hu, j->p[P_MAX_POOL]);
+    if (agent && h->pool_hu > pool_with_agent_hu)
+        return REFUSE(j, "contrast agent named, and the blood pool measures %.0f HU", h->pool_hu);
+    if (!isfinite(h->pool_hu) || h->pool_hu < -20)
+        return REFUSE(j, "no heart found between the lungs");
+    if (h->edge_mm2 > edge_max_mm2 || h->flanked < flanked_min)
+        return REFUSE(j, "the field of view cuts the heart");
+    if (h->lowest_flanked && h->below < below_min)
+        return REFUSE(j, "the scan cuts the lower part of the heart");
+    if (h->above < above_min)
+        return REFUSE(j, "the scan cuts the upper part of the heart");
+    if (!isfinite(h->noise_hu) || h->noise_hu > j->p[P_MAX_NOISE])
+        return REFUSE(j, "image noise of %.0f HU (limit %.0f HU)", h->noise_hu, j->p[P_MAX_NOISE]);
+    return true;
+}
+
+static double noise_target(const struct job *j)
+{
+    return j->p[P_NOISE_TARGET] + (j->heart.body_width_mm > 380 ? 3 : 0);
+}
+
+static bool add_heart_warnings(struct job *j)
+{
+    const struct calcium_heart *h = &j->heart;
+    bool ok = true;
+    if (j->scan->contrast[0])
+        ok = findings_add_warning(j->f,
+                                  "Contrast agent named, yet the blood pool measures %.0f HU: "
+                                  "taken as unenhanced",
+                                  h->pool_hu);
+    if (ok && h->noise_hu > noise_target(j))
+        ok = findings_add_warning(j->f, "Noise of %.0f HU is above the target of %.0f HU",
+                                  h->noise_hu, noise_target(j));
+    const bool low = h->lowest_flanked && h->below < below_good;
+    if (ok && (low || h->above < above_good || h->edge_mm2 > 0))
+        ok = findings_add_warning(j->f, "The scan may not cover the whole heart");
+    if (ok && h->ascending.lo > h->ascending.hi)
+        ok = findings_add_warning(
+            j->f, "Aortic root not seen: left main artery and aortic wall are less certain");
+    return ok;
+}
+
+static bool add_exclusions(struct job *j, const struct calcium_lesions *lesions)
+{
+    for (int why = CALCIUM_KEPT + 1; why < CALCIUM_EXCLUSIONS; why++) {
+        if (lesions->excluded[why] &&
+            !findings_add_fact(j->f, "Not counted: %u (%s)", lesions->excluded[why],
+                               calcium_exclusion_name((enum calcium_exclusion)why)))
+            return false;
+    }
+    if (lesions->excluded[CALCIUM_METAL])
+        return findings_add_warning(j->f, "Metal in the heart's region: scores may be wrong");
+    return true;
+}
+
+static const char *size_class(double width_mm)
+{
+    return width_mm < 320 ? "small" : width_mm <= 380 ? "medium" : "large";
+}
+
+static bool add_facts(struct job *j)
+{
+    const struct scan *s = j->scan;
+    const struct calcium_heart *h = &j->heart;
+    struct findings *f = j->f;
+    bool ok = s->kvp > 0 ? findings_add_fact(f, "Tube voltage %g kV", s->kvp)
+                         : findings_add_fact(f, "Tube voltage not stated");
+    ok = ok && findings_add_fact(f, "Slices %.2f mm apart, %.2f mm thick; pixels %.3f x %.3f mm",
+                                 j->rules.increment_mm, s->slice_thickness_mm, j->v->spacing[1],
+                                 j->v->spacing[0]);
+    ok = ok && findings_add_fact(f, "Kernel %s; %s %s", s->kernel[0] ? s->kernel : "not stated",
+                                 s->manufacturer, s->model);
+    ok = ok && findings_add_fact(f, "ECG gating: %s%s%s",
+                                 s->gated == TRI_YES  ? "yes"
+                                 : s->gated == TRI_NO ? "no"
+                                                      : "not stated",
+                                 s->gating_evidence[0] ? ", by " : "", s->gating_evidence);
+    ok =
+        ok && findings_add_fact(
+                  f, "Threshold %.0f HU, islands of at least %.1f mm2 (%s-connected), weight by %s",
+                  j->rules.threshold_hu, j->rules.min_area_mm2,
+                  connectivities[(int)j->p[P_CONNECTIVITY]], weights[(int)j->p[P_WEIGHT]]);
+    ok = ok && findings_add_fact(f, "Volume: voxels, not interpolated; mass: %.3f mg/cm3 a HU, %s",
+                                 j->rules.mass_factor,
+                                 j->p[P_MASS_FACTOR] > 0 ? "calibrated" : "not calibrated");
+    ok = ok && findings_add_fact(f, "Blood pool %.0f HU, noise %.1f HU (target %.0f HU)",
+                                 h->pool_hu, h->noise_hu, noise_target(j));
+    if (ok && isfinite(h->body_width_mm))
+        ok = findings_add_fact(f, "Body width %.0f mm (%s)", h->body_width_mm,
+                               size_class(h->body_width_mm));
+    return ok;
+}
+
+// Everything that needs the device. False: the machine failed. A refusal is true.
+static bool evaluate(struct job *j)
+{
+    const char *why = "";
+    j->hu = gpu_volume_upload(j->in->gpu, j->v, j->err);
+    if (!j->hu || !in_time(j) ||
+        !calcium_heart_find(j->in->gpu, j->hu, j->v, j->scratch, &j->heart, &why, j->err))
+        return false;
+    if (*why) {
+        findings_refuse(j->f, VERDICT_NOT_EVALUABLE, "%s", why);
+        return true;
+    }
+    if (!add_facts(j))
+        return err_set(j->err, ERR_NOMEM, "calcium: facts");
+    if (!check_heart(j))
+        return true;
+    const struct calcium_options options = {
+        .fat_fraction = j->p[P_FAT],
+        .metal_hu = j->p[P_METAL],
+        .largest_mm3 = j->p[P_LARGEST],
+        .connectivity = j->p[P_CONNECTIVITY] == 0 ? 4 : 8,
+    };
+    struct calcium_lesions lesions;
+    if (!in_time(j) || !calcium_lesions_find(j->hu, j->v, &j->heart, &j->rules, &options,
+                                             j->scratch, &lesions, j->err))
+        return false;
+    if (!add_heart_warnings(j) || !add_exclusions(j, &lesions))
+        return err_set(j->err, ERR_NOMEM, "calcium: warnings");
+    return in_time(j) &&
+           calcium_report(j->f, j->v, &j->heart, &j->rules, &lesions, j->estimate, j->err);
+}
+
+static void set_procedure(struct job *j)
+{
+    // PS3.16 CID 3757 and CID 100.
+    static const struct code scoring = {"426005005", "SCT", "Cardiac CT for calcium scoring"};
+    static const struct code any_ct = {"25045-6", "LN", "CT unspecified body region"};
+    j->f->procedure = j->estimate ? any_ct : scoring;
+}
+
+static bool run(const struct stage_input *in, struct findings *out, struct err *err)
+{
+    struct job j = {.in = in, .f = out, .err = err, .scan = in->scan, .p = in->params};
+    if (in->volume_count != 1)
+        return err_set(err, ERR_INPUT, "calcium: %zu volumes instead of one", in->volume_count);
+    j.v = in->volumes[0];
+    j.estimate = in->scan->gated != TRI_YES;
+    j.scratch = arena_create();
+    if (!j.scratch)
+        return err_set(err, ERR_NOMEM, "calcium: scratch");
+    gpu_reset_peak(in->gpu);
+    out->page.title = "Coronary calcium scoring";
+    set_procedure(&j);
+    set_rules(&j);
+    bool ok = add_parameters(&j);
+    if (ok && check_input(&j) && check_voltage(&j)) {
+        ok = add_scan_warnings(&j) || err_set(err, ERR_NOMEM, "calcium: warnings");
+        ok = ok && evaluate(&j);
+    }
+    gpu_volume_destroy(j.hu);
+    arena_destroy(j.scratch);
+    out->device_peak_bytes = gpu_peak_bytes(in->gpu);
+    return ok;
+}
+
+const struct stage stage_calcium = {
+    .name = "calcium",
+    .title = "Coronary calcium scoring",
+    .version = CALCIUM_VERSION,
+    .slot = 1,
+    .accepts = "CT of the chest without contrast agent, ECG-gated or not (then an estimate)",
+    .results = RESULT_SR | RESULT_GSPS | RESULT_SC,
+    .params = params,
+    .param_count = P_COUNT,
+    .run = run,
+};

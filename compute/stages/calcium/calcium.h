@@ -1,0 +1,5 @@
+// Coronary calcium scoring on non-contrast CT: the row of the stage table.
+#pragma once
+#include "compute/stages/stage.h"
+
+extern const struct stage stage_calcium;

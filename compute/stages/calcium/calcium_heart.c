@@ -1,0 +1,1040 @@
+#include "compute/stages/calcium/calcium_heart.h"
+#include <math.h>
+#include <stdlib.h>
+
+enum {
+    AIR_LOW = -970, // coarse means: most air around the patient is below, lung above
+    AIR_HIGH = -401,
+    AIR_MEAN = -930, // of a whole piece: air around the patient is below
+    BODY = -300,
+    BONE = 120,
+    SOFT = 0,    // blood, muscle; fat is below
+    FATTY = -250 // fat and more
+};
+static const double work_mm = 2.5;      // size of the work grid
+static const double lung_ml = 100;      // a lung or a part of one that counts
+static const double lung_reach_mm = 50; // front to back, of one that the image cuts
+static const double ball_mm = 14;       // opening that leaves the heart
+static const double grow_mm = 6;        // given back around what the opening left
+static const double flank_mm = 85;      // from the ball to the lungs beside it, at most
+static const double far_mm = 64;        // distances beyond do not matter
+static const double radius_min_mm = 18; // of the largest ball in a heart
+static const double radius_max_mm = 60; //
+static const double low_radii = 1.4;    // the heart reaches so far below its largest ball
+static const double high_radii = 2.0;   // and above it, root and left main artery included
+
+size_t calcium_grid_at(const struct calcium_grid *g, uint32_t i, uint32_t j, uint32_t k)
+{
+    const uint32_t fine[3] = {i, j, k};
+    size_t at[3];
+    for (int a = 0; a < 3; a++) {
+        at[a] = fine[a] / g->factor[a];
+        if (g->flip[a])
+            at[a] = g->dim[a] - 1 - at[a];
+    }
+    return (at[2] * g->dim[1] + at[1]) * g->dim[0] + at[0];
+}
+
+void calcium_grid_from_voxel(const struct calcium_grid *g, const double ijk[3], double xyz[3])
+{
+    for (int a = 0; a < 3; a++) {
+        xyz[a] = (ijk[a] - (g->factor[a] - 1) / 2.0) / g->factor[a];
+        if (g->flip[a])
+            xyz[a] = g->dim[a] - 1 - xyz[a];
+    }
+}
+
+struct calcium_disc calcium_tube_at(const struct calcium_tube *tube, double z)
+{
+    if (tube->lo > tube->hi)
+        return (struct calcium_disc){0};
+    int near = tube->lo;
+    for (int k = tube->lo; k <= tube->hi; k++) {
+        if (tube->discs[k].radius_mm > 0 && fabs(k - z) < fabs(near - z))
+            near = k;
+    }
+    return tube->discs[near];
+}
+
+// What the steps below hand on. All arrays are [grid] in scratch.
+struct finder {
+    struct gpu *gpu;
+    struct arena *arena;
+    struct err *err;
+    const struct volume *volume;
+    struct calcium_heart *out;
+    const struct gpu_volume *work; // the work grid on the device
+    uint32_t nx, ny, nz;
+    size_t voxels;
+    uint8_t *lung, *between, *soft;
+    float *smooth, *depth2; // depth2: squared distance to what is not soft, mm2
+    double *front;          // [nz] row of the front of the spine
+    double back;            // rows behind are spine, whatever they hold
+    size_t peak;
+    bool cut; // the image cuts the body
+};
+
+static double *mm_of(struct finder *f)
+{
+    return f->out->grid.mm;
+}
+
+// Which way the axes of the volume run. False: these are not axial slices.
+static bool orient(const struct volume *v, struct calcium_grid *g)
+{
+    for (int a = 0; a < 3; a++) {
+        const double *m[3] = {v->to_patient[0], v->to_patient[1], v->to_patient[2]};
+        double length = sqrt(m[0][a] * m[0][a] + m[1][a] * m[1][a] + m[2][a] * m[2][a]);
+        double along = m[a][a] / length;
+        if (!(fabs(along) > 0.85))
+            return false;
+        g->flip[a] = along < 0;
+    }
+    return true;
+}
+
+// The volume on the work grid, turned into the patient's directions.
+static bool make_grid(struct finder *f, const struct gpu_volume *hu, struct gpu_volume **work)
+{
+    struct calcium_grid *g = &f->out->grid;
+    gpu_shrink_factors(hu->spacing, work_mm, g->factor);
+    struct gpu_volume *coarse = gpu_volume_shrink(hu, g->factor, f->err);
+    if (!coarse)
+        return false;
+    for (int a = 0; a < 3; a++) {
+        g->dim[a] = coarse->dim[a];
+        g->mm[a] = coarse->spacing[a];
+        g->fine[a] = hu->dim[a];
+    }
+    f->nx = g->dim[0];
+    f->ny = g->dim[1];
+    f->nz = g->dim[2];
+    f->voxels = (size_t)f->nx * f->ny * f->nz;
+    int16_t *raw = arena_alloc(f->arena, f->voxels, sizeof *raw);
+    int16_t *turned = arena_alloc(f->arena, f->voxels, sizeof *turned);
+    bool ok = raw && turned && gpu_volume_read(coarse, 0, f->nz, raw, f->err);
+    gpu_volume_destroy(coarse);
+    if (!raw || !turned)
+        return err_set(f->err, ERR_NOMEM, "calcium: work grid");
+    if (!ok)
+        return false;
+    for (uint32_t k = 0; k < f->nz; k++) {
+        uint32_t sk = g->flip[2] ? f->nz - 1 - k : k;
+        for (uint32_t j = 0; j < f->ny; j++) {
+            uint32_t sj = g->flip[1] ? f->ny - 1 - j : j;
+            const int16_t *from = raw + ((size_t)sk * f->ny + sj) * f->nx;
+            int16_t *to = turned + ((size_t)k * f->ny + j) * f->nx;
+            for (uint32_t i = 0; i < f->nx; i++)
+                to[i] = from[g->flip[0] ? f->nx - 1 - i : i];
+        }
+    }
+    f->out->hu = turned;
+    *work = gpu_volume_write(f->gpu, g->dim, g->mm, GPU_VOXEL_I16, turned, f->err);
+    return *work != NULL;
+}
+
+static uint8_t *bytes_of(struct finder *f, const struct gpu_mask *m)
+{
+    uint8_t *bytes = arena_alloc(f->arena, f->voxels, 1);
+    if (!bytes) {
+        err_set(f->err, ERR_NOMEM, "calcium: work grid");
+        return NULL;
+    }
+    return gpu_mask_read(m, bytes, f->err) ? bytes : NULL;
+}
+
+static struct gpu_mask *mask_of(struct finder *f, const uint8_t *bytes)
+{
+    return gpu_mask_write(f->gpu, f->out->grid.dim, mm_of(f), bytes, f->err);
+}
+
+// Erosion then dilation within slices when `open`, the other way round otherwise: 3 x 3 pixels.
+static struct gpu_mask *smooth_mask(struct finder *f, const struct gpu_mask *m, bool open)
+{
+    const double r = 1.5 * fmax(mm_of(f)[0], mm_of(f)[1]);
+    struct gpu_mask *half =
+        open ? gpu_mask_erode_2d(m, r, f->err) : gpu_mask_dilate_2d(m, r, f->err);
+    if (!half)
+        return NULL;
+    struct gpu_mask *whole =
+        open ? gpu_mask_dilate_2d(half, r, f->err) : gpu_mask_erode_2d(half, r, f->err);
+    gpu_mask_destroy(half);
+    return whole;
+}
+
+static struct gpu_mask *find_body(struct finder *f)
+{
+    struct gpu_mask *dense = gpu_mask_threshold(f->work, BODY, INT16_MAX, f->err);
+    struct gpu_mask *largest =
+        dense ? gpu_mask_keep_largest(dense, 1, CONNECT_6, NULL, f->err) : NULL;
+    struct gpu_mask *body = largest ? gpu_mask_fill_holes(largest, f->err) : NULL;
+    gpu_mask_destroy(dense);
+    gpu_mask_destroy(largest);
+    return body;
+}
+
+// Whether the image cuts the body in most slices: a small field of view.
+static bool is_cut(const struct finder *f, const uint8_t *body)
+{
+    uint32_t slices = 0;
+    for (uint32_t k = 0; k < f->nz; k++) {
+        const uint8_t *slice = body + (size_t)k * f->ny * f->nx;
+        bool touches = false;
+        for (uint32_t j = 0; j < f->ny && !touches; j++)
+            touches = slice[(size_t)j * f->nx] || slice[(size_t)j * f->nx + f->nx - 1];
+        for (uint32_t i = 0; i < f->nx && !touches; i++)
+            touches = slice[i];
+        slices += touches;
+    }
+    return slices * 2 > f->nz;
+}
+
+// What lies behind the front of the body, column by column.
+static uint8_t *find_behind(struct finder *f, const uint8_t *body)
+{
+    uint8_t *behind = arena_alloc(f->arena, f->voxels, 1);
+    if (!behind) {
+        err_set(f->err, ERR_NOMEM, "calcium: lungs");
+        return NULL;
+    }
+    for (size_t n = 0; n < f->voxels; n++) {
+        bool first = n / f->nx % f->ny == 0;
+        behind[n] = body[n] || (!first && behind[n - f->nx]);
+    }
+    return behind;
+}
+
+// Air within the body, in pieces as large as a lung. Where the image cuts the body, a piece may
+// also reach the edge of the image; the air around the patient is thinner than any lung.
+static struct gpu_mask *select_lungs(struct finder *f, const struct components *air,
+                                     const struct gpu_mask *body, bool *any)
+{
+    const double *mm = mm_of(f);
+    struct component_stats *stats = arena_alloc(f->arena, air->count + 1, sizeof *stats);
+    uint32_t *within = arena_alloc(f->arena, air->count + 1, sizeof *within);
+    uint8_t *keep = arena_alloc(f->arena, air->count + 1, 1);
+    if (!stats || !within || !keep) {
+        err_set(f->err, ERR_NOMEM, "calcium: lungs");
+        return NULL;
+    }
+    if (air->count && (!components_measure(air, f->work, stats, f->err) ||
+                       !components_overlap(air, body, within, f->err)))
+        return NULL;
+    *any = false;
+    for (uint32_t n = 0; n < air->count; n++) {
+        const struct component_stats *s = &stats[n];
+        if (s->voxels * mm[0] * mm[1] * mm[2] < lung_ml * 1000)
+            continue;
+        bool at_edge = s->box_lo[0] == 0 || s->box_lo[1] == 0 || s->box_hi[0] == f->nx - 1 ||
+                       s->box_hi[1] == f->ny - 1;
+        bool deep = (s->box_hi[1] - s->box_lo[1] + 1) * mm[1] > lung_reach_mm;
+        bool airy = s->sum < (int64_t)s->voxels * AIR_MEAN;
+        keep[n] = within[n] * 2 > s->voxels || (f->cut && at_edge && deep && !airy);
+        *any = *any || keep[n];
+    }
+    return components_select(air, keep, mm, f->err);
+}
+
+static bool find_lungs(struct finder *f, const struct gpu_mask *body, const uint8_t *body_bytes,
+                       bool *any)
+{
+    const uint8_t *behind = find_behind(f, body_bytes);
+    if (!behind)
+        return false;
+    f->cut = is_cut(f, body_bytes);
+    struct gpu_mask *thin = gpu_mask_threshold(f->work, AIR_LOW, AIR_HIGH, f->err);
+    struct gpu_mask *open = thin ? smooth_mask(f, thin, true) : NULL;
+    struct components *air = open ? components_find(open, CONNECT_6, f->err) : NULL;
+    struct gpu_mask *lungs = air ? select_lungs(f, air, body, any) : NULL;
+    struct gpu_mask *closed = lungs ? smooth_mask(f, lungs, false) : NULL;
+    f->lung = closed ? bytes_of(f, closed) : NULL;
+    gpu_mask_destroy(thin);
+    gpu_mask_destroy(open);
+    components_destroy(air);
+    gpu_mask_destroy(lungs);
+    gpu_mask_destroy(closed);
+    for (size_t n = 0; f->lung && n < f->voxels; n++)
+        f->lung[n] = f->lung[n] && behind[n]; // clothes and skin in front are none
+    return f->lung != NULL;
+}
+
+struct corner {
+    int64_t x, y;
+};
+
+// Twice the area of the triangle a, b, c: positive when it turns clockwise on the screen.
+static int64_t turn(struct corner a, struct corner b, struct corner c)
+{
+    return (b.x - a.x) * (c.y - a.y) - (b.y - a.y) * (c.x - a.x);
+}
+
+// One side of a convex hull: of the first (side 1) or last (side -1) lung pixel of each row, in the
+// order of rows. Returns how many corners stay.
+static size_t hull_side(const struct corner *points, size_t count, int side, struct corner *hull)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < count; i++) {
+        while (n >= 2 && turn(hull[n - 2], hull[n - 1], points[i]) * side <= 0)
+            n--;
+        hull[n++] = points[i];
+    }
+    return n;
+}
+
+// The column of a hull's side in row y, between its first and last corner.
+static double hull_at(const struct corner *hull, size_t count, int64_t y)
+{
+    size_t i = 1;
+    while (i < count - 1 && hull[i].y < y)
+        i++;
+    if (count == 1)
+        return (double)hull[0].x;
+    double t = (double)(y - hull[i - 1].y) / (double)(hull[i].y - hull[i - 1].y);
+    return (double)hull[i - 1].x + t * (double)(hull[i].x - hull[i - 1].x);
+}
+
+// Marks what lies within the convex hull of a slice's lungs and is no lung.
+static void between_in_slice(const struct finder *f, uint32_t k, struct corner *scratch,
+                             uint64_t *rows)
+{
+    struct corner *first = scratch, *last = first + f->ny, *left = last + f->ny,
+                  *right = left + f->ny;
+    const size_t slice = (size_t)k * f->ny * f->nx;
+    size_t count = 0;
+    for (uint32_t j = 0; j < f->ny; j++) {
+        const uint8_t *lung = f->lung + slice + (size_t)j * f->nx;
+        int64_t lo = -1, hi = -1;
+        for (uint32_t i = 0; i < f->nx; i++) {
+            if (!lung[i])
+                continue;
+            lo = lo < 0 ? i : lo;
+            hi = i;
+            rows[j]++;
+        }
+        if (lo >= 0) {
+            first[count] = (struct corner){lo, j};
+            last[count++] = (struct corner){hi, j};
+        }
+    }
+    if (!count)
+        return;
+    const size_t lefts = hull_side(first, count, -1, left);
+    const size_t rights = hull_side(last, count, 1, right);
+    for (int64_t j = first[0].y; j <= first[count - 1].y; j++) {
+        const uint8_t *lung = f->lung + slice + (size_t)j * f->nx;
+        uint8_t *between = f->between + slice + (size_t)j * f->nx;
+        int64_t lo = (int64_t)ceil(hull_at(left, lefts, j));
+        int64_t hi = (int64_t)floor(hull_at(right, rights, j));
+        for (int64_t i = lo; i <= hi; i++)
+            between[i] = !lung[i];
+    }
+}
+
+// Tissue between the lungs, slice by slice. Also the row behind which half of the lung lies: the
+// spine is there.
+static bool find_between(struct finder *f)
+{
+    f->between = arena_alloc(f->arena, f->voxels, 1);
+    uint64_t *rows = arena_alloc(f->arena, f->ny, sizeof *rows);
+    struct corner *scratch = arena_alloc(f->arena, (size_t)f->ny * 4, sizeof *scratch);
+    if (!f->between || !rows || !scratch)
+        return err_set(f->err, ERR_NOMEM, "calcium: between the lungs");
+    for (uint32_t k = 0; k < f->nz; k++)
+        between_in_slice(f, k, scratch, rows);
+    uint64_t total = 0, sum = 0;
+    for (uint32_t j = 0; j < f->ny; j++)
+        total += rows[j];
+    for (uint32_t j = 0; j < f->ny; j++) {
+        sum += rows[j];
+        if (sum * 2 >= total) {
+            f->back = j;
+            break;
+        }
+    }
+    return true;
+}
+
+// Rows of the front of the spine by slice: the largest bony piece behind the middle of the lungs.
+// A small field of view may leave the spine out; its place is then the middle between the lungs.
+static bool find_spine(struct finder *f)
+{
+    uint8_t *bone = arena_alloc(f->arena, f->voxels, 1);
+    uint32_t *columns = arena_alloc(f->arena, f->nx, sizeof *columns);
+    f->front = arena_alloc(f->arena, f->nz, sizeof *f->front);
+    if (!bone || !columns || !f->front)
+        return err_set(f->err, ERR_NOMEM, "calcium: spine");
+    for (size_t n = 0; n < f->voxels; n++)
+        bone[n] = f->smooth[n] > BONE && f->between[n] && n / f->nx % f->ny >= f->back;
+    struct gpu_mask *all = mask_of(f, bone);
+    uint64_t count = 0;
+    struct gpu_mask *spine = all ? gpu_mask_keep_largest(all, 1, CONNECT_6, &count, f->err) : NULL;
+    bool ok = spine && gpu_mask_read(spine, bone, f->err);
+    gpu_mask_destroy(all);
+    gpu_mask_destroy(spine);
+    if (!ok)
+        return false;
+    const double ml = (double)count * mm_of(f)[0] * mm_of(f)[1] * mm_of(f)[2] / 1000;
+    const bool any = ml >= 10;
+    if (!any)
+        count = 0;
+    for (size_t n = 0; n < f->voxels; n++) {
+        columns[n % f->nx] += any ? bone[n] : f->lung[n];
+        count += any ? 0 : f->lung[n];
+        bone[n] = any && bone[n];
+    }
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < f->nx; i++) {
+        sum += columns[i];
+        if (sum * 2 >= count) {
+            f->out->spine_x = i;
+            break;
+        }
+    }
+    for (uint32_t k = 0; k < f->nz; k++) {
+        uint32_t in_slice = 0, seen = 0;
+        f->front[k] = -1;
+        for (int pass = 0; pass < 2 && f->front[k] < 0; pass++) {
+            for (uint32_t j = 0; j < f->ny && f->front[k] < 0; j++) {
+                for (uint32_t i = 0; i < f->nx; i++) {
+                    if (fabs(i - f->out->spine_x) * mm_of(f)[0] >= 12 ||
+                        !bone[((size_t)k * f->ny + j) * f->nx + i])
+                        continue;
+                    if (pass == 0)
+                        in_slice++;
+                    else if (++seen * 20 >= in_slice && f->front[k] < 0)
+                        f->front[k] = j;
+                }
+            }
+            if (in_slice <= 3)
+                break;
+        }
+    }
+    return true;
+}
+
+static int by_value(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+// Slices without a front take the median of all; then a running median of five.
+static bool smooth_front(struct finder *f)
+{
+    double *known = arena_alloc(f->arena, f->nz, sizeof *known);
+    double *raw = arena_alloc(f->arena, f->nz, sizeof *raw);
+    if (!known || !raw)
+        return err_set(f->err, ERR_NOMEM, "calcium: spine");
+    size_t n = 0;
+    for (uint32_t k = 0; k < f->nz; k++) {
+        if (f->front[k] >= 0)
+            known[n++] = f->front[k];
+    }
+    qsort(known, n, sizeof *known, by_value);
+    double median = n ? known[n / 2] : f->ny;
+    for (uint32_t k = 0; k < f->nz; k++)
+        raw[k] = f->front[k] >= 0 ? f->front[k] : median;
+    for (int64_t k = 0; k < f->nz; k++) {
+        double five[5];
+        for (int64_t d = -2; d <= 2; d++) {
+            int64_t at = k + d < 0 ? 0 : k + d >= f->nz ? f->nz - 1 : k + d;
+            five[d + 2] = raw[at];
+        }
+        qsort(five, 5, sizeof *five, by_value);
+        f->front[k] = five[2];
+    }
+    return true;
+}
+
+// Squared distance of every voxel to the nearest one that is not set.
+static bool depth_in(struct finder *f, const uint8_t *set, const double spacing[3], double max_mm,
+                     float *depth2)
+{
+    struct gpu_mask *m = gpu_mask_write(f->gpu, f->out->grid.dim, spacing, set, f->err);
+    struct gpu_volume *d =
+        m && gpu_mask_invert(m, f->err) ? gpu_mask_distance2(m, max_mm, f->err) : NULL;
+    bool ok = d && gpu_volume_read(d, 0, f->nz, depth2, f->err);
+    gpu_mask_destroy(m);
+    gpu_volume_destroy(d);
+    return ok;
+}
+
+// First and last lung pixel of every row; last < first: none.
+struct flank {
+    int32_t first, last;
+};
+
+static struct flank *find_flanks(struct finder *f)
+{
+    struct flank *flanks = arena_alloc(f->arena, (size_t)f->ny * f->nz, sizeof *flanks);
+    if (!flanks) {
+        err_set(f->err, ERR_NOMEM, "calcium: flanks");
+        return NULL;
+    }
+    for (size_t row = 0; row < (size_t)f->ny * f->nz; row++) {
+        flanks[row] = (struct flank){INT32_MAX, -1};
+        for (uint32_t i = 0; i < f->nx; i++) {
+            if (!f->lung[row * f->nx + i])
+                continue;
+            if (flanks[row].last < 0)
+                flanks[row].first = (int32_t)i;
+            flanks[row].last = (int32_t)i;
+        }
+    }
+    return flanks;
+}
+
+// Whether a row of slice z (cut to the scan) has lung on both sides of column i.
+static bool has_flanks(const struct finder *f, const struct flank *flanks, size_t i, size_t j,
+                       double z)
+{
+    size_t k = (size_t)fmin(fmax(z + 0.5, 0), f->nz - 1);
+    const struct flank *row = &flanks[k * f->ny + j];
+    return row->first < (int64_t)i && row->last > (int64_t)i;
+}
+
+// The centre of the largest ball of soft tissue, not far to the right of the spine and not beyond
+// the left chest wall, with lung on both sides in its row, half a radius above and below as well:
+// a liver could hold a larger ball. The ball lies within the scan.
+static bool find_peak(struct finder *f)
+{
+    const struct flank *flanks = find_flanks(f);
+    if (!flanks)
+        return false;
+    float best = 0;
+    for (size_t n = 0; n < f->voxels; n++) {
+        const size_t i = n % f->nx, line = n / f->nx, j = line % f->ny, k = line / f->ny;
+        size_t end = k < f->nz - 1 - k ? k : f->nz - 1 - k;
+        double room = ((double)end + 0.5) * mm_of(f)[2];
+        f->depth2[n] = fminf(f->depth2[n], (float)(room * room));
+        double left = ((double)i - f->out->spine_x) * mm_of(f)[0];
+        if (f->depth2[n] <= best || left <= -35 || left >= 75)
+            continue;
+        double half = 0.5 * sqrt((double)f->depth2[n]) / mm_of(f)[2];
+        if (!has_flanks(f, flanks, i, j, (double)k) ||
+            !has_flanks(f, flanks, i, j, (double)k - half) ||
+            !has_flanks(f, flanks, i, j, (double)k + half))
+            continue;
+        best = f->depth2[n];
+        f->peak = n;
+        f->out->peak[0] = (double)i;
+        f->out->peak[1] = (double)j;
+        f->out->peak[2] = (double)k;
+    }
+    f->out->radius_mm = sqrt((double)best);
+    return true;
+}
+
+// A block of 5 x 5 tissue pixels with its first one at (i, j).
+static bool is_block(const struct finder *f, const uint8_t *slice, uint32_t i, uint32_t j)
+{
+    for (uint32_t b = j; b < j + 5; b++) {
+        for (uint32_t a = i; a < i + 5; a++) {
+            if (!slice[(size_t)b * f->nx + a])
+                return false;
+        }
+    }
+    return true;
+}
+
+// The right border of the tissue around the peak, vessels left out: in the slices below, a liver
+// reaches beyond it.
+static double right_border(struct finder *f, const uint8_t *tissue)
+{
+    double edges[64];
+    size_t count = 0;
+    for (uint32_t k = 0; k < f->nz && count < 64; k++) {
+        if (fabs(k - f->out->peak[2]) * mm_of(f)[2] > 10)
+            continue;
+        const uint8_t *slice = tissue + (size_t)k * f->ny * f->nx;
+        uint32_t leftmost = f->nx;
+        for (uint32_t j = 0; j + 5 <= f->ny; j++) {
+            if (fabs(j + 2 - f->out->peak[1]) * mm_of(f)[1] > f->out->radius_mm)
+                continue; // chest wall in front of the lungs
+            for (uint32_t i = 0; i + 5 <= f->nx && i < leftmost; i++) {
+                if (is_block(f, slice, i, j))
+                    leftmost = i;
+            }
+        }
+        edges[count++] = leftmost;
+    }
+    qsort(edges, count, sizeof *edges, by_value);
+    return count ? edges[count / 2] - 5 / mm_of(f)[0] : 0;
+}
+
+// Cuts the tissue to where a heart can be, given its largest ball.
+static void limit_tissue(struct finder *f, uint8_t *tissue)
+{
+    const double *peak = f->out->peak, dz = mm_of(f)[2], radius = f->out->radius_mm;
+    const double border = right_border(f, tissue);
+    for (uint32_t k = 0; k < f->nz; k++) {
+        double up = (k - peak[2]) * dz;
+        bool outside = up < -low_radii * radius || up > high_radii * radius;
+        uint8_t *slice = tissue + (size_t)k * f->ny * f->nx;
+        for (size_t n = 0; n < (size_t)f->ny * f->nx; n++) {
+            if (outside || (up < 0 && (double)(n % f->nx) < border))
+                slice[n] = 0;
+        }
+    }
+}
+
+// Opening of the tissue by a ball, keeping the piece that holds the peak.
+static bool find_region(struct finder *f, uint8_t *tissue)
+{
+    float *depth2 = arena_alloc(f->arena, f->voxels, sizeof *depth2);
+    uint8_t *core = arena_alloc(f->arena, f->voxels, 1),
+            *seed = arena_alloc(f->arena, f->voxels, 1);
+    uint8_t *region = arena_alloc(f->arena, f->voxels, 1);
+    if (!depth2 || !core || !seed || !region)
+        return err_set(f->err, ERR_NOMEM, "calcium: heart region");
+    if (!depth_in(f, tissue, mm_of(f), ball_mm + 2, depth2))
+        return false;
+    for (size_t n = 0; n < f->voxels; n++)
+        core[n] = depth2[n] > ball_mm * ball_mm;
+    seed[f->peak] = 1;
+    struct gpu_mask *cores = mask_of(f, core), *at = mask_of(f, seed);
+    struct gpu_mask *one =
+        cores && at ? gpu_mask_keep_touching(cores, at, CONNECT_6, f->err) : NULL;
+    const double reach = ball_mm + grow_mm;
+    struct gpu_volume *away = one ? gpu_mask_distance2(one, reach + 2, f->err) : NULL;
+    bool ok = away && gpu_volume_read(away, 0, f->nz, depth2, f->err);
+    gpu_mask_destroy(cores);
+    gpu_mask_destroy(at);
+    gpu_mask_destroy(one);
+    gpu_volume_destroy(away);
+    if (!ok)
+        return false;
+    size_t count = 0;
+    for (size_t n = 0; n < f->voxels; n++)
+        count += region[n] = tissue[n] && depth2[n] <= reach * reach;
+    f->out->region = region;
+    f->out->region_ml = (double)count * mm_of(f)[0] * mm_of(f)[1] * mm_of(f)[2] / 1000;
+    return true;
+}
+
+// Centroid and typical value of the deep part of the soft tissue around the peak.
+static bool measure_core(struct finder *f)
+{
+    const double near2 = 0.45 * 0.45 * f->out->radius_mm * f->out->radius_mm;
+    uint8_t *deep = arena_alloc(f->arena, f->voxels, 1),
+            *seed = arena_alloc(f->arena, f->voxels, 1);
+    uint32_t *histogram = arena_alloc(f->arena, 65536, sizeof *histogram);
+    if (!deep || !seed || !histogram)
+        return err_set(f->err, ERR_NOMEM, "calcium: heart core");
+    for (size_t n = 0; n < f->voxels; n++)
+        deep[n] = f->depth2[n] > near2 && f->out->region[n];
+    seed[f->peak] = 1;
+    struct gpu_mask *all = mask_of(f, deep), *at = mask_of(f, seed);
+    struct gpu_mask *core = all && at ? gpu_mask_keep_touching(all, at, CONNECT_6, f->err) : NULL;
+    bool ok = core && gpu_mask_read(core, deep, f->err);
+    gpu_mask_destroy(all);
+    gpu_mask_destroy(at);
+    gpu_mask_destroy(core);
+    if (!ok)
+        return false;
+    uint64_t count = 0, sum[3] = {0};
+    for (size_t n = 0; n < f->voxels; n++) {
+        if (!deep[n])
+            continue;
+        count++;
+        sum[0] += n % f->nx;
+        sum[1] += n / f->nx % f->ny;
+        sum[2] += n / f->nx / f->ny;
+        histogram[f->out->hu[n] + 32768]++;
+    }
+    for (int a = 0; a < 3; a++)
+        f->out->centre[a] = count ? (double)sum[a] / (double)count : f->out->peak[a];
+    uint64_t below = 0;
+    f->out->pool_hu = NAN;
+    for (int32_t v = 0; v < 65536; v++) {
+        below += histogram[v];
+        if (count && below * 2 >= count) {
+            f->out->pool_hu = v - 32768;
+            break;
+        }
+    }
+    return true;
+}
+
+// Where a part of the aorta can be, relative to the front of the spine, and how wide it is there.
+struct zone {
+    double front_mm, back_mm; // rows, from the front of the spine to the back: least and most
+    double right_mm, left_mm; // columns, from the spine to the left
+    double reach;             // rows, from the largest ball either way, in its radii
+    double below, above;      // slices, likewise
+    double max_hu;            // smoothed; bone is no vessel
+    double min_mm, max_mm;    // radius on the work grid
+    double mean_mm;           // least mean radius of the whole chain
+    double length_mm;         // least
+};
+static const struct zone ascending = {-1e3, -22, -45, 45, 1.2, 0, 2.6, 1e9, 9, 24, 11, 20};
+static const struct zone descending = {-30, 20, -15, 50, 1e3, -1.6, 2.6, 120, 7, 20, 8, 40};
+
+// A place where the distance within a slice is largest, as a disc.
+struct spot {
+    double x, y, radius, crowded; // mm; crowded: part of a ring around it that is soft too
+    double score;
+    int slice, next; // next: index of the spot above it in the chain, or -1
+};
+
+#define SPOTS_MAX 4096
+
+// The plateau of equal depth around pixel n: its centroid. Marks it in seen.
+static void plateau(const struct finder *f, const float *depth2, size_t n, uint8_t *seen, double *x,
+                    double *y)
+{
+    size_t stack[64], top = 0, count = 0;
+    double sx = 0, sy = 0;
+    stack[top++] = n;
+    seen[n] = 1;
+    while (top) {
+        size_t at = stack[--top];
+        int64_t i = (int64_t)(at % f->nx), j = (int64_t)(at / f->nx);
+        sx += (double)i;
+        sy += (double)j;
+        count++;
+        for (int64_t b = j - 1; b <= j + 1; b++) {
+            for (int64_t a = i - 1; a <= i + 1; a++) {
+                if (a < 0 || b < 0 || a >= f->nx || b >= f->ny || top == 64)
+                    continue;
+                size_t next = (size_t)b * f->nx + (size_t)a;
+                if (!seen[next] && depth2[next] == depth2[n]) {
+                    seen[next] = 1;
+                    stack[top++] = next;
+                }
+            }
+        }
+    }
+    *x = sx / (double)count;
+    *y = sy / (double)count;
+}
+
+static bool is_summit(const struct finder *f, const float *depth2, int64_t i, int64_t j)
+{
+    for (int64_t b = j - 2; b <= j + 2; b++) {
+        for (int64_t a = i - 2; a <= i + 2; a++) {
+            if (a >= 0 && b >= 0 && a < f->nx && b < f->ny &&
+                depth2[b * f->nx + a] > depth2[j * f->nx + i])
+                return false;
+        }
+    }
+    return true;
+}
+
+// Part of the ring 1.5 to 5 mm outside a disc that is soft tissue as well.
+static double crowding(const struct finder *f, const uint8_t *soft, const struct spot *s)
+{
+    const double *mm = f->out->grid.mm;
+    uint32_t all = 0, set = 0;
+    for (uint32_t j = 0; j < f->ny; j++) {
+        double dy = (j - s->y) * mm[1];
+        if (fabs(dy) > s->radius + 5)
+            continue;
+        for (uint32_t i = 0; i < f->nx; i++) {
+            double dx = (i - s->x) * mm[0], r = sqrt(dx * dx + dy * dy) - s->radius;
+            if (r > 1.5 && r < 5) {
+                all++;
+                set += soft[(size_t)j * f->nx + i];
+            }
+        }
+    }
+    return all ? (double)set / all : 1;
+}
+
+// Discs of slice k that could be an aorta.
+static void add_spots(struct finder *f, const struct zone *zone, uint32_t k, const float *depth2,
+                      const uint8_t *soft, uint8_t *seen, struct spot *spots, size_t *count)
+{
+    const double *mm = mm_of(f);
+    for (size_t n = 0; n < (size_t)f->nx * f->ny; n++) {
+        int64_t i = (int64_t)(n % f->nx), j = (int64_t)(n / f->nx);
+        double behind = ((double)j - f->front[k]) * mm[1];
+        double left = ((double)i - f->out->spine_x) * mm[0];
+        double off = fabs((double)j - f->out->peak[1]) * mm[1] / f->out->radius_mm;
+        if (seen[n] || off > zone->reach || depth2[n] <= zone->min_mm * zone->min_mm ||
+            depth2[n] >= zone->max_mm * zone->max_mm || behind < zone->front_mm ||
+            behind > zone->back_mm || left < zone->right_mm || left > zone->left_mm ||
+            !is_summit(f, depth2, i, j))
+            continue;
+        struct spot s = {.radius = sqrt((double)depth2[n]), .slice = (int)k, .next = -1};
+        plateau(f, depth2, n, seen, &s.x, &s.y);
+        s.crowded = crowding(f, soft, &s);
+        if (*count < SPOTS_MAX)
+            spots[(*count)++] = s;
+    }
+}
+
+// Chains discs from the top down: little movement, one radius, free edges.
+static struct spot *chain_spots(struct finder *f, struct spot *spots, size_t count)
+{
+    const double *mm = mm_of(f);
+    struct spot *best = NULL;
+    for (size_t n = count; n-- > 0;) {
+        struct spot *s = &spots[n];
+        const double own = fmax(0, 1 - s->crowded) * mm[2];
+        s->score = own;
+        for (size_t m = n + 1; m < count; m++) {
+            const struct spot *up = &spots[m];
+            int gap = up->slice - s->slice;
+            if (gap < 1 || gap > 2)
+                continue;
+            double dx = (s->x - up->x) * mm[0], dy = (s->y - up->y) * mm[1];
+            double moved = sqrt(dx * dx + dy * dy), grown = fabs(s->radius - up->radius);
+            if (moved > 2.5 + 0.8 * mm[2] * gap || grown >= 4.5)
+                continue;
+            double score = up->score + own - 0.15 * moved - 0.2 * grown;
+            if (score > s->score) {
+                s->score = score;
+                s->next = (int)m;
+            }
+        }
+        if (!best || s->score > best->score)
+            best = s;
+    }
+    return best;
+}
+
+static bool find_tube(struct finder *f, const struct zone *zone, struct calcium_tube *tube)
+{
+    const struct calcium_heart *h = f->out;
+    const double flat[3] = {mm_of(f)[0], mm_of(f)[1], 1000}; // distances within slices only
+    uint8_t *soft = arena_alloc(f->arena, f->voxels, 1),
+            *seen = arena_alloc(f->arena, f->voxels, 1);
+    float *depth2 = arena_alloc(f->arena, f->voxels, sizeof *depth2);
+    struct spot *spots = arena_alloc(f->arena, SPOTS_MAX, sizeof *spots);
+    tube->discs = arena_alloc(f->arena, f->nz, sizeof *tube->discs);
+    tube->lo = 0;
+    tube->hi = -1;
+    if (!soft || !seen || !depth2 || !spots || !tube->discs)
+        return err_set(f->err, ERR_NOMEM, "calcium: aorta");
+    for (size_t n = 0; n < f->voxels; n++)
+        soft[n] = f->between[n] && f->smooth[n] > SOFT && f->smooth[n] < zone->max_hu;
+    if (!depth_in(f, soft, flat, zone->max_mm + 1, depth2))
+        return false;
+    size_t count = 0;
+    const size_t area = (size_t)f->nx * f->ny;
+    for (uint32_t k = 0; k < f->nz; k++) {
+        double up = (k - h->peak[2]) * mm_of(f)[2] / h->radius_mm;
+        if (up >= zone->below && up <= zone->above)
+            add_spots(f, zone, k, depth2 + k * area, soft + k * area, seen + k * area, spots,
+                      &count);
+    }
+    const struct spot *lowest = chain_spots(f, spots, count);
+    double sum = 0;
+    int length = 0;
+    for (const struct spot *s = lowest; s; s = s->next < 0 ? NULL : &spots[s->next]) {
+        sum += s->radius;
+        length++;
+    }
+    if (length == 0 || length * mm_of(f)[2] < zone->length_mm || sum / length < zone->mean_mm)
+        return true;
+    tube->lo = lowest->slice;
+    for (const struct spot *s = lowest; s; s = s->next < 0 ? NULL : &spots[s->next]) {
+        tube->hi = s->slice;
+        tube->discs[s->slice] = (struct calcium_disc){s->x, s->y, s->radius};
+    }
+    return true;
+}
+
+// Standard deviation of the voxels of one slice within a disc given in grid indices; NAN: too few.
+static double deviation(const struct finder *f, double x, double y, uint32_t gk, double radius_mm)
+{
+    const struct calcium_grid *g = &f->out->grid;
+    const struct volume *v = f->volume;
+    uint32_t k = (g->flip[2] ? g->dim[2] - 1 - gk : gk) * g->factor[2];
+    double cx = ((g->flip[0] ? g->dim[0] - 1 - x : x) + 0.5) * g->factor[0] - 0.5;
+    double cy = ((g->flip[1] ? g->dim[1] - 1 - y : y) + 0.5) * g->factor[1] - 0.5;
+    double sum = 0, squares = 0;
+    uint32_t count = 0;
+    uint32_t j0 = (uint32_t)fmax(0, cy - radius_mm / v->spacing[1]);
+    uint32_t i0 = (uint32_t)fmax(0, cx - radius_mm / v->spacing[0]);
+    for (uint32_t j = j0; j < v->dim[1] && j <= cy + radius_mm / v->spacing[1]; j++) {
+        for (uint32_t i = i0; i < v->dim[0] && i <= cx + radius_mm / v->spacing[0]; i++) {
+            double dx = (i - cx) * v->spacing[0], dy = (j - cy) * v->spacing[1];
+            double value = k < v->dim[2] ? volume_value(v, i, j, k) : NAN;
+            if (dx * dx + dy * dy > radius_mm * radius_mm || !isfinite(value) ||
+                fabs(value - f->out->pool_hu) > 200)
+                continue; // calcium and air are no noise
+            sum += value;
+            squares += value * value;
+            count++;
+        }
+    }
+    if (count < 50)
+        return NAN;
+    double mean = sum / count;
+    return sqrt(fmax(0, squares / count - mean * mean));
+}
+
+static bool measure_noise(struct finder *f)
+{
+    struct calcium_heart *h = f->out;
+    double *all = arena_alloc(f->arena, f->nz, sizeof *all);
+    if (!all)
+        return err_set(f->err, ERR_NOMEM, "calcium: noise");
+    size_t count = 0;
+    const bool aorta = h->ascending.lo <= h->ascending.hi;
+    for (uint32_t k = 0; k < f->nz; k++) {
+        const struct calcium_disc *disc = &h->ascending.discs[k];
+        double d = NAN;
+        if (aorta && disc->radius_mm > 0)
+            d = deviation(f, disc->x, disc->y, k, 0.6 * disc->radius_mm);
+        else if (!aorta && fabs(k - h->peak[2]) * mm_of(f)[2] < 0.4 * h->radius_mm)
+            d = deviation(f, h->peak[0], h->peak[1], k, fmin(10, 0.4 * h->radius_mm));
+        if (isfinite(d))
+            all[count++] = d;
+    }
+    qsort(all, count, sizeof *all, by_value);
+    h->noise_hu = count ? all[count / 2] : NAN;
+    return true;
+}
+
+// How wide the body is at the heart, and whether the image cuts the heart's region.
+static void measure_edges(struct finder *f, const uint8_t *body)
+{
+    struct calcium_heart *h = f->out;
+    const double *mm = mm_of(f);
+    const size_t k = (size_t)h->peak[2];
+    int64_t lo = f->nx, hi = -1;
+    for (uint32_t j = 0; j < f->ny; j++) {
+        for (uint32_t i = 0; i < f->nx; i++) {
+            if (!body[(k * f->ny + j) * f->nx + i])
+                continue;
+            lo = i < lo ? i : lo;
+            hi = i > hi ? i : hi;
+        }
+    }
+    bool cut = hi < 0 || lo == 0 || hi == (int64_t)f->nx - 1;
+    h->body_width_mm = cut ? NAN : (double)(hi - lo + 1) * mm[0];
+    size_t touching = 0;
+    for (size_t n = 0; n < f->voxels; n++) {
+        size_t i = n % f->nx, j = n / f->nx % f->ny;
+        size_t slice = n / ((size_t)f->nx * f->ny);
+        double up = ((double)slice - h->peak[2]) * mm[2];
+        bool edge = i == 0 || j == 0 || i == f->nx - 1 || j == f->ny - 1;
+        if (!h->region[n] || up < -0.8 * h->radius_mm) // a liver may reach the edge
+            continue;
+        for (int a = 0; a < 4 && !edge; a++) { // padding outside a round field of view
+            size_t next = a == 0 ? n - 1 : a == 1 ? n + 1 : a == 2 ? n - f->nx : n + f->nx;
+            edge = h->hu[next] < -1500;
+        }
+        touching += edge;
+    }
+    h->edge_mm2 = (double)touching * mm[0] * mm[2];
+}
+
+// Whether slice k has lung on both sides of the peak, not far from the ball, in some row through
+// it.
+static bool is_flanked(const struct finder *f, uint32_t k)
+{
+    const struct calcium_heart *h = f->out;
+    const double *mm = h->grid.mm;
+    for (uint32_t j = 0; j < f->ny; j++) {
+        const uint8_t *lung = f->lung + ((size_t)k * f->ny + j) * f->nx;
+        bool right = false, left = false;
+        if (fabs(j - h->peak[1]) * mm[1] > 0.5 * h->radius_mm)
+            continue;
+        for (uint32_t i = 0; i < f->nx; i++) {
+            double side = (i - h->peak[0]) * mm[0];
+            if (!lung[i] || fabs(side) > h->radius_mm + flank_mm)
+                continue;
+            right = right || side < 0;
+            left = left || side > 0;
+        }
+        if (right && left)
+            return true;
+    }
+    return false;
+}
+
+static void measure_flanks(struct finder *f)
+{
+    struct calcium_heart *h = f->out;
+    uint32_t slices = 0, flanked = 0;
+    for (uint32_t k = 0; k < f->nz; k++) {
+        if (fabs(k - h->peak[2]) * mm_of(f)[2] > 0.5 * h->radius_mm)
+            continue;
+        slices++;
+        flanked += is_flanked(f, k);
+    }
+    h->flanked = slices ? (double)flanked / slices : 0;
+    h->lowest_flanked = is_flanked(f, 0);
+}
+
+static bool locate(struct finder *f, const char **why)
+{
+    struct calcium_heart *h = f->out;
+    uint8_t *tissue = arena_alloc(f->arena, f->voxels, 1);
+    f->soft = arena_alloc(f->arena, f->voxels, 1);
+    f->depth2 = arena_alloc(f->arena, f->voxels, sizeof *f->depth2);
+    if (!tissue || !f->soft || !f->depth2)
+        return err_set(f->err, ERR_NOMEM, "calcium: heart");
+    for (size_t n = 0; n < f->voxels; n++) {
+        size_t j = n / f->nx % f->ny, k = n / f->nx / f->ny;
+        bool front = (double)j < f->front[k] - 3 / mm_of(f)[1];
+        tissue[n] = f->between[n] && front && f->smooth[n] > FATTY;
+        f->soft[n] = tissue[n] && f->smooth[n] > SOFT;
+    }
+    if (!depth_in(f, f->soft, mm_of(f), far_mm, f->depth2) || !find_peak(f))
+        return false;
+    if (h->radius_mm < radius_min_mm || h->radius_mm > radius_max_mm) {
+        *why = f->cut ? "no heart with lung on both sides: the field of view may cut it"
+                      : "no heart found between the lungs";
+        return true;
+    }
+    h->below = (h->peak[2] + 0.5) * mm_of(f)[2] / h->radius_mm;
+    h->above = (f->nz - h->peak[2] - 0.5) * mm_of(f)[2] / h->radius_mm;
+    measure_flanks(f);
+    limit_tissue(f, tissue);
+    h->tissue = tissue;
+    return find_region(f, tissue) && measure_core(f) && find_tube(f, &ascending, &h->ascending) &&
+           find_tube(f, &descending, &h->descending) && measure_noise(f);
+}
+
+static bool find(struct finder *f, const char **why)
+{
+    bool any = false, ok = false;
+    struct gpu_mask *body = find_body(f);
+    uint8_t *body_bytes = body ? bytes_of(f, body) : NULL;
+    if (body_bytes && find_lungs(f, body, body_bytes, &any)) {
+        ok = true;
+        if (!any)
+            *why = "no lungs found: these images show no chest";
+    }
+    gpu_mask_destroy(body);
+    if (!ok || **why)
+        return ok;
+    const double sigma[3] = {work_mm, work_mm, work_mm};
+    f->smooth = arena_alloc(f->arena, f->voxels, sizeof *f->smooth);
+    if (!f->smooth)
+        return err_set(f->err, ERR_NOMEM, "calcium: work grid");
+    struct gpu_volume *smooth = gpu_volume_smooth(f->work, sigma, f->err);
+    ok = smooth && gpu_volume_read(smooth, 0, f->nz, f->smooth, f->err);
+    gpu_volume_destroy(smooth);
+    if (!ok || !find_between(f) || !find_spine(f) || !smooth_front(f))
+        return false;
+    if (!locate(f, why))
+        return false;
+    if (!**why)
+        measure_edges(f, body_bytes);
+    return true;
+}
+
+bool calcium_heart_find(struct gpu *gpu, const struct gpu_volume *hu, const struct volume *v,
+                        struct arena *arena, struct calcium_heart *out, const char **why,
+                        struct err *err)
+{
+    struct finder f = {.gpu = gpu, .arena = arena, .err = err, .volume = v, .out = out};
+    *out = (struct calcium_heart){0};
+    *why = "";
+    if (!orient(v, &out->grid)) {
+        *why = "the slices are not axial";
+        return true;
+    }
+    struct gpu_volume *work = NULL;
+    bool ok = make_grid(&f, hu, &work);
+    f.work = work;
+    ok = ok && find(&f, why);
+    gpu_volume_destroy(work);
+    return ok;
+}

@@ -1,0 +1,517 @@
+#include "compute/stages/calcium/calcium_report.h"
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include "compute/findings/outline.h"
+
+// Sources: PS3.16 CID 3015 (arteries), 6140 (methods), 6142 (calcium scores), 3802, 7150; UCUM.
+static const struct code code_score = {"450360000", "SCT", "Coronary artery calcium score"};
+static const struct code code_volume = {"122660", "DCM", "Calcium Volume"};
+static const struct code code_mass = {"122661", "DCM", "Calcium Mass"};
+static const struct code code_number = {"111038", "DCM", "Number of calcifications"};
+static const struct code by_agatston = {"112055", "DCM", "Agatston scoring method"};
+static const struct code by_volume = {"112056", "DCM", "Volume scoring method"};
+static const struct code by_mass = {"112057", "DCM", "Mass scoring method"};
+static const struct code unit_score = {"{score}", "UCUM", "score"};
+static const struct code unit_mm3 = {"mm3", "UCUM", "cubic millimeter"};
+static const struct code unit_mg = {"mg", "UCUM", "milligram"};
+static const struct code unit_one = {"1", "UCUM", "no units"};
+static const struct code calcification = {"18115005", "SCT", "pathologic calcification"};
+static const struct code all_arteries = {"41801008", "SCT", "Coronary Artery"};
+static const struct code abnormal = {"49755003", "SCT", "Morphologically Abnormal Structure"};
+static const struct code anatomical = {"123037004", "SCT", "Anatomical Structure"};
+static const struct code heart_code = {"80891009", "SCT", "Heart"};
+static const struct code category = {"CAC-DRS", "99ANODE", "CAC-DRS category"}; // no code exists
+static const struct code comment = {"121106", "DCM", "Comment"};
+
+static const struct {
+    const char *name, *description;
+    struct code site;
+    uint8_t rgb[3];
+} arteries[CALCIUM_ARTERIES] = {
+    {"LM",
+     "Left main coronary artery",
+     {"3227004", "SCT", "Left Main Coronary Artery"},
+     {255, 221, 0}},
+    {"LAD",
+     "Left anterior descending coronary artery",
+     {"59438005", "SCT", "Left Anterior Descending Coronary Artery"},
+     {0, 200, 60}},
+    {"LCX",
+     "Circumflex coronary artery",
+     {"57396003", "SCT", "Circumflex Coronary Artery"},
+     {60, 130, 255}},
+    {"RCA", "Right coronary artery", {"13647002", "SCT", "Right Coronary Artery"}, {255, 50, 50}},
+};
+
+#define IMAGES_MAX 12
+#define TEXT_WIDTH 90 // pixels that a label takes at most
+
+struct writer {
+    struct findings *f;
+    const struct volume *v;
+    const struct calcium_heart *heart;
+    const struct calcium_rules *rules;
+    const struct calcium_lesions *lesions;
+    struct calcium_amount artery[CALCIUM_ARTERIES], total;
+    bool estimate;
+    int artery_group[CALCIUM_ARTERIES], artery_region[CALCIUM_ARTERIES];
+    uint32_t lesion_group; // of the first lesion
+    uint32_t *number;      // of each lesion in its artery, from 1
+};
+
+static bool add_number(struct writer *w, uint32_t group, const struct code *concept, double value,
+                       int decimals, const struct code *unit, const struct code *method)
+{
+    struct finding_group *g = &w->f->groups[group];
+    struct measurement *m = findings_add_measurement(w->f, g);
+    if (!m)
+        return false;
+    m->concept = *concept;
+    m->value = value;
+    m->decimals = decimals;
+    m->unit = *unit;
+    m->region = g->region;
+    if (method)
+        m->method = *method;
+    return true;
+}
+
+static bool add_amount(struct writer *w, uint32_t group, const struct calcium_amount *a,
+                       bool number)
+{
+    return add_number(w, group, &code_score, calcium_agatston(w->rules, a), 1, &unit_score,
+                      &by_agatston) &&
+           add_number(w, group, &code_volume, calcium_volume_mm3(w->rules, a), 1, &unit_mm3,
+                      &by_volume) &&
+           add_number(w, group, &code_mass, calcium_mass_mg(w->rules, a), 2, &unit_mg, &by_mass) &&
+           (!number || add_number(w, group, &code_number, a->lesions, 0, &unit_one, NULL));
+}
+
+static struct finding_group *add_group(struct writer *w, const char *label, const struct code *site,
+                                       int parent)
+{
+    struct finding_group *g = findings_add_group(w->f);
+    if (!g || !label)
+        return NULL;
+    g->label = label;
+    g->finding = calcification;
+    g->site = *site;
+    g->parent = parent;
+    return g;
+}
+
+static bool add_regions(struct writer *w)
+{
+    for (int a = 0; a < CALCIUM_ARTERIES; a++) {
+        w->artery_region[a] = -1;
+        if (!w->artery[a].lesions)
+            continue;
+        struct region *r = findings_add_region(w->f);
+        if (!r)
+            return false;
+        w->artery_region[a] = (int)w->f->region_count - 1;
+        *r = (struct region){.label = arena_printf(w->f->arena, "%s calcium", arteries[a].name),
+                             .category = abnormal,
+                             .type = calcification,
+                             .site = arteries[a].site,
+                             .group = a + 1};
+        memcpy(r->rgb, arteries[a].rgb, sizeof r->rgb);
+        if (!r->label)
+            return false;
+    }
+    struct region *r = findings_add_region(w->f);
+    if (!r)
+        return false;
+    *r = (struct region){.label = "Heart region searched",
+                         .category = anatomical,
+                         .type = heart_code,
+                         .rgb = {200, 120, 120},
+                         .group = -1};
+    return true;
+}
+
+static bool paint_regions(struct writer *w)
+{
+    const struct volume *v = w->v;
+    const uint8_t heart = (uint8_t)w->f->region_count;
+    uint8_t *labels = arena_alloc(w->f->arena, volume_voxels(v), 1);
+    if (!labels)
+        return false;
+    w->f->labels = labels;
+    for (uint32_t k = 0; k < v->dim[2]; k++) {
+        for (uint32_t j = 0; j < v->dim[1]; j++) {
+            uint8_t *row = labels + ((size_t)k * v->dim[1] + j) * v->dim[0];
+            for (uint32_t i = 0; i < v->dim[0]; i++) {
+                if (w->heart->region[calcium_grid_at(&w->heart->grid, i, j, k)])
+                    row[i] = heart;
+            }
+        }
+    }
+    for (uint32_t i = 0; i < w->lesions->run_count; i++) {
+        const struct component_run *r = &w->lesions->runs[i];
+        int region = w->artery_region[w->lesions->list[r->label - 1].artery];
+        memset(labels + (size_t)r->row * v->dim[0] + r->x0, region + 1, r->x1 - r->x0 + 1u);
+    }
+    return true;
+}
+
+// All arteries first, then each of them, then each lesion.
+static bool add_groups(struct writer *w)
+{
+    struct finding_group *g = add_group(w, "Coronary arteries", &all_arteries, -1);
+    if (!g || !add_amount(w, 0, &w->total, true))
+        return false;
+    for (int a = 0; a < CALCIUM_ARTERIES; a++) {
+        g = add_group(w, arteries[a].name, &arteries[a].site, 0);
+        if (!g)
+            return false;
+        g->region = w->artery_region[a];
+        w->artery_group[a] = (int)w->f->group_count - 1;
+        if (!add_amount(w, (uint32_t)w->artery_group[a], &w->artery[a], true))
+            return false;
+    }
+    w->lesion_group = w->f->group_count;
+    uint32_t next[CALCIUM_ARTERIES] = {0};
+    w->number = arena_alloc(w->f->arena, w->lesions->count + 1, sizeof *w->number);
+    if (!w->number)
+        return false;
+    for (uint32_t i = 0; i < w->lesions->count; i++) {
+        const struct calcium_lesion *l = &w->lesions->list[i];
+        w->number[i] = ++next[l->artery];
+        const char *label =
+            arena_printf(w->f->arena, "%s lesion %u", arteries[l->artery].name, w->number[i]);
+        g = add_group(w, label, &arteries[l->artery].site, w->artery_group[l->artery]);
+        if (!g)
+            return false;
+        g->key_slice = l->key_slice;
+        if (!add_amount(w, w->f->group_count - 1, &l->amount, false))
+            return false;
+        if (l->near_border) {
+            struct evaluation *e =
+                findings_add_evaluation(w->f, &w->f->groups[w->f->group_count - 1]);
+            if (!e)
+                return false;
+            *e = (struct evaluation){.concept = comment,
+                                     .text = "Near the border to another artery's territory"};
+        }
+    }
+    return true;
+}
+
+static bool add_layers(struct writer *w)
+{
+    for (int a = 0; a < CALCIUM_ARTERIES; a++) {
+        struct layer *l = findings_add_layer(w->f);
+        if (!l)
+            return false;
+        l->name = arteries[a].name;
+        l->description = arteries[a].description;
+        memcpy(l->rgb, arteries[a].rgb, sizeof l->rgb);
+    }
+    return true;
+}
+
+// A piece of calcium to be outlined: its runs, and what its marks belong to.
+struct shape {
+    const struct component_run *runs;
+    uint32_t run_count;
+    int layer, group;
+};
+
+// A label beside what lies within lo..hi on slice k: right of it, or left at the edge of the image.
+static bool add_text(struct writer *w, const struct shape *s, uint32_t k, const uint32_t lo[2],
+                     const uint32_t hi[2], const char *text)
+{
+    float *points = arena_alloc(w->f->arena, 4, sizeof *points);
+    struct mark *m = points && text ? findings_add_mark(w->f) : NULL;
+    if (!m)
+        return false;
+    const bool left = hi[0] + TEXT_WIDTH > w->v->dim[0] && lo[0] > TEXT_WIDTH;
+    points[0] = left ? (float)lo[0] : (float)hi[0] + 1;
+    points[1] = (float)(lo[1] + hi[1] + 1) / 2;
+    points[2] = left ? points[0] - TEXT_WIDTH : points[0] + 8;
+    points[3] = lo[1] > 20 ? (float)lo[1] - 20 : 0;
+    *m = (struct mark){.kind = MARK_TEXT,
+                       .slice = k,
+                       .layer = s->layer,
+                       .group = s->group,
+                       .points = points,
+                       .count = 2,
+                       .text = text};
+    return true;
+}
+
+// Outlines on slice k and the label beside them; nothing where the shape has no pixel.
+static bool mark_slice(struct writer *w, const struct shape *s, uint32_t k, const char *text)
+{
+    const uint32_t rows = w->v->dim[1];
+    uint32_t lo[2] = {UINT32_MAX, UINT32_MAX}, hi[2] = {0, 0};
+    const struct component_run *runs = s->runs;
+    for (uint32_t i = 0; i < s->run_count; i++) {
+        if (runs[i].row / rows != k)
+            continue;
+        uint32_t j = runs[i].row % rows;
+        lo[0] = runs[i].x0 < lo[0] ? runs[i].x0 : lo[0];
+        hi[0] = runs[i].x1 > hi[0] ? runs[i].x1 : hi[0];
+        lo[1] = j < lo[1] ? j : lo[1];
+        hi[1] = j > hi[1] ? j : hi[1];
+    }
+    if (lo[0] == UINT32_MAX)
+        return true; // not on this slice
+    const uint32_t width = hi[0] - lo[0] + 1, height = hi[1] - lo[1] + 1;
+    uint8_t *mask = arena_alloc(w->f->arena, (size_t)width * height, 1);
+    if (!mask)
+        return false;
+    for (uint32_t i = 0; i < s->run_count; i++) {
+        if (runs[i].row / rows == k)
+            memset(mask + (size_t)(runs[i].row % rows - lo[1]) * width + runs[i].x0 - lo[0], 1,
+                   runs[i].x1 - runs[i].x0 + 1u);
+    }
+    struct outline *outlines;
+    uint32_t count;
+    if (!outline_trace(mask, width, height, lo, w->f->arena, &outlines, &count))
+        return false;
+    for (uint32_t i = 0; i < count; i++) {
+        struct mark *m = findings_add_mark(w->f);
+        if (!m)
+            return false;
+        *m = (struct mark){.kind = MARK_POLYLINE,
+                           .slice = k,
+                           .layer = s->layer,
+                           .group = s->group,
+                           .points = outlines[i].points,
+                           .count = outlines[i].count};
+    }
+    return add_text(w, s, k, lo, hi, text);
+}
+
+// On slice k; the score stands on the key slice.
+static bool mark_lesion(struct writer *w, uint32_t lesion, uint32_t k)
+{
+    const struct calcium_lesion *l = &w->lesions->list[lesion];
+    const struct shape s = {w->lesions->runs + l->first_run, l->run_count, (int)l->artery,
+                            (int)(w->lesion_group + lesion)};
+    const char *name = arteries[l->artery].name;
+    const uint32_t number = w->number[lesion];
+    const char *text = k == l->key_slice ? arena_printf(w->f->arena, "%s %u: %.1f", name, number,
+                                                        calcium_agatston(w->rules, &l->amount))
+                                         : arena_printf(w->f->arena, "%s %u", name, number);
+    return mark_slice(w, &s, k, text);
+}
+
+// The key slice of a lesion comes first: some viewers show nothing else.
+static bool add_marks(struct writer *w)
+{
+    for (uint32_t i = 0; i < w->lesions->count; i++) {
+        const uint32_t key = w->lesions->list[i].key_slice;
+        if (!mark_lesion(w, i, key))
+            return false;
+        for (uint32_t k = 0; k < w->v->dim[2]; k++) {
+            if (k != key && !mark_lesion(w, i, k))
+                return false;
+        }
+    }
+    return true;
+}
+
+// What came nearest to a lesion, where the score is zero: the reader shall see what was left out.
+static bool shows_faint(const struct writer *w)
+{
+    return !w->lesions->count && w->lesions->faint_count;
+}
+
+static bool add_faint(struct writer *w)
+{
+    if (!shows_faint(w))
+        return true;
+    struct layer *layer = findings_add_layer(w->f);
+    if (!layer)
+        return false;
+    *layer = (struct layer){"NOT COUNTED", "Too small to count", {190, 190, 190}};
+    const int number = (int)w->f->layer_count - 1;
+    const uint32_t shown =
+        w->lesions->faint_count < IMAGES_MAX ? w->lesions->faint_count : IMAGES_MAX;
+    for (uint32_t i = 0; i < shown; i++) {
+        const struct calcium_focus *focus = &w->lesions->faint[i];
+        const struct shape s = {focus->runs, focus->run_count, number, -1};
+        if (!mark_slice(w, &s, focus->slice,
+                        arena_printf(w->f->arena, "%s: %.1f mm2\nnot counted",
+                                     arteries[focus->artery].name,
+                                     focus->pixels * w->rules->pixel_area_mm2)))
+            return false;
+    }
+    return findings_add_warning(
+        w->f, "%u bright spot%s smaller than %.1f mm2 not counted: %s, slice %u, %d HU%s",
+        w->lesions->faint_count, w->lesions->faint_count > 1 ? "s" : "", w->rules->min_area_mm2,
+        arteries[w->lesions->faint[0].artery].name, w->lesions->faint[0].slice + 1,
+        w->lesions->faint[0].max, w->lesions->faint_count > 1 ? " and others" : "");
+}
+
+static bool add_table(struct writer *w)
+{
+    static const char *const head[] = {"Artery", "Lesions", "Agatston", "Volume mm3", "Mass mg"};
+    enum { COLUMNS = 5, ROWS = CALCIUM_ARTERIES + 2 };
+    struct arena *arena = w->f->arena;
+    struct page_table *t = arena_alloc(arena, 1, sizeof *t);
+    const char **cells = arena_alloc(arena, COLUMNS * ROWS, sizeof *cells);
+    if (!t || !cells)
+        return false;
+    memcpy(cells, head, sizeof head);
+    for (int r = 1; r < ROWS; r++) {
+        const bool last = r == ROWS - 1;
+        const struct calcium_amount *a = last ? &w->total : &w->artery[r - 1];
+        const char **row = cells + r * COLUMNS;
+        row[0] = last ? "Total" : arteries[r - 1].name;
+        row[1] = arena_printf(arena, "%u", a->lesions);
+        row[2] = arena_printf(arena, "%.1f", calcium_agatston(w->rules, a));
+        row[3] = arena_printf(arena, "%.1f", calcium_volume_mm3(w->rules, a));
+        row[4] = arena_printf(arena, "%.2f", calcium_mass_mg(w->rules, a));
+        if (!row[1] || !row[2] || !row[3] || !row[4])
+            return false;
+    }
+    *t = (struct page_table){"Coronary calcium", cells, ROWS, COLUMNS};
+    w->f->page.tables = t;
+    w->f->page.table_count = 1;
+    return true;
+}
+
+// The heart's box on the image with some room, as a square.
+static void heart_box(const struct writer *w, double box[4])
+{
+    const struct calcium_heart *h = w->heart;
+    const struct volume *v = w->v;
+    double lo[2] = {INFINITY, INFINITY}, hi[2] = {0, 0};
+    for (uint32_t k = 0; k < v->dim[2]; k += h->grid.factor[2]) {
+        for (uint32_t j = 0; j < v->dim[1]; j += h->grid.factor[1]) {
+            for (uint32_t i = 0; i < v->dim[0]; i += h->grid.factor[0]) {
+                if (!h->region[calcium_grid_at(&h->grid, i, j, k)])
+                    continue;
+                lo[0] = fmin(lo[0], i);
+                hi[0] = fmax(hi[0], i);
+                lo[1] = fmin(lo[1], j);
+                hi[1] = fmax(hi[1], j);
+            }
+        }
+    }
+    double side = fmax((hi[0] - lo[0]) * v->spacing[0], (hi[1] - lo[1]) * v->spacing[1]) + 50;
+    for (int a = 0; a < 2; a++) {
+        double pixels = fmin(round(side / v->spacing[a]), v->dim[a]);
+        double first = round((lo[a] + hi[a]) / 2 - pixels / 2);
+        box[a] = fmin(fmax(first, 0), v->dim[a] - pixels);
+        box[a + 2] = pixels;
+    }
+}
+
+// The slices with most calcium, from the head down. Without calcium three through the heart and
+// those of what was too small.
+static uint32_t choose_slices(const struct writer *w, uint32_t *slices)
+{
+    const struct volume *v = w->v;
+    uint32_t count = 0;
+    if (!w->lesions->count) {
+        const struct calcium_grid *g = &w->heart->grid;
+        for (int step = -1; step <= 1; step++) {
+            double z = w->heart->peak[2] + step * 0.6 * w->heart->radius_mm / g->mm[2];
+            z = fmin(fmax(z, 0), g->dim[2] - 1);
+            double k = ((g->flip[2] ? g->dim[2] - 1 - z : z) + 0.5) * g->factor[2];
+            slices[count++] = (uint32_t)fmin(k, v->dim[2] - 1);
+        }
+        for (uint32_t i = 0; i < w->lesions->faint_count && count < IMAGES_MAX; i++) {
+            const uint32_t k = w->lesions->faint[i].slice;
+            bool known = false;
+            for (uint32_t n = 0; n < count; n++)
+                known = known || slices[n] == k;
+            if (!known)
+                slices[count++] = k;
+        }
+        return count;
+    }
+    uint32_t *pixels = arena_alloc(w->f->arena, v->dim[2], sizeof *pixels);
+    if (!pixels)
+        return 0;
+    for (uint32_t i = 0; i < w->lesions->run_count; i++) {
+        const struct component_run *r = &w->lesions->runs[i];
+        pixels[r->row / v->dim[1]] += r->x1 - r->x0 + 1u;
+    }
+    while (count < IMAGES_MAX) {
+        uint32_t best = 0;
+        for (uint32_t k = 1; k < v->dim[2]; k++)
+            best = pixels[k] > pixels[best] ? k : best;
+        if (!pixels[best])
+            break;
+        pixels[best] = 0;
+        uint32_t at = count++;
+        for (; at > 0 && slices[at - 1] < best; at--) // from the head down
+            slices[at] = slices[at - 1];
+        slices[at] = best;
+    }
+    return count;
+}
+
+static bool add_images(struct writer *w)
+{
+    uint32_t slices[IMAGES_MAX];
+    const uint32_t count = choose_slices(w, slices);
+    struct page_image *images = arena_alloc(w->f->arena, IMAGES_MAX, sizeof *images);
+    if (!images || !count)
+        return false;
+    double box[4];
+    heart_box(w, box);
+    for (uint32_t i = 0; i < count; i++) {
+        const double ijk[3] = {0, 0, slices[i]};
+        double mm[3];
+        volume_to_patient(w->v, ijk, mm);
+        images[i].slice = slices[i];
+        memcpy(images[i].box, box, sizeof box);
+        images[i].window[0] = 200;
+        images[i].window[1] = 1000;
+        images[i].caption = arena_printf(w->f->arena, "slice %u, z %.1f mm", slices[i] + 1, mm[2]);
+        if (!images[i].caption)
+            return false;
+    }
+    w->f->page.images = images;
+    w->f->page.image_count = count;
+    return true;
+}
+
+static bool add_summary(struct writer *w)
+{
+    unsigned with = 0;
+    char class[16];
+    for (int a = 0; a < CALCIUM_ARTERIES; a++)
+        with += w->artery[a].lesions > 0;
+    const double score = calcium_agatston(w->rules, &w->total);
+    calcium_category(score, with, class, sizeof class);
+    const char *note = w->estimate ? " (estimate)" : "";
+    struct evaluation *e = findings_add_evaluation(w->f, NULL);
+    if (!e)
+        return false;
+    *e = (struct evaluation){.concept = category,
+                             .text = arena_printf(w->f->arena, "CAC-DRS %s%s", class, note)};
+    w->f->page.headline =
+        arena_printf(w->f->arena, "Agatston %.1f   CAC-DRS %s%s", score, class, note);
+    w->f->verdict = w->total.lesions ? VERDICT_DONE : VERDICT_NOTHING_FOUND;
+    w->f->reason =
+        w->total.lesions
+            ? ""
+            : arena_printf(w->f->arena, "no coronary calcium of %g HU and %g mm2 or more",
+                           w->rules->threshold_hu, w->rules->min_area_mm2);
+    return e->text && w->f->page.headline && w->f->reason;
+}
+
+bool calcium_report(struct findings *f, const struct volume *v, const struct calcium_heart *heart,
+                    const struct calcium_rules *rules, const struct calcium_lesions *lesions,
+                    bool estimate, struct err *err)
+{
+    struct writer w = {
+        .f = f, .v = v, .heart = heart, .rules = rules, .lesions = lesions, .estimate = estimate};
+    for (uint32_t i = 0; i < lesions->count; i++) {
+        calcium_add(&w.artery[lesions->list[i].artery], &lesions->list[i].amount);
+        calcium_add(&w.total, &lesions->list[i].amount);
+    }
+    if (add_regions(&w) && paint_regions(&w) && add_groups(&w) && add_layers(&w) && add_marks(&w) &&
+        add_faint(&w) && add_table(&w) && add_images(&w) && add_summary(&w))
+        return true;
+    return err_set(err, ERR_NOMEM, "calcium: report");
+}

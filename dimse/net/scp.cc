@@ -1,0 +1,598 @@
+#include "dimse/net/scp.h"
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <new>
+#include <fcntl.h>
+#include <sys/uio.h>
+#include <unistd.h>
+#include "dimse/net/framing.h"
+#include "dimse/net/link.hh"
+#include "dimse/read/meta.h"
+#include "dimse/read/object.h"
+#include "base/log.h"
+#include <dcmtk/dcmdata/dctk.h>
+#include <dcmtk/dcmdata/dcistrmb.h>
+#include <dcmtk/dcmdata/dcostrma.h>
+#include <dcmtk/dcmnet/assoc.h>
+#include <dcmtk/dcmnet/dimse.h>
+
+// Bytes of a command with what shares its PDUs: one largest PDU and some. DCMTK parses commands by
+// recursion, so this also bounds how deep a hostile one can nest.
+static const uint64_t command_max = 131072 + 16384;
+static const uint64_t handshake_max = 1 << 20;           // bytes of an A-ASSOCIATE-RQ
+static const int no_limit_s = 86400;                     // for DCMTK: the link keeps the time
+static const uint8_t abort_user = 0, abort_provider = 2; // A-ABORT source, PS3.8 table 9-26
+
+bool scp_init(struct err *err)
+{
+    if (!dcmDataDict.isDictionaryLoaded())
+        return err_set(err, ERR_INTERNAL, "DCMTK has no data dictionary");
+    return link_globals(err);
+}
+
+static bool same(const char *a, const char *b)
+{
+    return strcmp(a, b) == 0;
+}
+
+static void cut(char *to, const char *text, size_t size)
+{
+    OFStandard::strlcpy(to, text, size);
+}
+
+namespace
+{
+// One association; a plain bundle that the functions below share.
+struct Session {
+    const struct scp_config *config;
+    const struct scp_handler *handler;
+    struct scp_summary *summary;
+    Link link;
+    T_ASC_Network *net = nullptr;
+    T_ASC_Association *assoc = nullptr;
+    bool established = false;
+    char version[17]; // implementation version name
+};
+
+// Where a data set goes: into the file, the digest and the framing. Errors stick and are reported
+// at the end: DCMTK waits for a further PDV when its output fails at the last one.
+class Sink : public DcmConsumer
+{
+  public:
+    Sink(int fd, uint64_t max_bytes, struct digest *digest, struct framing *framing)
+        : fd_(fd), max_bytes_(max_bytes), digest_(digest), framing_(framing)
+    {
+    }
+    // What the first write() puts in front.
+    uint8_t *head_room()
+    {
+        return head_;
+    }
+    void head_filled(size_t size)
+    {
+        head_size_ = size;
+    }
+
+    OFBool good() const override
+    {
+        return OFTrue;
+    }
+    OFCondition status() const override
+    {
+        return EC_Normal;
+    }
+    OFBool isFlushed() const override
+    {
+        return OFTrue;
+    }
+    offile_off_t avail() const override
+    {
+        return 1 << 20;
+    }
+    void flush() override {}
+    offile_off_t write(const void *buf, offile_off_t size) override;
+
+    int error() const
+    {
+        return error_;
+    } // errno of the file, 0: none
+    bool too_large() const
+    {
+        return bytes_ > max_bytes_;
+    }
+    uint64_t file_bytes() const
+    {
+        return written_;
+    }
+    uint64_t bytes() const
+    {
+        return bytes_;
+    }
+
+  private:
+    bool put(struct iovec *parts, int count);
+
+    int fd_; // -1: swallow
+    uint64_t max_bytes_, bytes_ = 0, written_ = 0;
+    struct digest *digest_;
+    struct framing *framing_;
+    int error_ = 0;
+    uint8_t head_[META_MAX];
+    size_t head_size_ = 0;
+};
+
+bool Sink::put(struct iovec *parts, int count)
+{
+    while (count) {
+        ssize_t n = writev(fd_, parts, count);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0) {
+            error_ = n < 0 ? errno : EIO;
+            fd_ = -1;
+            return false;
+        }
+        written_ += static_cast<uint64_t>(n);
+        for (size_t left = static_cast<size_t>(n); left;) {
+            size_t take = std::min(left, parts->iov_len);
+            parts->iov_base = static_cast<char *>(parts->iov_base) + take;
+            parts->iov_len -= take;
+            left -= take;
+            if (!parts->iov_len) {
+                parts++;
+                count--;
+            }
+        }
+        for (; count && !parts->iov_len; count--)
+            parts++;
+    }
+    return true;
+}
+
+offile_off_t Sink::write(const void *buf, offile_off_t size)
+{
+    bytes_ += static_cast<uint64_t>(size);
+    if (too_large())
+        fd_ = -1;
+    if (fd_ < 0)
+        return size;
+    struct iovec parts[2] = {{head_, head_size_},
+                             {const_cast<void *>(buf), static_cast<size_t>(size)}};
+    bool with_head = head_size_ > 0;
+    head_size_ = 0;
+    if (put(with_head ? parts : parts + 1, with_head ? 2 : 1)) {
+        digest_add(digest_, buf, static_cast<size_t>(size));
+        framing_add(framing_, buf, static_cast<size_t>(size));
+    }
+    return size;
+}
+
+class SinkStream : public DcmOutputStream
+{
+  public:
+    explicit SinkStream(DcmConsumer *sink) : DcmOutputStream(sink) {}
+};
+
+// One C-STORE from command to answer.
+struct Store {
+    T_DIMSE_C_StoreRQ *request;
+    T_ASC_PresentationContextID context;
+    const char *transfer_syntax;
+    enum scp_status status = SCP_SUCCESS;
+    char comment[65] = "";
+    char reason[256] = ""; // for the log
+    bool open = false;     // the handler has a file for it
+
+    void refuse(enum scp_status with, const char *text, const char *detail = "")
+    {
+        status = with;
+        cut(comment, text, sizeof comment);
+        cut(reason, *detail ? detail : text, sizeof reason);
+    }
+};
+} // namespace
+
+static void trim(char *text)
+{
+    size_t n = strlen(text), lead = strspn(text, " ");
+    while (n > lead && text[n - 1] == ' ')
+        n--;
+    memmove(text, text + lead, n - lead);
+    text[n - lead] = 0;
+}
+
+static void reject(Session &s, T_ASC_RejectParametersReason reason, const char *why)
+{
+    char calling[17], called[17];
+    T_ASC_RejectParameters p = {ASC_RESULT_REJECTEDPERMANENT, ASC_SOURCE_SERVICEUSER, reason};
+    s.summary->rejected = true;
+    log_warn("association=rejected calling=%s called=%s reason=\"%s\"",
+             log_value(s.summary->calling, calling, sizeof calling),
+             log_value(s.summary->called, called, sizeof called), why);
+    ASC_rejectAssociation(s.assoc, &p);
+}
+
+static bool is_storage(const char *uid)
+{
+    for (int i = 0; i < numberOfDcmAllStorageSOPClassUIDs; i++) {
+        if (same(uid, dcmAllStorageSOPClassUIDs[i]))
+            return true;
+    }
+    return false;
+}
+
+// The peer's first transfer syntax that we can decode: the peer knows best, and what it has
+// compressed arrives as it is.
+static const char *choose_syntax(const T_ASC_PresentationContext &pc, bool verification)
+{
+    for (int i = 0; i < pc.transferSyntaxCount; i++) {
+        const char *offered = pc.proposedTransferSyntaxes[i];
+        if (verification && !same(offered, UID_LittleEndianImplicitTransferSyntax) &&
+            !same(offered, UID_LittleEndianExplicitTransferSyntax))
+            continue; // nothing of it is ever encoded otherwise
+        for (const char *const *ours = object_transfer_syntaxes(); *ours; ours++) {
+            if (same(offered, *ours))
+                return offered;
+        }
+    }
+    return nullptr;
+}
+
+// Answers each presentation context; returns how many were accepted.
+static int negotiate(T_ASC_Parameters *params)
+{
+    int accepted = 0;
+    for (int i = 0; i < ASC_countPresentationContexts(params); i++) {
+        T_ASC_PresentationContext pc;
+        if (ASC_getPresentationContext(params, i, &pc).bad()) {
+            ASC_refusePresentationContext(params, pc.presentationContextID, ASC_P_NOREASON);
+            continue;
+        }
+        bool verification = same(pc.abstractSyntax, UID_VerificationSOPClass);
+        const char *syntax = choose_syntax(pc, verification);
+        if (!verification && !is_storage(pc.abstractSyntax))
+            ASC_refusePresentationContext(params, pc.presentationContextID,
+                                          ASC_P_ABSTRACTSYNTAXNOTSUPPORTED);
+        else if (!syntax)
+            ASC_refusePresentationContext(params, pc.presentationContextID,
+                                          ASC_P_TRANSFERSYNTAXESNOTSUPPORTED);
+        else if (ASC_acceptPresentationContext(params, pc.presentationContextID, syntax).good())
+            accepted++;
+    }
+    return accepted;
+}
+
+static bool bad_application_context(T_ASC_Parameters *params)
+{
+    char name[DIC_UI_LEN + 1] = "";
+    return ASC_getApplicationContextName(params, name, sizeof name).bad() ||
+           !same(name, UID_StandardApplicationContext);
+}
+
+static void titles(Session &s)
+{
+    DUL_ASSOCIATESERVICEPARAMETERS &p = s.assoc->params->DULparams;
+    snprintf(s.summary->calling, sizeof s.summary->calling, "%s", p.callingAPTitle);
+    snprintf(s.summary->called, sizeof s.summary->called, "%s", p.calledAPTitle);
+    trim(s.summary->calling);
+    trim(s.summary->called);
+}
+
+// From A-ASSOCIATE-RQ to our answer. true: answered, by acceptance when s.established.
+static bool establish(Session &s, struct err *err)
+{
+    const struct scp_config *c = s.config;
+    log_action("negotiating peer=%s", c->peer_address);
+    s.link.hurry(c->acse_timeout_s, handshake_max);
+    long max_pdu =
+        std::min<long>(std::max<long>(c->max_pdu, ASC_MINIMUMPDUSIZE), ASC_MAXIMUMPDUSIZE);
+    OFCondition cond = ASC_receiveAssociation(s.net, &s.assoc, max_pdu, nullptr, nullptr, OFFalse,
+                                              DUL_NOBLOCK, no_limit_s);
+    if (cond.bad()) {
+        if (s.link.fault() == Link::Fault::None && !s.link.sent())
+            s.link.abort(abort_provider, 0);
+        return s.link.explain(err, "association request", cond.text());
+    }
+    if (s.link.fault() != Link::Fault::None) // DCMTK takes an end without a request for a request
+        return s.link.explain(err, "association request", "none");
+    titles(s);
+    int reason = 0;
+    T_ASC_Parameters *params = s.assoc->params;
+    if (bad_application_context(params))
+        reject(s, ASC_REASON_SU_APPCONTEXTNAMENOTSUPPORTED, "application context");
+    else if (!s.summary->called[0])
+        reject(s, ASC_REASON_SU_CALLEDAETITLENOTRECOGNIZED, "no called AE title");
+    else if (!s.summary->calling[0])
+        reject(s, ASC_REASON_SU_CALLINGAETITLENOTRECOGNIZED, "no calling AE title");
+    else if ((reason = s.handler->admit(s.handler->ctx, s.summary->calling, s.summary->called)) ==
+             7)
+        reject(s, ASC_REASON_SU_CALLEDAETITLENOTRECOGNIZED, "called AE title not recognised");
+    else if (reason == 3)
+        reject(s, ASC_REASON_SU_CALLINGAETITLENOTRECOGNIZED, "calling AE title not recognised");
+    else if (reason)
+        reject(s, ASC_REASON_SU_NOREASON, "not admitted");
+    if (s.summary->rejected)
+        return true;
+    snprintf(params->ourImplementationClassUID, sizeof params->ourImplementationClassUID, "%s",
+             META_IMPLEMENTATION_CLASS_UID);
+    snprintf(params->ourImplementationVersionName, sizeof params->ourImplementationVersionName,
+             "%s", s.version);
+    int proposed = ASC_countPresentationContexts(params), accepted = negotiate(params);
+    cond = ASC_acknowledgeAssociation(s.assoc);
+    if (cond.bad())
+        return s.link.explain(err, "association answer", cond.text());
+    char calling[17];
+    log_value(s.summary->calling, calling, sizeof calling);
+    log_info("association=accepted calling=%s contexts=%d/%d", calling, accepted, proposed);
+    log_action("peer=%s calling=%s", c->peer_address, calling);
+    s.established = true;
+    return true;
+}
+
+// What the data set itself says; see object_peek().
+static bool peek(const struct framing *framing, struct object_ids *ids, struct attrs *attrs,
+                 struct err *err)
+{
+    size_t size;
+    const char *transfer_syntax;
+    const void *head = framing_head(framing, &size, &transfer_syntax);
+    return object_peek(head, size, transfer_syntax, ids, attrs, err);
+}
+
+// The whole data set is in the file: may it be kept?
+static void check(Store &store, const Sink &sink, struct framing *framing, struct object_ids *ids,
+                  struct attrs *attrs)
+{
+    struct err err = {};
+    const T_DIMSE_C_StoreRQ *rq = store.request;
+    if (sink.too_large()) {
+        store.refuse(SCP_OUT_OF_RESOURCES, "data set is larger than allowed");
+    } else if (sink.error()) {
+        err_errno(&err, sink.error(), "write");
+        store.refuse(SCP_OUT_OF_RESOURCES, err.code == ERR_FULL ? "no space left" : "cannot write",
+                     err.text);
+    } else if (!framing_end(framing, &err) || !peek(framing, ids, attrs, &err)) {
+        store.refuse(err.code == ERR_NOMEM ? SCP_OUT_OF_RESOURCES : SCP_CANNOT_UNDERSTAND,
+                     err.text);
+    } else if (!same(ids->sop_class_uid, rq->AffectedSOPClassUID)) {
+        store.refuse(SCP_MISMATCH, "SOP class of data set and command differ");
+    } else if (!same(ids->sop_instance_uid, rq->AffectedSOPInstanceUID)) {
+        store.refuse(SCP_MISMATCH, "SOP instance of data set and command differ");
+    } else if (!uid_is_usable(ids->study_instance_uid) ||
+               !uid_is_usable(ids->series_instance_uid)) {
+        store.refuse(SCP_CANNOT_UNDERSTAND, "study or series UID is missing or malformed");
+    }
+}
+
+static void commit(Session &s, Store &store, const Sink &sink, const struct object_ids *ids,
+                   const struct attrs *attrs, struct digest *digest)
+{
+    struct scp_instance in = {};
+    static_assert(sizeof in.study_instance_uid == sizeof ids->study_instance_uid &&
+                      sizeof in.modality == sizeof ids->modality,
+                  "copied whole");
+    memcpy(in.study_instance_uid, ids->study_instance_uid, sizeof in.study_instance_uid);
+    memcpy(in.series_instance_uid, ids->series_instance_uid, sizeof in.series_instance_uid);
+    memcpy(in.sop_instance_uid, ids->sop_instance_uid, sizeof in.sop_instance_uid);
+    memcpy(in.sop_class_uid, ids->sop_class_uid, sizeof in.sop_class_uid);
+    memcpy(in.modality, ids->modality, sizeof in.modality);
+    memcpy(in.device_uid, ids->device_uid, sizeof in.device_uid);
+    snprintf(in.transfer_syntax_uid, sizeof in.transfer_syntax_uid, "%s", store.transfer_syntax);
+    in.instance_number = ids->instance_number;
+    in.bytes = sink.file_bytes();
+    in.attrs = attrs;
+    digest_end(digest, in.digest);
+    store.open = false; // it is the handler's now
+    store.status = s.handler->commit(s.handler->ctx, &in, store.comment);
+    store.comment[sizeof store.comment - 1] = 0;
+    cut(store.reason, store.comment, sizeof store.reason);
+}
+
+// What the command alone shows to be wrong.
+static void check_command(Store &store, const T_ASC_PresentationContext &pc)
+{
+    if (!uid_is_usable(store.request->AffectedSOPInstanceUID))
+        store.refuse(SCP_INVALID_INSTANCE, "SOP Instance UID is malformed");
+    else if (!same(store.request->AffectedSOPClassUID, pc.abstractSyntax) ||
+             !is_storage(pc.abstractSyntax))
+        store.refuse(SCP_MISMATCH, "SOP class is not that of the presentation context");
+}
+
+// A descriptor for the data set, or -1.
+static int open_file(Session &s, Store &store)
+{
+    struct err err = {};
+    if (store.status != SCP_SUCCESS)
+        return -1;
+    int fd = s.handler->open(s.handler->ctx, &err);
+    if (fd < 0)
+        store.refuse(SCP_OUT_OF_RESOURCES, err.code == ERR_FULL ? "no space left" : "cannot store",
+                     err.text);
+    store.open = fd >= 0;
+    return fd;
+}
+
+// Receives the data set into the handler's file, or nowhere. false: the association is broken.
+static bool receive(Session &s, Store &store, Sink &sink, struct err *err)
+{
+    T_ASC_PresentationContextID context = 0;
+    SinkStream stream(&sink);
+    uint64_t max = s.config->max_object_bytes;
+    s.link.allow(max > UINT64_MAX / 4 ? UINT64_MAX : 2 * max + (1 << 20));
+    OFCondition cond = DIMSE_receiveDataSetInFile(s.assoc, DIMSE_NONBLOCKING, no_limit_s, &context,
+                                                  &stream, nullptr, nullptr);
+    if (cond.bad())
+        return s.link.explain(err, "data set", cond.text());
+    if (context != store.context)
+        return err_set(err, ERR_NET, "data set: not in the presentation context of its command");
+    return true;
+}
+
+static bool answer(Session &s, Store &store, struct err *err)
+{
+    T_DIMSE_C_StoreRSP rsp = {};
+    DcmDataset detail;
+    rsp.DimseStatus = static_cast<DIC_US>(store.status);
+    if (store.status != SCP_SUCCESS && store.comment[0])
+        detail.putAndInsertString(DCM_ErrorComment, store.comment);
+    OFCondition cond = DIMSE_sendStoreResponse(s.assoc, store.context, store.request, &rsp,
+                                               detail.isEmpty() ? nullptr : &detail);
+    if (cond.bad())
+        return s.link.explain(err, "C-STORE answer", cond.text());
+    return true;
+}
+
+static void log_store(Session &s, const Store &store, uint64_t bytes)
+{
+    char uid[65], why[128];
+    log_value(store.request->AffectedSOPInstanceUID, uid, sizeof uid);
+    if (store.status == SCP_SUCCESS) {
+        s.summary->stored++;
+        log_debug("instance=%s bytes=%llu stored", uid, static_cast<unsigned long long>(bytes));
+    } else {
+        s.summary->refused++;
+        log_warn("instance=%s bytes=%llu status=%04x reason=%s", uid,
+                 static_cast<unsigned long long>(bytes), static_cast<unsigned>(store.status),
+                 log_value(store.reason, why, sizeof why));
+    }
+}
+
+// With digest and framing made: the data set, the checks, the handler's verdict.
+static bool receive_and_commit(Session &s, Store &store, struct digest *digest,
+                               struct framing *framing, struct err *err)
+{
+    struct object_ids ids = {};
+    struct attrs attrs = {};
+    int fd = open_file(s, store);
+    Sink sink(fd, s.config->max_object_bytes, digest, framing);
+    struct meta meta = {store.request->AffectedSOPClassUID, store.request->AffectedSOPInstanceUID,
+                        store.transfer_syntax, s.version, s.summary->calling};
+    sink.head_filled(meta_write(&meta, sink.head_room()));
+    bool ok = receive(s, store, sink, err);
+    if (ok && store.status == SCP_SUCCESS)
+        check(store, sink, framing, &ids, &attrs);
+    if (ok && store.status == SCP_SUCCESS)
+        commit(s, store, sink, &ids, &attrs, digest);
+    if (store.open)
+        s.handler->discard(s.handler->ctx);
+    attrs_finish(&attrs);
+    if (!ok)
+        return false;
+    log_store(s, store, sink.bytes());
+    return answer(s, store, err);
+}
+
+static bool serve_store(Session &s, T_DIMSE_C_StoreRQ *request, T_ASC_PresentationContextID context,
+                        struct err *err)
+{
+    T_ASC_PresentationContext pc;
+    if (ASC_findAcceptedPresentationContext(s.assoc->params, context, &pc).bad())
+        return err_set(err, ERR_NET, "C-STORE in a presentation context that was not accepted");
+    Store store = {request, context, pc.acceptedTransferSyntax};
+    trim(request->AffectedSOPInstanceUID); // some pad with a blank
+    trim(request->AffectedSOPClassUID);
+    check_command(store, pc);
+    struct digest *digest = digest_create();
+    struct framing *framing = framing_create(pc.acceptedTransferSyntax, s.config->max_object_bytes);
+    if (!digest || !framing)
+        store.refuse(SCP_OUT_OF_RESOURCES, "no memory");
+    bool ok = receive_and_commit(s, store, digest, framing, err);
+    digest_destroy(digest);
+    framing_destroy(framing);
+    return ok;
+}
+
+static bool serve_echo(Session &s, T_DIMSE_C_EchoRQ *request, T_ASC_PresentationContextID context,
+                       struct err *err)
+{
+    OFCondition cond =
+        DIMSE_sendEchoResponse(s.assoc, context, request, STATUS_ECHO_Success, nullptr);
+    log_debug("echo");
+    return cond.good() || s.link.explain(err, "C-ECHO answer", cond.text());
+}
+
+// Commands until release. false: broken.
+static bool serve_commands(Session &s, struct err *err)
+{
+    s.link.patience(s.config->dimse_timeout_s);
+    s.link.pace(s.config->acse_timeout_s, s.config->min_bytes_per_s);
+    for (bool ok = true; ok;) {
+        T_ASC_PresentationContextID context = 0;
+        T_DIMSE_Message message;
+        s.link.allow(command_max);
+        OFCondition cond = DIMSE_receiveCommand(s.assoc, DIMSE_NONBLOCKING, no_limit_s, &context,
+                                                &message, nullptr);
+        if (cond == DUL_PEERREQUESTEDRELEASE) {
+            s.summary->released = ASC_acknowledgeRelease(s.assoc).good();
+            return s.summary->released || s.link.explain(err, "release", "cannot be confirmed");
+        }
+        if (cond == DUL_PEERABORTEDASSOCIATION)
+            return err_set(err, ERR_NET, "the peer aborted");
+        if (cond.bad())
+            return s.link.explain(err, "command", cond.text());
+        if (message.CommandField == DIMSE_C_STORE_RQ)
+            ok = serve_store(s, &message.msg.CStoreRQ, context, err);
+        else if (message.CommandField == DIMSE_C_ECHO_RQ)
+            ok = serve_echo(s, &message.msg.CEchoRQ, context, err);
+        else
+            ok = err_set(err, ERR_NET, "command %04x is not served", message.CommandField);
+    }
+    return false;
+}
+
+// The socket under a descriptor above 2 (DCMTK takes no other for external), or -1.
+static int lift(int fd, struct err *err)
+{
+    if (fd > 2)
+        return fd;
+    int higher = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+    if (higher < 0)
+        err_errno(err, errno, "cannot duplicate a socket");
+    close(fd);
+    return higher;
+}
+
+static bool serve(Session &s, struct err *err)
+{
+    LinkLayer layer(s.link);
+    OFCondition cond = ASC_initializeNetwork(NET_ACCEPTOR, 0, no_limit_s, &s.net);
+    if (cond.bad())
+        return err_set(err, ERR_INTERNAL, "cannot set up the network: %s", cond.text());
+    ASC_setTransportLayer(s.net, &layer, 0);
+    bool ok = establish(s, err);
+    if (ok && s.established) {
+        ok = serve_commands(s, err);
+        if (!ok)
+            s.link.abort(abort_user, 0);
+    }
+    ASC_destroyAssociation(&s.assoc);
+    ASC_dropNetwork(&s.net);
+    s.link.finish(!s.summary->released);
+    return ok;
+}
+
+bool scp_serve(const struct scp_config *config, const struct scp_handler *handler,
+               struct scp_summary *summary, struct err *err)
+{
+    *summary = {};
+    int fd = lift(config->fd, err);
+    if (fd < 0)
+        return false;
+    Session s;
+    s.config = config;
+    s.handler = handler;
+    s.summary = summary;
+    snprintf(s.version, sizeof s.version, "%s", config->application_version);
+    s.link.attach(fd);
+    dcmExternalSocketHandle.set(fd);
+    bool ok = false;
+    try {
+        ok = serve(s, err);
+    } catch (const std::bad_alloc &) {
+        err_set(err, ERR_NOMEM, "no memory for the association");
+    }
+    dcmExternalSocketHandle.set(-1);
+    log_action(nullptr);
+    return ok;
+}

@@ -1,0 +1,59 @@
+// Associations as requestor: C-STORE of files, C-FIND of a series' instance count, C-ECHO.
+// Sources: PS3.4 B, C; PS3.7 9.1.
+// Process: sender, asker (short-lived), check --echo. Thread-safety: one thread a connection.
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "base/err.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct scu_peer {
+    const char *host;
+    uint16_t port;
+    const char *called, *calling; // AE titles
+    uint32_t connect_timeout_s;   // also of the A-ASSOCIATE answer
+    uint32_t dimse_timeout_s;
+    uint32_t max_pdu;
+};
+
+struct scu_file {
+    const char *path;
+    char sop_class_uid[65], sop_instance_uid[65], transfer_syntax_uid[65];
+};
+
+enum scu_fate {
+    SCU_NOT_SENT,   // the association ended before
+    SCU_SENT,       // success or warning (status tells)
+    SCU_REFUSED,    // the peer answered a failure: status
+    SCU_NO_CONTEXT, // the peer accepts neither this SOP class nor a transfer syntax for it
+    SCU_BAD_FILE,   // ours: the file cannot be read
+};
+
+struct scu_outcome {
+    enum scu_fate fate;
+    uint16_t status; // DIMSE status
+    char text[128];  // Error Comment or reason; ""
+};
+
+// Sends count files over one association, in order. on_outcome is called after each answer, so that
+// what was stored is recorded at once. Files whose syntax the peer does not take are offered
+// uncompressed. Returns true when the association was opened and released (fates may still be
+// failures); false with ERR_NET, ERR_TIMEOUT (connection, rejection with its reason, abort).
+bool scu_store(const struct scu_peer *peer, const struct scu_file *files, size_t count,
+               void (*on_outcome)(void *ctx, size_t index, const struct scu_outcome *outcome),
+               void *ctx, struct err *err);
+
+// Number of Series Related Instances (0020,1209) as the peer knows it, Study Root, series level.
+// *count is -1 when the peer does not say. ERR_NET, ERR_TIMEOUT; ERR_UNSUPPORTED: no C-FIND there.
+bool scu_find_series_count(const struct scu_peer *peer, const char *study_instance_uid,
+                           const char *series_instance_uid, long *count, struct err *err);
+
+bool scu_echo(const struct scu_peer *peer, struct err *err);
+
+#ifdef __cplusplus
+}
+#endif

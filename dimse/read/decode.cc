@@ -1,0 +1,292 @@
+// Frames to stored values. Source: PS3.5 8 (native and encapsulated pixels), A.4 (fragments and
+// offset tables), PS3.3 C.7.6.3 (Image Pixel).
+#include <cinttypes>
+#include <cstring>
+#include "dimse/read/object_parts.h"
+
+#define PIXELS_MAX (1u << 27) // of one frame; a mammogram has 2^24
+
+namespace
+{
+
+bool need_number(DcmItem &item, const DcmTagKey &tag, double low, double high, uint32_t *out,
+                 struct err *err)
+{
+    double value = 0;
+    int n = item_numbers(item, tag, &value, 1);
+    if (n == 1 && value >= low && value <= high) {
+        *out = static_cast<uint32_t>(value);
+        return true;
+    }
+    return err_set(err, ERR_INPUT, "%s %s", DcmTag(tag).getTagName(),
+                   n == 0 ? "is missing" : "makes no sense");
+}
+
+bool check_photometric(DcmItem &header, struct err *err)
+{
+    uint32_t samples = 0;
+    std::string photometric = item_text(header, DCM_PhotometricInterpretation, 0);
+    if (!need_number(header, DCM_SamplesPerPixel, 1, UINT16_MAX, &samples, err))
+        return false;
+    if (samples == 1 && (photometric == "MONOCHROME1" || photometric == "MONOCHROME2"))
+        return true;
+    if (photometric.empty())
+        return err_set(err, ERR_INPUT, "PhotometricInterpretation is missing");
+    return err_set(err, ERR_UNSUPPORTED, "no grey values: %" PRIu32 " samples a pixel", samples);
+}
+
+// Bytes a frame takes in native form. Cannot overflow: PIXELS_MAX * 4.
+size_t frame_size(const struct pixel_format &f)
+{
+    return static_cast<size_t>(f.columns) * f.rows * (f.bits_allocated / 8);
+}
+
+void swap_pairs(std::vector<uint8_t> &bytes)
+{
+    for (size_t i = 0; i + 1 < bytes.size(); i += 2)
+        std::swap(bytes[i], bytes[i + 1]);
+}
+
+bool read_native(struct object *o, uint32_t frame, const struct pixel_format &f,
+                 struct raw_frame *out, struct err *err)
+{
+    const struct layout &l = o->layout;
+    uint64_t size = frame_size(f), all = size * o->ids.frames; // 2^29 * 2^31
+    if (l.pixel_length < all || l.pixel_length - all >= size)
+        return err_set(err, ERR_INPUT,
+                       "%" PRIu64 " bytes of pixel data, but %" PRIu64 " by the data set",
+                       l.pixel_length, all);
+    uint64_t start = size * frame;
+    bool big = o->syntax->header == EXS_BigEndianExplicit;
+    bool pairs = big && f.bits_allocated == 8 && l.pixel_words; // bytes packed in swapped words
+    if (big && f.bits_allocated == 32)
+        return err_set(err, ERR_UNSUPPORTED, "32 bits in big endian");
+    uint64_t first = pairs ? start & ~1ull : start;
+    uint64_t count = pairs ? (start + size + 1 - first) & ~1ull : size;
+    if (first + count > l.pixel_length)
+        return err_set(err, ERR_INPUT, "pixel data end in half a word");
+    out->bytes.resize(static_cast<size_t>(count));
+    if (!o->source->read(l.pixel_offset + first, out->bytes.data(), out->bytes.size(), err))
+        return false;
+    if (pairs || (big && f.bits_allocated == 16))
+        swap_pairs(out->bytes);
+    if (first != start)
+        out->bytes.erase(out->bytes.begin());
+    out->bytes_per_sample = f.bits_allocated / 8u;
+    out->precision = f.bits_allocated;
+    return true;
+}
+
+// What is asked of a compressed stream before its samples are believed.
+bool check_precision(const struct pixel_format &f, unsigned precision, struct err *err)
+{
+    if (f.high_bit + 1 != f.bits_stored)
+        return err_set(err, ERR_UNSUPPORTED, "compressed pixels with High Bit %u of %u bits stored",
+                       f.high_bit, f.bits_stored);
+    if (precision > f.bits_allocated)
+        return err_set(err, ERR_INPUT, "the stream has %u bits, the data set %u", precision,
+                       f.bits_allocated);
+    if (f.is_signed && precision < f.bits_stored)
+        return err_set(err, ERR_INPUT, "the stream has %u bits, the signed data set %u", precision,
+                       f.bits_stored);
+    return true;
+}
+
+bool read_frame(struct object *o, uint32_t frame, const struct pixel_format &f,
+                struct raw_frame *out, struct err *err)
+{
+    if (o->syntax->codec == CODEC_NATIVE) {
+        if (o->layout.encapsulated)
+            return err_set(err, ERR_INPUT, "fragments in an uncompressed transfer syntax");
+        return read_native(o, frame, f, out, err);
+    }
+    if (!o->layout.encapsulated)
+        return err_set(err, ERR_INPUT, "no fragments in a compressed transfer syntax");
+    std::vector<uint8_t> stream;
+    if (!object_frame_bytes(o, frame, &stream, err))
+        return false;
+    bool ok = false;
+    switch (o->syntax->codec) {
+    case CODEC_RLE:
+        ok = decode_rle(f, stream, out, err);
+        break;
+    case CODEC_J2K:
+        ok = decode_j2k(f, stream, out, err);
+        break;
+    default:
+        ok = decode_with_dcmtk(*o->syntax, f, stream, out, err);
+        break;
+    }
+    return ok && check_precision(f, out->precision, err);
+}
+
+// Takes the stored bits out of each sample and extends the sign.
+template <typename sample>
+void spread(const uint8_t *bytes, size_t count, const struct pixel_format &f, int32_t *values)
+{
+    unsigned shift = f.high_bit + 1u - f.bits_stored;
+    uint32_t mask = f.bits_stored == 32 ? UINT32_MAX : (1u << f.bits_stored) - 1;
+    uint32_t sign = f.is_signed ? 1u << (f.bits_stored - 1) : 0;
+    for (size_t i = 0; i < count; i++) {
+        sample raw;
+        memcpy(&raw, bytes + i * sizeof raw, sizeof raw);
+        uint32_t value = (static_cast<uint32_t>(raw) >> shift) & mask;
+        values[i] = static_cast<int32_t>((value ^ sign) - sign);
+    }
+}
+
+bool decode_frame(struct object *o, uint32_t frame, int32_t *values, struct err *err)
+{
+    struct pixel_format f = {};
+    struct raw_frame raw = {};
+    if (!o->layout.has_pixels)
+        return err_set(err, ERR_UNSUPPORTED, "no image");
+    if (frame >= o->ids.frames)
+        return err_set(err, ERR_INPUT, "no frame %" PRIu32 " of %" PRIu32, frame + 1,
+                       o->ids.frames);
+    if (!object_pixel_format(o, &f, err) || !read_frame(o, frame, f, &raw, err))
+        return false;
+    size_t count = static_cast<size_t>(f.columns) * f.rows;
+    if (raw.bytes.size() < count * raw.bytes_per_sample)
+        return err_set(err, ERR_INPUT, "the frame has too few samples");
+    switch (raw.bytes_per_sample) {
+    case 1:
+        spread<uint8_t>(raw.bytes.data(), count, f, values);
+        break;
+    case 2:
+        spread<uint16_t>(raw.bytes.data(), count, f, values);
+        break;
+    default:
+        spread<uint32_t>(raw.bytes.data(), count, f, values);
+        break;
+    }
+    return true;
+}
+
+// Offsets of the frames behind the first fragment's item tag, by whichever table there is.
+bool read_offsets(struct object *o, std::vector<uint64_t> *out, struct err *err)
+{
+    const std::vector<layout_fragment> &fragments = o->layout.fragments;
+    const Uint64 *extended = nullptr;
+    unsigned long count = 0;
+    if (o->header.findAndGetUint64Array(DCM_ExtendedOffsetTable, extended, &count).good() &&
+        extended && count > 0) {
+        out->assign(extended, extended + count);
+        return true;
+    }
+    const layout_fragment &table = fragments[0];
+    if (table.length % 4 != 0)
+        return err_set(err, ERR_INPUT, "broken Basic Offset Table");
+    std::vector<uint8_t> bytes(table.length);
+    if (!o->source->read(table.offset, bytes.data(), bytes.size(), err))
+        return false;
+    for (size_t i = 0; i + 4 <= bytes.size(); i += 4)
+        out->push_back(bytes[i] | bytes[i + 1] << 8 | bytes[i + 2] << 16 |
+                       static_cast<uint64_t>(bytes[i + 3]) << 24);
+    return true;
+}
+
+// Does a compressed image start here?
+bool starts_image(struct object *o, const layout_fragment &fragment, bool *starts, struct err *err)
+{
+    uint8_t head[2] = {};
+    *starts = false;
+    if (fragment.length < 2)
+        return true;
+    if (!o->source->read(fragment.offset, head, 2, err))
+        return false;
+    *starts = head[0] == 0xff && (head[1] == 0xd8 || (head[1] == 0x4f));
+    return true;
+}
+
+// Index of the first fragment of each frame, where frames have several.
+bool first_fragments(struct object *o, std::vector<size_t> *out, struct err *err)
+{
+    const std::vector<layout_fragment> &fragments = o->layout.fragments;
+    std::vector<uint64_t> offsets;
+    if (!read_offsets(o, &offsets, err))
+        return false;
+    size_t at = 0;
+    for (size_t i = 1; i < fragments.size(); i++) {
+        bool starts = false;
+        if (!offsets.empty()) {
+            uint64_t offset = fragments[i].offset - fragments[1].offset;
+            starts = at < offsets.size() && offsets[at] == offset;
+            at += starts;
+        } else if (!starts_image(o, fragments[i], &starts, err)) {
+            return false;
+        }
+        if (starts)
+            out->push_back(i);
+    }
+    if (out->size() != o->ids.frames || (*out)[0] != 1 || (!offsets.empty() && at < offsets.size()))
+        return err_set(err, ERR_INPUT, "offset table or fragments do not fit %" PRIu32 " frames",
+                       o->ids.frames);
+    return true;
+}
+
+} // namespace
+
+bool object_pixel_format(struct object *o, struct pixel_format *out, struct err *err)
+{
+    DcmDataset &header = o->header;
+    uint32_t allocated = 0, stored = 0, high = 0, representation = 0, rows = 0, columns = 0;
+    if (!check_photometric(header, err) ||
+        !need_number(header, DCM_Rows, 1, UINT16_MAX, &rows, err) ||
+        !need_number(header, DCM_Columns, 1, UINT16_MAX, &columns, err) ||
+        !need_number(header, DCM_BitsAllocated, 1, 64, &allocated, err) ||
+        !need_number(header, DCM_BitsStored, 1, allocated, &stored, err) ||
+        !need_number(header, DCM_HighBit, stored - 1, allocated - 1, &high, err) ||
+        !need_number(header, DCM_PixelRepresentation, 0, 1, &representation, err))
+        return false;
+    if ((allocated != 8 && allocated != 16 && allocated != 32) ||
+        (stored == 32 && representation == 0))
+        return err_set(err, ERR_UNSUPPORTED, "%" PRIu32 " of %" PRIu32 " bits stored", stored,
+                       allocated);
+    if (static_cast<uint64_t>(rows) * columns > PIXELS_MAX)
+        return err_set(err, ERR_UNSUPPORTED, "%" PRIu32 " x %" PRIu32 " pixels", columns, rows);
+    out->rows = rows;
+    out->columns = columns;
+    out->bits_allocated = static_cast<uint16_t>(allocated);
+    out->bits_stored = static_cast<uint16_t>(stored);
+    out->high_bit = static_cast<uint16_t>(high);
+    out->is_signed = representation == 1;
+    return true;
+}
+
+// With one fragment a frame, or one frame, the fragments say it all; tables are believed only where
+// they are needed.
+bool object_frame_bytes(struct object *o, uint32_t frame, std::vector<uint8_t> *out,
+                        struct err *err)
+{
+    const std::vector<layout_fragment> &fragments = o->layout.fragments;
+    size_t frames = o->ids.frames, pieces = fragments.empty() ? 0 : fragments.size() - 1;
+    size_t first = 1, last = pieces;
+    if (pieces < frames)
+        return err_set(err, ERR_INPUT, "%zu fragments for %zu frames", pieces, frames);
+    if (pieces == frames) {
+        first = last = static_cast<size_t>(frame) + 1;
+    } else if (frames > 1) {
+        std::vector<size_t> starts;
+        if (!first_fragments(o, &starts, err))
+            return false;
+        first = starts[frame];
+        last = frame + 1 < starts.size() ? starts[frame + 1] - 1 : pieces;
+    }
+    uint64_t size = 0;
+    for (size_t i = first; i <= last; i++)
+        size += fragments[i].length; // fragments do not overlap: no more than the file
+    out->resize(static_cast<size_t>(size));
+    size_t at = 0;
+    for (size_t i = first; i <= last; i++) {
+        if (!o->source->read(fragments[i].offset, out->data() + at, fragments[i].length, err))
+            return false;
+        at += fragments[i].length;
+    }
+    return true;
+}
+
+bool object_decode(struct object *o, uint32_t frame, int32_t *values, struct err *err)
+{
+    return object_guard(err, [&] { return decode_frame(o, frame, values, err); });
+}

@@ -1,0 +1,462 @@
+#include "dimse/read/layout.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <algorithm>
+#include <cstring>
+#include "dcmtk/config/osconfig.h"
+#include "dcmtk/dcmdata/dctag.h"
+
+#define UNDEFINED UINT32_MAX
+#define WINDOW    65536
+
+bool layout_memory::read(uint64_t offset, void *out, size_t count, struct err *err)
+{
+    if (offset > size_ || count > size_ - offset)
+        return err_set(err, ERR_INPUT, "truncated");
+    if (count > 0)
+        memcpy(out, data_ + offset, count);
+    return true;
+}
+
+layout_file::~layout_file()
+{
+    if (fd_ >= 0)
+        close(fd_);
+}
+
+bool layout_file::open(const char *path, struct err *err)
+{
+    // not blocking: the path may name a FIFO, which is refused below
+    fd_ = ::open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    struct stat st;
+    if (fd_ < 0 || fstat(fd_, &st) < 0)
+        return err_errno(err, errno, "%s", path);
+    if (!S_ISREG(st.st_mode))
+        return err_set(err, ERR_INPUT, "no regular file");
+    size_ = static_cast<uint64_t>(st.st_size);
+    return true;
+}
+
+bool layout_file::read_directly(uint64_t offset, void *out, size_t count, struct err *err)
+{
+    char *to = static_cast<char *>(out);
+    while (count > 0) {
+        ssize_t n = pread(fd_, to, count, static_cast<off_t>(offset));
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return err_errno(err, errno, "read");
+        if (n == 0)
+            return err_set(err, ERR_IO, "the file was cut while it was read");
+        to += n;
+        offset += static_cast<uint64_t>(n);
+        count -= static_cast<size_t>(n);
+    }
+    return true;
+}
+
+bool layout_file::read(uint64_t offset, void *out, size_t count, struct err *err)
+{
+    if (offset > size_ || count > size_ - offset)
+        return err_set(err, ERR_INPUT, "truncated");
+    if (count == 0)
+        return true;
+    if (count > WINDOW / 2)
+        return read_directly(offset, out, count, err);
+    if (offset < window_at_ || offset + count > window_at_ + window_.size()) {
+        window_.resize(static_cast<size_t>(std::min<uint64_t>(WINDOW, size_ - offset)));
+        window_at_ = offset;
+        if (!read_directly(offset, window_.data(), window_.size(), err)) {
+            window_.clear();
+            return false;
+        }
+    }
+    memcpy(out, window_.data() + (offset - window_at_), count);
+    return true;
+}
+
+namespace
+{
+
+enum level_kind { LEVEL_ITEM, LEVEL_SEQUENCE, LEVEL_FRAGMENTS };
+
+struct level {
+    level_kind kind;
+    bool undefined;   // ends with a delimiter
+    bool is_explicit; // encoding of what it holds
+    bool tentative;   // may be no sequence at all: a private element in implicit encoding
+    uint64_t end;     // undefined: of what encloses it
+    uint64_t after;   // tentative: where to go on when it is none
+};
+
+struct element {
+    uint16_t group, number;
+    char vr[2]; // {0, 0} when implicit
+    uint32_t length;
+    uint64_t value; // offset
+};
+
+enum step { STEP_ON, STEP_END, STEP_FAIL };
+
+bool is_vr(const char vr[2], const char *const table[], size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (vr[0] == table[i][0] && vr[1] == table[i][1])
+            return true;
+    }
+    return false;
+}
+
+bool long_form(const char vr[2])
+{
+    static const char *const table[] = {"OB", "OD", "OF", "OL", "OV", "OW", "SQ",
+                                        "SV", "UC", "UN", "UR", "UT", "UV"};
+    return is_vr(vr, table, sizeof table / sizeof *table);
+}
+
+bool short_form(const char vr[2])
+{
+    static const char *const table[] = {"AE", "AS", "AT", "CS", "DA", "DS", "DT",
+                                        "FD", "FL", "IS", "LO", "LT", "PN", "SH",
+                                        "SL", "SS", "ST", "TM", "UI", "UL", "US"};
+    return is_vr(vr, table, sizeof table / sizeof *table);
+}
+
+class walk
+{
+  public:
+    walk(layout_source &source, bool big_endian, struct layout *out, struct err *err)
+        : source_(source), big_(big_endian), out_(out), err_(err)
+    {
+    }
+
+    bool read_element(uint64_t at, uint64_t end, bool is_explicit, struct element *e);
+    bool run(bool is_explicit, bool partial);
+
+  private:
+    uint16_t u16(const uint8_t *p) const
+    {
+        return static_cast<uint16_t>(big_ ? p[0] << 8 | p[1] : p[1] << 8 | p[0]);
+    }
+    uint32_t u32(const uint8_t *p) const
+    {
+        uint32_t first = u16(p), second = u16(p + 2);
+        return big_ ? first << 16 | second : second << 16 | first;
+    }
+    bool fail(const char *what)
+    {
+        return err_set(err_, ERR_INPUT, "%s at byte %llu", what,
+                       static_cast<unsigned long long>(at_));
+    }
+    bool enter(level_kind kind, const struct element &e, bool is_explicit, bool tentative);
+    bool read_item();
+    bool read_top(bool is_explicit, step *next);
+    bool read_inner();
+    bool descend(const struct element &e, bool is_explicit);
+    bool take_pixels(const struct element &e);
+    bool drain();
+    bool give_up_tentative();
+
+    layout_source &source_;
+    bool big_;
+    struct layout *out_;
+    struct err *err_;
+    uint64_t at_ = 0, end_ = 0;
+    std::vector<level> stack_;
+    size_t depth_ = 0, elements_ = 0;
+    bool too_much_ = false;
+};
+
+bool walk::read_element(uint64_t at, uint64_t end, bool is_explicit, struct element *e)
+{
+    uint8_t raw[12] = {};
+    at_ = at;
+    if (end - at < 8)
+        return fail("truncated");
+    if (!source_.read(at, raw, 8, err_))
+        return false;
+    e->group = u16(raw);
+    e->number = u16(raw + 2);
+    e->vr[0] = e->vr[1] = 0;
+    e->value = at + 8;
+    if (e->group == 0xfffe || !is_explicit) {
+        e->length = u32(raw + 4);
+        return true;
+    }
+    e->vr[0] = static_cast<char>(raw[4]);
+    e->vr[1] = static_cast<char>(raw[5]);
+    if (short_form(e->vr)) {
+        e->length = u16(raw + 6);
+        return true;
+    }
+    if (!long_form(e->vr))
+        return fail("unknown value representation");
+    if (end - at < 12)
+        return fail("truncated");
+    if (!source_.read(at + 8, raw + 8, 4, err_))
+        return false;
+    e->length = u32(raw + 8);
+    e->value = at + 12;
+    return true;
+}
+
+bool walk::enter(level_kind kind, const struct element &e, bool is_explicit, bool tentative)
+{
+    uint64_t enclosing = stack_.empty() ? end_ : stack_.back().end;
+    struct level l = {};
+    l.kind = kind;
+    l.undefined = e.length == UNDEFINED;
+    l.is_explicit = is_explicit;
+    l.tentative = tentative;
+    l.end = l.undefined ? enclosing : e.value + e.length;
+    l.after = l.end;
+    if (l.end > enclosing)
+        return fail("truncated");
+    if (kind == LEVEL_SEQUENCE && ++depth_ > LAYOUT_DEPTH_MAX) {
+        too_much_ = true;
+        return fail("sequences nested too deep");
+    }
+    stack_.push_back(l);
+    at_ = e.value;
+    return true;
+}
+
+// Pixel data in fragments: the first one met at top level is recorded.
+bool walk::take_pixels(const struct element &e)
+{
+    bool top = stack_.empty();
+    if (!enter(LEVEL_FRAGMENTS, e, true, false))
+        return false;
+    for (;;) {
+        struct element item = {};
+        if (top && at_ == end_) { // real files lack the delimiter: every fragment is whole
+            stack_.pop_back();
+            return true;
+        }
+        if (!read_element(at_, stack_.back().end, true, &item))
+            return false;
+        if (item.group == 0xfffe && item.number == 0xe0dd)
+            break;
+        if (item.group != 0xfffe || item.number != 0xe000 || item.length == UNDEFINED)
+            return fail("no fragment");
+        if (item.length > stack_.back().end - item.value)
+            return fail("truncated");
+        if (++elements_ > LAYOUT_ELEMENTS_MAX)
+            return fail("too many fragments");
+        if (top)
+            out_->fragments.push_back({item.value, item.length});
+        at_ = item.value + item.length;
+    }
+    at_ += 8;
+    stack_.pop_back();
+    return true;
+}
+
+// What is nested in an element, or the way past its value.
+bool walk::descend(const struct element &e, bool is_explicit)
+{
+    bool undefined = e.length == UNDEFINED;
+    uint64_t enclosing = stack_.empty() ? end_ : stack_.back().end;
+    if (!undefined && e.length > enclosing - e.value)
+        return fail("truncated");
+    if (e.group == 0x7fe0 && e.number == 0x0010 && undefined)
+        return take_pixels(e);
+    if (is_explicit && e.vr[0] == 'S' && e.vr[1] == 'Q')
+        return enter(LEVEL_SEQUENCE, e, true, false);
+    if (is_explicit && undefined && e.vr[0] == 'U' && e.vr[1] == 'N')
+        return enter(LEVEL_SEQUENCE, e, false, false); // PS3.5 6.2.2 note 4
+    if (!is_explicit && undefined)
+        return enter(LEVEL_SEQUENCE, e, false, false);
+    if (undefined)
+        return fail("undefined length");
+    if (!is_explicit && e.length >= 8) {
+        if (DcmTag(e.group, e.number).getEVR() == EVR_SQ)
+            return enter(LEVEL_SEQUENCE, e, false, false);
+        uint8_t start[4] = {};
+        if (e.group % 2 == 1) {
+            if (!source_.read(e.value, start, 4, err_))
+                return false;
+            if (u16(start) == 0xfffe && u16(start + 2) == 0xe000)
+                return enter(LEVEL_SEQUENCE, e, false, true);
+        }
+    }
+    at_ = e.value + e.length;
+    return true;
+}
+
+// In a sequence: an item or its end.
+bool walk::read_item()
+{
+    struct level &l = stack_.back();
+    struct element e = {};
+    if (!read_element(at_, l.end, l.is_explicit, &e))
+        return false;
+    if (e.group != 0xfffe)
+        return fail("no item in a sequence");
+    if (e.number == 0xe0dd && l.undefined) {
+        at_ = e.value;
+        depth_--;
+        stack_.pop_back();
+        return true;
+    }
+    if (e.number != 0xe000)
+        return fail("no item in a sequence");
+    return enter(LEVEL_ITEM, e, l.is_explicit, false);
+}
+
+bool walk::read_inner()
+{
+    struct level &l = stack_.back();
+    if (!l.undefined && at_ == l.end) {
+        depth_ -= l.kind == LEVEL_SEQUENCE;
+        stack_.pop_back();
+        return true;
+    }
+    if (++elements_ > LAYOUT_ELEMENTS_MAX) {
+        too_much_ = true;
+        return fail("too many elements");
+    }
+    if (l.kind == LEVEL_SEQUENCE)
+        return read_item();
+    struct element e = {};
+    bool is_explicit = l.is_explicit;
+    if (!read_element(at_, l.end, is_explicit, &e))
+        return false;
+    if (e.group == 0xfffe) {
+        if (e.number != 0xe00d || !l.undefined)
+            return fail("stray delimiter");
+        at_ = e.value;
+        stack_.pop_back();
+        return true;
+    }
+    return descend(e, is_explicit);
+}
+
+// What looked like a sequence in a private element is none: goes on behind it.
+bool walk::give_up_tentative()
+{
+    size_t i = 0;
+    while (i < stack_.size() && !stack_[i].tentative)
+        i++;
+    if (i == stack_.size() || too_much_)
+        return false;
+    at_ = stack_[i].after;
+    while (stack_.size() > i) {
+        depth_ -= stack_.back().kind == LEVEL_SEQUENCE;
+        stack_.pop_back();
+    }
+    return true;
+}
+
+// Everything that is nested in the top-level element whose value starts at at_.
+bool walk::drain()
+{
+    while (!stack_.empty()) {
+        if (!read_inner() && (err_->code == ERR_IO || !give_up_tentative()))
+            return false;
+    }
+    return true;
+}
+
+bool walk::read_top(bool is_explicit, step *next)
+{
+    struct element e = {};
+    if (++elements_ > LAYOUT_ELEMENTS_MAX) {
+        too_much_ = true;
+        return fail("too many elements");
+    }
+    if (!read_element(at_, end_, is_explicit, &e))
+        return false;
+    if (e.group == 0xfffe)
+        return fail("stray delimiter");
+    if (e.group != 0x7fe0 || e.number != 0x0010)
+        return descend(e, is_explicit) && drain();
+    *next = STEP_END;
+    out_->has_pixels = true;
+    out_->pixel_words = e.vr[0] == 'O' && e.vr[1] == 'W';
+    out_->encapsulated = e.length == UNDEFINED;
+    out_->pixel_offset = e.value;
+    out_->pixel_length = out_->encapsulated ? 0 : e.length;
+    return descend(e, is_explicit);
+}
+
+bool walk::run(bool is_explicit, bool partial)
+{
+    at_ = out_->header_end = out_->data_offset;
+    end_ = source_.size();
+    step next = STEP_ON;
+    while (at_ < end_ && next == STEP_ON) {
+        if (partial && end_ - at_ >= 4) {
+            uint8_t tag[4] = {};
+            if (!source_.read(at_, tag, 4, err_))
+                return false;
+            if (u16(tag) >= 0x5200)
+                return true;
+        }
+        if (!read_top(is_explicit, &next))
+            return partial && !too_much_ && err_->code == ERR_INPUT;
+        if (next == STEP_ON)
+            out_->header_end = at_;
+    }
+    return true;
+}
+
+} // namespace
+
+bool layout_read_meta(layout_source &source, struct layout *out, std::string *transfer_syntax,
+                      struct err *err)
+{
+    char magic[4] = {};
+    if (source.size() < 132)
+        return err_set(err, ERR_INPUT, "no DICOM file");
+    if (!source.read(128, magic, 4, err))
+        return false;
+    if (memcmp(magic, "DICM", 4) != 0)
+        return err_set(err, ERR_INPUT, "no DICOM file");
+    walk w(source, false, out, err);
+    uint64_t at = 132;
+    transfer_syntax->clear();
+    while (at < source.size()) {
+        struct element e = {};
+        uint8_t group[2] = {};
+        if (source.size() - at < 2)
+            return err_set(err, ERR_INPUT, "truncated meta header");
+        if (!source.read(at, group, 2, err))
+            return false;
+        if (group[0] != 2 || group[1] != 0) // the data set may be in any encoding
+            break;
+        if (!w.read_element(at, source.size(), true, &e))
+            return err_wrap(err, "meta header");
+        if (e.length > source.size() - e.value)
+            return err_set(err, ERR_INPUT, "truncated meta header");
+        if (e.number == 0x0010) {
+            if (e.length > 64)
+                return err_set(err, ERR_INPUT, "Transfer Syntax UID is too long");
+            transfer_syntax->resize(e.length);
+            if (!source.read(e.value, &(*transfer_syntax)[0], e.length, err))
+                return false;
+        }
+        at = e.value + e.length;
+    }
+    while (!transfer_syntax->empty() &&
+           (transfer_syntax->back() == '\0' || transfer_syntax->back() == ' '))
+        transfer_syntax->pop_back();
+    if (transfer_syntax->empty())
+        return err_set(err, ERR_INPUT, "meta header without Transfer Syntax UID");
+    out->data_offset = at;
+    return true;
+}
+
+bool layout_read_data(layout_source &source, bool is_explicit, bool big_endian, bool partial,
+                      struct layout *out, struct err *err)
+{
+    struct err local = {};
+    walk w(source, big_endian, out, &local);
+    if (w.run(is_explicit, partial))
+        return true;
+    if (err)
+        *err = local;
+    return false;
+}

@@ -1,0 +1,94 @@
+// Where things lie in a DICOM file, found by walking its headers without recursion and before
+// DCMTK's recursive parser sees a byte of it: meta header, data set, pixel data, fragments.
+// Source: PS3.5 7 (data elements), A.4 (encapsulation), PS3.10 7.1 (file format). C++ only.
+// Process: as dimse/read/object.h. Thread-safety: a layout belongs to one thread.
+#pragma once
+#ifndef __cplusplus
+#error "dimse/read/layout.h is for C++"
+#endif
+#include <stddef.h>
+#include <stdint.h>
+#include <string>
+#include <vector>
+#include "base/err.h"
+
+#define LAYOUT_DEPTH_MAX    32      // nested sequences
+#define LAYOUT_ELEMENTS_MAX 2000000 // DCMTK needs some 200 bytes for each
+
+// Bytes at offsets: a file, or memory.
+class layout_source
+{
+  public:
+    virtual ~layout_source() {}
+    virtual uint64_t size() const = 0;
+    // Exactly count bytes; the caller stays within size(). ERR_IO
+    virtual bool read(uint64_t offset, void *out, size_t count, struct err *err) = 0;
+};
+
+class layout_memory : public layout_source
+{
+  public:
+    layout_memory(const void *data, size_t size)
+        : data_(static_cast<const uint8_t *>(data)), size_(size)
+    {
+    }
+    uint64_t size() const override
+    {
+        return size_;
+    }
+    bool read(uint64_t offset, void *out, size_t count, struct err *err) override;
+
+  private:
+    const uint8_t *data_; // borrowed
+    size_t size_;
+};
+
+// Keeps a window of the file, since headers are read in small pieces. Owns the descriptor.
+class layout_file : public layout_source
+{
+  public:
+    layout_file() {}
+    ~layout_file() override;
+    layout_file(const layout_file &) = delete;
+    layout_file &operator=(const layout_file &) = delete;
+    bool open(const char *path, struct err *err); // ERR_IO; ERR_INPUT: no regular file
+    uint64_t size() const override
+    {
+        return size_;
+    }
+    bool read(uint64_t offset, void *out, size_t count, struct err *err) override;
+
+  private:
+    bool read_directly(uint64_t offset, void *out, size_t count, struct err *err);
+    int fd_ = -1;
+    uint64_t size_ = 0, window_at_ = 0;
+    std::vector<uint8_t> window_;
+};
+
+struct layout_fragment {
+    uint64_t offset;
+    uint32_t length;
+};
+
+struct layout {
+    uint64_t data_offset;  // first byte of the data set
+    uint64_t header_end;   // end of the elements before pixel data (or of the whole data set)
+    bool has_pixels;       // Pixel Data (7FE0,0010) is there
+    bool pixel_words;      // its VR is OW
+    bool encapsulated;     // in fragments
+    uint64_t pixel_offset; // native: of the first byte
+    uint64_t pixel_length;
+    std::vector<layout_fragment> fragments; // encapsulated: the offset table first
+};
+
+// Reads the meta header. Sets data_offset and the Transfer Syntax UID.
+//   ERR_INPUT no Part 10 file, or its meta header is broken; ERR_IO
+bool layout_read_meta(layout_source &source, struct layout *out, std::string *transfer_syntax,
+                      struct err *err);
+
+// Walks the data set from out->data_offset up to and including Pixel Data.
+// partial  the source may end anywhere: header_end is then the end of its last whole element, and
+//          the walk ends before Per-frame Functional Groups
+//   ERR_INPUT truncated, malformed, too deep, too many elements; ERR_IO
+bool layout_read_data(layout_source &source, bool is_explicit, bool big_endian, bool partial,
+                      struct layout *out, struct err *err);

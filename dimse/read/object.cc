@@ -1,0 +1,501 @@
+#include "dimse/read/object.h"
+#include <zlib.h>
+#include <charconv>
+#include <cmath>
+#include <cstdlib>
+#include <cstring>
+#include "dcmtk/dcmdata/dcistrmb.h"
+#include "dcmtk/dcmdata/dcrledrg.h"
+#include "dcmtk/dcmjpeg/djdecode.h"
+#include "dcmtk/dcmjpls/djdecode.h"
+#include "dcmtk/oflog/appender.h"
+#include "dcmtk/oflog/oflog.h"
+#include "dcmtk/oflog/spi/logevent.h"
+#include "dimse/read/object_parts.h"
+#include "base/log.h"
+#include "base/uid.h"
+
+#define HEADER_BYTES_MAX   (512u << 20) // of all elements before Pixel Data
+#define INFLATED_BYTES_MAX (1u << 30)   // of a deflated data set: 1,000 times as much as it was
+#define TEXT_BYTES_MAX     4096         // longer values are no text to match on
+
+thread_local std::string *decoder_warning;
+
+namespace
+{
+
+// Bytes too many between segments do no harm, missing or wrong ones do.
+bool is_damage(const std::string &warning)
+{
+    return warning.find("Corrupt JPEG data") != std::string::npos &&
+           warning.find("extraneous bytes") == std::string::npos;
+}
+
+// DCMTK's log lines become ours. Control characters are taken out by log_line().
+class log_bridge : public dcmtk::log4cplus::Appender
+{
+  public:
+    ~log_bridge() override
+    {
+        destructorImpl();
+    }
+    void close() override {}
+
+  protected:
+    void append(const dcmtk::log4cplus::spi::InternalLoggingEvent &event) override
+    {
+        std::string text(event.getMessage().c_str());
+        if (decoder_warning) {
+            if (decoder_warning->empty() && is_damage(text))
+                *decoder_warning = text;
+            return;
+        }
+        if (text.find("DcmSpecificCharacterSet") == 0) // becomes '?', for each instance of a series
+            return;
+        for (char &c : text)
+            c = c == '"' ? '\'' : c;
+        log_warn("dcmtk message=\"%s\"", text.c_str());
+    }
+};
+
+void route_log(void)
+{
+    dcmtk::log4cplus::Logger root = dcmtk::log4cplus::Logger::getRoot();
+    OFLog::configure(OFLogger::ERROR_LOG_LEVEL);
+    OFLog::getLogger("dcmtk.dcmjpeg").setLogLevel(OFLogger::WARN_LOG_LEVEL);
+    root.removeAllAppenders();
+    root.addAppender(dcmtk::log4cplus::SharedAppenderPtr(new log_bridge()));
+}
+
+std::string trimmed(const char *text, size_t size)
+{
+    while (size > 0 && (text[size - 1] == ' ' || text[size - 1] == '\0'))
+        size--;
+    size_t start = 0;
+    while (start < size && text[start] == ' ')
+        start++;
+    return std::string(text + start, size - start);
+}
+
+bool is_text(DcmEVR vr)
+{
+    switch (vr) {
+    case EVR_AE:
+    case EVR_AS:
+    case EVR_CS:
+    case EVR_DA:
+    case EVR_DS:
+    case EVR_DT:
+    case EVR_IS:
+    case EVR_LO:
+    case EVR_LT:
+    case EVR_PN:
+    case EVR_SH:
+    case EVR_ST:
+    case EVR_TM:
+    case EVR_UC:
+    case EVR_UI:
+    case EVR_UR:
+    case EVR_UT:
+        return true;
+    default:
+        return false;
+    }
+}
+
+bool follows_character_set(DcmEVR vr)
+{
+    return vr == EVR_LO || vr == EVR_LT || vr == EVR_PN || vr == EVR_SH || vr == EVR_ST ||
+           vr == EVR_UC || vr == EVR_UT;
+}
+
+bool is_number(DcmEVR vr)
+{
+    return vr == EVR_US || vr == EVR_SS || vr == EVR_UL || vr == EVR_SL || vr == EVR_FL ||
+           vr == EVR_FD || vr == EVR_SV || vr == EVR_UV;
+}
+
+// The whole value of a text element as it is in the data set. False: none, or too long.
+bool raw_text(DcmElement &element, std::string *out)
+{
+    char *text = nullptr;
+    Uint32 size = 0;
+    if (element.getLengthField() > TEXT_BYTES_MAX || element.getString(text, size).bad())
+        return false;
+    *out = text ? trimmed(text, size) : std::string();
+    return true;
+}
+
+bool number_text(DcmElement &element, std::string *out)
+{
+    OFString text;
+    if (element.getLengthField() > TEXT_BYTES_MAX || element.getOFStringArray(text).bad())
+        return false;
+    out->assign(text.data(), text.size());
+    return true;
+}
+
+// "1.5" to 1.5 whatever the locale. False: anything else stands there.
+bool parse_number(const std::string &text, double *out)
+{
+    const char *start = text.data(), *end = start + text.size();
+    if (start != end && *start == '+')
+        start++;
+    std::from_chars_result r = std::from_chars(start, end, *out);
+    return r.ec == std::errc() && r.ptr == end && start != end && std::isfinite(*out);
+}
+
+void copy_uid(DcmItem &item, const DcmTagKey &tag, char out[65])
+{
+    std::string text = item_text(item, tag, 0);
+    snprintf(out, 65, "%s", uid_is_usable(text.c_str()) ? text.c_str() : "");
+}
+
+bool add_attribute(DcmElement &element, text_decoder &decoder, struct attrs *out, struct err *err)
+{
+    DcmTag tag = element.getTag();
+    if (tag.getGroup() % 2 == 1 || tag.getElement() == 0 || tag.isUnknownVR())
+        return true;
+    DcmEVR vr = element.ident();
+    std::string text;
+    if (is_text(vr) ? !raw_text(element, &text) : !is_number(vr) || !number_text(element, &text))
+        return true;
+    const char *keyword = tag.getTagName();
+    if (strncmp(keyword, "RETIRED_", 8) == 0)
+        keyword += 8;
+    if (strchr(keyword, ' ')) // DCMTK's name for what is not in the dictionary
+        return true;
+    text = decoder.decode(text, follows_character_set(vr));
+    if (out->size + strlen(keyword) + text.size() + 2 > ATTRS_PACKED_MAX)
+        return true; // a longer list is cut
+    return attrs_add(out, keyword, text.c_str()) || err_set(err, ERR_NOMEM, "no memory");
+}
+
+bool add_attributes(DcmDataset &header, struct attrs *out, struct err *err)
+{
+    text_decoder decoder(header);
+    for (DcmObject *o = header.nextInContainer(nullptr); o; o = header.nextInContainer(o)) {
+        if (o->isLeaf() && !add_attribute(*static_cast<DcmElement *>(o), decoder, out, err))
+            return false;
+    }
+    return true;
+}
+
+// Inflates the data set behind a meta header.
+bool inflate_object(struct object *o, struct err *err)
+{
+    uint64_t size = o->source->size() - o->layout.data_offset;
+    if (size > INFLATED_BYTES_MAX)
+        return err_set(err, ERR_UNSUPPORTED, "deflated data set is too large");
+    std::vector<uint8_t> packed(static_cast<size_t>(size));
+    if (!o->source->read(o->layout.data_offset, packed.data(), packed.size(), err) ||
+        !inflate_raw(packed.data(), packed.size(), true, INFLATED_BYTES_MAX, &o->inflated, err))
+        return false;
+    o->source.reset(new layout_memory(o->inflated.data(), o->inflated.size()));
+    o->layout.data_offset = 0;
+    return true;
+}
+
+bool open_into(struct object *o, const char *path, struct err *err)
+{
+    std::unique_ptr<layout_file> file(new layout_file());
+    std::string uid;
+    if (!file->open(path, err))
+        return false;
+    o->source = std::move(file);
+    if (!layout_read_meta(*o->source, &o->layout, &uid, err))
+        return false;
+    o->syntax = syntax_find(uid.c_str());
+    if (!o->syntax) {
+        char shown[65];
+        return err_set(err, ERR_UNSUPPORTED, "transfer syntax %s",
+                       log_value(uid.c_str(), shown, sizeof shown));
+    }
+    if (o->syntax->deflated && !inflate_object(o, err))
+        return false;
+    E_TransferSyntax header = o->syntax->header;
+    if (!layout_read_data(*o->source, header != EXS_LittleEndianImplicit,
+                          header == EXS_BigEndianExplicit, false, &o->layout, err) ||
+        !object_parse(*o->source, o->layout, *o->syntax, &o->header, err))
+        return false;
+    if (!object_read_ids(o->header, &o->ids))
+        return err_set(err, ERR_INPUT, "Number of Frames makes no sense");
+    if (!o->layout.has_pixels)
+        o->ids.frames = 0;
+    else if (o->ids.frames == 0)
+        o->ids.frames = 1; // what else is missing is told when it is needed
+    snprintf(o->ids.transfer_syntax_uid, sizeof o->ids.transfer_syntax_uid, "%s", uid.c_str());
+    return true;
+}
+
+bool same_uid(DcmItem &item, const DcmTagKey &tag, const char *uid)
+{
+    return item_text(item, tag, 0) == uid;
+}
+
+} // namespace
+
+bool object_init(struct err *err)
+{
+    return object_guard(err, [&] {
+        route_log();
+        if (!dcmDataDict.isDictionaryLoaded())
+            return err_set(err, ERR_INTERNAL,
+                           "no DICOM dictionary: install dcmtk-data, or set "
+                           "DCMDICTPATH");
+        DcmRLEDecoderRegistration::registerCodecs();
+        DJDecoderRegistration::registerCodecs();
+        DJLSDecoderRegistration::registerCodecs();
+        return true;
+    });
+}
+
+void object_quit(void)
+{
+    DJLSDecoderRegistration::cleanup();
+    DJDecoderRegistration::cleanup();
+    DcmRLEDecoderRegistration::cleanup();
+}
+
+bool inflate_raw(const uint8_t *data, size_t size, bool whole, size_t max,
+                 std::vector<uint8_t> *out, struct err *err)
+{
+    z_stream z = {};
+    if (inflateInit2(&z, -MAX_WBITS) != Z_OK)
+        return err_set(err, ERR_NOMEM, "no memory");
+    std::unique_ptr<z_stream, int (*)(z_stream *)> guard(&z, inflateEnd);
+    z.next_in = const_cast<Bytef *>(data);
+    int status = Z_OK;
+    size_t given = 0;
+    while (status == Z_OK && out->size() < max) {
+        if (z.avail_in == 0) {
+            z.avail_in = static_cast<uInt>(std::min<size_t>(size - given, 1u << 30));
+            given += z.avail_in;
+        }
+        size_t used = out->size(), room = std::min<size_t>(max - used, 1u << 20);
+        out->resize(used + room);
+        z.next_out = out->data() + used;
+        z.avail_out = static_cast<uInt>(room);
+        status = inflate(&z, Z_NO_FLUSH);
+        out->resize(used + room - z.avail_out);
+    }
+    if (status == Z_OK)
+        return err_set(err, ERR_UNSUPPORTED, "data set inflates to more than %zu bytes", max);
+    if (status == Z_MEM_ERROR)
+        return err_set(err, ERR_NOMEM, "no memory");
+    if (whole && status != Z_STREAM_END)
+        return err_set(err, ERR_INPUT, "deflated data set is broken or cut short");
+    return true;
+}
+
+bool object_parse(layout_source &source, const struct layout &layout, const struct syntax &syntax,
+                  DcmDataset *header, struct err *err)
+{
+    uint64_t size = layout.header_end - layout.data_offset;
+    if (size > HEADER_BYTES_MAX)
+        return err_set(err, ERR_UNSUPPORTED, "%llu bytes before the pixel data",
+                       static_cast<unsigned long long>(size));
+    if (size == 0)
+        return true;
+    std::vector<uint8_t> bytes(static_cast<size_t>(size));
+    if (!source.read(layout.data_offset, bytes.data(), bytes.size(), err))
+        return false;
+    DcmInputBufferStream stream;
+    stream.setBuffer(bytes.data(), static_cast<offile_off_t>(bytes.size()));
+    stream.setEos();
+    header->transferInit();
+    OFCondition status = header->read(stream, syntax.header, EGL_noChange, DCM_MaxReadLength);
+    header->transferEnd();
+    return status.good() || err_set(err, ERR_INPUT, "data set: %s", status.text());
+}
+
+bool object_read_ids(DcmDataset &header, struct object_ids *out)
+{
+    double number = 0;
+    *out = {};
+    copy_uid(header, DCM_StudyInstanceUID, out->study_instance_uid);
+    copy_uid(header, DCM_SeriesInstanceUID, out->series_instance_uid);
+    copy_uid(header, DCM_SOPInstanceUID, out->sop_instance_uid);
+    copy_uid(header, DCM_SOPClassUID, out->sop_class_uid);
+    copy_uid(header, DCM_DeviceUID, out->device_uid);
+    snprintf(out->modality, sizeof out->modality, "%s", item_text(header, DCM_Modality, 0).c_str());
+    if (item_numbers(header, DCM_InstanceNumber, &number, 1) == 1 && fabs(number) <= INT32_MAX)
+        out->instance_number = static_cast<int32_t>(number);
+    out->frames = header.tagExists(DCM_Rows) ? 1 : 0;
+    int given = item_numbers(header, DCM_NumberOfFrames, &number, 1);
+    if (given == 0)
+        return true;
+    if (given < 0 || number < 1 || number > INT32_MAX || number != floor(number)) {
+        out->frames = 0;
+        return false;
+    }
+    out->frames = static_cast<uint32_t>(number);
+    return true;
+}
+
+std::string item_text(DcmItem &item, const DcmTagKey &tag, long component)
+{
+    DcmElement *element = nullptr;
+    std::string text;
+    if (item.findAndGetElement(tag, element).bad() || !element)
+        return text;
+    if (!element->isLeaf() ||
+        (is_text(element->ident()) ? !raw_text(*element, &text)
+                                   : !is_number(element->ident()) || !number_text(*element, &text)))
+        return std::string();
+    if (component < 0)
+        return text;
+    size_t start = 0;
+    for (; component > 0; component--) {
+        start = text.find('\\', start);
+        if (start == std::string::npos)
+            return std::string();
+        start++;
+    }
+    size_t end = text.find('\\', start);
+    end = end == std::string::npos ? text.size() : end;
+    return trimmed(text.data() + start, end - start);
+}
+
+bool item_number(DcmItem &item, const DcmTagKey &tag, long component, double *out)
+{
+    DcmElement *element = nullptr;
+    if (item.findAndGetElement(tag, element).bad() || !element)
+        return false;
+    if (element->ident() == EVR_FL || element->ident() == EVR_FD)
+        return element->getFloat64(*out, static_cast<unsigned long>(component)).good() &&
+               std::isfinite(*out);
+    return parse_number(item_text(item, tag, component), out);
+}
+
+int item_numbers(DcmItem &item, const DcmTagKey &tag, double *out, int count)
+{
+    DcmElement *element = nullptr;
+    if (item.findAndGetElement(tag, element).bad() || !element || element->getLengthField() == 0)
+        return 0;
+    if (item_text(item, tag).empty())
+        return element->isLeaf() ? 0 : -1;
+    if (element->getVM() != static_cast<unsigned long>(count))
+        return -1;
+    for (int i = 0; i < count; i++) {
+        if (!item_number(item, tag, i, &out[i]))
+            return -1;
+    }
+    return count;
+}
+
+DcmItem *item_of(DcmItem &item, const DcmTagKey &sequence, long index)
+{
+    DcmSequenceOfItems *found = nullptr;
+    if (item.findAndGetSequence(sequence, found).bad() || !found || index < 0 ||
+        static_cast<unsigned long>(index) >= found->card())
+        return nullptr;
+    return found->getItem(static_cast<unsigned long>(index));
+}
+
+struct object *object_open(const char *path, struct err *err)
+{
+    struct object *o = new (std::nothrow) struct object();
+    if (!o) {
+        err_set(err, ERR_NOMEM, "no memory");
+        return nullptr;
+    }
+    if (object_guard(err, [&] { return open_into(o, path, err); }))
+        return o;
+    object_close(o);
+    return nullptr;
+}
+
+void object_close(struct object *o)
+{
+    delete o;
+}
+
+const struct object_ids *object_ids(const struct object *o)
+{
+    return &o->ids;
+}
+
+// DCMTK's readers are not const.
+static DcmDataset &header_of(const struct object *o)
+{
+    return const_cast<DcmDataset &>(o->header);
+}
+
+bool object_attrs(const struct object *o, struct attrs *out, struct err *err)
+{
+    return object_guard(err, [&] { return add_attributes(header_of(o), out, err); });
+}
+
+bool object_peek(const void *data, size_t size, const char *transfer_syntax, struct object_ids *ids,
+                 struct attrs *attrs, struct err *err)
+{
+    return object_guard(err, [&] {
+        const struct syntax *syntax = syntax_find(transfer_syntax);
+        if (!syntax)
+            return err_set(err, ERR_UNSUPPORTED, "transfer syntax");
+        std::vector<uint8_t> inflated;
+        if (syntax->deflated) {
+            if (!inflate_raw(static_cast<const uint8_t *>(data), size, false, HEADER_BYTES_MAX,
+                             &inflated, err))
+                return false;
+            data = inflated.data();
+            size = inflated.size();
+        }
+        layout_memory source(data, size);
+        struct layout layout = {};
+        DcmDataset header;
+        if (!layout_read_data(source, syntax->header != EXS_LittleEndianImplicit,
+                              syntax->header == EXS_BigEndianExplicit, true, &layout, err) ||
+            !object_parse(source, layout, *syntax, &header, err))
+            return false;
+        object_read_ids(header, ids);
+        snprintf(ids->transfer_syntax_uid, sizeof ids->transfer_syntax_uid, "%s", transfer_syntax);
+        return add_attributes(header, attrs, err);
+    });
+}
+
+static bool digest_file(const char *path, uint8_t digest[DIGEST_SIZE], struct err *err)
+{
+    layout_file file;
+    struct layout layout = {};
+    std::string uid;
+    if (!file.open(path, err))
+        return false;
+    uint64_t at = layout_read_meta(file, &layout, &uid, nullptr) ? layout.data_offset : 0;
+    std::unique_ptr<struct digest, void (*)(struct digest *)> running(digest_create(),
+                                                                      digest_destroy);
+    std::vector<uint8_t> piece(1u << 20);
+    if (!running)
+        return err_set(err, ERR_NOMEM, "no memory");
+    while (at < file.size()) {
+        size_t count = static_cast<size_t>(std::min<uint64_t>(piece.size(), file.size() - at));
+        if (!file.read(at, piece.data(), count, err))
+            return false;
+        digest_add(running.get(), piece.data(), count);
+        at += count;
+    }
+    digest_end(running.get(), digest);
+    return true;
+}
+
+bool object_digest(const char *path, uint8_t digest[DIGEST_SIZE], struct err *err)
+{
+    return object_guard(err, [&] { return digest_file(path, digest, err); });
+}
+
+bool object_is_own(const struct object *o, const char *device_uid)
+{
+    DcmDataset &header = header_of(o);
+    if (!device_uid[0])
+        return false;
+    if (same_uid(header, DCM_DeviceUID, device_uid))
+        return true;
+    for (long i = 0;; i++) {
+        DcmItem *equipment = item_of(header, DCM_ContributingEquipmentSequence, i);
+        if (!equipment)
+            return false;
+        if (same_uid(*equipment, DCM_DeviceUID, device_uid))
+            return true;
+    }
+}

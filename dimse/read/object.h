@@ -1,0 +1,86 @@
+// A DICOM file as the analyses see it: attributes, frame geometry, decoded frames. C header over
+// DCMTK. Reads Part 10 files of any transfer syntax in object_transfer_syntaxes(); parses untrusted
+// input. Process: worker, analyze, association (attributes only). Thread-safety: one thread an
+// object; different objects in different threads after object_init().
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "compute/stages/stage.h"
+#include "compute/image/volume.h"
+#include "base/attrs.h"
+#include "base/err.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+// Loads the dictionary, registers decoders, routes DCMTK's log into ours (level error). Before any
+// fork, once; ERR_INTERNAL without a dictionary.
+bool object_init(struct err *err);
+void object_quit(void);
+
+// Transfer syntax UIDs that can be decoded, NULL-ended, best first. Association negotiation uses
+// it.
+const char *const *object_transfer_syntaxes(void);
+
+struct object; // opaque
+
+// UIDs are "" when absent or not usable (base/uid.h).
+struct object_ids {
+    char study_instance_uid[65], series_instance_uid[65], sop_instance_uid[65], sop_class_uid[65];
+    char transfer_syntax_uid[65];
+    char modality[17];
+    char device_uid[65];     // Device UID (0018,1002), "" when absent
+    int32_t instance_number; // 0 when absent
+    uint32_t frames;         // 1 when Number of Frames is absent; 0 when there are no pixels
+};
+
+// Opens a file; pixel data stay on disk until a frame is asked for.
+//   ERR_IO, ERR_INPUT (not DICOM, truncated, nested deeper than 32), ERR_NOMEM
+struct object *object_open(const char *path, struct err *err);
+void object_close(struct object *o);
+
+const struct object_ids *object_ids(const struct object *o);
+
+// Every top-level text or number attribute before Pixel Data, keyword to UTF-8 text, private ones
+// left out. A bad character set gives '?' and is no error. ERR_NOMEM.
+bool object_attrs(const struct object *o, struct attrs *out, struct err *err);
+
+// As object_open() + object_attrs() + object_ids() from the first bytes of a data set in memory,
+// which may end anywhere (what the receive path has in hand). transfer_syntax: of data.
+bool object_peek(const void *data, size_t size, const char *transfer_syntax, struct object_ids *ids,
+                 struct attrs *attrs, struct err *err);
+
+// Value of one attribute by keyword of the standard dictionary. false: no such keyword.
+bool object_keyword_known(const char *keyword);
+// The nearest known keyword to a misspelt one, or NULL when none is near.
+const char *object_keyword_near(const char *keyword);
+
+// Geometry and rescale of frame (0-based) of an image. Enhanced multi-frame: from the functional
+// groups.
+//   ERR_INPUT an attribute is missing or makes no sense (it is named); ERR_UNSUPPORTED no image
+bool object_slice(const struct object *o, uint32_t frame, struct volume_slice *out,
+                  struct err *err);
+
+// Decodes frame (0-based) to stored values, one sample a pixel (MONOCHROME1/2), masked to Bits
+// Stored and sign-extended. values has columns * rows entries.
+//   ERR_INPUT the pixel stream is broken or short; ERR_UNSUPPORTED photometric or transfer syntax;
+//   ERR_NOMEM
+bool object_decode(struct object *o, uint32_t frame, int32_t *values, struct err *err);
+
+// How the series was acquired, from this instance.
+void object_scan(const struct object *o, struct scan *out);
+
+// SHA-256 of a file's data set, without preamble and meta header: what dimse/net/scp.h computes
+// while it receives. Of the whole file when it has no meta header. ERR_IO, ERR_NOMEM; ERR_INPUT: no
+// regular file
+bool object_digest(const char *path, uint8_t digest[32], struct err *err);
+
+// Is this one of ours? True when Device UID or a Contributing Equipment item's Device UID is
+// device_uid.
+bool object_is_own(const struct object *o, const char *device_uid);
+
+#ifdef __cplusplus
+}
+#endif

@@ -1,0 +1,116 @@
+// What the files behind dimse/read/object.h share. C++ only.
+#pragma once
+#ifndef __cplusplus
+#error "dimse/read/object_parts.h is for C++"
+#endif
+#include <memory>
+#include <new>
+#include <string>
+#include <vector>
+#include "dcmtk/config/osconfig.h"
+#include "dcmtk/dcmdata/dctk.h"
+#include "dcmtk/dcmdata/dcspchrs.h"
+#include "dimse/read/layout.h"
+#include "dimse/read/object.h"
+
+enum pixel_codec { CODEC_NATIVE, CODEC_RLE, CODEC_JPEG, CODEC_JPEG_LS, CODEC_J2K };
+
+// A row of the table of transfer syntaxes.
+struct syntax {
+    const char *uid;
+    E_TransferSyntax dcmtk;  // as DCMTK's decoders know it
+    E_TransferSyntax header; // in which the elements are written, once inflated
+    enum pixel_codec codec;
+    bool deflated;
+};
+const struct syntax *syntax_find(const char *uid); // NULL: not one of ours
+
+struct object {
+    struct object_ids ids;
+    const struct syntax *syntax;
+    std::unique_ptr<layout_source> source; // the file, or what it inflates to
+    std::vector<uint8_t> inflated;
+    struct layout layout;
+    DcmDataset header; // everything before Pixel Data
+};
+
+// Reads elements [from, header_end) of source into header. ERR_INPUT, ERR_IO, ERR_NOMEM
+bool object_parse(layout_source &source, const struct layout &layout, const struct syntax &syntax,
+                  DcmDataset *header, struct err *err);
+bool object_read_ids(DcmDataset &header, struct object_ids *out);
+
+// Inflates a raw deflate stream that may end anywhere; what it inflates to is limited to max bytes.
+//   ERR_INPUT broken (whole: or cut short), ERR_UNSUPPORTED larger than max, ERR_NOMEM
+bool inflate_raw(const uint8_t *data, size_t size, bool whole, size_t max,
+                 std::vector<uint8_t> *out, struct err *err);
+
+// Values as text, without padding; "" when absent. component -1: all of them.
+std::string item_text(DcmItem &item, const DcmTagKey &tag, long component = -1);
+// One finite number. False: absent, or none.
+bool item_number(DcmItem &item, const DcmTagKey &tag, long component, double *out);
+// As many numbers as asked for, exactly. 0: absent or empty; -1: not that many, or no finite
+// numbers; else count.
+int item_numbers(DcmItem &item, const DcmTagKey &tag, double *out, int count);
+// First item of a sequence, or item index of it; NULL: none.
+DcmItem *item_of(DcmItem &item, const DcmTagKey &sequence, long index = 0);
+
+// Converts to UTF-8 by the Specific Character Set of dataset. Bytes that mean nothing become '?'.
+class text_decoder
+{
+  public:
+    explicit text_decoder(DcmItem &dataset);
+    // affected: the value representation follows Specific Character Set
+    std::string decode(const std::string &raw, bool affected);
+
+  private:
+    DcmSpecificCharacterSet set_;
+    bool usable_;
+    bool utf8_;
+};
+
+// What the decoders need to know of the pixels.
+struct pixel_format {
+    uint32_t columns, rows;
+    uint16_t bits_allocated, bits_stored, high_bit;
+    bool is_signed;
+};
+
+// The attributes of the pixel description, checked against each other.
+//   ERR_INPUT contradictory or absent; ERR_UNSUPPORTED colour, or more than 32 bits
+bool object_pixel_format(struct object *o, struct pixel_format *out, struct err *err);
+
+// One frame's compressed bytes.
+//   ERR_INPUT fragments and offset tables do not tell where it is
+bool object_frame_bytes(struct object *o, uint32_t frame, std::vector<uint8_t> *out,
+                        struct err *err);
+
+// Samples as a codec gives them: low bits of one or two bytes, host order.
+struct raw_frame {
+    std::vector<uint8_t> bytes;
+    unsigned bytes_per_sample; // 1, 2, 4
+    unsigned precision;        // bits of a sample that mean something
+};
+
+//   ERR_INPUT broken stream, or it is of another size than the data set says; ERR_NOMEM
+bool decode_with_dcmtk(const struct syntax &syntax, const struct pixel_format &format,
+                       std::vector<uint8_t> &stream, struct raw_frame *out, struct err *err);
+bool decode_rle(const struct pixel_format &format, const std::vector<uint8_t> &stream,
+                struct raw_frame *out, struct err *err);
+bool decode_j2k(const struct pixel_format &format, const std::vector<uint8_t> &stream,
+                struct raw_frame *out, struct err *err);
+
+// The JPEG decoders fill in what a broken stream lacks and only warn of it: while one runs, the
+// first such warning of this thread is kept here, and none is logged. NULL: log them.
+extern thread_local std::string *decoder_warning;
+
+// Runs body; C++ exceptions end here as struct err.
+template <typename body_type> bool object_guard(struct err *err, body_type body)
+{
+    try {
+        return body();
+    } catch (const std::bad_alloc &) {
+        return err_set(err, ERR_NOMEM, "no memory");
+    } catch (const std::exception &e) {
+        return err_set(err, ERR_INTERNAL, "%s", e.what());
+    }
+}

@@ -1,0 +1,404 @@
+#include "node/core/arrivals.h"
+#include <math.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "node/proc/asker.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "node/proc/child.h"
+#include "node/core/jobs.h"
+#include "node/proc/msg.h"
+#include "node/core/route.h"
+#include "node/core/series.h"
+
+#define ASKERS_MAX    4
+#define TRY_AGAIN_S   5 // after an end of a run that could not be written
+#define WHY_SHOWN_MAX 200
+
+struct watch {
+    int64_t series;
+    char study_instance_uid[65], series_instance_uid[65], source[17];
+    struct series_evidence evidence;
+    struct child asker;
+    double asker_end; // killed then
+    double not_before;
+    bool grown; // instances have come since the count was read
+};
+
+struct arrivals {
+    struct core *core;
+    struct watch **watches; // in the order of series
+    size_t count, room;
+    size_t askers;
+    double next; // earliest time at which a decision may change
+};
+
+static struct watch **position(const struct arrivals *a, int64_t series, bool *found)
+{
+    size_t low = 0, high = a->count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (a->watches[middle]->series < series)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    *found = low < a->count && a->watches[low]->series == series;
+    return a->watches + low;
+}
+
+static struct watch *find(const struct arrivals *a, int64_t series)
+{
+    bool found = false;
+    if (a->count == 0)
+        return NULL;
+    struct watch **at = position(a, series, &found);
+    return found ? *at : NULL;
+}
+
+static bool fill(void *ctx, const struct state_series *row)
+{
+    struct watch *w = ctx;
+    snprintf(w->study_instance_uid, sizeof w->study_instance_uid, "%s", row->study_instance_uid);
+    snprintf(w->series_instance_uid, sizeof w->series_instance_uid, "%s", row->series_instance_uid);
+    snprintf(w->source, sizeof w->source, "%s", row->source);
+    w->evidence.have = (unsigned long)row->instances;
+    return true;
+}
+
+static struct watch *add(struct arrivals *a, int64_t series)
+{
+    if (a->count == a->room) {
+        size_t room = a->room ? 2 * a->room : 32;
+        struct watch **grown = realloc(a->watches, room * sizeof *grown);
+        if (!grown)
+            return NULL;
+        a->watches = grown;
+        a->room = room;
+    }
+    struct watch *w = calloc(1, sizeof *w);
+    if (!w)
+        return NULL;
+    bool found;
+    struct watch **at = position(a, series, &found);
+    memmove(at + 1, at, (size_t)(a->watches + a->count - at) * sizeof *at);
+    *at = w;
+    a->count++;
+    w->series = series;
+    w->asker.fd = -1;
+    w->evidence.first = w->evidence.last = clock_steady();
+    return w;
+}
+
+static void stop_asking(struct arrivals *a, struct watch *w)
+{
+    if (w->asker.fd >= 0) {
+        loop_remove(a->core->loop, w->asker.fd);
+        close(w->asker.fd);
+        w->asker.fd = -1;
+    }
+    if (w->asker.pid) {
+        kill(w->asker.pid, SIGKILL);
+        w->asker.pid = 0;
+        a->askers--;
+    }
+}
+
+static void drop(struct arrivals *a, size_t index)
+{
+    struct watch *w = a->watches[index];
+    stop_asking(a, w);
+    a->count--;
+    memmove(a->watches + index, a->watches + index + 1, (a->count - index) * sizeof *a->watches);
+    free(w);
+}
+
+static void sooner(struct arrivals *a, double when)
+{
+    if (when < a->next)
+        a->next = when;
+}
+
+struct loading {
+    struct arrivals *arrivals;
+    bool ok;
+};
+
+static bool load(void *ctx, const struct state_series *row)
+{
+    struct loading *l = ctx;
+    struct watch *w = add(l->arrivals, row->id);
+    l->ok = w != NULL;
+    if (w) {
+        double age = clock_wall() - row->first_at;
+        fill(w, row);
+        w->evidence.first -= age > 0 ? age : 0;
+    }
+    return l->ok;
+}
+
+struct arrivals *arrivals_create(struct core *core, struct err *err)
+{
+    struct arrivals *a = calloc(1, sizeof *a);
+    struct loading loading = {.arrivals = a, .ok = true};
+    if (!a) {
+        err_set(err, ERR_NOMEM, "no memory");
+        return NULL;
+    }
+    a->core = core;
+    if (!state_each_series(core->state, SERIES_ARRIVING, 0, load, &loading, err) || !loading.ok) {
+        if (!loading.ok)
+            err_set(err, ERR_NOMEM, "no memory for the series being received");
+        arrivals_destroy(a);
+        return NULL;
+    }
+    return a;
+}
+
+void arrivals_destroy(struct arrivals *a)
+{
+    if (!a)
+        return;
+    while (a->count > 0)
+        drop(a, a->count - 1);
+    free(a->watches);
+    free(a);
+}
+
+void arrivals_instance(struct arrivals *a, int64_t series)
+{
+    struct watch *w = find(a, series);
+    if (!w) {
+        w = add(a, series);
+        if (!w) {
+            // The row says "receiving": the next start finds it, or the next instance.
+            log_error("series=%lld not watched: no memory", (long long)series);
+            return;
+        }
+        a->next = 0;
+    }
+    w->grown = true;
+    w->evidence.last = clock_steady(); // which only postpones: no need to look again
+}
+
+void arrivals_join(struct arrivals *a, int64_t series)
+{
+    struct watch *w = find(a, series);
+    if (w)
+        w->evidence.open++;
+}
+
+void arrivals_leave(struct arrivals *a, int64_t series)
+{
+    struct watch *w = find(a, series);
+    if (w && w->evidence.open > 0)
+        w->evidence.open--;
+    a->next = 0;
+}
+
+// The question to the source
+
+static void answered(struct watch *w, const struct msg_count *m)
+{
+    w->evidence.answer = m->count >= 0 ? SERIES_ANSWERED : SERIES_NO_ANSWER;
+    w->evidence.source_count = (long)m->count;
+    snprintf(w->evidence.no_answer, sizeof w->evidence.no_answer, "%.90s", m->text);
+    if (m->count >= 0)
+        log_info("series=%s source=%s has=%lld here=%lu", w->series_instance_uid, w->source,
+                 (long long)m->count, w->evidence.have);
+    else
+        log_info("series=%s source=%s gives no count: %s", w->series_instance_uid, w->source,
+                 m->text);
+}
+
+static struct watch *asked_through(const struct arrivals *a, int fd)
+{
+    for (size_t i = 0; i < a->count; i++) {
+        if (a->watches[i]->asker.fd == fd)
+            return a->watches[i];
+    }
+    return NULL;
+}
+
+static void on_answer(void *ctx, int fd, short revents)
+{
+    static struct msg m;
+    static const struct msg_count none = {.count = -1, .text = "the question failed"};
+    struct arrivals *a = ctx;
+    struct watch *w = asked_through(a, fd);
+    (void)revents;
+    if (!w)
+        return;
+    bool got = msg_receive(fd, &m, NULL) == MSG_GOT && m.kind == MSG_COUNT;
+    answered(w, got ? m.body : &none);
+    stop_asking(a, w);
+    a->next = 0;
+}
+
+static void ask(struct arrivals *a, struct watch *w)
+{
+    struct err err = {0};
+    const struct conf_peer *peer = conf_find_peer(a->core->conf, w->source);
+    struct asker asker = {.conf = a->core->conf,
+                          .peer = peer,
+                          .series = w->series,
+                          .study_instance_uid = w->study_instance_uid,
+                          .series_instance_uid = w->series_instance_uid};
+    const int keep[] = {a->core->dir.lockfd};
+    struct child_options options = {
+        .role = "asker", .channel = true, .keep = keep, .keep_count = 1};
+    w->evidence.asked = clock_steady();
+    w->evidence.answer = SERIES_NO_ANSWER;
+    if (!child_start(&w->asker, &options, asker_run, &asker, &err) ||
+        !loop_add(a->core->loop, w->asker.fd, POLLIN, on_answer, a, &err)) {
+        snprintf(w->evidence.no_answer, sizeof w->evidence.no_answer, "%.90s", err.text);
+        log_warn("series=%s source not asked: %s", w->series_instance_uid, err.text);
+        return;
+    }
+    a->askers++;
+    w->evidence.answer = SERIES_ASKING;
+    w->asker_end = w->evidence.asked + 2 * a->core->conf->find_timeout_s + 1;
+}
+
+bool arrivals_reaped(struct arrivals *a, pid_t pid, int status)
+{
+    (void)status;
+    for (size_t i = 0; i < a->count; i++) {
+        struct watch *w = a->watches[i];
+        if (w->asker.pid != pid)
+            continue;
+        w->asker.pid = 0;
+        a->askers--;
+        if (w->asker.fd >= 0) // its answer, if any, is still in the channel
+            on_answer(a, w->asker.fd, POLLIN);
+        return true;
+    }
+    return false;
+}
+
+// The end of a run
+
+// What a report must say when the source itself says that there is more.
+static void remark_incomplete(const struct watch *w, const struct series_decision *d, char out[160])
+{
+    out[0] = 0;
+    if (d->verdict == SERIES_INCOMPLETE)
+        snprintf(out, 160, "Series incomplete: %lu of the %ld instances that the source has.",
+                 w->evidence.have, w->evidence.source_count);
+}
+
+static bool end_run(struct arrivals *a, struct watch *w, const struct series_decision *d,
+                    struct err *err)
+{
+    struct core *core = a->core;
+    struct route_outcome outcome = {0};
+    char remark[160];
+    bool ok = route_series(core->conf, core->state, w->series, w->source, &outcome, err) &&
+              state_begin(core->state, err);
+    remark_incomplete(w, d, remark);
+    outcome.job.remark = remark;
+    if (ok) {
+        ok = (!outcome.route || state_add_job(core->state, &outcome.job, &outcome.job_id, err)) &&
+             state_series_end(core->state, w->series, outcome.route ? "routed" : "no route",
+                              series_verdict_name(d->verdict), d->evidence,
+                              outcome.route ? outcome.route->name : "", outcome.why, err) &&
+             state_commit(core->state, err);
+        if (!ok)
+            state_rollback(core->state);
+    }
+    if (ok) {
+        log_info("series=%s complete=%s evidence=\"%s\"", w->series_instance_uid,
+                 series_verdict_name(d->verdict), d->evidence);
+        if (!outcome.route)
+            log_info("series=%s no route: %.*s", w->series_instance_uid, WHY_SHOWN_MAX,
+                     outcome.why);
+        else if (outcome.job_id)
+            log_info("series=%s route=\"%s\" job=%lld", w->series_instance_uid, outcome.route->name,
+                     (long long)outcome.job_id);
+        else
+            log_info("series=%s route=\"%s\" the same job is there already", w->series_instance_uid,
+                     outcome.route->name);
+    }
+    if (ok && outcome.job_id)
+        jobs_wake(core->jobs);
+    route_outcome_finish(&outcome);
+    return ok;
+}
+
+// Returns true when the watch is over.
+static bool consider(struct arrivals *a, struct watch *w, double now)
+{
+    const struct conf *conf = a->core->conf;
+    const struct conf_peer *peer = conf_find_peer(conf, w->source);
+    struct series_rules rules = {.quiet_s = conf->quiet_s,
+                                 .short_quiet_s = conf->short_quiet_s,
+                                 .longest_wait_s = conf->longest_wait_s};
+    struct series_decision d;
+    struct err err = {0};
+    if (w->grown && !state_get_series(a->core->state, w->series, fill, w, &err)) {
+        log_error("series=%lld: %s", (long long)w->series, err.text);
+        sooner(a, now + TRY_AGAIN_S);
+        return false;
+    }
+    w->grown = false;
+    w->evidence.now = now;
+    w->evidence.can_ask = peer && peer->find && peer->port;
+    series_decide(&rules, &w->evidence, &d);
+    if (d.verdict != SERIES_RECEIVING) {
+        if (now >= w->not_before && end_run(a, w, &d, &err))
+            return true;
+        if (err.code)
+            log_error("series=%s not routed, again in %d s: %s", w->series_instance_uid,
+                      TRY_AGAIN_S, err.text);
+        if (now >= w->not_before)
+            w->not_before = now + TRY_AGAIN_S;
+        sooner(a, w->not_before);
+    } else if (d.ask) {
+        if (a->askers < ASKERS_MAX)
+            ask(a, w);
+        sooner(a, now + 0.1);
+    } else {
+        sooner(a, d.wake);
+    }
+    if (w->asker.pid) {
+        if (now >= w->asker_end)
+            kill(w->asker.pid, SIGKILL); // its end is the answer
+        sooner(a, fmax(w->asker_end, now + 1));
+    }
+    return false;
+}
+
+double arrivals_tick(struct arrivals *a)
+{
+    double now = clock_steady();
+    if (a->core->draining)
+        return INFINITY;
+    if (now < a->next)
+        return a->next;
+    a->next = INFINITY;
+    for (size_t i = 0; i < a->count;) {
+        if (consider(a, a->watches[i], now))
+            drop(a, i);
+        else
+            i++;
+    }
+    return a->next;
+}
+
+void arrivals_evidence(struct arrivals *a, int64_t series, char out[256])
+{
+    struct watch *w = find(a, series);
+    out[0] = 0;
+    if (!w)
+        return;
+    struct series_rules rules = {
+        .quiet_s = INFINITY, .short_quiet_s = INFINITY, .longest_wait_s = INFINITY};
+    struct series_decision d;
+    w->evidence.now = clock_steady();
+    series_decide(&rules, &w->evidence, &d);
+    snprintf(out, 256, "%s", d.evidence);
+}

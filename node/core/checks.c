@@ -1,0 +1,67 @@
+#include "node/core/checks.h"
+#include <stdlib.h>
+#include "compute/stages/stage.h"
+#include "dimse/read/object.h"
+#include "base/near.h"
+
+static bool check_stage(const char *name, char *why, size_t size)
+{
+    if (stage_find(name))
+        return true;
+    struct near near = {.word = name};
+    for (size_t i = 0; stage_at(i); i++)
+        near_try(&near, stage_at(i)->name);
+    if (near.best)
+        snprintf(why, size, "no stage \"%.40s\" (did you mean \"%s\"?)", name, near.best);
+    else
+        snprintf(why, size, "no stage \"%.40s\" (see `anode stages`)", name);
+    return false;
+}
+
+static bool check_result(const char *stage, const char *kind, unsigned *bit, char *why, size_t size)
+{
+    enum stage_result result;
+    const struct stage *s = stage_find(stage);
+    if (!stage_result_parse(kind, &result)) {
+        snprintf(why, size, "no kind of result \"%.40s\" (sr, gsps, sc, seg, pmap, pdf)", kind);
+        return false;
+    }
+    if (s && !(s->results & result)) {
+        snprintf(why, size, "%s gives no %s", stage, kind);
+        return false;
+    }
+    *bit = result;
+    return true;
+}
+
+static bool check_option(const char *stage, const char *name, const char *value, char *why,
+                         size_t size)
+{
+    const struct stage *s = stage_find(stage);
+    struct err err = {0};
+    double *params = s ? calloc(s->param_count + 1, sizeof *params) : NULL;
+    bool ok = !s || (params && stage_option(s, name, value, params, &err));
+    if (!ok)
+        snprintf(why, size, "%s", params ? err.text : "no memory");
+    free(params);
+    return ok;
+}
+
+static bool check_keyword(const char *keyword, char *why, size_t size)
+{
+    if (object_keyword_known(keyword))
+        return true;
+    const char *near = object_keyword_near(keyword);
+    if (near)
+        snprintf(why, size, "no DICOM attribute \"%.64s\" (did you mean \"%s\"?)", keyword, near);
+    else
+        snprintf(why, size, "no DICOM attribute \"%.64s\"", keyword);
+    return false;
+}
+
+const struct conf_checks node_checks = {
+    .stage = check_stage,
+    .result = check_result,
+    .option = check_option,
+    .keyword = check_keyword,
+};

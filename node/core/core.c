@@ -1,0 +1,384 @@
+#include "node/core/core.h"
+#include <errno.h>
+#include <math.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include "node/core/arrivals.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "node/core/checks.h"
+#include "node/proc/child.h"
+#include "node/core/intake.h"
+#include "node/core/jobs.h"
+#include "node/proc/listener.h"
+#include "node/core/notify.h"
+#include "node/core/outbox.h"
+#include "node/core/retain.h"
+
+#define DRAIN_S          20  // from SIGTERM to the end
+#define LISTENER_FIRST_S 0.1 // pause before a listener that ended is replaced; doubles
+#define LISTENER_MAX_S   10
+#define RETIRED_MAX      8
+#define LISTENER_SOUND_S 60 // one that lived so long starts the pauses anew
+
+struct node { // the core and what only this file touches
+    struct core core;
+    int signals;
+    int listening; // TCP
+    struct child listener;
+    struct child
+        retired[RETIRED_MAX]; // listeners of earlier configurations whose associations go on
+    double listener_at, listener_started, listener_pause;
+    double drain_end;
+    double retain_at;
+};
+
+static bool start_listener(struct node *n)
+{
+    struct core *core = &n->core;
+    struct listener listener = {.conf = core->conf, .dir = &core->dir, .fd = n->listening};
+    const int keep[] = {n->listening, core->dir.dirfd, core->dir.lockfd};
+    struct child_options options = {
+        .role = "listener", .channel = true, .keep = keep, .keep_count = 3};
+    struct err err = {0};
+    n->listener_at = INFINITY;
+    n->listener_started = clock_steady();
+    if (child_start(&n->listener, &options, listener_run, &listener, &err))
+        return true;
+    log_error("no listener: %s", err.text);
+    n->listener_at = clock_steady() + LISTENER_MAX_S;
+    return false;
+}
+
+static void listener_ended(struct node *n, int status)
+{
+    double now = clock_steady();
+    child_forget(&n->listener);
+    if (n->core.draining)
+        return;
+    if (now - n->listener_started > LISTENER_SOUND_S)
+        n->listener_pause = LISTENER_FIRST_S;
+    log_error("listener ended (%s %d), again in %.1f s", WIFSIGNALED(status) ? "signal" : "status",
+              WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status), n->listener_pause);
+    n->listener_at = now + n->listener_pause;
+    n->listener_pause = fmin(2 * n->listener_pause, LISTENER_MAX_S);
+}
+
+// A listener keeps the configuration it was forked with: the next one takes over the socket, this
+// one waits for the end of its associations.
+static void retire_listener(struct node *n)
+{
+    struct child *place = NULL;
+    if (!n->listener.pid)
+        return;
+    for (size_t i = 0; i < RETIRED_MAX && !place; i++)
+        place = n->retired[i].pid == 0 ? &n->retired[i] : NULL;
+    if (!place) { // too many generations
+        place = &n->retired[0];
+        kill(place->pid, SIGKILL);
+        child_forget(place);
+    }
+    *place = n->listener; // its channel stays open: its end would end its associations
+    kill(place->pid, SIGUSR1);
+    n->listener = (struct child){0, -1};
+}
+
+static bool was_retired(struct node *n, pid_t pid)
+{
+    for (size_t i = 0; i < RETIRED_MAX; i++) {
+        if (n->retired[i].pid == pid) {
+            child_forget(&n->retired[i]);
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool has_retired(const struct node *n)
+{
+    for (size_t i = 0; i < RETIRED_MAX; i++) {
+        if (n->retired[i].pid)
+            return true;
+    }
+    return false;
+}
+
+static void reap(struct node *n)
+{
+    int status;
+    pid_t pid;
+    while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+        if (pid == n->listener.pid)
+            listener_ended(n, status);
+        else if (!was_retired(n, pid) && !jobs_reaped(n->core.jobs, pid, status) &&
+                 !outbox_reaped(n->core.outbox, pid, status))
+            arrivals_reaped(n->core.arrivals, pid, status);
+    }
+}
+
+// Reload
+
+static void log_report(const char *report)
+{
+    char line[512];
+    while (*report) {
+        size_t len = strcspn(report, "\n");
+        snprintf(line, sizeof line, "%.*s", (int)(len < 500 ? len : 500), report);
+        log_error("configuration: %s", line);
+        report += len + (report[len] == '\n');
+    }
+}
+
+static struct conf *load_again(const char *path)
+{
+    char *report = NULL;
+    size_t size = 0, errors = 0;
+    struct err err = {0};
+    FILE *out = open_memstream(&report, &size);
+    if (!out) {
+        log_error("configuration: no memory");
+        return NULL;
+    }
+    struct conf *conf = conf_load(path, &node_checks, out, &errors, &err);
+    fclose(out);
+    if (!conf)
+        log_report(report);
+    free(report);
+    return conf;
+}
+
+// Takes what a new configuration needs before it is used; the old one stays when that fails.
+static bool prepare(struct node *n, const struct conf *conf, int *listening, struct err *err)
+{
+    const struct conf *old = n->core.conf;
+    char path[PATH_MAX];
+    *listening = n->listening;
+    if (!realpath(conf->data_dir, path) || strcmp(path, n->core.dir.path) != 0)
+        return err_set(err, ERR_CONFIG, "node.data_dir changes only with a restart");
+    if (conf->port == old->port && strcmp(conf->bind, old->bind) == 0)
+        return true;
+    *listening = listener_bind(conf->bind, conf->port, err);
+    return *listening >= 0;
+}
+
+static void set_log_level(const struct conf *conf)
+{
+    enum log_level level = LOG_LEVEL_INFO;
+    log_level_parse(conf->log_level, &level);
+    log_init(level, "core");
+}
+
+static void reload(struct node *n)
+{
+    struct err err = {0};
+    int listening = -1;
+    notify("RELOADING=1");
+    struct conf *conf = load_again(n->core.conf->path);
+    if (!conf || !prepare(n, conf, &listening, &err)) {
+        log_error("configuration not changed%s%s", conf ? ": " : "", conf ? err.text : "");
+        conf_destroy(conf);
+    } else {
+        struct conf *old = n->core.conf;
+        if (listening != n->listening) {
+            close(n->listening);
+            n->listening = listening;
+        }
+        n->core.conf = conf;
+        conf_destroy(old);
+        set_log_level(conf);
+        retire_listener(n);
+        start_listener(n);
+        jobs_reload(n->core.jobs);
+        jobs_wake(n->core.jobs);
+        outbox_wake(n->core.outbox);
+        log_info("configuration loaded: peers=%zu routes=%zu", conf->peer_count, conf->route_count);
+    }
+    notify("READY=1");
+}
+
+// The end
+
+static void drain(struct node *n)
+{
+    if (n->core.draining)
+        return;
+    log_info("stopping");
+    notify("STOPPING=1");
+    n->core.draining = true;
+    n->drain_end = clock_steady() + DRAIN_S;
+    n->listener_at = INFINITY;
+    if (n->listener.pid)
+        kill(n->listener.pid, SIGTERM);
+    for (size_t i = 0; i < RETIRED_MAX; i++) {
+        if (n->retired[i].pid)
+            kill(n->retired[i].pid, SIGTERM);
+    }
+}
+
+static bool drained(const struct node *n)
+{
+    return !n->listener.pid && !has_retired(n) && !jobs_busy(n->core.jobs) &&
+           !outbox_busy(n->core.outbox);
+}
+
+static void on_signal(void *ctx, int fd, short revents)
+{
+    struct node *n = ctx;
+    struct signalfd_siginfo info;
+    (void)revents;
+    while (read(fd, &info, sizeof info) == (ssize_t)sizeof info) {
+        if (info.ssi_signo == SIGCHLD)
+            reap(n);
+        else if (info.ssi_signo == SIGHUP && !n->core.draining)
+            reload(n);
+        else if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT)
+            drain(n);
+    }
+}
+
+static bool take_signals(struct node *n, struct err *err)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGHUP);
+    sigaddset(&set, SIGCHLD);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+    signal(SIGPIPE, SIG_IGN);
+    n->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    if (n->signals < 0)
+        return err_errno(err, errno, "signalfd");
+    return loop_add(n->core.loop, n->signals, POLLIN, on_signal, n, err);
+}
+
+// A connection costs core and listener a descriptor each.
+static void raise_descriptor_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
+static bool open_node(struct node *n, struct err *err)
+{
+    struct core *core = &n->core;
+    char path[PATH_MAX];
+    core->loop = loop_create();
+    if (!core->loop)
+        return err_set(err, ERR_NOMEM, "no memory");
+    if (!take_signals(n, err) || !datadir_open(&core->dir, core->conf->data_dir, true, err) ||
+        !datadir_path(&core->dir, "state.db", path, err))
+        return false;
+    n->listening = listener_bind(core->conf->bind, core->conf->port, err);
+    if (n->listening < 0)
+        return false;
+    core->state = state_open(path, err);
+    if (!core->state || !retain_reconcile(core, err))
+        return false;
+    core->jobs = jobs_create(core, err);
+    core->outbox = core->jobs ? outbox_create(core, err) : NULL;
+    core->arrivals = core->outbox ? arrivals_create(core, err) : NULL;
+    core->intake = core->arrivals ? intake_create(core, err) : NULL;
+    return core->intake != NULL;
+}
+
+static void close_node(struct node *n)
+{
+    struct core *core = &n->core;
+    if (n->listener.pid)
+        kill(n->listener.pid, SIGKILL);
+    child_forget(&n->listener);
+    for (size_t i = 0; i < RETIRED_MAX; i++) {
+        if (n->retired[i].pid) {
+            kill(n->retired[i].pid, SIGKILL);
+            child_forget(&n->retired[i]);
+        }
+    }
+    intake_destroy(core->intake);
+    arrivals_destroy(core->arrivals);
+    outbox_destroy(core->outbox);
+    jobs_destroy(core->jobs);
+    state_close(core->state);
+    if (n->listening >= 0)
+        close(n->listening);
+    if (n->signals >= 0)
+        close(n->signals);
+    datadir_close(&core->dir);
+    loop_destroy(core->loop);
+    conf_destroy(core->conf);
+}
+
+static double earliest(double a, double b)
+{
+    return b < a ? b : a;
+}
+
+static double tick(struct node *n)
+{
+    struct core *core = &n->core;
+    double now = clock_steady();
+    if (now >= n->listener_at)
+        start_listener(n);
+    if (now >= n->retain_at && !core->draining) {
+        retain_expire(core);
+        n->retain_at = now + RETAIN_EVERY_S;
+    }
+    double next = earliest(n->listener_at, n->retain_at);
+    next = earliest(next, arrivals_tick(core->arrivals));
+    next = earliest(next, jobs_tick(core->jobs));
+    return earliest(next, outbox_tick(core->outbox));
+}
+
+static void serve(struct node *n)
+{
+    for (;;) {
+        double next = tick(n);
+        if (n->core.draining) {
+            if (drained(n))
+                return;
+            if (clock_steady() >= n->drain_end) {
+                log_warn("not all has ended in %d s", DRAIN_S);
+                return;
+            }
+            next = earliest(next, n->drain_end);
+        }
+        loop_run(n->core.loop, next);
+        intake_flush(n->core.intake);
+    }
+}
+
+int core_run(struct conf *conf)
+{
+    struct node n = {.core = {.conf = conf, .started = clock_wall()},
+                     .signals = -1,
+                     .listening = -1,
+                     .listener = {0, -1},
+                     .listener_at = INFINITY,
+                     .listener_pause = LISTENER_FIRST_S};
+    struct err err = {0};
+    set_log_level(conf);
+    raise_descriptor_limit();
+    bool ok = open_node(&n, &err);
+    if (ok) {
+        ok = start_listener(&n);
+        log_info("version=%s ae_title=%s port=%u data_dir=%s peers=%zu routes=%zu", ANODE_VERSION,
+                 conf->ae_title, conf->port, n.core.dir.path, conf->peer_count, conf->route_count);
+        notify("READY=1");
+        serve(&n);
+        log_info("stopped");
+    } else {
+        log_error("not started: %s", err.text);
+    }
+    close_node(&n);
+    return ok ? 0 : err.code == ERR_CONFIG || err.code == ERR_INPUT ? 1 : 2;
+}

@@ -1,0 +1,417 @@
+#include "node/core/intake.h"
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include "node/core/arrivals.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/uid.h"
+#include "node/core/control.h"
+#include "node/proc/msg.h"
+
+#define TEXT_PIECE 32768
+
+struct client {
+    struct client *next;
+    struct intake *intake;
+    int fd;
+    bool gone;              // to be closed when the round is over
+    struct msg_hello hello; // calling "": no association
+    bool closed_in_order;   // MSG_GOODBYE has come
+    int64_t *series;        // it has sent some of these
+    size_t series_count, series_room;
+    char *text; // the answer to a command, and what of it has gone out
+    size_t text_size, text_sent;
+};
+
+struct staged { // a record of this round
+    struct client *client;
+    struct msg_record record;
+    struct attrs attrs;
+    struct state_recorded recorded;
+    enum msg_answer answer;
+};
+
+struct seen {
+    char ae_title[17], address[64];
+    json_int_t associations, open, stored, refused;
+    double last_at;
+};
+
+struct intake {
+    struct core *core;
+    int fd;
+    struct client *clients;
+    struct staged *staged;
+    size_t staged_count, staged_room;
+    struct seen *seen;
+    size_t seen_count;
+    bool sweep; // a client is gone
+};
+
+// Peers seen
+
+static struct seen *seen_peer(struct intake *in, const char *ae_title)
+{
+    for (size_t i = 0; i < in->seen_count; i++) {
+        if (strcmp(in->seen[i].ae_title, ae_title) == 0)
+            return &in->seen[i];
+    }
+    struct seen *grown = realloc(in->seen, (in->seen_count + 1) * sizeof *grown);
+    if (!grown)
+        return NULL;
+    in->seen = grown;
+    struct seen *s = &in->seen[in->seen_count++];
+    memset(s, 0, sizeof *s);
+    snprintf(s->ae_title, sizeof s->ae_title, "%s", ae_title);
+    return s;
+}
+
+json_t *intake_peers(const struct intake *in)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; list && i < in->seen_count; i++) {
+        const struct seen *s = &in->seen[i];
+        json_array_append_new(list, json_pack("{s:s s:s s:I s:I s:I s:I s:f}", "ae_title",
+                                              s->ae_title, "address", s->address, "associations",
+                                              s->associations, "open", s->open, "stored", s->stored,
+                                              "refused", s->refused, "last_at", s->last_at));
+    }
+    return list;
+}
+
+// Clients
+
+static void close_client(struct client *c)
+{
+    struct intake *in = c->intake;
+    for (size_t i = 0; i < c->series_count; i++)
+        arrivals_leave(in->core->arrivals, c->series[i]);
+    if (c->hello.calling[0]) {
+        struct seen *s = seen_peer(in, c->hello.calling);
+        if (s)
+            s->open--;
+        if (!c->closed_in_order)
+            log_warn("peer=%s address=%s association ended without a word", c->hello.calling,
+                     c->hello.address);
+    }
+    loop_remove(in->core->loop, c->fd);
+    close(c->fd);
+    free(c->series);
+    free(c->text);
+    free(c);
+}
+
+static void dismiss(struct client *c)
+{
+    c->gone = true;
+    c->intake->sweep = true;
+}
+
+static bool joined(struct client *c, int64_t series)
+{
+    for (size_t i = c->series_count; i-- > 0;) {
+        if (c->series[i] == series)
+            return true;
+    }
+    if (c->series_count == c->series_room) {
+        size_t room = c->series_room ? 2 * c->series_room : 4;
+        int64_t *grown = realloc(c->series, room * sizeof *grown);
+        if (!grown)
+            return true; // it then counts as over: quiet times decide
+        c->series = grown;
+        c->series_room = room;
+    }
+    c->series[c->series_count++] = series;
+    return false;
+}
+
+// Records
+
+static bool usable(const struct msg_record *r)
+{
+    const char *uids[] = {r->study_instance_uid, r->series_instance_uid, r->sop_instance_uid,
+                          r->sop_class_uid, r->transfer_syntax_uid};
+    for (size_t i = 0; i < sizeof uids / sizeof uids[0]; i++) {
+        if (!uid_is_usable(uids[i]))
+            return false;
+    }
+    return strncmp(r->path, "series/", 7) == 0 && !strstr(r->path, "..");
+}
+
+static void stage(struct client *c, const struct msg *m)
+{
+    struct intake *in = c->intake;
+    const struct msg_verdict full = {.answer = ANSWER_OUT_OF_RESOURCES};
+    if (in->staged_count == in->staged_room) {
+        size_t room = in->staged_room ? 2 * in->staged_room : 16;
+        struct staged *grown = realloc(in->staged, room * sizeof *grown);
+        if (!grown) {
+            msg_send(c->fd, MSG_VERDICT, &full, NULL, 0, NULL);
+            return;
+        }
+        in->staged = grown;
+        in->staged_room = room;
+    }
+    struct staged *s = &in->staged[in->staged_count];
+    memset(s, 0, sizeof *s);
+    memcpy(&s->record, m->body, sizeof s->record);
+    s->client = c;
+    if (!c->hello.calling[0] || !usable(&s->record) ||
+        !attrs_unpack(&s->attrs, m->tail, m->tail_size)) {
+        log_error("peer=%s record refused: malformed, or no memory", c->hello.calling);
+        msg_send(c->fd, MSG_VERDICT, &full, NULL, 0, NULL);
+        return;
+    }
+    in->staged_count++;
+}
+
+static bool record(struct intake *in, struct staged *s, struct err *err)
+{
+    const struct msg_record *r = &s->record;
+    struct core *core = in->core;
+    char quarantine[DATADIR_NAME];
+    struct state_instance instance = {.study_instance_uid = r->study_instance_uid,
+                                      .series_instance_uid = r->series_instance_uid,
+                                      .sop_instance_uid = r->sop_instance_uid,
+                                      .sop_class_uid = r->sop_class_uid,
+                                      .transfer_syntax_uid = r->transfer_syntax_uid,
+                                      .modality = r->modality,
+                                      .instance_number = r->instance_number,
+                                      .bytes = r->bytes,
+                                      .path = r->path,
+                                      .calling = s->client->hello.calling,
+                                      .address = s->client->hello.address,
+                                      .at = clock_wall(),
+                                      .attrs = &s->attrs};
+    memcpy(instance.digest, r->digest, sizeof instance.digest);
+    if (!datadir_quarantine_name(r->path, quarantine, err) ||
+        !state_record(core->state, &instance, quarantine, &s->recorded, err))
+        return false;
+    static const enum msg_answer answers[] = {[RECORD_STORED] = ANSWER_STORED,
+                                              [RECORD_DUPLICATE] = ANSWER_DUPLICATE,
+                                              [RECORD_CONFLICT] = ANSWER_QUARANTINE,
+                                              [RECORD_CONFLICTED] = ANSWER_QUARANTINED};
+    s->answer = answers[s->recorded.what];
+    if (s->recorded.what == RECORD_DUPLICATE && !datadir_exists(&core->dir, s->recorded.path)) {
+        s->answer = ANSWER_STORED; // the first file was lost: this one takes its place
+        return state_replace_file(core->state, r->sop_instance_uid, r->path, err);
+    }
+    return true;
+}
+
+static void follow_up(struct intake *in, struct staged *s)
+{
+    struct client *c = s->client;
+    const char *sop = s->record.sop_instance_uid;
+    struct seen *seen = seen_peer(in, c->hello.calling);
+    if (seen) {
+        seen->last_at = clock_wall();
+        seen->stored += s->answer == ANSWER_STORED;
+    }
+    if (s->recorded.what == RECORD_STORED) {
+        arrivals_instance(in->core->arrivals, s->recorded.series);
+        if (!joined(c, s->recorded.series))
+            arrivals_join(in->core->arrivals, s->recorded.series);
+    } else if (s->recorded.what == RECORD_DUPLICATE) {
+        log_info("sop=%s peer=%s received again%s", sop, c->hello.calling,
+                 s->answer == ANSWER_STORED ? "; its file had been lost" : "");
+    } else {
+        log_warn("sop=%s peer=%s series=%s quarantined: %s", sop, c->hello.calling,
+                 s->record.series_instance_uid, s->recorded.reason);
+    }
+}
+
+void intake_flush(struct intake *in)
+{
+    struct err err = {0};
+    bool ok = true;
+    if (in->staged_count > 0) {
+        ok = state_begin(in->core->state, &err);
+        for (size_t i = 0; ok && i < in->staged_count; i++)
+            ok = record(in, &in->staged[i], &err);
+        ok = ok && state_commit(in->core->state, &err);
+        if (!ok) {
+            state_rollback(in->core->state);
+            log_error("instances=%zu not recorded: %s", in->staged_count, err.text);
+        }
+    }
+    for (size_t i = 0; i < in->staged_count; i++) {
+        struct staged *s = &in->staged[i];
+        struct msg_verdict verdict = {.answer = ok ? s->answer : ANSWER_OUT_OF_RESOURCES};
+        if (ok)
+            follow_up(in, s);
+        if (!msg_send(s->client->fd, MSG_VERDICT, &verdict, NULL, 0, NULL))
+            dismiss(s->client);
+        attrs_finish(&s->attrs);
+    }
+    in->staged_count = 0;
+    for (struct client **at = &in->clients; in->sweep && *at;) {
+        struct client *c = *at;
+        if (c->gone) {
+            *at = c->next;
+            close_client(c);
+        } else {
+            at = &c->next;
+        }
+    }
+    in->sweep = false;
+}
+
+// Commands
+
+static void push_text(struct client *c)
+{
+    struct err err = {0};
+    while (c->text) {
+        size_t left = c->text_size - c->text_sent;
+        size_t piece = left < TEXT_PIECE ? left : TEXT_PIECE;
+        if (!msg_send(c->fd, MSG_TEXT, NULL, c->text + c->text_sent, piece, &err)) {
+            if (err.code == ERR_TIMEOUT)
+                loop_events(c->intake->core->loop, c->fd, POLLIN | POLLOUT);
+            else
+                dismiss(c);
+            return;
+        }
+        c->text_sent += piece;
+        if (piece > 0)
+            continue;
+        free(c->text); // the empty piece was the end
+        c->text = NULL;
+        loop_events(c->intake->core->loop, c->fd, POLLIN);
+    }
+}
+
+static void answer_command(struct client *c, const struct msg_control *m)
+{
+    if (c->text)
+        return; // one after the other
+    c->text = control_answer(c->intake->core, m);
+    c->text_size = c->text ? strlen(c->text) : 0;
+    c->text_sent = 0;
+    if (c->text)
+        push_text(c);
+    else
+        dismiss(c);
+}
+
+static void greet(struct client *c, const struct msg_hello *m)
+{
+    c->hello = *m;
+    struct seen *s = seen_peer(c->intake, m->calling);
+    if (!s)
+        return;
+    s->associations++;
+    s->open++;
+    s->last_at = clock_wall();
+    snprintf(s->address, sizeof s->address, "%s", m->address);
+}
+
+// False: nothing more to read from this client in this round.
+static bool take(struct client *c, const struct msg *m)
+{
+    if (m->kind == MSG_RECORD) {
+        stage(c, m);
+        return false;
+    }
+    if (m->kind == MSG_HELLO && !c->hello.calling[0]) {
+        greet(c, m->body);
+        return true;
+    }
+    if (m->kind == MSG_GOODBYE) {
+        const struct msg_goodbye *bye = m->body;
+        struct seen *s = seen_peer(c->intake, c->hello.calling);
+        if (s)
+            s->refused += bye->refused;
+        c->closed_in_order = true;
+        return true;
+    }
+    if (m->kind == MSG_CONTROL) {
+        answer_command(c, m->body);
+        return true;
+    }
+    log_error("client says %d, which is not for the core", (int)m->kind);
+    dismiss(c);
+    return false;
+}
+
+static void on_client(void *ctx, int fd, short revents)
+{
+    static struct msg m;
+    struct client *c = ctx;
+    struct err err = {0};
+    if (revents & POLLOUT)
+        push_text(c);
+    while (!c->gone) {
+        enum msg_arrival arrival = msg_receive(fd, &m, &err);
+        if (arrival == MSG_NONE)
+            return;
+        if (arrival != MSG_GOT) {
+            if (arrival == MSG_BROKEN)
+                log_error("client: %s", err.text);
+            dismiss(c);
+        } else if (!take(c, &m)) {
+            return;
+        }
+    }
+}
+
+static void on_connect(void *ctx, int listening, short revents)
+{
+    struct intake *in = ctx;
+    (void)revents;
+    for (;;) {
+        int fd = accept4(listening, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+        if (fd < 0)
+            return;
+        struct client *c = calloc(1, sizeof *c);
+        if (!c || !loop_add(in->core->loop, fd, POLLIN, on_client, c, NULL)) {
+            log_error("client refused: no memory");
+            free(c);
+            close(fd);
+            return;
+        }
+        c->intake = in;
+        c->fd = fd;
+        c->next = in->clients;
+        in->clients = c;
+    }
+}
+
+struct intake *intake_create(struct core *core, struct err *err)
+{
+    struct intake *in = calloc(1, sizeof *in);
+    if (!in) {
+        err_set(err, ERR_NOMEM, "no memory");
+        return NULL;
+    }
+    in->core = core;
+    in->fd = msg_listen(core->dir.dirfd, err);
+    if (in->fd < 0 || !loop_add(core->loop, in->fd, POLLIN, on_connect, in, err)) {
+        intake_destroy(in);
+        return NULL;
+    }
+    return in;
+}
+
+void intake_destroy(struct intake *in)
+{
+    if (!in)
+        return;
+    while (in->clients) {
+        struct client *c = in->clients;
+        in->clients = c->next;
+        close_client(c);
+    }
+    if (in->fd >= 0) {
+        loop_remove(in->core->loop, in->fd);
+        close(in->fd);
+    }
+    free(in->staged);
+    free(in->seen);
+    free(in);
+}

@@ -1,0 +1,376 @@
+#include "node/core/outbox.h"
+#include <math.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include "dimse/net/scu.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "node/proc/child.h"
+#include "node/proc/msg.h"
+#include "node/proc/sender.h"
+
+#define BATCH_MAX     64
+#define ERROR_PAUSE_S 2
+
+struct item { // of a batch that is being sent
+    int64_t row, job, attempts;
+    double first_at;
+    char kind[8];
+    bool answered;
+    char path[PATH_MAX];
+};
+
+struct delivery {
+    struct delivery *next;
+    struct outbox *outbox;
+    struct child sender;
+    char destination[17];
+    bool known;       // a peer of the configuration
+    bool ended;       // MSG_SENT has come
+    char reason[256]; // of what was not answered
+    struct item *items;
+    struct scu_file *files;
+    int64_t *rows;
+    size_t count;
+};
+
+struct outbox {
+    struct core *core;
+    struct delivery *deliveries;
+    double next;
+};
+
+double outbox_pause(const struct conf *conf, int64_t attempt, double chance)
+{
+    double pause = conf->retry_first_s * pow(conf->retry_factor, (double)(attempt - 1));
+    return fmin(pause, conf->retry_max_s) * (0.8 + 0.4 * chance);
+}
+
+static double chance(void)
+{
+    uint32_t value = 0;
+    if (getrandom(&value, sizeof value, GRND_NONBLOCK) != (ssize_t)sizeof value)
+        return 0.5;
+    return (double)value / UINT32_MAX;
+}
+
+static void free_delivery(struct delivery *d)
+{
+    free(d->items);
+    free(d->files);
+    free(d->rows);
+    free(d);
+}
+
+// What was not stored: again later, or never.
+static void put_off(struct delivery *d, struct item *i, const char *reason)
+{
+    struct core *core = d->outbox->core;
+    const struct conf *conf = core->conf;
+    struct err err = {0};
+    double now = clock_wall();
+    bool ok;
+    i->answered = true;
+    if (i->first_at > 0 && now - i->first_at >= conf->retry_give_up_s) {
+        log_error("job=%lld destination=%s object=%s failed after %lld attempts: %s",
+                  (long long)i->job, d->destination, i->kind, (long long)i->attempts + 1, reason);
+        ok = state_object_fail(core->state, i->row, now, reason, &err);
+    } else {
+        double pause = outbox_pause(conf, i->attempts + 1, chance());
+        log_warn("job=%lld destination=%s object=%s not sent, again in %.0f s: %s",
+                 (long long)i->job, d->destination, i->kind, pause, reason);
+        ok = state_object_retry(core->state, i->row, now, now + pause, reason, &err);
+    }
+    if (!ok)
+        log_error("outbox: %s", err.text); // due as before, after a pause
+}
+
+static void sent(struct delivery *d, struct item *i, const struct msg_outcome *m)
+{
+    struct core *core = d->outbox->core;
+    struct err err = {0};
+    char warning[200] = "";
+    i->answered = true;
+    if (m->status)
+        snprintf(warning, sizeof warning, "stored with warning %04x %s", m->status, m->text);
+    if (!state_object_sent(core->state, i->row, clock_wall(), warning, &err)) {
+        log_error("outbox: %s", err.text); // it will be sent again, with the same UID
+        return;
+    }
+    log_info("job=%lld destination=%s object=%s sent%s%s", (long long)i->job, d->destination,
+             i->kind, warning[0] ? ": " : "", warning);
+}
+
+static void outcome(struct delivery *d, const struct msg_outcome *m)
+{
+    char reason[256];
+    for (size_t k = 0; k < d->count; k++) {
+        struct item *i = &d->items[k];
+        if (i->row != m->row || i->answered)
+            continue;
+        switch ((enum scu_fate)m->fate) {
+        case SCU_SENT:
+            sent(d, i, m);
+            break;
+        case SCU_REFUSED:
+            snprintf(reason, sizeof reason, "refused with status %04x%s%s", m->status,
+                     m->text[0] ? ": " : "", m->text);
+            put_off(d, i, reason);
+            break;
+        case SCU_NO_CONTEXT:
+            snprintf(reason, sizeof reason, "not accepted there: %s",
+                     m->text[0] ? m->text : "no presentation context for this SOP class");
+            put_off(d, i, reason);
+            break;
+        case SCU_BAD_FILE:
+            snprintf(reason, sizeof reason, "file cannot be read: %s", m->text);
+            put_off(d, i, reason);
+            break;
+        case SCU_NOT_SENT:
+            break; // the end of the association says why
+        }
+        return;
+    }
+}
+
+static void hear(struct delivery *d)
+{
+    static struct msg m;
+    struct loop *loop = d->outbox->core->loop;
+    enum msg_arrival arrival = msg_receive(d->sender.fd, &m, NULL);
+    if (arrival == MSG_GOT && m.kind == MSG_OUTCOME) {
+        outcome(d, m.body);
+    } else if (arrival == MSG_GOT && m.kind == MSG_SENT) {
+        const struct msg_sent *s = m.body;
+        d->ended = true;
+        snprintf(d->reason, sizeof d->reason, "%s",
+                 s->text[0] ? s->text : "the association ended before");
+    } else {
+        loop_remove(loop, d->sender.fd);
+        close(d->sender.fd);
+        d->sender.fd = -1;
+    }
+}
+
+static void on_sender(void *ctx, int fd, short revents)
+{
+    (void)fd, (void)revents;
+    hear(ctx);
+}
+
+bool outbox_reaped(struct outbox *o, pid_t pid, int status)
+{
+    struct delivery **at = &o->deliveries;
+    while (*at && (*at)->sender.pid != pid)
+        at = &(*at)->next;
+    struct delivery *d = *at;
+    if (!d)
+        return false;
+    while (d->sender.fd >= 0) // what it said last; then the end
+        hear(d);
+    if (!d->ended && WIFSIGNALED(status))
+        snprintf(d->reason, sizeof d->reason, "sender ended by signal %d", WTERMSIG(status));
+    else if (!d->ended)
+        snprintf(d->reason, sizeof d->reason, "sender ended with status %d", WEXITSTATUS(status));
+    for (size_t i = 0; i < d->count && !o->core->draining; i++) {
+        if (!d->items[i].answered)
+            put_off(d, &d->items[i], d->reason);
+    }
+    *at = d->next;
+    free_delivery(d);
+    o->next = 0;
+    return true;
+}
+
+// Starting
+
+static bool collect(void *ctx, const struct state_object *row)
+{
+    struct delivery *d = ctx;
+    struct item *i = &d->items[d->count];
+    struct scu_file *f = &d->files[d->count];
+    if (!datadir_path(&d->outbox->core->dir, row->path, i->path, NULL))
+        return true;
+    i->row = row->id;
+    i->job = row->job;
+    i->attempts = row->attempts;
+    i->first_at = row->first_at;
+    snprintf(i->kind, sizeof i->kind, "%s", row->kind);
+    f->path = i->path;
+    snprintf(f->sop_class_uid, sizeof f->sop_class_uid, "%s", row->sop_class_uid);
+    snprintf(f->sop_instance_uid, sizeof f->sop_instance_uid, "%s", row->sop_instance_uid);
+    snprintf(f->transfer_syntax_uid, sizeof f->transfer_syntax_uid, "%s", row->transfer_syntax_uid);
+    d->rows[d->count++] = row->id;
+    return d->count < BATCH_MAX;
+}
+
+static struct delivery *gather(struct outbox *o, const char *destination, struct err *err)
+{
+    struct delivery *d = calloc(1, sizeof *d);
+    if (d) {
+        d->outbox = o;
+        d->sender.fd = -1;
+        snprintf(d->destination, sizeof d->destination, "%s", destination);
+        d->items = calloc(BATCH_MAX, sizeof *d->items);
+        d->files = calloc(BATCH_MAX, sizeof *d->files);
+        d->rows = calloc(BATCH_MAX, sizeof *d->rows);
+    }
+    if (!d || !d->items || !d->files || !d->rows) {
+        err_set(err, ERR_NOMEM, "no memory for a delivery");
+        if (d)
+            free_delivery(d);
+        return NULL;
+    }
+    if (!state_each_due(o->core->state, destination, clock_wall(), BATCH_MAX, collect, d, err)) {
+        free_delivery(d);
+        return NULL;
+    }
+    return d;
+}
+
+static void put_all_off(struct delivery *d, const char *reason)
+{
+    for (size_t i = 0; i < d->count; i++)
+        put_off(d, &d->items[i], reason);
+    free_delivery(d);
+}
+
+static void deliver(struct outbox *o, const char *destination)
+{
+    struct core *core = o->core;
+    struct err err = {0};
+    struct delivery *d = gather(o, destination, &err);
+    if (!d || d->count == 0) {
+        if (!d)
+            log_error("outbox: %s", err.text);
+        else
+            free_delivery(d);
+        o->next = fmin(o->next, clock_steady() + ERROR_PAUSE_S);
+        return;
+    }
+    const struct conf_peer *peer = conf_find_peer(core->conf, destination);
+    if (!peer || !peer->host || !peer->port) {
+        put_all_off(d, peer ? "this peer has no host or port in the configuration"
+                            : "no such ae_title in peers of the configuration");
+        return;
+    }
+    struct sender sender = {
+        .conf = core->conf, .peer = peer, .files = d->files, .rows = d->rows, .count = d->count};
+    const int keep[] = {core->dir.dirfd, core->dir.lockfd};
+    struct child_options options = {
+        .role = "sender", .channel = true, .keep = keep, .keep_count = 2};
+    if (!child_start(&d->sender, &options, sender_run, &sender, &err)) {
+        put_all_off(d, err.text);
+        return;
+    }
+    d->next = o->deliveries;
+    o->deliveries = d;
+    if (!loop_add(core->loop, d->sender.fd, POLLIN, on_sender, d, &err)) {
+        log_error("outbox: %s", err.text);
+        kill(d->sender.pid, SIGKILL);
+    }
+}
+
+struct due {
+    char (*names)[17];
+    size_t count, room;
+    struct outbox *outbox;
+    bool ok;
+};
+
+static bool is_sending(const struct outbox *o, const char *destination)
+{
+    for (const struct delivery *d = o->deliveries; d; d = d->next) {
+        if (strcmp(d->destination, destination) == 0)
+            return true;
+    }
+    return false;
+}
+
+static bool note_due(void *ctx, const char *destination, double next_at)
+{
+    struct due *due = ctx;
+    struct outbox *o = due->outbox;
+    double wait = next_at - clock_wall();
+    if (is_sending(o, destination))
+        return true; // its end looks again
+    if (wait > 0) {  // never longer than the longest pause, should the wall clock have jumped back
+        wait = fmin(wait, 1.2 * o->core->conf->retry_max_s);
+        o->next = fmin(o->next, clock_steady() + fmax(wait, 0.01));
+        return true;
+    }
+    if (due->count == due->room) {
+        size_t room = due->room ? 2 * due->room : 8;
+        void *grown = realloc(due->names, room * sizeof *due->names);
+        if (!grown)
+            return due->ok = false;
+        due->names = grown;
+        due->room = room;
+    }
+    snprintf(due->names[due->count++], sizeof *due->names, "%s", destination);
+    return true;
+}
+
+double outbox_tick(struct outbox *o)
+{
+    struct due due = {.outbox = o, .ok = true};
+    struct err err = {0};
+    if (o->core->draining)
+        return INFINITY;
+    if (clock_steady() < o->next)
+        return o->next;
+    o->next = INFINITY;
+    if (!state_each_destination(o->core->state, note_due, &due, &err) || !due.ok) {
+        log_error("outbox: %s", due.ok ? err.text : "no memory");
+        o->next = clock_steady() + ERROR_PAUSE_S;
+    }
+    for (size_t i = 0; i < due.count; i++)
+        deliver(o, due.names[i]);
+    free(due.names);
+    return o->next;
+}
+
+void outbox_wake(struct outbox *o)
+{
+    o->next = 0;
+}
+
+bool outbox_busy(const struct outbox *o)
+{
+    return o->deliveries != NULL;
+}
+
+struct outbox *outbox_create(struct core *core, struct err *err)
+{
+    struct outbox *o = calloc(1, sizeof *o);
+    if (!o) {
+        err_set(err, ERR_NOMEM, "no memory");
+        return NULL;
+    }
+    o->core = core;
+    return o;
+}
+
+void outbox_destroy(struct outbox *o)
+{
+    if (!o)
+        return;
+    while (o->deliveries) {
+        struct delivery *d = o->deliveries;
+        o->deliveries = d->next;
+        if (d->sender.pid)
+            kill(d->sender.pid, SIGKILL);
+        if (d->sender.fd >= 0) {
+            loop_remove(o->core->loop, d->sender.fd);
+            close(d->sender.fd);
+        }
+        free_delivery(d);
+    }
+    free(o);
+}

@@ -1,0 +1,21 @@
+// Delivery of results: a queue a destination, a sender process a destination with work, retries
+// with exponential back-off and jitter that outlive a restart. What a destination refuses for good
+// becomes `failed` with its reason after sending.retry_give_up_s.
+// Process: core.
+#pragma once
+#include <stdint.h>
+#include <sys/types.h>
+#include "node/core/core.h"
+
+struct outbox *outbox_create(struct core *core, struct err *err);
+void outbox_destroy(struct outbox *o); // ends the senders
+
+// Starts senders for what is due. Returns when to call again (CLOCK_MONOTONIC).
+double outbox_tick(struct outbox *o);
+bool outbox_reaped(struct outbox *o, pid_t pid, int status);
+void outbox_wake(struct outbox *o); // there may be new objects
+bool outbox_busy(const struct outbox *o);
+
+// Pause after the attempt of that number (1, 2, ...): between 0.8 and 1.2 times what the
+// configuration says; chance from 0 to 1 decides. Pure.
+double outbox_pause(const struct conf *conf, int64_t attempt, double chance);

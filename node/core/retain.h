@@ -1,0 +1,14 @@
+// Files and rows: made to agree at start, removed when their time is over.
+// Process: core.
+#pragma once
+#include "node/core/core.h"
+
+#define RETAIN_EVERY_S 600
+
+// Before anything else runs. Drafts, files without a row (whole, but never acknowledged) and
+// results of unfinished jobs go; what belongs in quarantine is moved there; rows whose file is
+// missing are reported. ERR_DATABASE, ERR_IO.
+bool retain_reconcile(struct core *core, struct err *err);
+
+// Forgets finished series that are older than storage.keep_done_days, with their files and results.
+void retain_expire(struct core *core);

@@ -1,0 +1,132 @@
+#include "node/core/route.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "compute/stages/stage.h"
+#include "node/job/analysis.h"
+#include "base/clock.h"
+
+#define PARAMS_MAX 256
+
+static bool parse_options(const struct conf_route *route, const struct stage *stage, char **out,
+                          struct err *err)
+{
+    double params[PARAMS_MAX];
+    if (stage->param_count > PARAMS_MAX)
+        return err_set(err, ERR_INTERNAL, "analysis %s has too many parameters", stage->name);
+    stage_defaults(stage, params);
+    for (size_t i = 0; i < route->option_count; i++) {
+        if (!stage_option(stage, route->options[i].name, route->options[i].value, params, err))
+            return err_wrap(err, "route %s", route->name);
+    }
+    *out = analysis_options(stage, params);
+    return *out || err_set(err, ERR_NOMEM, "no memory for options");
+}
+
+static bool listed(const char *list, const char *name)
+{
+    size_t len = strlen(name);
+    for (const char *p = list; p && *p; p = strchr(p, '\\') ? strchr(p, '\\') + 1 : NULL) {
+        if (strncmp(p, name, len) == 0 && (p[len] == 0 || p[len] == '\\'))
+            return true;
+    }
+    return false;
+}
+
+static bool join_destinations(const struct conf *conf, const struct conf_route *route,
+                              const char *source, char **out, struct err *err)
+{
+    size_t size = strlen(source) + 2;
+    for (size_t i = 0; i < route->return_count; i++)
+        size += strlen(conf->peers[route->return_peers[i]].name) + 1;
+    char *list = calloc(1, size);
+    if (!list)
+        return err_set(err, ERR_NOMEM, "no memory for destinations");
+    if (route->return_source)
+        snprintf(list, size, "%s", source);
+    for (size_t i = 0; i < route->return_count; i++) {
+        const char *name = conf->peers[route->return_peers[i]].name;
+        if (listed(list, name))
+            continue;
+        size_t used = strlen(list);
+        snprintf(list + used, size - used, "%s%s", used ? "\\" : "", name);
+    }
+    *out = list;
+    return true;
+}
+
+// The same instances, analysis, version and options: the same job.
+static bool make_key(const struct stage *stage, const char *options,
+                     const uint8_t series[DIGEST_SIZE], char out[65], struct err *err)
+{
+    struct digest *digest = digest_create();
+    uint8_t key[DIGEST_SIZE];
+    if (!digest)
+        return err_set(err, ERR_NOMEM, "no memory for a digest");
+    digest_add(digest, series, DIGEST_SIZE);
+    digest_add_text(digest, stage->name);
+    digest_add_text(digest, stage->version);
+    digest_add_text(digest, options);
+    digest_end(digest, key);
+    digest_destroy(digest);
+    digest_hex(key, out);
+    return true;
+}
+
+static bool match(const struct conf *conf, struct state *state, int64_t series,
+                  struct route_outcome *out, struct err *err)
+{
+    struct attrs attrs = {0};
+    size_t size = 0;
+    if (!state_series_attrs(state, series, &attrs, err))
+        return false;
+    FILE *why = open_memstream(&out->why, &size);
+    if (why)
+        out->route = conf_match(conf, &attrs, why);
+    attrs_finish(&attrs);
+    if (!why || fclose(why) != 0)
+        return err_set(err, ERR_NOMEM, "no memory for the reasons of routing");
+    while (size > 0 && out->why[size - 1] == '\n')
+        out->why[--size] = 0;
+    return true;
+}
+
+bool route_series(const struct conf *conf, struct state *state, int64_t series, const char *source,
+                  struct route_outcome *out, struct err *err)
+{
+    uint8_t digest[DIGEST_SIZE];
+    int64_t last = 0;
+    if (!match(conf, state, series, out, err))
+        return false;
+    if (!out->route)
+        return true;
+    const struct stage *stage = stage_find(out->route->run);
+    if (!stage)
+        return err_set(err, ERR_INTERNAL, "route %s: no analysis %s", out->route->name,
+                       out->route->run);
+    if (!parse_options(out->route, stage, &out->options, err) ||
+        !join_destinations(conf, out->route, source, &out->destinations, err) ||
+        !state_series_digest(state, series, digest, &last, err) ||
+        !make_key(stage, out->options, digest, out->key, err))
+        return false;
+    out->job = (struct state_job){.series = series,
+                                  .last_instance = last,
+                                  .route = out->route->name,
+                                  .stage = stage->name,
+                                  .version = stage->version,
+                                  .options = out->options,
+                                  .results = out->route->results,
+                                  .destinations = out->destinations,
+                                  .key = out->key,
+                                  .remark = "",
+                                  .created_at = clock_wall()};
+    return true;
+}
+
+void route_outcome_finish(struct route_outcome *out)
+{
+    free(out->why);
+    free(out->options);
+    free(out->destinations);
+    memset(out, 0, sizeof *out);
+}

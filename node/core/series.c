@@ -1,0 +1,95 @@
+#include "node/core/series.h"
+#include <stdio.h>
+#include <string.h>
+
+const char *series_verdict_name(enum series_verdict v)
+{
+    static const char *const names[] = {
+        [SERIES_RECEIVING] = "receiving",   [SERIES_COMPLETE] = "complete",
+        [SERIES_QUIET] = "quiet",           [SERIES_INCOMPLETE] = "incomplete",
+        [SERIES_WAITED] = "waited longest",
+    };
+    return names[v];
+}
+
+static void describe_source(const struct series_evidence *e, char out[160])
+{
+    if (e->answer == SERIES_ANSWERED)
+        snprintf(out, 160, "source has %ld", e->source_count);
+    else if (e->answer == SERIES_NO_ANSWER)
+        snprintf(out, 160, "source gives no count (%s)", e->no_answer);
+    else if (e->answer == SERIES_ASKING)
+        snprintf(out, 160, "source is being asked");
+    else
+        snprintf(out, 160, e->can_ask ? "source not asked" : "source cannot be asked");
+}
+
+static void describe(const struct series_evidence *e, struct series_decision *out)
+{
+    char source[160];
+    describe_source(e, source);
+    snprintf(out->evidence, sizeof out->evidence,
+             "%lu instances, %s, quiet for %.1f s, %.1f s since the first, %u associations open",
+             e->have, source, e->now - e->last, e->now - e->first, e->open);
+}
+
+static double earlier(double a, double b)
+{
+    return a < b ? a : b;
+}
+
+// The next question: after each silence, again while the source has more than we do.
+static double next_question(const struct series_rules *rules, const struct series_evidence *e)
+{
+    double silence = e->open == 0 ? rules->short_quiet_s : rules->quiet_s;
+    if (e->answer == SERIES_NOT_ASKED || e->asked < e->last)
+        return e->last + silence;
+    return e->asked + rules->quiet_s;
+}
+
+static bool source_has_more(const struct series_evidence *e)
+{
+    return e->answer == SERIES_ANSWERED && (unsigned long)e->source_count > e->have;
+}
+
+static void decide(const struct series_rules *rules, const struct series_evidence *e,
+                   struct series_decision *out)
+{
+    double end = e->first + rules->longest_wait_s;
+    if (e->now >= end) {
+        out->verdict = source_has_more(e) ? SERIES_INCOMPLETE : SERIES_WAITED;
+        if (e->now >= e->last + rules->quiet_s && !source_has_more(e))
+            out->verdict = SERIES_QUIET;
+        return;
+    }
+    out->wake = end;
+    if (e->answer == SERIES_ASKING)
+        return; // the answer, or its time-out, is an event
+    bool fresh = e->answer != SERIES_NOT_ASKED && e->asked >= e->last;
+    bool confirmed = fresh && e->answer == SERIES_ANSWERED && !source_has_more(e);
+    double quiet_end =
+        e->last + (confirmed && e->open == 0 ? rules->short_quiet_s : rules->quiet_s);
+    if (e->can_ask && (!fresh || source_has_more(e))) {
+        double question = next_question(rules, e);
+        if (e->now >= question) {
+            out->ask = true;
+            return;
+        }
+        out->wake = earlier(out->wake, question);
+        return; // asked first, judged afterwards
+    }
+    if (e->now >= quiet_end) {
+        out->verdict = confirmed ? SERIES_COMPLETE : SERIES_QUIET;
+        return;
+    }
+    out->wake = earlier(out->wake, quiet_end);
+}
+
+void series_decide(const struct series_rules *rules, const struct series_evidence *e,
+                   struct series_decision *out)
+{
+    memset(out, 0, sizeof *out);
+    out->verdict = SERIES_RECEIVING;
+    decide(rules, e, out);
+    describe(e, out);
+}

@@ -1,0 +1,1036 @@
+#include "node/core/state.h"
+#include <sqlite3.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SCHEMA_VERSION 1
+
+static const char schema[] =
+    "CREATE TABLE series("
+    " id INTEGER PRIMARY KEY AUTOINCREMENT, series_uid TEXT NOT NULL, study_uid TEXT NOT NULL,"
+    " patient TEXT NOT NULL, modality TEXT NOT NULL, source TEXT NOT NULL, address TEXT NOT NULL,"
+    " state TEXT NOT NULL DEFAULT 'receiving', first_at REAL NOT NULL, last_at REAL NOT NULL,"
+    " instances INTEGER NOT NULL, runs INTEGER NOT NULL DEFAULT 0,"
+    " completeness TEXT NOT NULL DEFAULT '', evidence TEXT NOT NULL DEFAULT '',"
+    " route TEXT NOT NULL DEFAULT '', why TEXT NOT NULL DEFAULT '',"
+    " attrs_uid TEXT NOT NULL, attrs BLOB NOT NULL, UNIQUE(series_uid, study_uid, patient));"
+    "CREATE INDEX series_state ON series(state);"
+    "CREATE TABLE instance("
+    " id INTEGER PRIMARY KEY AUTOINCREMENT, series INTEGER NOT NULL REFERENCES series(id),"
+    " sop_uid TEXT NOT NULL UNIQUE, sop_class TEXT NOT NULL, transfer_syntax TEXT NOT NULL,"
+    " digest BLOB NOT NULL, path TEXT NOT NULL UNIQUE, bytes INTEGER NOT NULL,"
+    " number INTEGER NOT NULL, calling TEXT NOT NULL, address TEXT NOT NULL, at REAL NOT NULL);"
+    "CREATE INDEX instance_series ON instance(series, sop_uid);"
+    "CREATE TABLE quarantine("
+    " id INTEGER PRIMARY KEY, sop_uid TEXT NOT NULL, digest BLOB NOT NULL,"
+    " path TEXT NOT NULL UNIQUE, calling TEXT NOT NULL, address TEXT NOT NULL, at REAL NOT NULL,"
+    " reason TEXT NOT NULL, UNIQUE(sop_uid, digest));"
+    "CREATE TABLE job("
+    " id INTEGER PRIMARY KEY AUTOINCREMENT, series INTEGER NOT NULL REFERENCES series(id),"
+    " run INTEGER NOT NULL, last_instance INTEGER NOT NULL, route TEXT NOT NULL,"
+    " stage TEXT NOT NULL, version TEXT NOT NULL, options TEXT NOT NULL, results INTEGER NOT NULL,"
+    " destinations TEXT NOT NULL, key TEXT NOT NULL UNIQUE, remark TEXT NOT NULL, state TEXT NOT "
+    "NULL DEFAULT 'queued',"
+    " attempts INTEGER NOT NULL DEFAULT 0, tries INTEGER NOT NULL DEFAULT 0,"
+    " not_before REAL NOT NULL DEFAULT 0, verdict TEXT NOT NULL DEFAULT '',"
+    " reason TEXT NOT NULL DEFAULT '', device TEXT NOT NULL DEFAULT '',"
+    " seconds REAL NOT NULL DEFAULT 0, peak INTEGER NOT NULL DEFAULT 0, created_at REAL NOT NULL,"
+    " started_at REAL NOT NULL DEFAULT 0, ended_at REAL NOT NULL DEFAULT 0);"
+    "CREATE INDEX job_state ON job(state);"
+    "CREATE INDEX job_series ON job(series);"
+    "CREATE TABLE outbox("
+    " id INTEGER PRIMARY KEY AUTOINCREMENT, job INTEGER NOT NULL REFERENCES job(id),"
+    " destination TEXT NOT NULL, kind TEXT NOT NULL, rank INTEGER NOT NULL, path TEXT NOT NULL,"
+    " sop_class TEXT NOT NULL, sop_uid TEXT NOT NULL, series_uid TEXT NOT NULL,"
+    " study_uid TEXT NOT NULL, transfer_syntax TEXT NOT NULL,"
+    " state TEXT NOT NULL DEFAULT 'pending', attempts INTEGER NOT NULL DEFAULT 0,"
+    " first_at REAL NOT NULL DEFAULT 0, next_at REAL NOT NULL DEFAULT 0,"
+    " sent_at REAL NOT NULL DEFAULT 0, reason TEXT NOT NULL DEFAULT '',"
+    " UNIQUE(job, destination, sop_uid));"
+    "CREATE INDEX outbox_due ON outbox(state, destination, next_at);"
+    "CREATE INDEX outbox_path ON outbox(path);";
+
+#define SERIES_COLUMNS                                                                             \
+    "SELECT id, series_uid, study_uid, modality, source, address, state, first_at, last_at,"       \
+    " instances, runs, completeness, evidence, route, why FROM series"
+#define JOB_COLUMNS                                                                                \
+    "SELECT j.id, j.series, j.run, j.last_instance, j.route, j.stage, j.version, j.options,"       \
+    " j.results, j.destinations, j.key, j.state, j.attempts, j.tries, j.not_before, j.verdict,"    \
+    " j.reason, j.device, j.seconds, j.peak, j.created_at, j.started_at, j.ended_at,"              \
+    " j.remark, (SELECT series_uid FROM series s WHERE s.id = j.series) FROM job j"
+#define OBJECT_COLUMNS                                                                             \
+    "SELECT id, job, destination, kind, rank, path, sop_class, sop_uid, series_uid, study_uid,"    \
+    " transfer_syntax, state, attempts, first_at, next_at, sent_at, reason FROM outbox"
+
+enum query {
+    Q_BEGIN,
+    Q_COMMIT,
+    Q_ROLLBACK,
+    Q_FIND_INSTANCE,
+    Q_FIND_QUARANTINE,
+    Q_ADD_QUARANTINE,
+    Q_FIND_SERIES,
+    Q_ADD_SERIES,
+    Q_GROW_SERIES,
+    Q_SERIES_SET_ATTRS,
+    Q_ADD_INSTANCE,
+    Q_REPLACE_FILE,
+    Q_INSTANCE_OF_PATH,
+    Q_QUARANTINE_OF_PATH,
+    Q_FILES,
+    Q_SERIES_NEWEST,
+    Q_SERIES_ARRIVING,
+    Q_SERIES_GET,
+    Q_SERIES_ATTRS,
+    Q_SERIES_END,
+    Q_SERIES_DIGESTS,
+    Q_ADD_JOB,
+    Q_NEXT_JOB,
+    Q_NEXT_JOB_TIME,
+    Q_JOB_GET,
+    Q_JOBS_NEWEST,
+    Q_INPUTS,
+    Q_COUNT_INPUTS,
+    Q_PREDECESSOR,
+    Q_JOB_START,
+    Q_JOB_REQUEUE,
+    Q_JOB_END,
+    Q_JOBS_RECOVER,
+    Q_JOB_AGAIN,
+    Q_ADD_OBJECT,
+    Q_DESTINATIONS,
+    Q_DUE,
+    Q_OBJECTS,
+    Q_OBJECT_GET,
+    Q_OBJECT_SENT,
+    Q_OBJECT_RETRY,
+    Q_OBJECT_FAIL,
+    Q_OBJECTS_DISCARD,
+    Q_OBJECTS_AGAIN,
+    Q_FOLDER_KNOWN,
+    Q_COUNT_OUTBOX,
+    Q_OUTBOX_TROUBLE,
+    Q_COUNT_SERIES,
+    Q_COUNT_JOBS,
+    Q_COUNT_QUARANTINE,
+    Q_EXPIRED,
+    Q_PATHS_OF_SERIES,
+    Q_FORGET_OBJECTS,
+    Q_FORGET_JOBS,
+    Q_FORGET_INSTANCES,
+    Q_FORGET_SERIES,
+    Q_COUNT
+};
+
+static const char *const sql[Q_COUNT] = {
+    [Q_BEGIN] = "BEGIN IMMEDIATE",
+    [Q_COMMIT] = "COMMIT",
+    [Q_ROLLBACK] = "ROLLBACK",
+    [Q_FIND_INSTANCE] = "SELECT digest, path, series FROM instance WHERE sop_uid = ?",
+    [Q_FIND_QUARANTINE] = "SELECT id FROM quarantine WHERE sop_uid = ? AND digest = ?",
+    [Q_ADD_QUARANTINE] = "INSERT INTO quarantine(sop_uid, digest, path, calling, address, at,"
+                         " reason) VALUES(?, ?, ?, ?, ?, ?, ?)",
+    [Q_FIND_SERIES] = "SELECT id, attrs_uid FROM series"
+                      " WHERE series_uid = ? AND study_uid = ? AND patient = ?",
+    [Q_ADD_SERIES] = "INSERT INTO series(series_uid, study_uid, patient, modality, source, address,"
+                     " first_at, last_at, instances, attrs_uid, attrs)"
+                     " VALUES(?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?)",
+    [Q_GROW_SERIES] = "UPDATE series SET instances = instances + 1, last_at = ?,"
+                      " state = 'receiving' WHERE id = ?",
+    [Q_SERIES_SET_ATTRS] = "UPDATE series SET attrs_uid = ?, attrs = ?, modality = ? WHERE id = ?",
+    [Q_ADD_INSTANCE] = "INSERT INTO instance(series, sop_uid, sop_class, transfer_syntax, digest,"
+                       " path, bytes, number, calling, address, at)"
+                       " VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    [Q_REPLACE_FILE] = "UPDATE instance SET path = ? WHERE sop_uid = ?",
+    [Q_INSTANCE_OF_PATH] = "SELECT id FROM instance WHERE path = ?",
+    [Q_QUARANTINE_OF_PATH] = "SELECT id FROM quarantine WHERE path = ?",
+    [Q_FILES] = "SELECT sop_uid, path FROM instance",
+    [Q_SERIES_NEWEST] = SERIES_COLUMNS " ORDER BY id DESC LIMIT ?",
+    [Q_SERIES_ARRIVING] = SERIES_COLUMNS " WHERE state = 'receiving' ORDER BY id DESC LIMIT ?",
+    [Q_SERIES_GET] = SERIES_COLUMNS " WHERE id = ?",
+    [Q_SERIES_ATTRS] = "SELECT attrs FROM series WHERE id = ?",
+    [Q_SERIES_END] = "UPDATE series SET state = ?, completeness = ?, evidence = ?, route = ?,"
+                     " why = ?, runs = runs + 1 WHERE id = ?",
+    [Q_SERIES_DIGESTS] = "SELECT digest, id FROM instance WHERE series = ? ORDER BY sop_uid",
+    [Q_ADD_JOB] = "INSERT INTO job(series, run, last_instance, route, stage, version, options,"
+                  " results, destinations, key, created_at, remark)"
+                  " SELECT ?1, (SELECT runs + 1 FROM series WHERE id = ?1), ?2, ?3, ?4, ?5, ?6,"
+                  " ?7, ?8, ?9, ?10, ?11 WHERE NOT EXISTS (SELECT 1 FROM job WHERE key = ?9)",
+    [Q_NEXT_JOB] = JOB_COLUMNS
+    " WHERE j.state = 'queued' AND j.not_before <= ? AND NOT EXISTS (SELECT 1 FROM job e"
+    " WHERE e.series = j.series AND e.id < j.id AND e.state IN ('queued', 'running'))"
+    " ORDER BY j.id LIMIT 1",
+    [Q_NEXT_JOB_TIME] = "SELECT min(not_before), count(*) FROM job WHERE state = 'queued'",
+    [Q_JOB_GET] = JOB_COLUMNS " WHERE j.id = ?",
+    [Q_JOBS_NEWEST] = JOB_COLUMNS " ORDER BY j.id DESC LIMIT ?",
+    [Q_INPUTS] = "SELECT i.path, i.digest FROM instance i JOIN job j ON i.series = j.series"
+                 " AND i.id <= j.last_instance WHERE j.id = ? ORDER BY i.sop_uid",
+    [Q_COUNT_INPUTS] = "SELECT count(*) FROM instance i JOIN job j ON i.series = j.series"
+                       " AND i.id <= j.last_instance WHERE j.id = ?",
+    [Q_PREDECESSOR] = OBJECT_COLUMNS
+    " WHERE kind = 'sr' AND job IN (SELECT e.id FROM job e JOIN job j ON e.series = j.series AND"
+    " e.stage = j.stage AND e.id <= j.id WHERE j.id = ?) ORDER BY id DESC LIMIT 1",
+    [Q_JOB_START] = "UPDATE job SET state = 'running', attempts = attempts + 1, tries = tries + 1,"
+                    " started_at = ? WHERE id = ?",
+    [Q_JOB_REQUEUE] = "UPDATE job SET state = 'queued', attempts = max(0, attempts - ?),"
+                      " not_before = ?, reason = ? WHERE id = ?",
+    [Q_JOB_END] = "UPDATE job SET state = ?, verdict = ?, reason = ?, device = ?, seconds = ?,"
+                  " peak = ?, ended_at = ? WHERE id = ?",
+    // An interruption is not the job's fault, unless it happens again and again.
+    [Q_JOBS_RECOVER] = "UPDATE job SET state = 'queued',"
+                       " attempts = max(0, attempts - (tries < 10)) WHERE state = 'running'",
+    [Q_JOB_AGAIN] = "UPDATE job SET state = 'queued', attempts = 0, not_before = 0, verdict = '',"
+                    " reason = '' WHERE id = ?",
+    [Q_ADD_OBJECT] = "INSERT INTO outbox(job, destination, kind, rank, path, sop_class, sop_uid,"
+                     " series_uid, study_uid, transfer_syntax)"
+                     " VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+                     " ON CONFLICT(job, destination, sop_uid) DO UPDATE SET path = excluded.path,"
+                     " state = 'pending', attempts = 0, first_at = 0, next_at = 0, reason = ''",
+    [Q_DESTINATIONS] = "SELECT destination, min(next_at) FROM outbox WHERE state = 'pending'"
+                       " GROUP BY destination",
+    [Q_DUE] = OBJECT_COLUMNS " WHERE state = 'pending' AND destination = ? AND next_at <= ?"
+                             " ORDER BY job, rank, id LIMIT ?",
+    [Q_OBJECTS] = OBJECT_COLUMNS " WHERE job = ? ORDER BY id",
+    [Q_OBJECT_GET] = OBJECT_COLUMNS " WHERE id = ?",
+    [Q_OBJECT_SENT] = "UPDATE outbox SET state = 'sent', attempts = attempts + 1, sent_at = ?1,"
+                      " first_at = iif(first_at = 0, ?1, first_at), reason = ?2 WHERE id = ?3",
+    [Q_OBJECT_RETRY] = "UPDATE outbox SET attempts = attempts + 1,"
+                       " first_at = iif(first_at = 0, ?1, first_at), next_at = ?2, reason = ?3"
+                       " WHERE id = ?4 AND state = 'pending'",
+    [Q_OBJECT_FAIL] = "UPDATE outbox SET state = 'failed', attempts = attempts + 1,"
+                      " first_at = iif(first_at = 0, ?1, first_at), reason = ?2"
+                      " WHERE id = ?3 AND state = 'pending'",
+    [Q_OBJECTS_DISCARD] = "UPDATE outbox SET state = 'discarded', reason = 'discarded by hand'"
+                          " WHERE job = ? AND state = 'pending'",
+    [Q_OBJECTS_AGAIN] = "UPDATE outbox SET state = 'pending', attempts = 0, first_at = 0,"
+                        " next_at = 0, reason = '' WHERE job = ?",
+    [Q_FOLDER_KNOWN] = "SELECT 1 FROM outbox WHERE path > ? AND path < ? LIMIT 1",
+    [Q_COUNT_OUTBOX] = "SELECT state, count(*), min(first_at) FROM outbox WHERE destination = ?"
+                       " GROUP BY state",
+    [Q_OUTBOX_TROUBLE] = "SELECT reason FROM outbox WHERE destination = ? AND state = 'pending'"
+                         " AND reason <> '' ORDER BY next_at DESC LIMIT 1",
+    [Q_COUNT_SERIES] = "SELECT state, count(*) FROM series GROUP BY state",
+    [Q_COUNT_JOBS] = "SELECT state, count(*) FROM job GROUP BY state",
+    [Q_COUNT_QUARANTINE] = "SELECT 'kept', count(*) FROM quarantine",
+    [Q_EXPIRED] = "SELECT id FROM series s WHERE state <> 'receiving' AND last_at < ?1"
+                  " AND NOT EXISTS (SELECT 1 FROM job j WHERE j.series = s.id AND"
+                  " (j.state IN ('queued', 'running') OR j.ended_at >= ?1 OR EXISTS"
+                  " (SELECT 1 FROM outbox o WHERE o.job = j.id AND"
+                  " (o.state = 'pending' OR o.sent_at >= ?1))))",
+    [Q_PATHS_OF_SERIES] = "SELECT path FROM instance WHERE series = ?1 UNION ALL"
+                          " SELECT 'outbox/' || id FROM job WHERE series = ?1",
+    [Q_FORGET_OBJECTS] = "DELETE FROM outbox WHERE job IN (SELECT id FROM job WHERE series = ?)",
+    [Q_FORGET_JOBS] = "DELETE FROM job WHERE series = ?",
+    [Q_FORGET_INSTANCES] = "DELETE FROM instance WHERE series = ?",
+    [Q_FORGET_SERIES] = "DELETE FROM series WHERE id = ?",
+};
+
+struct state {
+    sqlite3 *db;
+    sqlite3_stmt *statements[Q_COUNT];
+};
+
+static bool fail(struct state *s, const char *what, struct err *err)
+{
+    int code = sqlite3_errcode(s->db) & 0xff;
+    return err_set(err, code == SQLITE_FULL ? ERR_FULL : ERR_DATABASE, "database: %s: %s", what,
+                   sqlite3_errmsg(s->db));
+}
+
+static int bind_one(sqlite3_stmt *stmt, int index, char type, va_list *args)
+{
+    // NOLINTBEGIN(clang-analyzer-valist.Uninitialized): started by the caller, bind()
+    if (type == 'i')
+        return sqlite3_bind_int64(stmt, index, va_arg(*args, int64_t));
+    if (type == 'd')
+        return sqlite3_bind_double(stmt, index, va_arg(*args, double));
+    if (type == 't')
+        return sqlite3_bind_text(stmt, index, va_arg(*args, const char *), -1, SQLITE_TRANSIENT);
+    const void *blob = va_arg(*args, const void *);
+    size_t size = va_arg(*args, size_t);
+    // NOLINTEND(clang-analyzer-valist.Uninitialized)
+    return size ? sqlite3_bind_blob64(stmt, index, blob, size, SQLITE_TRANSIENT)
+                : sqlite3_bind_zeroblob(stmt, index, 0);
+}
+
+// Prepares the query once and binds what format names: i int64_t, d double, t text,
+// b pointer and size_t. NULL with *err.
+static sqlite3_stmt *bind(struct state *s, struct err *err, enum query q, const char *format, ...)
+{
+    sqlite3_stmt **stmt = &s->statements[q];
+    if (!*stmt &&
+        sqlite3_prepare_v3(s->db, sql[q], -1, SQLITE_PREPARE_PERSISTENT, stmt, NULL) != SQLITE_OK) {
+        fail(s, "prepare", err);
+        return NULL;
+    }
+    va_list args;
+    va_start(args, format);
+    int rc = SQLITE_OK;
+    for (int i = 1; format[i - 1] && rc == SQLITE_OK; i++)
+        rc = bind_one(*stmt, i, format[i - 1], &args);
+    va_end(args);
+    if (rc != SQLITE_OK) {
+        fail(s, "bind", err);
+        sqlite3_reset(*stmt);
+        return NULL;
+    }
+    return *stmt;
+}
+
+enum step { STEP_ROW, STEP_END, STEP_FAILED };
+
+static enum step step(struct state *s, sqlite3_stmt *stmt, struct err *err)
+{
+    if (!stmt)
+        return STEP_FAILED;
+    int rc = sqlite3_step(stmt);
+    if (rc == SQLITE_ROW)
+        return STEP_ROW;
+    if (rc != SQLITE_DONE)
+        fail(s, "step", err); // before the reset, which clears nothing but may set anew
+    sqlite3_reset(stmt);
+    return rc == SQLITE_DONE ? STEP_END : STEP_FAILED;
+}
+
+// For statements without rows.
+static bool done(struct state *s, sqlite3_stmt *stmt, struct err *err)
+{
+    enum step result = step(s, stmt, err);
+    if (result == STEP_ROW)
+        sqlite3_reset(stmt);
+    return result != STEP_FAILED;
+}
+
+static const char *text(sqlite3_stmt *stmt, int column)
+{
+    const unsigned char *value = sqlite3_column_text(stmt, column);
+    return value ? (const char *)value : "";
+}
+
+static bool blob_is(sqlite3_stmt *stmt, int column, const uint8_t digest[DIGEST_SIZE])
+{
+    const void *value = sqlite3_column_blob(stmt, column);
+    return value && sqlite3_column_bytes(stmt, column) == DIGEST_SIZE &&
+           memcmp(value, digest, DIGEST_SIZE) == 0;
+}
+
+static bool execute(struct state *s, const char *commands, struct err *err)
+{
+    return sqlite3_exec(s->db, commands, NULL, NULL, NULL) == SQLITE_OK || fail(s, commands, err);
+}
+
+static bool pragma_is(struct state *s, const char *pragma, const char *wanted, struct err *err)
+{
+    sqlite3_stmt *stmt = NULL;
+    if (sqlite3_prepare_v2(s->db, pragma, -1, &stmt, NULL) != SQLITE_OK)
+        return fail(s, pragma, err);
+    bool ok = sqlite3_step(stmt) == SQLITE_ROW && strcmp(text(stmt, 0), wanted) == 0;
+    if (!ok)
+        err_set(err, ERR_DATABASE, "database: %s is not %s", pragma, wanted);
+    sqlite3_finalize(stmt);
+    return ok;
+}
+
+static bool prepare_schema(struct state *s, struct err *err)
+{
+    sqlite3_stmt *stmt = NULL;
+    if (sqlite3_prepare_v2(s->db, "PRAGMA user_version", -1, &stmt, NULL) != SQLITE_OK)
+        return fail(s, "user_version", err);
+    int version = sqlite3_step(stmt) == SQLITE_ROW ? sqlite3_column_int(stmt, 0) : -1;
+    sqlite3_finalize(stmt);
+    if (version == SCHEMA_VERSION)
+        return true;
+    if (version != 0)
+        return err_set(err, ERR_DATABASE, "database: version %d, this program knows %d", version,
+                       SCHEMA_VERSION);
+    char mark[48];
+    snprintf(mark, sizeof mark, "PRAGMA user_version = %d", SCHEMA_VERSION);
+    bool ok = state_begin(s, err) && execute(s, schema, err) && execute(s, mark, err) &&
+              state_commit(s, err);
+    if (!ok)
+        state_rollback(s);
+    return ok;
+}
+
+struct state *state_open(const char *path, struct err *err)
+{
+    struct state *s = calloc(1, sizeof *s);
+    if (!s) {
+        err_set(err, ERR_NOMEM, "database: no memory");
+        return NULL;
+    }
+    if (sqlite3_open_v2(path, &s->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL) !=
+        SQLITE_OK) {
+        fail(s, path, err);
+        state_close(s);
+        return NULL;
+    }
+    sqlite3_busy_timeout(s->db, 5000); // somebody looks at it with the sqlite3 tool
+    bool ok = pragma_is(s, "PRAGMA journal_mode = WAL", "wal", err) &&
+              execute(s, "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON", err) &&
+              pragma_is(s, "PRAGMA synchronous", "2", err) &&
+              pragma_is(s, "PRAGMA quick_check(1)", "ok", err) && prepare_schema(s, err);
+    if (!ok) {
+        state_close(s);
+        return NULL;
+    }
+    return s;
+}
+
+void state_close(struct state *s)
+{
+    if (!s)
+        return;
+    for (size_t i = 0; i < Q_COUNT; i++)
+        sqlite3_finalize(s->statements[i]);
+    sqlite3_close(s->db);
+    free(s);
+}
+
+bool state_begin(struct state *s, struct err *err)
+{
+    return done(s, bind(s, err, Q_BEGIN, ""), err);
+}
+
+bool state_commit(struct state *s, struct err *err)
+{
+    if (done(s, bind(s, err, Q_COMMIT, ""), err))
+        return true;
+    state_rollback(s);
+    return false;
+}
+
+void state_rollback(struct state *s)
+{
+    if (!sqlite3_get_autocommit(s->db)) // SQLite rolls back by itself after some errors
+        done(s, bind(s, NULL, Q_ROLLBACK, ""), NULL);
+}
+
+// Instances
+
+// Who the patient is, without writing it down: a digest. Only the Patient ID where there is one: a
+// name may be spelt anew in the middle of a series.
+static bool patient_key(const struct attrs *attrs, char out[2 * DIGEST_SIZE + 1], struct err *err)
+{
+    const char *id = attrs_get(attrs, "PatientID");
+    const char *issuer = attrs_get(attrs, "IssuerOfPatientID");
+    const char *name = attrs_get(attrs, "PatientName");
+    struct digest *digest = digest_create();
+    uint8_t value[DIGEST_SIZE];
+    if (!digest)
+        return err_set(err, ERR_NOMEM, "no memory for a digest");
+    bool named = id && *id;
+    digest_add_text(digest, named ? id : name ? name : "");
+    digest_add_text(digest, named ? (issuer ? issuer : "") : "name");
+    digest_end(digest, value);
+    digest_destroy(digest);
+    digest_hex(value, out);
+    return true;
+}
+
+static bool find_series(struct state *s, const struct state_instance *in, const char *patient,
+                        int64_t *id, char attrs_uid[65], struct err *err)
+{
+    *id = 0;
+    sqlite3_stmt *stmt = bind(s, err, Q_FIND_SERIES, "ttt", in->series_instance_uid,
+                              in->study_instance_uid, patient);
+    enum step result = step(s, stmt, err);
+    if (result == STEP_ROW) {
+        *id = sqlite3_column_int64(stmt, 0);
+        snprintf(attrs_uid, 65, "%s", text(stmt, 1));
+        sqlite3_reset(stmt);
+    }
+    return result != STEP_FAILED;
+}
+
+static bool grow_series(struct state *s, const struct state_instance *in, int64_t *series,
+                        struct err *err)
+{
+    char patient[2 * DIGEST_SIZE + 1], attrs_uid[65];
+    if (!patient_key(in->attrs, patient, err) ||
+        !find_series(s, in, patient, series, attrs_uid, err))
+        return false;
+    if (*series == 0) {
+        bool ok =
+            done(s,
+                 bind(s, err, Q_ADD_SERIES, "ttttttddtb", in->series_instance_uid,
+                      in->study_instance_uid, patient, in->modality, in->calling, in->address,
+                      in->at, in->at, in->sop_instance_uid, in->attrs->packed, in->attrs->size),
+                 err);
+        *series = sqlite3_last_insert_rowid(s->db);
+        return ok;
+    }
+    if (!done(s, bind(s, err, Q_GROW_SERIES, "di", in->at, *series), err))
+        return false;
+    return strcmp(in->sop_instance_uid, attrs_uid) >= 0 ||
+           done(s,
+                bind(s, err, Q_SERIES_SET_ATTRS, "tbti", in->sop_instance_uid, in->attrs->packed,
+                     in->attrs->size, in->modality, *series),
+                err);
+}
+
+static bool quarantine(struct state *s, const struct state_instance *in,
+                       const char *quarantine_path, struct state_recorded *out, struct err *err)
+{
+    sqlite3_stmt *stmt = bind(s, err, Q_FIND_QUARANTINE, "tb", in->sop_instance_uid, in->digest,
+                              (size_t)DIGEST_SIZE);
+    enum step result = step(s, stmt, err);
+    if (result == STEP_FAILED)
+        return false;
+    snprintf(out->reason, sizeof out->reason,
+             "same SOP Instance UID as an instance that is here, other content");
+    if (result == STEP_ROW) {
+        sqlite3_reset(stmt);
+        out->what = RECORD_CONFLICTED;
+        return true;
+    }
+    out->what = RECORD_CONFLICT;
+    return done(s,
+                bind(s, err, Q_ADD_QUARANTINE, "tbtttdt", in->sop_instance_uid, in->digest,
+                     (size_t)DIGEST_SIZE, quarantine_path, in->calling, in->address, in->at,
+                     out->reason),
+                err);
+}
+
+bool state_record(struct state *s, const struct state_instance *in, const char *quarantine_path,
+                  struct state_recorded *out, struct err *err)
+{
+    memset(out, 0, sizeof *out);
+    sqlite3_stmt *stmt = bind(s, err, Q_FIND_INSTANCE, "t", in->sop_instance_uid);
+    enum step result = step(s, stmt, err);
+    if (result == STEP_FAILED)
+        return false;
+    if (result == STEP_ROW) {
+        bool equal = blob_is(stmt, 0, in->digest);
+        snprintf(out->path, sizeof out->path, "%s", text(stmt, 1));
+        out->series = sqlite3_column_int64(stmt, 2);
+        sqlite3_reset(stmt);
+        out->what = RECORD_DUPLICATE;
+        return equal || quarantine(s, in, quarantine_path, out, err);
+    }
+    out->what = RECORD_STORED;
+    return grow_series(s, in, &out->series, err) &&
+           done(s,
+                bind(s, err, Q_ADD_INSTANCE, "itttbtiittd", out->series, in->sop_instance_uid,
+                     in->sop_class_uid, in->transfer_syntax_uid, in->digest, (size_t)DIGEST_SIZE,
+                     in->path, (int64_t)in->bytes, (int64_t)in->instance_number, in->calling,
+                     in->address, in->at),
+                err);
+}
+
+bool state_replace_file(struct state *s, const char *sop_instance_uid, const char *path,
+                        struct err *err)
+{
+    return done(s, bind(s, err, Q_REPLACE_FILE, "tt", path, sop_instance_uid), err);
+}
+
+static bool exists(struct state *s, sqlite3_stmt *stmt, bool *found, struct err *err)
+{
+    enum step result = step(s, stmt, err);
+    *found = result == STEP_ROW;
+    if (*found)
+        sqlite3_reset(stmt);
+    return result != STEP_FAILED;
+}
+
+bool state_owner(struct state *s, const char *path, const char *quarantine_path,
+                 enum state_owner *owner, struct err *err)
+{
+    bool found = false;
+    *owner = OWNER_NONE;
+    if (!exists(s, bind(s, err, Q_INSTANCE_OF_PATH, "t", path), &found, err))
+        return false;
+    if (found) {
+        *owner = OWNER_INSTANCE;
+        return true;
+    }
+    if (!exists(s, bind(s, err, Q_QUARANTINE_OF_PATH, "t", quarantine_path), &found, err))
+        return false;
+    if (found)
+        *owner = OWNER_QUARANTINE;
+    return true;
+}
+
+bool state_each_file(struct state *s,
+                     bool (*each)(void *ctx, const char *sop_instance_uid, const char *path),
+                     void *ctx, struct err *err)
+{
+    sqlite3_stmt *stmt = bind(s, err, Q_FILES, "");
+    enum step result;
+    while ((result = step(s, stmt, err)) == STEP_ROW) {
+        if (!each(ctx, text(stmt, 0), text(stmt, 1))) {
+            sqlite3_reset(stmt);
+            return true;
+        }
+    }
+    return result == STEP_END;
+}
+
+// Series
+
+typedef bool series_fn(void *ctx, const struct state_series *row);
+
+static bool walk_series(struct state *s, sqlite3_stmt *stmt, series_fn *each, void *ctx,
+                        struct err *err)
+{
+    enum step result;
+    while ((result = step(s, stmt, err)) == STEP_ROW) {
+        struct state_series row = {
+            .id = sqlite3_column_int64(stmt, 0),
+            .series_instance_uid = text(stmt, 1),
+            .study_instance_uid = text(stmt, 2),
+            .modality = text(stmt, 3),
+            .source = text(stmt, 4),
+            .address = text(stmt, 5),
+            .state = text(stmt, 6),
+            .first_at = sqlite3_column_double(stmt, 7),
+            .last_at = sqlite3_column_double(stmt, 8),
+            .instances = sqlite3_column_int64(stmt, 9),
+            .runs = sqlite3_column_int64(stmt, 10),
+            .completeness = text(stmt, 11),
+            .evidence = text(stmt, 12),
+            .route = text(stmt, 13),
+            .why = text(stmt, 14),
+        };
+        if (!each(ctx, &row)) {
+            sqlite3_reset(stmt);
+            return true;
+        }
+    }
+    return result == STEP_END;
+}
+
+static int64_t limit_of(size_t limit)
+{
+    return limit ? (int64_t)limit : -1;
+}
+
+bool state_each_series(struct state *s, enum state_which which, size_t limit, series_fn *each,
+                       void *ctx, struct err *err)
+{
+    enum query q = which == SERIES_ARRIVING ? Q_SERIES_ARRIVING : Q_SERIES_NEWEST;
+    return walk_series(s, bind(s, err, q, "i", limit_of(limit)), each, ctx, err);
+}
+
+bool state_get_series(struct state *s, int64_t id, series_fn *each, void *ctx, struct err *err)
+{
+    return walk_series(s, bind(s, err, Q_SERIES_GET, "i", id), each, ctx, err);
+}
+
+bool state_series_attrs(struct state *s, int64_t series, struct attrs *out, struct err *err)
+{
+    sqlite3_stmt *stmt = bind(s, err, Q_SERIES_ATTRS, "i", series);
+    enum step result = step(s, stmt, err);
+    if (result != STEP_ROW)
+        return result == STEP_END &&
+               err_set(err, ERR_INTERNAL, "no series %lld", (long long)series);
+    const void *packed = sqlite3_column_blob(stmt, 0);
+    bool ok = attrs_unpack(out, packed, (size_t)sqlite3_column_bytes(stmt, 0));
+    sqlite3_reset(stmt);
+    return ok || err_set(err, ERR_INTERNAL, "attributes of series %lld", (long long)series);
+}
+
+bool state_series_end(struct state *s, int64_t series, const char *state, const char *completeness,
+                      const char *evidence, const char *route, const char *why, struct err *err)
+{
+    return done(
+        s, bind(s, err, Q_SERIES_END, "ttttti", state, completeness, evidence, route, why, series),
+        err);
+}
+
+bool state_series_digest(struct state *s, int64_t series, uint8_t digest[DIGEST_SIZE],
+                         int64_t *last, struct err *err)
+{
+    struct digest *sum = digest_create();
+    if (!sum)
+        return err_set(err, ERR_NOMEM, "no memory for a digest");
+    *last = 0;
+    sqlite3_stmt *stmt = bind(s, err, Q_SERIES_DIGESTS, "i", series);
+    enum step result;
+    while ((result = step(s, stmt, err)) == STEP_ROW) {
+        digest_add(sum, sqlite3_column_blob(stmt, 0), (size_t)sqlite3_column_bytes(stmt, 0));
+        int64_t id = sqlite3_column_int64(stmt, 1);
+        if (id > *last)
+            *last = id;
+    }
+    digest_end(sum, digest);
+    digest_destroy(sum);
+    return result == STEP_END;
+}
+
+// Jobs
+
+static const char *const job_states[] = {
+    [JOB_QUEUED] = "queued", [JOB_RUNNING] = "running",     [JOB_DONE] = "done",
+    [JOB_FAILED] = "failed", [JOB_DISCARDED] = "discarded",
+};
+
+const char *job_state_name(enum job_state state)
+{
+    return job_states[state];
+}
+
+static enum job_state job_state_of(const char *name)
+{
+    for (size_t i = 0; i < sizeof job_states / sizeof job_states[0]; i++) {
+        if (strcmp(name, job_states[i]) == 0)
+            return (enum job_state)i;
+    }
+    return JOB_FAILED;
+}
+
+bool state_add_job(struct state *s, const struct state_job *job, int64_t *id, struct err *err)
+{
+    bool ok = done(s,
+                   bind(s, err, Q_ADD_JOB, "iittttittdt", job->series, job->last_instance,
+                        job->route, job->stage, job->version, job->options, (int64_t)job->results,
+                        job->destinations, job->key, job->created_at, job->remark),
+                   err);
+    *id = ok && sqlite3_changes(s->db) == 1 ? sqlite3_last_insert_rowid(s->db) : 0;
+    return ok;
+}
+
+static bool walk_jobs(struct state *s, sqlite3_stmt *stmt, state_job_fn *each, void *ctx,
+                      struct err *err)
+{
+    enum step result;
+    while ((result = step(s, stmt, err)) == STEP_ROW) {
+        struct state_job row = {
+            .id = sqlite3_column_int64(stmt, 0),
+            .series = sqlite3_column_int64(stmt, 1),
+            .run = sqlite3_column_int64(stmt, 2),
+            .last_instance = sqlite3_column_int64(stmt, 3),
+            .route = text(stmt, 4),
+            .stage = text(stmt, 5),
+            .version = text(stmt, 6),
+            .options = text(stmt, 7),
+            .results = (uint32_t)sqlite3_column_int64(stmt, 8),
+            .destinations = text(stmt, 9),
+            .key = text(stmt, 10),
+            .state = job_state_of(text(stmt, 11)),
+            .attempts = sqlite3_column_int64(stmt, 12),
+            .tries = sqlite3_column_int64(stmt, 13),
+            .not_before = sqlite3_column_double(stmt, 14),
+            .verdict = text(stmt, 15),
+            .reason = text(stmt, 16),
+            .device = text(stmt, 17),
+            .seconds = sqlite3_column_double(stmt, 18),
+            .peak_bytes = sqlite3_column_int64(stmt, 19),
+            .created_at = sqlite3_column_double(stmt, 20),
+            .started_at = sqlite3_column_double(stmt, 21),
+            .ended_at = sqlite3_column_double(stmt, 22),
+            .remark = text(stmt, 23),
+            .series_instance_uid = text(stmt, 24),
+        };
+        if (!each(ctx, &row)) {
+            sqlite3_reset(stmt);
+            return true;
+        }
+    }
+    return result == STEP_END;
+}
+
+bool state_next_job(struct state *s, double now, state_job_fn *each, void *ctx, struct err *err)
+{
+    return walk_jobs(s, bind(s, err, Q_NEXT_JOB, "d", now), each, ctx, err);
+}
+
+bool state_next_job_time(struct state *s, double *at, struct err *err)
+{
+    sqlite3_stmt *stmt = bind(s, err, Q_NEXT_JOB_TIME, "");
+    *at = 0;
+    if (step(s, stmt, err) != STEP_ROW)
+        return false;
+    if (sqlite3_column_int64(stmt, 1) > 0) {
+        *at = sqlite3_column_double(stmt, 0);
+        if (*at <= 0)
+            *at = 1; // at once
+    }
+    sqlite3_reset(stmt);
+    return true;
+}
+
+bool state_get_job(struct state *s, int64_t id, state_job_fn *each, void *ctx, struct err *err)
+{
+    return walk_jobs(s, bind(s, err, Q_JOB_GET, "i", id), each, ctx, err);
+}
+
+bool state_each_job(struct state *s, size_t limit, state_job_fn *each, void *ctx, struct err *err)
+{
+    return walk_jobs(s, bind(s, err, Q_JOBS_NEWEST, "i", limit_of(limit)), each, ctx, err);
+}
+
+bool state_each_input(struct state *s, int64_t job,
+                      bool (*each)(void *ctx, const char *path, const uint8_t digest[DIGEST_SIZE]),
+                      void *ctx, struct err *err)
+{
+    sqlite3_stmt *stmt = bind(s, err, Q_INPUTS, "i", job);
+    enum step result;
+    while ((result = step(s, stmt, err)) == STEP_ROW) {
+        uint8_t digest[DIGEST_SIZE] = {0};
+        if (sqlite3_column_bytes(stmt, 1) == DIGEST_SIZE)
+            memcpy(digest, sqlite3_column_blob(stmt, 1), DIGEST_SIZE);
+        if (!each(ctx, text(stmt, 0), digest)) {
+            sqlite3_reset(stmt);
+            return true;
+        }
+    }
+    return result == STEP_END;
+}
+
+bool state_count_inputs(struct state *s, int64_t job, int64_t *count, struct err *err)
+{
+    sqlite3_stmt *stmt = bind(s, err, Q_COUNT_INPUTS, "i", job);
+    if (step(s, stmt, err) != STEP_ROW)
+        return false;
+    *count = sqlite3_column_int64(stmt, 0);
+    sqlite3_reset(stmt);
+    return true;
+}
+
+bool state_job_start(struct state *s, int64_t id, double now, struct err *err)
+{
+    return done(s, bind(s, err, Q_JOB_START, "di", now, id), err);
+}
+
+bool state_job_requeue(struct state *s, int64_t id, bool counted, double not_before,
+                       const char *reason, struct err *err)
+{
+    return done(s, bind(s, err, Q_JOB_REQUEUE, "idti", (int64_t)!counted, not_before, reason, id),
+                err);
+}
+
+bool state_job_end(struct state *s, int64_t id, enum job_state state, const char *verdict,
+                   const char *reason, const char *device, double seconds, int64_t peak_bytes,
+                   double now, struct err *err)
+{
+    return done(s,
+                bind(s, err, Q_JOB_END, "ttttdidi", job_states[state], verdict, reason, device,
+                     seconds, peak_bytes, now, id),
+                err);
+}
+
+bool state_jobs_recover(struct state *s, int *count, struct err *err)
+{
+    bool ok = done(s, bind(s, err, Q_JOBS_RECOVER, ""), err);
+    *count = ok ? sqlite3_changes(s->db) : 0;
+    return ok;
+}
+
+bool state_job_again(struct state *s, int64_t id, struct err *err)
+{
+    return done(s, bind(s, err, Q_JOB_AGAIN, "i", id), err);
+}
+
+// Outbox
+
+bool state_add_object(struct state *s, const struct state_object *o, struct err *err)
+{
+    return done(s,
+                bind(s, err, Q_ADD_OBJECT, "ittitttttt", o->job, o->destination, o->kind,
+                     (int64_t)o->rank, o->path, o->sop_class_uid, o->sop_instance_uid,
+                     o->series_instance_uid, o->study_instance_uid, o->transfer_syntax_uid),
+                err);
+}
+
+bool state_each_destination(struct state *s,
+                            bool (*each)(void *ctx, const char *destination, double next_at),
+                            void *ctx, struct err *err)
+{
+    sqlite3_stmt *stmt = bind(s, err, Q_DESTINATIONS, "");
+    enum step result;
+    while ((result = step(s, stmt, err)) == STEP_ROW) {
+        if (!each(ctx, text(stmt, 0), sqlite3_column_double(stmt, 1))) {
+            sqlite3_reset(stmt);
+            return true;
+        }
+    }
+    return result == STEP_END;
+}
+
+static bool walk_objects(struct state *s, sqlite3_stmt *stmt, state_object_fn *each, void *ctx,
+                         struct err *err)
+{
+    enum step result;
+    while ((result = step(s, stmt, err)) == STEP_ROW) {
+        struct state_object row = {
+            .id = sqlite3_column_int64(stmt, 0),
+            .job = sqlite3_column_int64(stmt, 1),
+            .destination = text(stmt, 2),
+            .kind = text(stmt, 3),
+            .rank = sqlite3_column_int(stmt, 4),
+            .path = text(stmt, 5),
+            .sop_class_uid = text(stmt, 6),
+            .sop_instance_uid = text(stmt, 7),
+            .series_instance_uid = text(stmt, 8),
+            .study_instance_uid = text(stmt, 9),
+            .transfer_syntax_uid = text(stmt, 10),
+            .state = text(stmt, 11),
+            .attempts = sqlite3_column_int64(stmt, 12),
+            .first_at = sqlite3_column_double(stmt, 13),
+            .next_at = sqlite3_column_double(stmt, 14),
+            .sent_at = sqlite3_column_double(stmt, 15),
+            .reason = text(stmt, 16),
+        };
+        if (!each(ctx, &row)) {
+            sqlite3_reset(stmt);
+            return true;
+        }
+    }
+    return result == STEP_END;
+}
+
+bool state_predecessor(struct state *s, int64_t job, state_object_fn *each, void *ctx,
+                       struct err *err)
+{
+    return walk_objects(s, bind(s, err, Q_PREDECESSOR, "i", job), each, ctx, err);
+}
+
+bool state_each_due(struct state *s, const char *destination, double now, size_t limit,
+                    state_object_fn *each, void *ctx, struct err *err)
+{
+    sqlite3_stmt *stmt = bind(s, err, Q_DUE, "tdi", destination, now, limit_of(limit));
+    return walk_objects(s, stmt, each, ctx, err);
+}
+
+bool state_each_object(struct state *s, int64_t job, state_object_fn *each, void *ctx,
+                       struct err *err)
+{
+    return walk_objects(s, bind(s, err, Q_OBJECTS, "i", job), each, ctx, err);
+}
+
+bool state_get_object(struct state *s, int64_t id, state_object_fn *each, void *ctx,
+                      struct err *err)
+{
+    return walk_objects(s, bind(s, err, Q_OBJECT_GET, "i", id), each, ctx, err);
+}
+
+bool state_object_sent(struct state *s, int64_t id, double now, const char *reason, struct err *err)
+{
+    return done(s, bind(s, err, Q_OBJECT_SENT, "dti", now, reason, id), err);
+}
+
+bool state_object_retry(struct state *s, int64_t id, double now, double next_at, const char *reason,
+                        struct err *err)
+{
+    return done(s, bind(s, err, Q_OBJECT_RETRY, "ddti", now, next_at, reason, id), err);
+}
+
+bool state_object_fail(struct state *s, int64_t id, double now, const char *reason, struct err *err)
+{
+    return done(s, bind(s, err, Q_OBJECT_FAIL, "dti", now, reason, id), err);
+}
+
+bool state_objects_discard(struct state *s, int64_t job, struct err *err)
+{
+    return done(s, bind(s, err, Q_OBJECTS_DISCARD, "i", job), err);
+}
+
+bool state_objects_again(struct state *s, int64_t job, int *count, struct err *err)
+{
+    bool ok = done(s, bind(s, err, Q_OBJECTS_AGAIN, "i", job), err);
+    *count = ok ? sqlite3_changes(s->db) : 0;
+    return ok;
+}
+
+bool state_folder_known(struct state *s, const char *folder, bool *known, struct err *err)
+{
+    char first[256], end[256]; // every path "folder/..." is between the two: '0' follows '/'
+    snprintf(first, sizeof first, "%s/", folder);
+    snprintf(end, sizeof end, "%s0", folder);
+    return exists(s, bind(s, err, Q_FOLDER_KNOWN, "tt", first, end), known, err);
+}
+
+static bool outbox_trouble(struct state *s, const char *destination, char *out, size_t size,
+                           struct err *err)
+{
+    sqlite3_stmt *stmt = bind(s, err, Q_OUTBOX_TROUBLE, "t", destination);
+    enum step result = step(s, stmt, err);
+    if (result == STEP_ROW) {
+        snprintf(out, size, "%s", text(stmt, 0));
+        sqlite3_reset(stmt);
+    }
+    return result != STEP_FAILED;
+}
+
+bool state_count_outbox(struct state *s, const char *destination, struct state_outbox_count *out,
+                        struct err *err)
+{
+    memset(out, 0, sizeof *out);
+    sqlite3_stmt *stmt = bind(s, err, Q_COUNT_OUTBOX, "t", destination);
+    enum step result;
+    while ((result = step(s, stmt, err)) == STEP_ROW) {
+        const char *name = text(stmt, 0);
+        int64_t count = sqlite3_column_int64(stmt, 1);
+        if (strcmp(name, "pending") == 0) {
+            out->pending = count;
+            out->oldest_pending = sqlite3_column_double(stmt, 2);
+        } else if (strcmp(name, "sent") == 0) {
+            out->sent = count;
+        } else if (strcmp(name, "failed") == 0) {
+            out->failed = count;
+        } else {
+            out->discarded = count;
+        }
+    }
+    return result == STEP_END &&
+           outbox_trouble(s, destination, out->reason, sizeof out->reason, err);
+}
+
+bool state_each_count(struct state *s, const char *table,
+                      bool (*each)(void *ctx, const char *state, int64_t count), void *ctx,
+                      struct err *err)
+{
+    enum query q = strcmp(table, "series") == 0 ? Q_COUNT_SERIES
+                   : strcmp(table, "jobs") == 0 ? Q_COUNT_JOBS
+                                                : Q_COUNT_QUARANTINE;
+    sqlite3_stmt *stmt = bind(s, err, q, "");
+    enum step result;
+    while ((result = step(s, stmt, err)) == STEP_ROW) {
+        if (!each(ctx, text(stmt, 0), sqlite3_column_int64(stmt, 1))) {
+            sqlite3_reset(stmt);
+            return true;
+        }
+    }
+    return result == STEP_END;
+}
+
+// Retention
+
+bool state_expired(struct state *s, double before, bool (*each)(void *ctx, int64_t series),
+                   void *ctx, struct err *err)
+{
+    sqlite3_stmt *stmt = bind(s, err, Q_EXPIRED, "d", before);
+    enum step result;
+    while ((result = step(s, stmt, err)) == STEP_ROW) {
+        if (!each(ctx, sqlite3_column_int64(stmt, 0))) {
+            sqlite3_reset(stmt);
+            return true;
+        }
+    }
+    return result == STEP_END;
+}
+
+bool state_forget_series(struct state *s, int64_t series, bool (*each)(void *ctx, const char *path),
+                         void *ctx, struct err *err)
+{
+    static const enum query deletions[] = {Q_FORGET_OBJECTS, Q_FORGET_JOBS, Q_FORGET_INSTANCES,
+                                           Q_FORGET_SERIES};
+    sqlite3_stmt *stmt = bind(s, err, Q_PATHS_OF_SERIES, "i", series);
+    enum step result;
+    while ((result = step(s, stmt, err)) == STEP_ROW) {
+        if (!each(ctx, text(stmt, 0))) {
+            sqlite3_reset(stmt);
+            return err_set(err, ERR_NOMEM, "no memory for a file name");
+        }
+    }
+    if (result != STEP_END)
+        return false;
+    for (size_t i = 0; i < sizeof deletions / sizeof deletions[0]; i++) {
+        if (!done(s, bind(s, err, deletions[i], "i", series), err))
+            return false;
+    }
+    return true;
+}

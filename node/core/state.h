@@ -1,0 +1,216 @@
+// What the node remembers: instances, series, jobs, outbox, quarantine. All SQL is behind this
+// header (SQLite today: WAL, synchronous=FULL), so that another database can take its place.
+// A change is on stable media when state_commit() has returned true. Functions that change
+// something outside state_begin() ... state_commit() commit by themselves. Times are seconds since
+// 1970. Texts in rows given to callbacks are borrowed until the callback returns; a callback that
+// returns false ends the walk, which is no error. All return false with ERR_DATABASE (ERR_FULL: no
+// space) unless said otherwise.
+// Process: core, nobody else. Thread-safety: one thread.
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "base/attrs.h"
+#include "base/err.h"
+#include "base/uid.h"
+
+struct state; // opaque
+
+// Opens or makes path. ERR_DATABASE: not ours, damaged, or written by a newer version.
+struct state *state_open(const char *path, struct err *err);
+void state_close(struct state *s); // NULL is fine
+
+bool state_begin(struct state *s, struct err *err);
+bool state_commit(struct state *s, struct err *err); // false: rolled back
+void state_rollback(struct state *s);                // no transaction is fine
+
+// Instances
+
+struct state_instance {
+    const char *study_instance_uid, *series_instance_uid, *sop_instance_uid, *sop_class_uid;
+    const char *transfer_syntax_uid, *modality;
+    int32_t instance_number;
+    uint64_t bytes;
+    uint8_t digest[DIGEST_SIZE];
+    const char *path;    // below the data folder
+    const char *calling; // AE title of the peer
+    const char *address;
+    double at;
+    const struct attrs *attrs; // of the data set
+};
+
+enum state_record {
+    RECORD_STORED,
+    RECORD_DUPLICATE,  // equal digest: nothing changed; *path says where the first one is
+    RECORD_CONFLICT,   // other digest: noted in quarantine as quarantine_path
+    RECORD_CONFLICTED, // other digest, and this one is in quarantine already
+};
+
+struct state_recorded {
+    enum state_record what;
+    int64_t series;
+    char path[64]; // RECORD_DUPLICATE: of the first one
+    char reason[160];
+};
+
+// Records one instance. A series is one Series Instance UID in one study of one patient: instances
+// that differ in study or patient never share a series here. The attributes kept for routing are
+// those of the instance with the lowest SOP Instance UID, whatever the order of arrival.
+bool state_record(struct state *s, const struct state_instance *in, const char *quarantine_path,
+                  struct state_recorded *out, struct err *err);
+// The file of a recorded instance was lost and has come again.
+bool state_replace_file(struct state *s, const char *sop_instance_uid, const char *path,
+                        struct err *err);
+
+enum state_owner { OWNER_NONE, OWNER_INSTANCE, OWNER_QUARANTINE };
+// Whose file is this? By path below the data folder; for OWNER_QUARANTINE by its name there.
+bool state_owner(struct state *s, const char *path, const char *quarantine_path,
+                 enum state_owner *owner, struct err *err);
+bool state_each_file(struct state *s,
+                     bool (*each)(void *ctx, const char *sop_instance_uid, const char *path),
+                     void *ctx, struct err *err);
+
+// Series
+
+struct state_series {
+    int64_t id;
+    const char *series_instance_uid, *study_instance_uid, *modality;
+    const char *source, *address; // calling AE title and address of the first instance
+    const char *state;            // "receiving", "routed", "no route"
+    double first_at, last_at;
+    int64_t instances;
+    int64_t runs; // times it was complete
+    const char *completeness, *evidence;
+    const char *route, *why; // of the last run
+};
+
+enum state_which { SERIES_ALL, SERIES_ARRIVING };
+// Newest first; limit 0: all.
+bool state_each_series(struct state *s, enum state_which which, size_t limit,
+                       bool (*each)(void *ctx, const struct state_series *row), void *ctx,
+                       struct err *err);
+bool state_get_series(struct state *s, int64_t id,
+                      bool (*each)(void *ctx, const struct state_series *row), void *ctx,
+                      struct err *err);
+bool state_series_attrs(struct state *s, int64_t series, struct attrs *out, struct err *err);
+// The verdict on completeness; the run is counted.
+bool state_series_end(struct state *s, int64_t series, const char *state, const char *completeness,
+                      const char *evidence, const char *route, const char *why, struct err *err);
+// SHA-256 over the digests of the instances in the order of their SOP Instance UIDs.
+// *last: the newest instance: what belongs to this run is not newer.
+bool state_series_digest(struct state *s, int64_t series, uint8_t digest[DIGEST_SIZE],
+                         int64_t *last, struct err *err);
+
+// Jobs
+
+enum job_state { JOB_QUEUED, JOB_RUNNING, JOB_DONE, JOB_FAILED, JOB_DISCARDED };
+const char *job_state_name(enum job_state state); // "queued", ...
+
+struct state_job {
+    int64_t id, series, run;
+    int64_t last_instance; // instances up to this one belong to it
+    const char *route, *stage, *version, *options;
+    uint32_t results;         // enum stage_result bits
+    const char *destinations; // AE titles, joined by '\\'
+    const char *key;          // digest of all that determines the results
+    const char *remark;       // a warning to be shown in the results; "": none
+    enum job_state state;
+    int64_t attempts; // since it was queued
+    int64_t tries;    // ever: names its folder
+    double not_before;
+    const char *verdict, *reason, *device;
+    double seconds;
+    int64_t peak_bytes;
+    double created_at, started_at, ended_at;
+    const char *series_instance_uid; // only read
+};
+
+// Adds a queued job. *id is 0 when there is one of the same key: it is not done twice.
+bool state_add_job(struct state *s, const struct state_job *job, int64_t *id, struct err *err);
+typedef bool state_job_fn(void *ctx, const struct state_job *row);
+// The oldest queued job whose time has come and whose series has no earlier job that is unfinished.
+bool state_next_job(struct state *s, double now, state_job_fn *each, void *ctx, struct err *err);
+// When the next queued job may start; 0: there is none.
+bool state_next_job_time(struct state *s, double *at, struct err *err);
+bool state_get_job(struct state *s, int64_t id, state_job_fn *each, void *ctx, struct err *err);
+bool state_each_job(struct state *s, size_t limit, state_job_fn *each, void *ctx, struct err *err);
+// The instances of a job in the order of their SOP Instance UIDs.
+bool state_each_input(struct state *s, int64_t job,
+                      bool (*each)(void *ctx, const char *path, const uint8_t digest[DIGEST_SIZE]),
+                      void *ctx, struct err *err);
+bool state_count_inputs(struct state *s, int64_t job, int64_t *count, struct err *err);
+// The SR sent earlier for the same series by the same analysis, if any: its row of the outbox.
+struct state_object;
+bool state_predecessor(struct state *s, int64_t job,
+                       bool (*each)(void *ctx, const struct state_object *row), void *ctx,
+                       struct err *err);
+
+bool state_job_start(struct state *s, int64_t id, double now, struct err *err);
+// Back in the queue; counted: the attempt counts.
+bool state_job_requeue(struct state *s, int64_t id, bool counted, double not_before,
+                       const char *reason, struct err *err);
+bool state_job_end(struct state *s, int64_t id, enum job_state state, const char *verdict,
+                   const char *reason, const char *device, double seconds, int64_t peak_bytes,
+                   double now, struct err *err);
+// Running jobs of a node that died go back in the queue. *count: how many.
+bool state_jobs_recover(struct state *s, int *count, struct err *err);
+// Starts over with all attempts. Objects that wait for it stay.
+bool state_job_again(struct state *s, int64_t id, struct err *err);
+
+// Outbox
+
+struct state_object {
+    int64_t id, job;
+    const char *destination, *kind;
+    int rank; // sent in this order
+    const char *path, *sop_class_uid, *sop_instance_uid, *series_instance_uid, *study_instance_uid;
+    const char *transfer_syntax_uid;
+    const char *state; // "pending", "sent", "failed", "discarded"
+    int64_t attempts;
+    double first_at; // first attempt; 0: none yet
+    double next_at, sent_at;
+    const char *reason;
+};
+typedef bool state_object_fn(void *ctx, const struct state_object *row);
+
+bool state_add_object(struct state *s, const struct state_object *object, struct err *err);
+// Destinations with pending objects and the time when the first of them is due.
+bool state_each_destination(struct state *s,
+                            bool (*each)(void *ctx, const char *destination, double next_at),
+                            void *ctx, struct err *err);
+bool state_each_due(struct state *s, const char *destination, double now, size_t limit,
+                    state_object_fn *each, void *ctx, struct err *err);
+bool state_each_object(struct state *s, int64_t job, state_object_fn *each, void *ctx,
+                       struct err *err);
+bool state_get_object(struct state *s, int64_t id, state_object_fn *each, void *ctx,
+                      struct err *err);
+bool state_object_sent(struct state *s, int64_t id, double now, const char *reason,
+                       struct err *err);
+bool state_object_retry(struct state *s, int64_t id, double now, double next_at, const char *reason,
+                        struct err *err);
+bool state_object_fail(struct state *s, int64_t id, double now, const char *reason,
+                       struct err *err);
+// All objects of a job: pending ones become discarded, or all become pending again.
+bool state_objects_discard(struct state *s, int64_t job, struct err *err);
+bool state_objects_again(struct state *s, int64_t job, int *count, struct err *err);
+bool state_folder_known(struct state *s, const char *folder, bool *known, struct err *err);
+
+struct state_outbox_count {
+    int64_t pending, sent, failed, discarded;
+    double oldest_pending; // first attempt
+    char reason[160];      // why the last attempt failed
+};
+bool state_count_outbox(struct state *s, const char *destination, struct state_outbox_count *out,
+                        struct err *err);
+// How many there are, by state name: series, jobs or quarantine.
+bool state_each_count(struct state *s, const char *table,
+                      bool (*each)(void *ctx, const char *state, int64_t count), void *ctx,
+                      struct err *err);
+
+// Retention: finished series whose last instance, job and delivery are older than before.
+bool state_expired(struct state *s, double before, bool (*each)(void *ctx, int64_t series),
+                   void *ctx, struct err *err);
+// Files and job folders of a series, then forgets the series. Remove them after the commit: a
+// restart sweeps what has no row.
+bool state_forget_series(struct state *s, int64_t series, bool (*each)(void *ctx, const char *path),
+                         void *ctx, struct err *err);

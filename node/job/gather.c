@@ -1,0 +1,161 @@
+#include "node/job/gather.h"
+#include <errno.h>
+#include <fts.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "dimse/read/object.h"
+#include "base/log.h"
+
+static bool no_memory(struct err *err)
+{
+    return err_set(err, ERR_NOMEM, "no memory");
+}
+
+// The series of an instance, a new one where there is none yet. NULL: no memory.
+static struct gather_series *series_of(struct gather *g, const struct object_ids *ids)
+{
+    for (size_t i = 0; i < g->count; i++) {
+        struct gather_series *s = &g->series[i];
+        if (strcmp(s->series_instance_uid, ids->series_instance_uid) == 0 &&
+            strcmp(s->study_instance_uid, ids->study_instance_uid) == 0)
+            return s;
+    }
+    struct gather_series *larger = reallocarray(g->series, g->count + 1, sizeof *larger);
+    if (!larger)
+        return NULL;
+    g->series = larger;
+    struct gather_series *s = &g->series[g->count++];
+    memset(s, 0, sizeof *s);
+    memcpy(s->study_instance_uid, ids->study_instance_uid, sizeof s->study_instance_uid);
+    memcpy(s->series_instance_uid, ids->series_instance_uid, sizeof s->series_instance_uid);
+    memcpy(s->modality, ids->modality, sizeof s->modality);
+    return s;
+}
+
+static bool add_file(struct gather_series *s, const char *path)
+{
+    struct analysis_file *larger = reallocarray(s->files, s->file_count + 1, sizeof *larger);
+    if (!larger)
+        return false;
+    s->files = larger;
+    char *copy = strdup(path);
+    if (!copy)
+        return false;
+    s->files[s->file_count++] = (struct analysis_file){.path = copy};
+    return true;
+}
+
+// Adds an instance to its series. False: no memory.
+static bool add_object(struct gather *g, const struct object *o, const char *path,
+                       const char *device_uid, struct err *err)
+{
+    const struct object_ids *ids = object_ids(o);
+    struct gather_series *s = series_of(g, ids);
+    if (!s || !add_file(s, path))
+        return no_memory(err);
+    s->own = s->own || object_is_own(o, device_uid);
+    if (s->first_sop_instance_uid[0] &&
+        strcmp(s->first_sop_instance_uid, ids->sop_instance_uid) <= 0)
+        return true;
+    memcpy(s->first_sop_instance_uid, ids->sop_instance_uid, sizeof s->first_sop_instance_uid);
+    attrs_finish(&s->attrs);
+    return object_attrs(o, &s->attrs, err);
+}
+
+static void ignore(struct gather *g, const char *path, const char *why)
+{
+    char shown[512];
+    log_info("file=%s ignored reason=\"%s\"", log_value(path, shown, sizeof shown), why);
+    g->ignored++;
+}
+
+static bool look_at(struct gather *g, const char *path, const char *device_uid, struct err *err)
+{
+    struct err why = {0};
+    struct object *o = object_open(path, &why);
+    if (!o && why.code == ERR_NOMEM)
+        return no_memory(err);
+    bool ok = true;
+    if (!o)
+        ignore(g, path, why.text);
+    else if (!object_ids(o)->sop_instance_uid[0] || !object_ids(o)->series_instance_uid[0])
+        ignore(g, path, "no instance of a series");
+    else
+        ok = add_object(g, o, path, device_uid, err);
+    object_close(o);
+    return ok;
+}
+
+static int by_name(const FTSENT **a, const FTSENT **b)
+{
+    return strcmp((*a)->fts_name, (*b)->fts_name);
+}
+
+static int by_uid(const void *a, const void *b)
+{
+    const struct gather_series *x = a, *y = b;
+    int study = strcmp(x->study_instance_uid, y->study_instance_uid);
+    return study ? study : strcmp(x->series_instance_uid, y->series_instance_uid);
+}
+
+// One entry of the walk. False: the walk ends.
+static bool visit(struct gather *g, const FTSENT *entry, const char *device_uid, struct err *err)
+{
+    switch (entry->fts_info) {
+    case FTS_F:
+        return look_at(g, entry->fts_path, device_uid, err);
+    case FTS_DNR:
+    case FTS_ERR:
+    case FTS_NS:
+    case FTS_SLNONE:
+        if (entry->fts_level == 0)
+            return err_errno(err, entry->fts_errno ? entry->fts_errno : ENOENT, "%s",
+                             entry->fts_path);
+        ignore(g, entry->fts_path, entry->fts_errno ? "cannot be read" : "a link to nowhere");
+        return true;
+    default: // folders, and what is neither file nor folder
+        return true;
+    }
+}
+
+bool gather_paths(char *const *paths, size_t count, const char *device_uid, struct gather *out,
+                  struct err *err)
+{
+    *out = (struct gather){0};
+    char **list = calloc(count + 1, sizeof *list);
+    if (!list)
+        return no_memory(err);
+    for (size_t i = 0; i < count; i++)
+        list[i] = paths[i];
+    FTS *walk = fts_open(list, FTS_LOGICAL | FTS_NOCHDIR, by_name);
+    bool ok = walk || err_errno(err, errno, "walk");
+    while (ok) {
+        errno = 0;
+        FTSENT *entry = fts_read(walk);
+        if (!entry) {
+            ok = errno == 0 || err_errno(err, errno, "walk");
+            break;
+        }
+        ok = visit(out, entry, device_uid, err);
+    }
+    if (walk)
+        fts_close(walk);
+    free(list);
+    if (out->count)
+        qsort(out->series, out->count, sizeof *out->series, by_uid);
+    return ok;
+}
+
+void gather_finish(struct gather *g)
+{
+    for (size_t i = 0; i < g->count; i++) {
+        struct gather_series *s = &g->series[i];
+        for (size_t f = 0; f < s->file_count; f++)
+            free((char *)s->files[f].path);
+        free(s->files);
+        attrs_finish(&s->attrs);
+    }
+    free(g->series);
+    *g = (struct gather){0};
+}

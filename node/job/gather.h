@@ -1,0 +1,31 @@
+// Files and folders on disk, grouped into series: what the offline commands work on.
+// Process: analyze, route. Thread-safety: one thread; object_init() has been called before.
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include "node/job/analysis.h"
+#include "base/attrs.h"
+#include "base/err.h"
+
+struct gather_series {
+    char study_instance_uid[65], series_instance_uid[65], modality[17];
+    bool own;           // at least one instance was made by this node
+    struct attrs attrs; // of the instance with the lowest SOP Instance UID
+    char first_sop_instance_uid[65];
+    struct analysis_file *files; // path malloc'd, digest not known
+    size_t file_count;
+};
+
+struct gather {
+    struct gather_series *series; // by study, then series UID
+    size_t count;
+    size_t ignored; // files that are no DICOM instances
+};
+
+// Looks into each path, folders with all they hold (symbolic links are followed, loops are not).
+// Files that are no DICOM instances are ignored, each with a log line.
+// device_uid  of this node, to tell its own objects; "" when there is none
+//   ERR_IO a path cannot be read; ERR_NOMEM. Files found in folders only cause log lines.
+bool gather_paths(char *const *paths, size_t count, const char *device_uid, struct gather *out,
+                  struct err *err);
+void gather_finish(struct gather *g); // {0} is fine

@@ -1,0 +1,206 @@
+#include "node/job/report.h"
+#include <cairo.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/fs.h"
+
+struct report {
+    json_t *root;
+};
+
+// The number as the SR has it: with the digits that are meant.
+static double as_written(const struct measurement *m)
+{
+    char text[400];
+    snprintf(text, sizeof text, "%.*f", m->decimals, m->value);
+    return strtod(text, NULL);
+}
+
+// jansson's set functions take the reference and refuse NULL, so that failures add up in *ok.
+static void set(json_t *object, const char *key, json_t *value, bool *ok)
+{
+    *ok = json_object_set_new(object, key, value) == 0 && *ok;
+}
+
+static void append(json_t *array, json_t *value, bool *ok)
+{
+    *ok = json_array_append_new(array, value) == 0 && *ok;
+}
+
+static json_t *code_json(const struct code *c)
+{
+    return json_pack("[ss]", c->value, c->scheme);
+}
+
+static void set_code(json_t *object, const char *key, const struct code *c, bool *ok)
+{
+    if (c->value)
+        set(object, key, code_json(c), ok);
+}
+
+static json_t *measurement_json(const struct finding_group *g, const struct measurement *m,
+                                bool *ok)
+{
+    int region = m->region >= 0 ? m->region : g->region;
+    json_t *o = json_object();
+    set(o, "name", json_string(m->concept.meaning), ok);
+    set_code(o, "code", &m->concept, ok);
+    set_code(o, "method", &m->method, ok);
+    set_code(o, "derivation", &m->derivation, ok);
+    set(o, "value", json_real(as_written(m)), ok);
+    set(o, "unit", json_string(m->unit.value ? m->unit.value : "1"), ok);
+    set(o, "group", json_string(g->label ? g->label : ""), ok);
+    set_code(o, "site", &g->site, ok);
+    if (g->site.value)
+        set(o, "site_name", json_string(g->site.meaning), ok);
+    if (region >= 0)
+        set(o, "region", json_integer(region), ok);
+    return o;
+}
+
+static json_t *evaluation_json(const struct evaluation *e, const char *group, bool *ok)
+{
+    json_t *o = json_object();
+    set(o, "name", json_string(e->concept.meaning), ok);
+    set_code(o, "code", &e->concept, ok);
+    set_code(o, "value_code", &e->value, ok);
+    set(o, "value", json_string(e->value.value ? e->value.meaning : e->text), ok);
+    if (group)
+        set(o, "group", json_string(group), ok);
+    return o;
+}
+
+static void add_findings(json_t *o, const struct findings *f, bool *ok)
+{
+    json_t *measurements = json_array(), *evaluations = json_array(), *parameters = json_object();
+    for (uint32_t i = 0; i < f->evaluation_count; i++)
+        append(evaluations, evaluation_json(&f->evaluations[i], NULL, ok), ok);
+    for (uint32_t i = 0; i < f->group_count; i++) {
+        const struct finding_group *g = &f->groups[i];
+        for (uint32_t m = 0; m < g->measurement_count; m++)
+            append(measurements, measurement_json(g, &g->measurements[m], ok), ok);
+        for (uint32_t e = 0; e < g->evaluation_count; e++)
+            append(evaluations, evaluation_json(&g->evaluations[e], g->label, ok), ok);
+    }
+    for (uint32_t i = 0; i < f->parameter_count; i++)
+        set(parameters, f->parameters[i].name, json_string(f->parameters[i].value), ok);
+    set(o, "measurements", measurements, ok);
+    set(o, "evaluations", evaluations, ok);
+    set(o, "parameters", parameters, ok);
+}
+
+static const char *base_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
+static void add_files(json_t *o, const struct stage *stage, const struct analysis_report *analysis,
+                      const char *prefix, bool nifti, bool *ok)
+{
+    json_t *objects = json_array(), *pictures = json_array(), *maps = json_array();
+    const struct findings *f = analysis->findings;
+    for (size_t i = 0; i < analysis->object_count; i++)
+        append(objects, json_sprintf("%s%s", prefix, base_name(analysis->objects[i].path)), ok);
+    for (uint32_t i = 0; i < f->picture_count; i++)
+        append(pictures, json_sprintf("%s%s-%s.png", prefix, stage->name, f->pictures[i].name), ok);
+    if (nifti)
+        append(maps, json_sprintf("%s%s-regions.nii", prefix, stage->name), ok);
+    set(o, "objects", objects, ok);
+    set(o, "pictures", pictures, ok);
+    set(o, "nifti", maps, ok);
+}
+
+struct report *report_create(const char *device)
+{
+    struct report *r = calloc(1, sizeof *r);
+    if (!r)
+        return NULL;
+    r->root = json_pack("{s:s, s:s, s:[]}", "anode", ANODE_VERSION, "device", device, "results");
+    if (!r->root) {
+        free(r);
+        return NULL;
+    }
+    return r;
+}
+
+bool report_add(struct report *r, const struct stage *stage, const struct analysis_report *analysis,
+                const char *prefix, bool nifti, struct err *err)
+{
+    const struct findings *f = analysis->findings;
+    bool ok = true;
+    json_t *o = json_object();
+    set(o, "stage", json_string(stage->name), &ok);
+    set(o, "version", json_string(stage->version), &ok);
+    set(o, "verdict", json_string(verdict_name(f->verdict)), &ok);
+    set(o, "reason", json_string(f->reason), &ok);
+    set(o, "study", json_string(analysis->study_instance_uid), &ok);
+    set(o, "series", json_pack("[s]", analysis->series_instance_uid), &ok);
+    set(o, "seconds", json_real(analysis->seconds), &ok);
+    set(o, "peak_bytes", json_integer((json_int_t)analysis->host_peak_bytes), &ok);
+    set(o, "device_peak_bytes", json_integer((json_int_t)analysis->device_peak_bytes), &ok);
+    add_files(o, stage, analysis, prefix, nifti, &ok);
+    add_findings(o, f, &ok);
+    append(json_object_get(r->root, "results"), o, &ok);
+    return ok || err_set(err, ERR_NOMEM, "no memory for the report");
+}
+
+bool report_write(const struct report *r, const char *path, struct err *err)
+{
+    char *text = json_dumps(r->root, JSON_INDENT(1) | JSON_ENSURE_ASCII);
+    if (!text)
+        return err_set(err, ERR_NOMEM, "no memory for the report");
+    bool ok = fs_write_file(path, text, strlen(text), err);
+    free(text);
+    return ok;
+}
+
+void report_destroy(struct report *r)
+{
+    if (!r)
+        return;
+    json_decref(r->root);
+    free(r);
+}
+
+static bool write_png(const char *path, const struct picture *p, struct err *err)
+{
+    if (p->width > INT_MAX || p->height > INT_MAX)
+        return err_set(err, ERR_INTERNAL, "picture %s is too large", p->name);
+    cairo_surface_t *surface =
+        cairo_image_surface_create(CAIRO_FORMAT_RGB24, (int)p->width, (int)p->height);
+    cairo_status_t status = cairo_surface_status(surface);
+    if (status == CAIRO_STATUS_SUCCESS) {
+        unsigned char *pixels = cairo_image_surface_get_data(surface);
+        size_t stride = (size_t)cairo_image_surface_get_stride(surface);
+        for (uint32_t y = 0; y < p->height; y++) {
+            uint32_t *row = (uint32_t *)(void *)(pixels + y * stride);
+            const uint8_t *rgb = p->rgb + (size_t)y * p->width * 3;
+            for (uint32_t x = 0; x < p->width; x++, rgb += 3)
+                row[x] = (uint32_t)rgb[0] << 16 | (uint32_t)rgb[1] << 8 | rgb[2];
+        }
+        cairo_surface_mark_dirty(surface);
+        status = cairo_surface_write_to_png(surface, path);
+    }
+    cairo_surface_destroy(surface);
+    if (status == CAIRO_STATUS_SUCCESS)
+        return true;
+    return err_set(err, status == CAIRO_STATUS_NO_MEMORY ? ERR_NOMEM : ERR_IO, "%s: %s", path,
+                   cairo_status_to_string(status));
+}
+
+bool report_pictures(const char *folder, const struct stage *stage, const struct findings *findings,
+                     struct err *err)
+{
+    for (uint32_t i = 0; i < findings->picture_count; i++) {
+        char name[128], path[PATH_MAX];
+        snprintf(name, sizeof name, "%s-%s.png", stage->name, findings->pictures[i].name);
+        if (!fs_join(path, folder, name, err) || !write_png(path, &findings->pictures[i], err))
+            return false;
+    }
+    return true;
+}

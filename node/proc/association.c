@@ -1,0 +1,237 @@
+#include "node/proc/association.h"
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include "dimse/net/scp.h"
+#include "base/fs.h"
+#include "base/log.h"
+#include "node/proc/msg.h"
+
+#define VERDICT_WITHIN_S 60 // the core's answer: a transaction, at worst behind a slow disk
+
+static volatile sig_atomic_t receiving; // an object is on its way
+static volatile sig_atomic_t stop;      // end after it
+
+struct session {
+    const struct association *association;
+    int core; // to the core
+    struct fs_draft draft;
+    struct msg_hello hello;
+};
+
+static void on_term(int number)
+{
+    (void)number;
+    if (!receiving)
+        _exit(0); // nothing was accepted that is not recorded
+    stop = 1;
+}
+
+static int admit(void *ctx, const char *calling, const char *called)
+{
+    struct session *s = ctx;
+    const struct conf *conf = s->association->conf;
+    char name[32];
+    snprintf(s->hello.calling, sizeof s->hello.calling, "%s", calling);
+    snprintf(s->hello.called, sizeof s->hello.called, "%s", called);
+    snprintf(s->hello.address, sizeof s->hello.address, "%s", s->association->address);
+    if (strcmp(called, conf->ae_title) != 0) {
+        log_warn("called=%s rejected: this node is %s", log_value(called, name, sizeof name),
+                 conf->ae_title);
+        return 7;
+    }
+    const struct conf_peer *peer = conf_find_peer(conf, calling);
+    if (!peer || !peer->may_send) {
+        log_warn("calling=%s rejected: %s", log_value(calling, name, sizeof name),
+                 peer ? "peers[].may_send is false" : "no such ae_title in peers");
+        return 3;
+    }
+    log_action("peer=%s address=%s", log_value(calling, name, sizeof name),
+               s->association->address);
+    struct err err = {0};
+    if (!msg_send(s->core, MSG_HELLO, &s->hello, NULL, 0, &err))
+        log_error("core: %s", err.text); // each C-STORE will say so again
+    return 0;
+}
+
+static int open_draft(void *ctx, struct err *err)
+{
+    struct session *s = ctx;
+    const struct association *a = s->association;
+    uint64_t free_mib = 0;
+    char folder[PATH_MAX];
+    if (stop)
+        _exit(0); // the last answer has arrived: the peer speaks again
+    receiving = 1;
+    if (!datadir_free_mib(a->dir, &free_mib, err) || !datadir_path(a->dir, "drafts", folder, err))
+        return -1;
+    if (free_mib < a->conf->min_free_mib) {
+        err_set(err, ERR_FULL, "%llu MiB free, limits.min_free_mib is %u",
+                (unsigned long long)free_mib, a->conf->min_free_mib);
+        return -1;
+    }
+    return fs_draft_open(&s->draft, folder, err) ? s->draft.fd : -1;
+}
+
+static void discard(void *ctx)
+{
+    struct session *s = ctx;
+    fs_draft_finish(&s->draft);
+    receiving = 0;
+    if (stop)
+        _exit(0);
+}
+
+static void fill_record(const struct scp_instance *in, const char *name, struct msg_record *out)
+{
+    memset(out, 0, sizeof *out);
+    memcpy(out->study_instance_uid, in->study_instance_uid, sizeof out->study_instance_uid);
+    memcpy(out->series_instance_uid, in->series_instance_uid, sizeof out->series_instance_uid);
+    memcpy(out->sop_instance_uid, in->sop_instance_uid, sizeof out->sop_instance_uid);
+    memcpy(out->sop_class_uid, in->sop_class_uid, sizeof out->sop_class_uid);
+    memcpy(out->transfer_syntax_uid, in->transfer_syntax_uid, sizeof out->transfer_syntax_uid);
+    memcpy(out->modality, in->modality, sizeof out->modality);
+    memcpy(out->digest, in->digest, sizeof out->digest);
+    out->instance_number = in->instance_number;
+    out->bytes = in->bytes;
+    snprintf(out->path, sizeof out->path, "%s", name);
+}
+
+// One round trip to the core. False: it is not known whether the record was made.
+static bool ask_core(struct session *s, const struct msg_record *record, const struct attrs *attrs,
+                     enum msg_answer *answer, struct err *err)
+{
+    static struct msg reply;
+    if (!msg_send(s->core, MSG_RECORD, record, attrs ? attrs->packed : NULL,
+                  attrs ? attrs->size : 0, err))
+        return false;
+    enum msg_arrival arrival = msg_receive(s->core, &reply, err);
+    if (arrival == MSG_NONE)
+        return err_set(err, ERR_TIMEOUT, "no answer in %d s", VERDICT_WITHIN_S);
+    if (arrival == MSG_END)
+        return err_set(err, ERR_INTERNAL, "the core is gone");
+    if (arrival == MSG_BROKEN)
+        return false;
+    if (reply.kind != MSG_VERDICT)
+        return err_set(err, ERR_INTERNAL, "unexpected answer %d", (int)reply.kind);
+    *answer = (enum msg_answer)((const struct msg_verdict *)reply.body)->answer;
+    return true;
+}
+
+static enum scp_status contradiction(const struct session *s, char comment[65])
+{
+    snprintf(comment, 65, "another instance of this UID is here; kept in quarantine");
+    return strcmp(s->association->conf->duplicate_answer, "success") == 0 ? SCP_SUCCESS
+                                                                          : SCP_DUPLICATE;
+}
+
+static enum scp_status keep(struct session *s, const struct scp_instance *in, char comment[65],
+                            struct err *err)
+{
+    const struct datadir *dir = s->association->dir;
+    struct msg_record record;
+    char name[DATADIR_NAME], path[PATH_MAX], quarantine[DATADIR_NAME];
+    enum msg_answer answer = ANSWER_OUT_OF_RESOURCES;
+    if (!datadir_new_name(name, err) || !datadir_path(dir, name, path, err) ||
+        !fs_draft_publish(&s->draft, path, err))
+        return SCP_OUT_OF_RESOURCES;
+    fill_record(in, name, &record);
+    // Without an answer the file stays: it may be recorded. If not, the next start sweeps it.
+    if (!ask_core(s, &record, in->attrs, &answer, err))
+        return SCP_OUT_OF_RESOURCES;
+    switch (answer) {
+    case ANSWER_STORED:
+        return SCP_SUCCESS;
+    case ANSWER_DUPLICATE:
+        datadir_remove(dir, name);
+        return SCP_SUCCESS;
+    case ANSWER_QUARANTINE:
+        if (!datadir_quarantine_name(name, quarantine, err) ||
+            !datadir_move(dir, name, quarantine, err))
+            return SCP_OUT_OF_RESOURCES; // the next start moves it
+        return contradiction(s, comment);
+    case ANSWER_QUARANTINED:
+        datadir_remove(dir, name);
+        return contradiction(s, comment);
+    case ANSWER_OUT_OF_RESOURCES:
+        datadir_remove(dir, name);
+        err_set(err, ERR_DATABASE, "not recorded");
+        break;
+    }
+    return SCP_OUT_OF_RESOURCES;
+}
+
+static enum scp_status commit(void *ctx, const struct scp_instance *in, char comment[65])
+{
+    struct session *s = ctx;
+    struct err err = {0};
+    enum scp_status status;
+    if (in->device_uid[0] && strcmp(in->device_uid, s->association->conf->device_uid) == 0) {
+        log_info("sop=%s ignored: a result of this node has come back", in->sop_instance_uid);
+        status = SCP_SUCCESS;
+    } else {
+        status = keep(s, in, comment, &err);
+    }
+    fs_draft_finish(&s->draft);
+    if (status == SCP_OUT_OF_RESOURCES) {
+        log_error("sop=%s not stored: %s", in->sop_instance_uid, err.text);
+        snprintf(comment, 65, "not stored: %s", err_code_name(err.code));
+    } else {
+        log_debug("sop=%s series=%s bytes=%llu status=%04x", in->sop_instance_uid,
+                  in->series_instance_uid, (unsigned long long)in->bytes, (unsigned)status);
+    }
+    receiving = 0;
+    if (stop)
+        alarm(1); // once the answer has gone out
+    return status;
+}
+
+static void serve(struct session *s)
+{
+    const struct association *a = s->association;
+    const struct conf *conf = a->conf;
+    struct scp_config config = {
+        .fd = a->fd,
+        .peer_address = a->address,
+        .max_pdu = conf->max_pdu,
+        .dimse_timeout_s = conf->dimse_timeout_s,
+        .acse_timeout_s = conf->acse_timeout_s,
+        .min_bytes_per_s = conf->min_bytes_per_s,
+        .max_object_bytes = (uint64_t)conf->max_object_mib << 20,
+        .application_version = "ANODE_" ANODE_VERSION,
+    };
+    struct scp_handler handler = {
+        .ctx = s, .admit = admit, .open = open_draft, .commit = commit, .discard = discard};
+    struct scp_summary summary = {0};
+    struct err err = {0};
+    bool ok = scp_serve(&config, &handler, &summary, &err);
+    if (summary.rejected)
+        return;
+    struct msg_goodbye goodbye = {
+        .released = summary.released, .stored = summary.stored, .refused = summary.refused};
+    msg_send(s->core, MSG_GOODBYE, &goodbye, NULL, 0, NULL); // without it, it counts as aborted
+    log_info("stored=%u refused=%u %s%s", summary.stored, summary.refused,
+             summary.released ? "released" : "ended: ", ok ? "" : err.text);
+}
+
+int association_run(void *ctx, int channel)
+{
+    (void)channel;
+    struct session s = {.association = ctx};
+    struct err err = {0};
+    struct sigaction term = {.sa_handler = on_term};
+    sigaction(SIGTERM, &term, NULL);
+    log_action("address=%s", s.association->address);
+    s.core = msg_connect(s.association->dir->dirfd, &err);
+    const struct timeval within = {.tv_sec = VERDICT_WITHIN_S};
+    if (s.core < 0 || setsockopt(s.core, SOL_SOCKET, SO_RCVTIMEO, &within, sizeof within) != 0 ||
+        setsockopt(s.core, SOL_SOCKET, SO_SNDTIMEO, &within, sizeof within) != 0) {
+        log_error("connection refused: %s", err.text);
+        return 2;
+    }
+    serve(&s);
+    close(s.core);
+    return 0;
+}

@@ -1,0 +1,18 @@
+// One connection of a peer: speaks DICOM through dimse/net/scp.h, makes each instance durable under
+// a name of ours and asks the core to record it before it answers. A crash here costs the peer its
+// connection, and nothing else.
+// SIGTERM: ends at once when no object is being received, else after that object.
+// Process: association (forked by the listener).
+#pragma once
+#include "conf/conf.h"
+#include "node/proc/datadir.h"
+
+struct association {
+    const struct conf *conf;
+    const struct datadir *dir;
+    int fd;              // the connection
+    const char *address; // of the peer, numeric
+};
+
+// Body for child_start(); ctx is a struct association. Returns the exit status.
+int association_run(void *ctx, int channel);

@@ -1,0 +1,53 @@
+// The data folder: who owns it, what is where, names that were never used before.
+//   state.db  lock  anode.sock  cache/ (pipelines of the Vulkan device)
+//   drafts/                  files that are being received; emptied at start
+//   series/<2 hex>/<30 hex>.dcm   received instances; random names, so that no name is ever reused
+//                            and a folder stays small; the database knows which series each is of
+//   outbox/<job>/<try>/      results
+//   quarantine/              instances that contradict one that is there
+// Process: core makes and locks it; association, worker and sender use it.
+#pragma once
+#include <limits.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "base/err.h"
+#include "base/fs.h"
+
+#define DATADIR_NAME 64 // room for a path below the data folder
+
+struct datadir {
+    bool open;
+    int dirfd, lockfd; // close-on-exec; lockfd -1: not locked
+    char path[PATH_MAX];
+};
+
+// Opens path; with own also makes it and its folders and locks it. A node that has just died leaves
+// processes behind for a moment: the lock is waited for up to 10 s.
+//   ERR_IO, ERR_FULL; ERR_CONFIG another node uses this folder (its pid is named)
+bool datadir_open(struct datadir *d, const char *path, bool own, struct err *err);
+void datadir_close(struct datadir *d); // {0} is fine
+
+// Absolute path of a name below the folder. ERR_INPUT: too long.
+bool datadir_path(const struct datadir *d, const char *name, char out[PATH_MAX], struct err *err);
+
+// A name for a received instance, "series/ab/cdef....dcm", never used before. ERR_INTERNAL: no
+// random numbers.
+bool datadir_new_name(char out[DATADIR_NAME], struct err *err);
+// The name in quarantine of a file: its last part below "quarantine/".
+bool datadir_quarantine_name(const char *name, char out[DATADIR_NAME], struct err *err);
+// Moves a file below the folder to another name below it, durably.
+bool datadir_move(const struct datadir *d, const char *from, const char *to, struct err *err);
+bool datadir_exists(const struct datadir *d, const char *name);
+// Removes a file or a folder below the data folder; what fails is logged.
+void datadir_remove(const struct datadir *d, const char *name);
+
+// Free space in MiB. ERR_IO.
+bool datadir_free_mib(const struct datadir *d, uint64_t *mib, struct err *err);
+
+// Calls each(ctx, name) for every file of series/, then outbox/<job>/<try> folder, as kind says.
+enum datadir_kind { DATADIR_SERIES, DATADIR_OUTBOX };
+bool datadir_each(const struct datadir *d, enum datadir_kind kind,
+                  bool (*each)(void *ctx, const char *name), void *ctx, struct err *err);
+// Removes everything in drafts/. Returns how many there were.
+size_t datadir_sweep_drafts(const struct datadir *d);

@@ -1,0 +1,145 @@
+// What the processes of one node say to each other: plain structs in packets (AF_UNIX,
+// SOCK_SEQPACKET), one packet a message, the same executable at both ends. Text fields end with a
+// zero byte; msg_receive() checks that, and every size.
+// Process: all. Thread-safety: a descriptor belongs to one thread.
+#pragma once
+#include <limits.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "base/err.h"
+#include "base/uid.h"
+
+#define MSG_MAX 65536 // bytes of a packet
+
+enum msg_kind {
+    MSG_HELLO = 1, // association -> core: who is connected
+    MSG_RECORD,    // association -> core: a durable file; tail: packed attributes
+    MSG_VERDICT,   // core -> association: answers one MSG_RECORD
+    MSG_GOODBYE,   // association -> core: how the association ended
+    MSG_JOB,       // core -> worker: a job; tail: options as "name=value;name=value" and a zero
+    MSG_INPUTS,  // core -> worker: until all inputs of MSG_JOB are there; tail: struct msg_input []
+    MSG_OBJECT,  // worker -> core: one result object
+    MSG_DONE,    // worker -> core: the end of the job
+    MSG_OUTCOME, // sender -> core: what became of one file
+    MSG_SENT,    // sender -> core: how the association to the destination ended
+    MSG_COUNT,   // asker -> core: instances that the source knows
+    MSG_CONTROL, // command -> core
+    MSG_TEXT,    // core -> command: tail: a piece of the answer; an empty one ends it
+};
+
+struct msg_hello {
+    char calling[17], called[17], address[64];
+};
+
+struct msg_record {
+    char study_instance_uid[65], series_instance_uid[65], sop_instance_uid[65], sop_class_uid[65];
+    char transfer_syntax_uid[65], modality[17];
+    int32_t instance_number;
+    uint64_t bytes;
+    uint8_t digest[DIGEST_SIZE];
+    char path[64]; // below the data folder
+};
+
+enum msg_answer {
+    ANSWER_STORED,
+    ANSWER_DUPLICATE,       // the same instance is there: the file is not needed
+    ANSWER_QUARANTINE,      // another instance of that UID is there: move the file to quarantine
+    ANSWER_QUARANTINED,     // ... and this very one is in quarantine: the file is not needed
+    ANSWER_OUT_OF_RESOURCES // not recorded
+};
+
+struct msg_verdict {
+    uint32_t answer; // enum msg_answer
+};
+
+struct msg_goodbye {
+    uint32_t released; // 1: by release
+    uint32_t stored, refused;
+};
+
+struct msg_job {
+    int64_t job;
+    char stage[65], folder[64]; // folder: below the data folder
+    uint32_t kinds;             // enum stage_result bits
+    uint32_t inputs;
+    uint32_t refuse;  // 1: only a report that says why there is no result
+    char reason[256]; // of that
+    char remark[256]; // a warning to be shown in the results; "": none
+    uint32_t has_predecessor;
+    char predecessor_sop_class_uid[65], predecessor_sop_instance_uid[65];
+    char predecessor_series_instance_uid[65], predecessor_study_instance_uid[65];
+};
+
+struct msg_input {
+    char path[64]; // below the data folder
+    uint8_t digest[DIGEST_SIZE];
+};
+
+struct msg_object {
+    int64_t job;
+    uint32_t kind;  // enum stage_result
+    char name[128]; // file name in the job's folder
+    char sop_class_uid[65], sop_instance_uid[65], series_instance_uid[65], study_instance_uid[65];
+    char transfer_syntax_uid[65];
+};
+
+struct msg_done {
+    int64_t job;
+    uint32_t ok;      // 1: verdict holds; 0: code and reason
+    uint32_t verdict; // enum verdict
+    uint32_t code;    // enum err_code
+    char reason[256], device[160];
+    double seconds;
+    uint64_t peak_bytes;
+};
+
+struct msg_outcome {
+    int64_t row;     // of the outbox
+    uint32_t fate;   // enum scu_fate
+    uint32_t status; // DIMSE
+    char text[160];
+};
+
+struct msg_sent {
+    uint32_t ok;
+    char text[256];
+};
+
+struct msg_count {
+    int64_t series;
+    int64_t count; // -1: the source does not say
+    char text[256];
+};
+
+enum msg_verb { VERB_STATUS, VERB_JOBS, VERB_SHOW, VERB_RETRY, VERB_DISCARD };
+
+struct msg_control {
+    uint32_t verb; // enum msg_verb
+    int64_t id;
+};
+
+struct msg {
+    enum msg_kind kind;
+    const void *body; // the struct of its kind, into packet
+    const char *tail; // what follows it, into packet
+    size_t tail_size;
+    _Alignas(16) unsigned char packet[MSG_MAX];
+};
+
+// Sends one packet whole. tail may be NULL with size 0.
+//   ERR_NET the other end is gone; ERR_TIMEOUT it does not read (non-blocking descriptor or
+//   SO_SNDTIMEO); ERR_INTERNAL longer than MSG_MAX
+bool msg_send(int fd, enum msg_kind kind, const void *body, const void *tail, size_t tail_size,
+              struct err *err);
+
+enum msg_arrival { MSG_GOT, MSG_NONE, MSG_END, MSG_BROKEN };
+
+// Receives one packet. MSG_NONE: a non-blocking descriptor, or one with SO_RCVTIMEO, has none;
+// MSG_END: the other end is gone; MSG_BROKEN: a packet that is no message (*err says why).
+enum msg_arrival msg_receive(int fd, struct msg *m, struct err *err);
+
+// The socket anode.sock in the folder that dirfd names. Listening: non-blocking, mode 0600, an old
+// one is replaced. Path names longer than sun_path are no trouble. -1: ERR_IO, ERR_NET.
+int msg_listen(int dirfd, struct err *err);
+int msg_connect(int dirfd, struct err *err);
