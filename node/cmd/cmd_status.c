@@ -171,9 +171,10 @@ static void print_objects(const json_t *list)
 
 static void print_answer(const json_t *answer)
 {
-    if (json_object_get(answer, "anode")) {
+    const char *schema = text_of(answer, "schema");
+    if (strncmp(schema, "anode.status/", strlen("anode.status/")) == 0) {
         print_status(answer);
-    } else if (json_object_get(answer, "jobs")) {
+    } else if (strncmp(schema, "anode.jobs/", strlen("anode.jobs/")) == 0) {
         print_jobs(json_object_get(answer, "jobs"));
     } else {
         printf("job %lld of series %s, run %lld\n", number_of(answer, "id"),

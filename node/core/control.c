@@ -1,39 +1,58 @@
 #include "node/core/control.h"
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include "node/core/arrivals.h"
-#include "base/clock.h"
 #include "node/core/intake.h"
 #include "node/core/jobs.h"
+#include "node/job/json.h"
 
 #define SHOWN_MAX 200 // newest series and jobs in an answer
 
+// Rows on their way into an answer. Shared by the callbacks of one question.
 struct listing {
     struct core *core;
     json_t *list;
+    bool ok; // false: no memory, the list is not whole
 };
+
+static json_t *new_answer(const char *schema, bool *ok)
+{
+    json_t *o = json_object();
+    json_put_text(o, "schema", schema, ok);
+    json_put_text(o, "anode", ANODE_VERSION, ok);
+    return o;
+}
+
+// Gives the value away, or NULL with *err when it is not whole.
+static json_t *finish_answer(json_t *o, bool ok, struct err *err)
+{
+    if (ok)
+        return o;
+    json_decref(o);
+    if (err->code == ERR_NONE)
+        err_set(err, ERR_NOMEM, "no memory for the answer");
+    return NULL;
+}
 
 static bool add_count(void *ctx, const char *state, int64_t count)
 {
-    return json_object_set_new(ctx, state, json_integer(count)) == 0;
+    struct listing *l = ctx;
+    json_put_integer(l->list, state, count, &l->ok);
+    return l->ok;
 }
 
 static json_t *counts(struct core *core, struct err *err)
 {
     static const char *const tables[] = {"series", "jobs", "quarantine"};
     json_t *all = json_object();
-    for (size_t i = 0; all && i < sizeof tables / sizeof tables[0]; i++) {
-        json_t *one = json_object();
-        if (!one || !state_each_count(core->state, tables[i], add_count, one, err) ||
-            json_object_set(all, tables[i], one) != 0) {
-            json_decref(all);
-            all = NULL;
-        }
-        json_decref(one);
+    bool ok = true;
+    for (size_t i = 0; ok && i < sizeof tables / sizeof tables[0]; i++) {
+        struct listing l = {core, json_object(), true};
+        ok = state_each_count(core->state, tables[i], add_count, &l, err) && l.ok;
+        json_put(all, tables[i], l.list, &ok);
     }
-    return all;
+    return finish_answer(all, ok, err);
 }
 
 static bool add_series(void *ctx, const struct state_series *row)
@@ -43,46 +62,89 @@ static bool add_series(void *ctx, const struct state_series *row)
     bool receiving = strcmp(row->state, "receiving") == 0;
     if (receiving)
         arrivals_evidence(l->core->arrivals, row->id, evidence);
-    json_t *item = json_pack(
-        "{s:I s:s s:s s:s s:s s:s s:s s:f s:f s:I s:I s:s s:s s:s s:s}", "id", (json_int_t)row->id,
-        "series", row->series_instance_uid, "study", row->study_instance_uid, "modality",
-        row->modality, "source", row->source, "address", row->address, "state", row->state,
-        "first_at", row->first_at, "last_at", row->last_at, "instances", (json_int_t)row->instances,
-        "runs", (json_int_t)row->runs, "completeness", receiving ? "" : row->completeness,
-        "evidence", receiving ? evidence : row->evidence, "route", row->route, "why", row->why);
-    return item && json_array_append_new(l->list, item) == 0;
+    json_t *o = json_object();
+    json_put_integer(o, "id", row->id, &l->ok);
+    json_put_text(o, "series", row->series_instance_uid, &l->ok);
+    json_put_text(o, "study", row->study_instance_uid, &l->ok);
+    json_put_text(o, "modality", row->modality, &l->ok);
+    json_put_text(o, "source", row->source, &l->ok);
+    json_put_text(o, "address", row->address, &l->ok);
+    json_put_text(o, "state", row->state, &l->ok);
+    json_put_number(o, "first_at", row->first_at, &l->ok);
+    json_put_number(o, "last_at", row->last_at, &l->ok);
+    json_put_integer(o, "instances", row->instances, &l->ok);
+    json_put_integer(o, "runs", row->runs, &l->ok);
+    json_put_text(o, "completeness", receiving ? "" : row->completeness, &l->ok);
+    json_put_text(o, "evidence", receiving ? evidence : row->evidence, &l->ok);
+    json_put_text(o, "route", row->route, &l->ok);
+    json_put_text(o, "why", row->why, &l->ok);
+    json_add(l->list, o, &l->ok);
+    return l->ok;
 }
 
-static json_t *job_item(const struct state_job *row)
+static void put_job(json_t *o, const struct state_job *row, bool *ok)
 {
-    return json_pack(
-        "{s:I s:s s:I s:s s:s s:s s:s s:s s:s s:I s:I s:s s:s s:s s:f s:I s:f s:f s:f}", "id",
-        (json_int_t)row->id, "series", row->series_instance_uid, "run", (json_int_t)row->run,
-        "route", row->route, "stage", row->stage, "version", row->version, "options", row->options,
-        "destinations", row->destinations, "state", job_state_name(row->state), "attempts",
-        (json_int_t)row->attempts, "tries", (json_int_t)row->tries, "verdict", row->verdict,
-        "reason", row->reason, "device", row->device, "seconds", row->seconds, "peak_bytes",
-        (json_int_t)row->peak_bytes, "created_at", row->created_at, "started_at", row->started_at,
-        "ended_at", row->ended_at);
+    json_put_integer(o, "id", row->id, ok);
+    json_put_text(o, "series", row->series_instance_uid, ok);
+    json_put_integer(o, "run", row->run, ok);
+    json_put_text(o, "route", row->route, ok);
+    json_put_text(o, "stage", row->stage, ok);
+    json_put_text(o, "version", row->version, ok);
+    json_put_text(o, "options", row->options, ok);
+    json_put_text(o, "destinations", row->destinations, ok);
+    json_put_text(o, "state", job_state_name(row->state), ok);
+    json_put_integer(o, "attempts", row->attempts, ok);
+    json_put_integer(o, "tries", row->tries, ok);
+    json_put_text(o, "verdict", row->verdict, ok);
+    json_put_text(o, "reason", row->reason, ok);
+    json_put_text(o, "device", row->device, ok);
+    json_put_number(o, "seconds", row->seconds, ok);
+    json_put_integer(o, "peak_bytes", row->peak_bytes, ok);
+    json_put_number(o, "created_at", row->created_at, ok);
+    json_put_number(o, "started_at", row->started_at, ok);
+    json_put_number(o, "ended_at", row->ended_at, ok);
 }
 
 static bool add_job(void *ctx, const struct state_job *row)
 {
     struct listing *l = ctx;
-    json_t *item = job_item(row);
-    return item && json_array_append_new(l->list, item) == 0;
+    json_t *o = json_object();
+    put_job(o, row, &l->ok);
+    json_add(l->list, o, &l->ok);
+    return l->ok;
 }
 
 static bool add_object(void *ctx, const struct state_object *row)
 {
-    json_t *item =
-        json_pack("{s:I s:s s:s s:s s:s s:s s:s s:s s:I s:f s:f s:f s:s}", "id",
-                  (json_int_t)row->id, "destination", row->destination, "kind", row->kind, "path",
-                  row->path, "sop_class", row->sop_class_uid, "sop_instance", row->sop_instance_uid,
-                  "series", row->series_instance_uid, "state", row->state, "attempts",
-                  (json_int_t)row->attempts, "first_at", row->first_at, "next_at", row->next_at,
-                  "sent_at", row->sent_at, "reason", row->reason);
-    return item && json_array_append_new(ctx, item) == 0;
+    struct listing *l = ctx;
+    json_t *o = json_object();
+    json_put_integer(o, "id", row->id, &l->ok);
+    json_put_text(o, "destination", row->destination, &l->ok);
+    json_put_text(o, "kind", row->kind, &l->ok);
+    json_put_text(o, "path", row->path, &l->ok);
+    json_put_text(o, "sop_class", row->sop_class_uid, &l->ok);
+    json_put_text(o, "sop_instance", row->sop_instance_uid, &l->ok);
+    json_put_text(o, "series", row->series_instance_uid, &l->ok);
+    json_put_text(o, "state", row->state, &l->ok);
+    json_put_integer(o, "attempts", row->attempts, &l->ok);
+    json_put_number(o, "first_at", row->first_at, &l->ok);
+    json_put_number(o, "next_at", row->next_at, &l->ok);
+    json_put_number(o, "sent_at", row->sent_at, &l->ok);
+    json_put_text(o, "reason", row->reason, &l->ok);
+    json_add(l->list, o, &l->ok);
+    return l->ok;
+}
+
+static json_t *outbox_item(const struct state_outbox_count *box, bool *ok)
+{
+    json_t *o = json_object();
+    json_put_integer(o, "pending", box->pending, ok);
+    json_put_integer(o, "sent", box->sent, ok);
+    json_put_integer(o, "failed", box->failed, ok);
+    json_put_integer(o, "discarded", box->discarded, ok);
+    json_put_number(o, "oldest", box->oldest_pending, ok);
+    json_put_text(o, "trouble", box->reason, ok);
+    return o;
 }
 
 // A peer as the configuration names it, what waits for it, when it was last seen.
@@ -90,88 +152,83 @@ static json_t *peer_item(struct core *core, const struct conf_peer *peer, const 
                          struct err *err)
 {
     struct state_outbox_count box;
-    if (!state_count_outbox(core->state, peer->name, &box, err))
-        return NULL;
-    json_t *item =
-        json_pack("{s:s s:s s:i s:b s:{s:I s:I s:I s:I s:f s:s}}", "ae_title", peer->name, "host",
-                  peer->host ? peer->host : "", "port", (int)peer->port, "may_send",
-                  (int)peer->may_send, "outbox", "pending", (json_int_t)box.pending, "sent",
-                  (json_int_t)box.sent, "failed", (json_int_t)box.failed, "discarded",
-                  (json_int_t)box.discarded, "oldest", box.oldest_pending, "trouble", box.reason);
+    bool ok = true;
     size_t i;
-    json_t *one;
+    json_t *one, *o = json_object();
+    if (!state_count_outbox(core->state, peer->name, &box, err))
+        return finish_answer(o, false, err);
+    json_put_text(o, "ae_title", peer->name, &ok);
+    json_put_text(o, "host", peer->host, &ok);
+    json_put_integer(o, "port", peer->port, &ok);
+    json_put_bool(o, "may_send", peer->may_send, &ok);
+    json_put(o, "outbox", outbox_item(&box, &ok), &ok);
     json_array_foreach(seen, i, one)
     {
-        if (strcmp(json_string_value(json_object_get(one, "ae_title")), peer->name) == 0)
-            json_object_set(item, "seen", one);
+        const char *title = json_string_value(json_object_get(one, "ae_title"));
+        if (title && strcmp(title, peer->name) == 0)
+            ok = json_object_set(o, "seen", one) == 0 && ok;
     }
-    return item;
+    return finish_answer(o, ok, err);
 }
 
 static json_t *peers(struct core *core, struct err *err)
 {
     json_t *list = json_array(), *seen = intake_peers(core->intake);
-    for (size_t i = 0; list && i < core->conf->peer_count; i++) {
-        json_t *item = peer_item(core, &core->conf->peers[i], seen, err);
-        if (!item || json_array_append_new(list, item) != 0) {
-            json_decref(list);
-            list = NULL;
-        }
-    }
+    bool ok = true;
+    for (size_t i = 0; ok && i < core->conf->peer_count; i++)
+        json_add(list, peer_item(core, &core->conf->peers[i], seen, err), &ok);
     json_decref(seen);
-    return list;
+    return finish_answer(list, ok, err);
 }
 
 static json_t *status(struct core *core, struct err *err)
 {
-    struct listing series = {core, json_array()}, jobs = {core, json_array()};
-    json_t *count = counts(core, err), *peer = count ? peers(core, err) : NULL;
-    if (peer && state_each_series(core->state, SERIES_ALL, SHOWN_MAX, add_series, &series, err) &&
-        state_each_job(core->state, SHOWN_MAX, add_job, &jobs, err))
-        return json_pack("{s:s s:s s:i s:s s:i s:f s:b s:o s:o s:o s:o s:o}", "anode",
-                         ANODE_VERSION, "ae_title", core->conf->ae_title, "port",
-                         (int)core->conf->port, "data_dir", core->dir.path, "pid", (int)getpid(),
-                         "started_at", core->started, "draining", (int)core->draining, "counts",
-                         count, "worker", jobs_worker(core->jobs), "peers", peer, "series",
-                         series.list, "jobs", jobs.list);
-    json_decref(series.list);
-    json_decref(jobs.list);
-    json_decref(count);
-    json_decref(peer);
-    return NULL;
+    bool ok = true;
+    json_t *o = new_answer("anode.status/1", &ok);
+    struct listing series = {core, json_array(), true}, jobs = {core, json_array(), true};
+    json_put_text(o, "ae_title", core->conf->ae_title, &ok);
+    json_put_integer(o, "port", core->conf->port, &ok);
+    json_put_text(o, "data_dir", core->dir.path, &ok);
+    json_put_integer(o, "pid", getpid(), &ok);
+    json_put_number(o, "started_at", core->started, &ok);
+    json_put_bool(o, "draining", core->draining, &ok);
+    json_put(o, "counts", counts(core, err), &ok);
+    json_put(o, "worker", jobs_worker(core->jobs), &ok);
+    json_put(o, "peers", peers(core, err), &ok);
+    ok = ok && state_each_series(core->state, SERIES_ALL, SHOWN_MAX, add_series, &series, err) &&
+         state_each_job(core->state, SHOWN_MAX, add_job, &jobs, err) && series.ok && jobs.ok;
+    json_put(o, "series", series.list, &ok);
+    json_put(o, "jobs", jobs.list, &ok);
+    return finish_answer(o, ok, err);
 }
 
 static json_t *job_list(struct core *core, struct err *err)
 {
-    struct listing l = {core, json_array()};
-    if (l.list && state_each_job(core->state, SHOWN_MAX, add_job, &l, err))
-        return json_pack("{s:o}", "jobs", l.list);
-    json_decref(l.list);
-    return NULL;
+    bool ok = true;
+    json_t *o = new_answer("anode.jobs/1", &ok);
+    struct listing l = {core, json_array(), true};
+    ok = ok && state_each_job(core->state, SHOWN_MAX, add_job, &l, err) && l.ok;
+    json_put(o, "jobs", l.list, &ok);
+    return finish_answer(o, ok, err);
 }
 
 static bool take_job(void *ctx, const struct state_job *row)
 {
-    *(json_t **)ctx = job_item(row);
+    struct listing *l = ctx;
+    l->list = new_answer("anode.job/1", &l->ok);
+    put_job(l->list, row, &l->ok);
     return false;
 }
 
 static json_t *show(struct core *core, int64_t id, struct err *err)
 {
-    json_t *job = NULL, *objects = json_array();
-    if (!state_get_job(core->state, id, take_job, &job, err)) {
-        json_decref(objects);
-        return NULL;
-    }
-    if (!job)
-        err_set(err, ERR_INPUT, "no job %lld", (long long)id);
-    if (!job || !state_each_object(core->state, id, add_object, objects, err) ||
-        json_object_set(job, "objects", objects) != 0) {
-        json_decref(job);
-        job = NULL;
-    }
-    json_decref(objects);
-    return job;
+    struct listing job = {core, NULL, true}, objects = {core, json_array(), true};
+    bool ok = state_get_job(core->state, id, take_job, &job, err) && job.ok;
+    if (ok && !job.list)
+        ok = err_set(err, ERR_INPUT, "no job %lld", (long long)id);
+    ok = ok && state_each_object(core->state, id, add_object, &objects, err) && objects.ok;
+    json_put(job.list, "objects", objects.list, &ok);
+    return finish_answer(job.list, ok, err);
 }
 
 static json_t *act(struct core *core, const struct msg_control *m, struct err *err)
@@ -192,13 +249,22 @@ static json_t *act(struct core *core, const struct msg_control *m, struct err *e
     return NULL;
 }
 
+// Why there is no answer.
+static json_t *refusal(const struct err *err)
+{
+    bool ok = true;
+    json_t *o = new_answer("anode.error/1", &ok);
+    json_put_text(o, "error", err->text[0] ? err->text : "no memory", &ok);
+    json_put_text(o, "code", err_code_name(err->code), &ok);
+    return finish_answer(o, ok, &(struct err){0});
+}
+
 char *control_answer(struct core *core, const struct msg_control *m)
 {
     struct err err = {0};
     json_t *answer = act(core, m, &err);
     if (!answer)
-        answer = json_pack("{s:s s:s}", "error", err.text[0] ? err.text : "no memory", "code",
-                           err_code_name(err.code));
+        answer = refusal(&err);
     char *text = answer ? json_dumps(answer, JSON_COMPACT) : NULL;
     json_decref(answer);
     return text;

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/uid.h"
 #include "node/core/control.h"
+#include "node/job/json.h"
 #include "node/proc/msg.h"
 
 #define TEXT_PIECE 32768
@@ -76,10 +77,10 @@ json_t *intake_peers(const struct intake *in)
     json_t *list = json_array();
     for (size_t i = 0; list && i < in->seen_count; i++) {
         const struct seen *s = &in->seen[i];
-        json_array_append_new(list, json_pack("{s:s s:s s:I s:I s:I s:I s:f}", "ae_title",
-                                              s->ae_title, "address", s->address, "associations",
-                                              s->associations, "open", s->open, "stored", s->stored,
-                                              "refused", s->refused, "last_at", s->last_at));
+        json_array_append_new(
+            list, json_pack("{s:o s:s s:I s:I s:I s:I s:f}", "ae_title", json_text(s->ae_title),
+                            "address", s->address, "associations", s->associations, "open", s->open,
+                            "stored", s->stored, "refused", s->refused, "last_at", s->last_at));
     }
     return list;
 }

@@ -1,12 +1,12 @@
 #include "node/job/report.h"
 #include <cairo.h>
 #include <inttypes.h>
-#include <jansson.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "base/fs.h"
+#include "node/job/json.h"
 
 struct report {
     json_t *root;
@@ -20,26 +20,14 @@ static double as_written(const struct measurement *m)
     return strtod(text, NULL);
 }
 
-// jansson's set functions take the reference and refuse NULL, so that failures add up in *ok.
-static void set(json_t *object, const char *key, json_t *value, bool *ok)
+static void put_code(json_t *object, const char *key, const struct code *c, bool *ok)
 {
-    *ok = json_object_set_new(object, key, value) == 0 && *ok;
-}
-
-static void append(json_t *array, json_t *value, bool *ok)
-{
-    *ok = json_array_append_new(array, value) == 0 && *ok;
-}
-
-static json_t *code_json(const struct code *c)
-{
-    return json_pack("[ss]", c->value, c->scheme);
-}
-
-static void set_code(json_t *object, const char *key, const struct code *c, bool *ok)
-{
-    if (c->value)
-        set(object, key, code_json(c), ok);
+    if (!c->value)
+        return;
+    json_t *pair = json_array();
+    json_add(pair, json_text(c->value), ok);
+    json_add(pair, json_text(c->scheme), ok);
+    json_put(object, key, pair, ok);
 }
 
 static json_t *measurement_json(const struct finding_group *g, const struct measurement *m,
@@ -47,30 +35,30 @@ static json_t *measurement_json(const struct finding_group *g, const struct meas
 {
     int region = m->region >= 0 ? m->region : g->region;
     json_t *o = json_object();
-    set(o, "name", json_string(m->concept.meaning), ok);
-    set_code(o, "code", &m->concept, ok);
-    set_code(o, "method", &m->method, ok);
-    set_code(o, "derivation", &m->derivation, ok);
-    set(o, "value", json_real(as_written(m)), ok);
-    set(o, "unit", json_string(m->unit.value ? m->unit.value : "1"), ok);
-    set(o, "group", json_string(g->label ? g->label : ""), ok);
-    set_code(o, "site", &g->site, ok);
+    json_put_text(o, "name", m->concept.meaning, ok);
+    put_code(o, "code", &m->concept, ok);
+    put_code(o, "method", &m->method, ok);
+    put_code(o, "derivation", &m->derivation, ok);
+    json_put_number(o, "value", as_written(m), ok);
+    json_put_text(o, "unit", m->unit.value ? m->unit.value : "1", ok);
+    json_put_text(o, "group", g->label ? g->label : "", ok);
+    put_code(o, "site", &g->site, ok);
     if (g->site.value)
-        set(o, "site_name", json_string(g->site.meaning), ok);
+        json_put_text(o, "site_name", g->site.meaning, ok);
     if (region >= 0)
-        set(o, "region", json_integer(region), ok);
+        json_put_integer(o, "region", region, ok);
     return o;
 }
 
 static json_t *evaluation_json(const struct evaluation *e, const char *group, bool *ok)
 {
     json_t *o = json_object();
-    set(o, "name", json_string(e->concept.meaning), ok);
-    set_code(o, "code", &e->concept, ok);
-    set_code(o, "value_code", &e->value, ok);
-    set(o, "value", json_string(e->value.value ? e->value.meaning : e->text), ok);
+    json_put_text(o, "name", e->concept.meaning, ok);
+    put_code(o, "code", &e->concept, ok);
+    put_code(o, "value_code", &e->value, ok);
+    json_put_text(o, "value", e->value.value ? e->value.meaning : e->text, ok);
     if (group)
-        set(o, "group", json_string(group), ok);
+        json_put_text(o, "group", group, ok);
     return o;
 }
 
@@ -78,19 +66,19 @@ static void add_findings(json_t *o, const struct findings *f, bool *ok)
 {
     json_t *measurements = json_array(), *evaluations = json_array(), *parameters = json_object();
     for (uint32_t i = 0; i < f->evaluation_count; i++)
-        append(evaluations, evaluation_json(&f->evaluations[i], NULL, ok), ok);
+        json_add(evaluations, evaluation_json(&f->evaluations[i], NULL, ok), ok);
     for (uint32_t i = 0; i < f->group_count; i++) {
         const struct finding_group *g = &f->groups[i];
         for (uint32_t m = 0; m < g->measurement_count; m++)
-            append(measurements, measurement_json(g, &g->measurements[m], ok), ok);
+            json_add(measurements, measurement_json(g, &g->measurements[m], ok), ok);
         for (uint32_t e = 0; e < g->evaluation_count; e++)
-            append(evaluations, evaluation_json(&g->evaluations[e], g->label, ok), ok);
+            json_add(evaluations, evaluation_json(&g->evaluations[e], g->label, ok), ok);
     }
     for (uint32_t i = 0; i < f->parameter_count; i++)
-        set(parameters, f->parameters[i].name, json_string(f->parameters[i].value), ok);
-    set(o, "measurements", measurements, ok);
-    set(o, "evaluations", evaluations, ok);
-    set(o, "parameters", parameters, ok);
+        json_put_text(parameters, f->parameters[i].name, f->parameters[i].value, ok);
+    json_put(o, "measurements", measurements, ok);
+    json_put(o, "evaluations", evaluations, ok);
+    json_put(o, "parameters", parameters, ok);
 }
 
 static const char *base_name(const char *path)
@@ -105,27 +93,32 @@ static void add_files(json_t *o, const struct stage *stage, const struct analysi
     json_t *objects = json_array(), *pictures = json_array(), *maps = json_array();
     const struct findings *f = analysis->findings;
     for (size_t i = 0; i < analysis->object_count; i++)
-        append(objects, json_sprintf("%s%s", prefix, base_name(analysis->objects[i].path)), ok);
+        json_add(objects, json_sprintf("%s%s", prefix, base_name(analysis->objects[i].path)), ok);
     for (uint32_t i = 0; i < f->picture_count; i++)
-        append(pictures, json_sprintf("%s%s-%s.png", prefix, stage->name, f->pictures[i].name), ok);
+        json_add(pictures, json_sprintf("%s%s-%s.png", prefix, stage->name, f->pictures[i].name),
+                 ok);
     if (nifti)
-        append(maps, json_sprintf("%s%s-regions.nii", prefix, stage->name), ok);
-    set(o, "objects", objects, ok);
-    set(o, "pictures", pictures, ok);
-    set(o, "nifti", maps, ok);
+        json_add(maps, json_sprintf("%s%s-regions.nii", prefix, stage->name), ok);
+    json_put(o, "objects", objects, ok);
+    json_put(o, "pictures", pictures, ok);
+    json_put(o, "nifti", maps, ok);
 }
 
 struct report *report_create(const char *device)
 {
     struct report *r = calloc(1, sizeof *r);
+    bool ok = r != NULL;
     if (!r)
         return NULL;
-    r->root = json_pack("{s:s, s:s, s:[]}", "anode", ANODE_VERSION, "device", device, "results");
-    if (!r->root) {
-        free(r);
-        return NULL;
-    }
-    return r;
+    r->root = json_object();
+    json_put_text(r->root, "schema", "anode.report/1", &ok);
+    json_put_text(r->root, "anode", ANODE_VERSION, &ok);
+    json_put_text(r->root, "device", device, &ok);
+    json_put(r->root, "results", json_array(), &ok);
+    if (ok)
+        return r;
+    report_destroy(r);
+    return NULL;
 }
 
 bool report_add(struct report *r, const struct stage *stage, const struct analysis_report *analysis,
@@ -133,19 +126,20 @@ bool report_add(struct report *r, const struct stage *stage, const struct analys
 {
     const struct findings *f = analysis->findings;
     bool ok = true;
-    json_t *o = json_object();
-    set(o, "stage", json_string(stage->name), &ok);
-    set(o, "version", json_string(stage->version), &ok);
-    set(o, "verdict", json_string(verdict_name(f->verdict)), &ok);
-    set(o, "reason", json_string(f->reason), &ok);
-    set(o, "study", json_string(analysis->study_instance_uid), &ok);
-    set(o, "series", json_pack("[s]", analysis->series_instance_uid), &ok);
-    set(o, "seconds", json_real(analysis->seconds), &ok);
-    set(o, "peak_bytes", json_integer((json_int_t)analysis->host_peak_bytes), &ok);
-    set(o, "device_peak_bytes", json_integer((json_int_t)analysis->device_peak_bytes), &ok);
+    json_t *o = json_object(), *series = json_array();
+    json_put_text(o, "stage", stage->name, &ok);
+    json_put_text(o, "version", stage->version, &ok);
+    json_put_text(o, "verdict", verdict_name(f->verdict), &ok);
+    json_put_text(o, "reason", f->reason, &ok);
+    json_put_text(o, "study", analysis->study_instance_uid, &ok);
+    json_add(series, json_text(analysis->series_instance_uid), &ok);
+    json_put(o, "series", series, &ok);
+    json_put_number(o, "seconds", analysis->seconds, &ok);
+    json_put_integer(o, "peak_bytes", (int64_t)analysis->host_peak_bytes, &ok);
+    json_put_integer(o, "device_peak_bytes", (int64_t)analysis->device_peak_bytes, &ok);
     add_files(o, stage, analysis, prefix, nifti, &ok);
     add_findings(o, f, &ok);
-    append(json_object_get(r->root, "results"), o, &ok);
+    json_add(json_object_get(r->root, "results"), o, &ok);
     return ok || err_set(err, ERR_NOMEM, "no memory for the report");
 }
 

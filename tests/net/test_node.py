@@ -384,6 +384,26 @@ def a_series_without_route_says_why(tmp):
         return site.log_text()
 
 
+def text_that_is_not_utf8_hides_nothing(tmp):
+    p, q = ports(2)
+    with Sink(tmp / "pacs", q), Site(tmp / "node", p, {"PACS": q}) as site:
+        for number in (1, 2, 3):
+            files = make_series(tmp / f"in{number}", number, count=2)
+            if number == 2:
+                for path in files:
+                    content = path.read_bytes()
+                    modality = b"\x08\x00\x60\x00CS\x02\x00"
+                    equal(content.count(modality + b"CT"), 1, "Modality in the file")
+                    path.write_bytes(content.replace(modality + b"CT", modality + b"\xff\xff"))
+            send(files, p)
+            site.wait_idle()
+        listed = [(s["series"].split(".")[-2], s["modality"]) for s in site.status()["series"]]
+        equal(listed, [("3", "CT"), ("2", "??"), ("1", "CT")], "series, newest first")
+        shown = site.command("status").stdout
+        check(all(f".{n}.2 " in shown for n in (1, 2, 3)), f"not all are shown:\n{shown}")
+        return site.log_text()
+
+
 def a_worker_that_dies_or_hangs_costs_an_attempt(tmp):
     p, q = ports(2)
     extra = TIMES + "worker:\n  job_deadline_s: 1\n"
