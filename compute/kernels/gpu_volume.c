@@ -56,16 +56,20 @@ static struct gpu_volume *finished(struct gpu_volume *v, bool ok)
     return NULL;
 }
 
-static bool write_voxels(struct gpu_volume *v, const void *voxels, struct err *err)
+bool gpu_volume_write_slices(struct gpu_volume *v, uint32_t k0, uint32_t count, const void *voxels,
+                             struct err *err)
 {
+    if (k0 > v->dim[2] || count > v->dim[2] - k0)
+        return err_set(err, ERR_INPUT, "slices %u to %" PRIu64 " of %u", k0, (uint64_t)k0 + count,
+                       v->dim[2]);
     uint64_t each = voxel_bytes(v->type), row = v->dim[0] * each, pitch = v->row * each;
     const uint8_t *from = voxels;
-    if (v->slice == (uint64_t)v->row * v->dim[1])
-        return gpu_buf_write_rows(v->buf, 0, pitch, from, row, (uint64_t)v->dim[1] * v->dim[2],
-                                  err);
-    for (uint32_t k = 0; k < v->dim[2]; k++) {
-        if (!gpu_buf_write_rows(v->buf, k * v->slice * each, pitch, from + k * v->dim[1] * row, row,
-                                v->dim[1], err))
+    // Where slices follow each other without a gap, all rows are one transfer.
+    bool packed = v->slice == (uint64_t)v->row * v->dim[1];
+    uint32_t step = packed ? count : 1;
+    for (uint32_t k = k0; k < k0 + count; k += step, from += step * v->dim[1] * row) {
+        if (!gpu_buf_write_rows(v->buf, k * v->slice * each, pitch, from, row,
+                                (uint64_t)step * v->dim[1], err))
             return false;
     }
     return true;
@@ -75,7 +79,7 @@ struct gpu_volume *gpu_volume_write(struct gpu *g, const uint32_t dim[3], const 
                                     enum gpu_voxel type, const void *voxels, struct err *err)
 {
     struct gpu_volume *v = gpu_volume_create(g, dim, spacing, type, err);
-    return v ? finished(v, write_voxels(v, voxels, err)) : NULL;
+    return v ? finished(v, gpu_volume_write_slices(v, 0, dim[2], voxels, err)) : NULL;
 }
 
 bool gpu_volume_read(const struct gpu_volume *v, uint32_t k0, uint32_t k1, void *voxels,
@@ -121,7 +125,8 @@ static bool is_integral(double slope, double intercept)
 }
 
 // The modality value of every stored value, where integers would not be exact.
-static struct gpu_buf *modality_table(struct gpu *g, const struct volume *v, struct err *err)
+static struct gpu_buf *modality_table(struct gpu *g, enum gpu_stored type, double slope,
+                                      double intercept, struct err *err)
 {
     const uint32_t entries = 65536;
     int32_t *table = malloc(entries * sizeof *table);
@@ -130,8 +135,8 @@ static struct gpu_buf *modality_table(struct gpu *g, const struct volume *v, str
     if (!table)
         err_set(err, ERR_NOMEM, "modality LUT");
     for (uint32_t i = 0; b && i < entries; i++) {
-        double stored = v->type == VOLUME_I16 ? (double)(int16_t)i : (double)i;
-        table[i] = to_i16(v->slope * stored + v->intercept);
+        double stored = type == GPU_STORED_I16 ? (double)(int16_t)i : (double)i;
+        table[i] = to_i16(slope * stored + intercept);
     }
     if (b && !gpu_buf_write(b, 0, table, entries * sizeof *table, err)) {
         gpu_buf_destroy(b);
@@ -141,16 +146,18 @@ static struct gpu_buf *modality_table(struct gpu *g, const struct volume *v, str
     return b;
 }
 
-// Turns 16-bit stored values into modality values where they lie.
-static bool modality_in_place(struct gpu_volume *out, const struct volume *v, struct err *err)
+bool gpu_volume_modality(struct gpu_volume *out, enum gpu_stored type, double slope,
+                         double intercept, struct err *err)
 {
-    bool integral = is_integral(v->slope, v->intercept);
-    enum kernel kernel = !integral               ? KERNEL_MODALITY_LUT
-                         : v->type == VOLUME_U16 ? KERNEL_MODALITY_U16
-                                                 : KERNEL_MODALITY_I16;
-    struct modality_push push = {.slope = integral ? (int32_t)v->slope : 0,
-                                 .intercept = integral ? (int32_t)v->intercept : 0};
-    struct gpu_buf *table = integral ? NULL : modality_table(out->gpu, v, err);
+    if (out->type != GPU_VOXEL_I16 || (type != GPU_STORED_I16 && type != GPU_STORED_U16))
+        return err_set(err, ERR_INPUT, "a modality LUT is for 16-bit stored values");
+    bool integral = is_integral(slope, intercept);
+    enum kernel kernel = !integral                ? KERNEL_MODALITY_LUT
+                         : type == GPU_STORED_U16 ? KERNEL_MODALITY_U16
+                                                  : KERNEL_MODALITY_I16;
+    struct modality_push push = {.slope = integral ? (int32_t)slope : 0,
+                                 .intercept = integral ? (int32_t)intercept : 0};
+    struct gpu_buf *table = integral ? NULL : modality_table(out->gpu, type, slope, intercept, err);
     if (!integral && !table)
         return false;
     const struct slab_view views[2] = {volume_view(out, PIPELINE_TEXELS),
@@ -186,17 +193,22 @@ static bool round_floats(const struct gpu_volume *v, struct gpu_volume *out, str
     return ok;
 }
 
-struct gpu_volume *gpu_volume_upload(struct gpu *g, const struct volume *v, struct err *err)
+struct gpu_volume *gpu_volume_from_stored(struct gpu *g, const uint32_t dim[3],
+                                          const double spacing[3], enum gpu_stored type,
+                                          double slope, double intercept, const void *stored,
+                                          struct err *err)
 {
-    if (v->type != VOLUME_F32) {
-        struct gpu_volume *out =
-            gpu_volume_write(g, v->dim, v->spacing, GPU_VOXEL_I16, v->stored, err);
-        return out ? finished(out, modality_in_place(out, v, err)) : NULL;
+    if (type != GPU_STORED_F32) {
+        struct gpu_volume *out = gpu_volume_write(g, dim, spacing, GPU_VOXEL_I16, stored, err);
+        return out ? finished(out, gpu_volume_modality(out, type, slope, intercept, err)) : NULL;
     }
-    struct gpu_volume *floats =
-        gpu_volume_write(g, v->dim, v->spacing, GPU_VOXEL_F32, v->stored, err);
-    struct gpu_volume *out =
-        floats ? gpu_volume_create(g, v->dim, v->spacing, GPU_VOXEL_I16, err) : NULL;
+    if (slope != 1 || intercept != 0) {
+        err_set(err, ERR_INPUT, "floats are modality values: no slope %g, intercept %g", slope,
+                intercept);
+        return NULL;
+    }
+    struct gpu_volume *floats = gpu_volume_write(g, dim, spacing, GPU_VOXEL_F32, stored, err);
+    struct gpu_volume *out = floats ? gpu_volume_create(g, dim, spacing, GPU_VOXEL_I16, err) : NULL;
     bool ok = out && round_floats(floats, out, err);
     gpu_volume_destroy(floats);
     return finished(out, ok);

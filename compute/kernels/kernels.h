@@ -17,7 +17,6 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "compute/gpu/gpu.h"
-#include "compute/image/volume.h"
 #include "base/err.h"
 
 #ifdef __cplusplus
@@ -50,14 +49,39 @@ struct gpu_volume *gpu_volume_create(struct gpu *g, const uint32_t dim[3], const
                                      enum gpu_voxel type, struct err *err);
 void gpu_volume_destroy(struct gpu_volume *v);
 
-// The volume in modality units as int16: slope * stored + intercept in double precision, rounded to
+// What an acquisition stored, before the modality LUT.
+enum gpu_stored {
+    GPU_STORED_I16, // int16_t
+    GPU_STORED_U16, // uint16_t
+    GPU_STORED_F32, // float
+};
+
+// A volume of modality values as int16: slope * stored + intercept in double precision, rounded to
 // the nearest integer, halves away from zero, clamped to -32768..32767; NaN becomes -32768.
-// v->stored is free on return.
-struct gpu_volume *gpu_volume_upload(struct gpu *g, const struct volume *v, struct err *err);
+// GPU_STORED_F32 holds modality values already: slope must be 1 and intercept 0 (ERR_INPUT).
+// stored  dim[0] * dim[1] * dim[2] of type, packed; free on return
+struct gpu_volume *gpu_volume_from_stored(struct gpu *g, const uint32_t dim[3],
+                                          const double spacing[3], enum gpu_stored type,
+                                          double slope, double intercept, const void *stored,
+                                          struct err *err);
 
 // As it is, without a modality LUT. voxels: dim[0] * dim[1] * dim[2] of type, packed.
 struct gpu_volume *gpu_volume_write(struct gpu *g, const uint32_t dim[3], const double spacing[3],
                                     enum gpu_voxel type, const void *voxels, struct err *err);
+
+// Replaces slices k0 <= k < k0 + count, so that a volume can be filled a few slices at a time and
+// no copy of it all is ever on the host. Waits for earlier work that uses v.
+// voxels  count * dim[1] * dim[0] of v->type, packed; free on return
+//   ERR_INPUT  the slices are not all in the volume
+bool gpu_volume_write_slices(struct gpu_volume *v, uint32_t k0, uint32_t count, const void *voxels,
+                             struct err *err);
+
+// Turns stored values, written as they are into a volume of GPU_VOXEL_I16 (unsigned ones by their
+// bits), into modality values where they lie: see gpu_volume_from_stored(). Recorded, does not
+// wait.
+//   ERR_INPUT  v is not GPU_VOXEL_I16, or type is GPU_STORED_F32
+bool gpu_volume_modality(struct gpu_volume *v, enum gpu_stored type, double slope, double intercept,
+                         struct err *err);
 
 // Copies slices k0 <= k < k1 to voxels, packed. Waits.
 bool gpu_volume_read(const struct gpu_volume *v, uint32_t k0, uint32_t k1, void *voxels,

@@ -80,12 +80,8 @@ static void row(const char *name, void (*operation)(void), void (*twin)(void))
 
 static void run_upload(void)
 {
-    struct volume v = {.dim = {dim[0], dim[1], dim[2]},
-                       .spacing = {0.4, 0.4, 3},
-                       .type = VOLUME_I16,
-                       .slope = 1,
-                       .stored = values};
-    struct gpu_volume *made = gpu_volume_upload(gpu, &v, &err);
+    struct gpu_volume *made =
+        gpu_volume_from_stored(gpu, dim, spacing, GPU_STORED_I16, 1, 0, values, &err);
     need(made);
     gpu_volume_destroy(made);
 }

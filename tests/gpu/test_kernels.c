@@ -169,35 +169,30 @@ static void everywhere(void (*check)(struct gpu *g, const uint32_t dim[3]), uint
 
 // ---- Volumes ----
 
-static void check_modality_of(struct gpu *g, const uint32_t dim[3], enum volume_type type,
+static void check_modality_of(struct gpu *g, const uint32_t dim[3], enum gpu_stored type,
                               double slope, double intercept)
 {
     size_t n = ref_voxels(dim);
     int16_t *stored = random_values(dim, 7), *want = need(n, sizeof *want);
-    struct volume v = {.dim = {dim[0], dim[1], dim[2]},
-                       .spacing = {1, 1, 1},
-                       .type = type,
-                       .slope = slope,
-                       .intercept = intercept,
-                       .stored = stored};
     for (size_t i = 0; i < n; i++)
-        want[i] =
-            ref_modality(slope, intercept, type == VOLUME_U16 ? (uint16_t)stored[i] : stored[i]);
-    expect_values(gpu_volume_upload(g, &v, &err), want);
+        want[i] = ref_modality(slope, intercept,
+                               type == GPU_STORED_U16 ? (uint16_t)stored[i] : stored[i]);
+    expect_values(gpu_volume_from_stored(g, dim, spacing, type, slope, intercept, stored, &err),
+                  want);
     free(stored);
     free(want);
 }
 
 static void check_modality(struct gpu *g, const uint32_t dim[3])
 {
-    check_modality_of(g, dim, VOLUME_I16, 1, -1024);
-    check_modality_of(g, dim, VOLUME_U16, 1, -1024);
-    check_modality_of(g, dim, VOLUME_U16, -3, 12);
-    check_modality_of(g, dim, VOLUME_I16, 0.5, -0.25);
-    check_modality_of(g, dim, VOLUME_U16, 0.1, 1e9);
+    check_modality_of(g, dim, GPU_STORED_I16, 1, -1024);
+    check_modality_of(g, dim, GPU_STORED_U16, 1, -1024);
+    check_modality_of(g, dim, GPU_STORED_U16, -3, 12);
+    check_modality_of(g, dim, GPU_STORED_I16, 0.5, -0.25);
+    check_modality_of(g, dim, GPU_STORED_U16, 0.1, 1e9);
 }
 
-static void upload_equals_reference(void)
+static void modality_values_equal_reference(void)
 {
     everywhere(check_modality, 262144);
 }
@@ -215,19 +210,50 @@ static void check_floats(struct gpu *g, const uint32_t dim[3])
             stored[i] = special[i / 3 % (sizeof special / sizeof *special)];
         want[i] = ref_modality(1, 0, stored[i]);
     }
-    struct volume v = {.dim = {dim[0], dim[1], dim[2]},
-                       .spacing = {1, 1, 1},
-                       .type = VOLUME_F32,
-                       .slope = 1,
-                       .stored = stored};
-    expect_values(gpu_volume_upload(g, &v, &err), want);
+    expect_values(gpu_volume_from_stored(g, dim, spacing, GPU_STORED_F32, 1, 0, stored, &err),
+                  want);
     free(stored);
     free(want);
 }
 
-static void upload_of_floats_rounds_halves_away_from_zero(void)
+static void floats_as_integers_round_halves_away_from_zero(void)
 {
     everywhere(check_floats, 32768);
+}
+
+// Slices come in runs, in any order; the modality LUT follows when all are there.
+static void check_slices(struct gpu *g, const uint32_t dim[3])
+{
+    size_t n = ref_voxels(dim), slice = (size_t)dim[0] * dim[1];
+    int16_t *stored = random_values(dim, 37), *want = need(n, sizeof *want);
+    float *floats = random_floats(dim, 41);
+    struct gpu_volume *v = gpu_volume_create(g, dim, spacing, GPU_VOXEL_I16, &err);
+    struct gpu_volume *f = gpu_volume_create(g, dim, spacing, GPU_VOXEL_F32, &err);
+    CU_ASSERT_FATAL(v && f);
+    for (uint32_t end = dim[2], run = 1; end; end -= run, run = run % 5 + 1) {
+        run = run < end ? run : end;
+        uint32_t k = end - run;
+        CU_ASSERT_TRUE(gpu_volume_write_slices(v, k, run, stored + k * slice, &err));
+        CU_ASSERT_TRUE(gpu_volume_write_slices(f, k, run, floats + k * slice, &err));
+    }
+    CU_ASSERT_TRUE(gpu_volume_write_slices(v, dim[2], 0, stored, &err));
+    CU_ASSERT_FALSE(gpu_volume_write_slices(v, dim[2], 1, stored, &err));
+    CU_ASSERT_EQUAL(err.code, ERR_INPUT);
+    CU_ASSERT_FALSE(gpu_volume_write_slices(v, 1, UINT32_MAX, stored, &err));
+    CU_ASSERT_EQUAL(err.code, ERR_INPUT);
+    CU_ASSERT_TRUE(gpu_volume_modality(v, GPU_STORED_U16, 2, -7, &err));
+    for (size_t i = 0; i < n; i++)
+        want[i] = ref_modality(2, -7, (uint16_t)stored[i]);
+    expect_values(v, want);
+    expect_floats(f, floats, 0);
+    free(stored);
+    free(want);
+    free(floats);
+}
+
+static void slices_are_written_in_runs(void)
+{
+    everywhere(check_slices, 262144);
 }
 
 static void check_shrink(struct gpu *g, const uint32_t dim[3])
@@ -814,6 +840,10 @@ static void operations_refuse_what_does_not_fit(void)
     CU_ASSERT_EQUAL(err.code, ERR_INPUT);
     CU_ASSERT_PTR_NULL(gpu_volume_mip(v, 2, 0, 1, &err));
     CU_ASSERT_EQUAL(err.code, ERR_INPUT);
+    CU_ASSERT_FALSE(gpu_volume_modality(v, GPU_STORED_I16, 1, 0, &err));
+    CU_ASSERT_EQUAL(err.code, ERR_INPUT);
+    CU_ASSERT_PTR_NULL(gpu_volume_from_stored(g, dim, spacing, GPU_STORED_F32, 2, 0, floats, &err));
+    CU_ASSERT_EQUAL(err.code, ERR_INPUT);
     CU_ASSERT_PTR_NULL(gpu_mask_distance2(a, INFINITY, &err));
     CU_ASSERT_EQUAL(err.code, ERR_INPUT);
     // Half of these voxels are runs of their own: 9000 of 8 bytes do not fit in 32 KiB.
@@ -833,9 +863,10 @@ static void operations_refuse_what_does_not_fit(void)
 int main(void)
 {
     static const struct check_case cases[] = {
-        {"upload_equals_reference", upload_equals_reference},
-        {"upload_of_floats_rounds_halves_away_from_zero",
-         upload_of_floats_rounds_halves_away_from_zero},
+        {"modality_values_equal_reference", modality_values_equal_reference},
+        {"floats_as_integers_round_halves_away_from_zero",
+         floats_as_integers_round_halves_away_from_zero},
+        {"slices_are_written_in_runs", slices_are_written_in_runs},
         {"shrink_equals_reference", shrink_equals_reference},
         {"resample_equals_reference", resample_equals_reference},
         {"smooth_equals_reference", smooth_equals_reference},

@@ -3,6 +3,7 @@
 #include <string.h>
 #include <strings.h>
 #include <time.h>
+#include "compute/image/upload.h"
 #include "compute/kernels/kernels.h"
 #include "compute/stages/calcium/calcium_heart.h"
 #include "compute/stages/calcium/calcium_lesion.h"
@@ -300,7 +301,7 @@ static bool add_facts(struct job *j)
 static bool evaluate(struct job *j)
 {
     const char *why = "";
-    j->hu = gpu_volume_upload(j->in->gpu, j->v, j->err);
+    j->hu = volume_upload(j->v, j->in->gpu, j->err);
     if (!j->hu || !in_time(j) ||
         !calcium_heart_find(j->in->gpu, j->hu, j->v, j->scratch, &j->heart, &why, j->err))
         return false;
