@@ -479,6 +479,8 @@ static bool receive_and_commit(Session &s, Store &store, struct digest *digest,
     attrs_finish(&attrs);
     if (!ok)
         return false;
+    if (store.status == SCP_NO_ANSWER)
+        return err_set(err, ERR_TIMEOUT, "%s", store.comment);
     log_store(s, store, sink.bytes());
     return answer(s, store, err);
 }

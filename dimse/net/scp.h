@@ -22,6 +22,7 @@ enum scp_status { // what a C-STORE is answered with
     SCP_OUT_OF_RESOURCES = 0xA700,
     SCP_MISMATCH = 0xA900, // data set does not match SOP class or the command's UIDs
     SCP_CANNOT_UNDERSTAND = 0xC000,
+    SCP_NO_ANSWER = 0x10000, // none: the association is aborted, since nobody knows what holds
 };
 
 // An instance that is whole in its draft file, not yet durable.
@@ -44,7 +45,8 @@ struct scp_handler {
     // data set is swallowed). The file stays the handler's.
     int (*open)(void *ctx, struct err *err);
     // The whole file is written. Makes it durable and recorded, then says what to answer. comment:
-    // up to 64 characters for Error Comment (0000,0902) when not success.
+    // up to 64 characters for Error Comment (0000,0902) when not success; with SCP_NO_ANSWER it is
+    // the reason in *err of scp_serve().
     enum scp_status (*commit)(void *ctx, const struct scp_instance *instance, char comment[65]);
     // The file that open() gave must go: error, mismatch, abort. Called at most once an open(),
     // never after commit().

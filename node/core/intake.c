@@ -97,7 +97,7 @@ static void close_client(struct client *c)
         if (s)
             s->open--;
         if (!c->closed_in_order)
-            log_warn("peer=%s address=%s association ended without a word", c->hello.calling,
+            log_warn("peer=%s address=%s association ended without release", c->hello.calling,
                      c->hello.address);
     }
     loop_remove(in->core->loop, c->fd);
@@ -144,15 +144,22 @@ static bool usable(const struct msg_record *r)
     return strncmp(r->path, "series/", 7) == 0 && !strstr(r->path, "..");
 }
 
+static void refuse_record(struct client *c, const struct msg_verdict *refusal)
+{
+    if (!msg_send(c->fd, MSG_VERDICT, refusal, NULL, 0, NULL))
+        dismiss(c);
+}
+
 static void stage(struct client *c, const struct msg *m)
 {
     struct intake *in = c->intake;
-    const struct msg_verdict full = {.answer = ANSWER_OUT_OF_RESOURCES};
+    const struct msg_record *asked = m->body;
+    const struct msg_verdict full = {.number = asked->number, .answer = ANSWER_OUT_OF_RESOURCES};
     if (in->staged_count == in->staged_room) {
         size_t room = in->staged_room ? 2 * in->staged_room : 16;
         struct staged *grown = realloc(in->staged, room * sizeof *grown);
         if (!grown) {
-            msg_send(c->fd, MSG_VERDICT, &full, NULL, 0, NULL);
+            refuse_record(c, &full);
             return;
         }
         in->staged = grown;
@@ -165,7 +172,7 @@ static void stage(struct client *c, const struct msg *m)
     if (!c->hello.calling[0] || !usable(&s->record) ||
         !attrs_unpack(&s->attrs, m->tail, m->tail_size)) {
         log_error("peer=%s record refused: malformed, or no memory", c->hello.calling);
-        msg_send(c->fd, MSG_VERDICT, &full, NULL, 0, NULL);
+        refuse_record(c, &full);
         return;
     }
     in->staged_count++;
@@ -243,7 +250,8 @@ void intake_flush(struct intake *in)
     }
     for (size_t i = 0; i < in->staged_count; i++) {
         struct staged *s = &in->staged[i];
-        struct msg_verdict verdict = {.answer = ok ? s->answer : ANSWER_OUT_OF_RESOURCES};
+        struct msg_verdict verdict = {.number = s->record.number,
+                                      .answer = ok ? s->answer : ANSWER_OUT_OF_RESOURCES};
         if (ok)
             follow_up(in, s);
         if (!msg_send(s->client->fd, MSG_VERDICT, &verdict, NULL, 0, NULL))

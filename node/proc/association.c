@@ -9,14 +9,14 @@
 #include "base/log.h"
 #include "node/proc/msg.h"
 
-#define VERDICT_WITHIN_S 60 // the core's answer: a transaction, at worst behind a slow disk
-
 static volatile sig_atomic_t receiving; // an object is on its way
 static volatile sig_atomic_t stop;      // end after it
 
 struct session {
     const struct association *association;
-    int core; // to the core
+    int core;         // to the core
+    bool broken;      // the core and we may disagree on what is recorded: nothing more is said
+    uint64_t records; // asked for so far: numbers them
     struct fs_draft draft;
     struct msg_hello hello;
 };
@@ -100,23 +100,29 @@ static void fill_record(const struct scp_instance *in, const char *name, struct 
 }
 
 // One round trip to the core. False: it is not known whether the record was made.
-static bool ask_core(struct session *s, const struct msg_record *record, const struct attrs *attrs,
+static bool ask_core(struct session *s, struct msg_record *record, const struct attrs *attrs,
                      enum msg_answer *answer, struct err *err)
 {
     static struct msg reply;
+    record->number = ++s->records;
     if (!msg_send(s->core, MSG_RECORD, record, attrs ? attrs->packed : NULL,
                   attrs ? attrs->size : 0, err))
         return false;
     enum msg_arrival arrival = msg_receive(s->core, &reply, err);
     if (arrival == MSG_NONE)
-        return err_set(err, ERR_TIMEOUT, "no answer in %d s", VERDICT_WITHIN_S);
+        return err_set(err, ERR_TIMEOUT, "the core gives no verdict within %u s",
+                       s->association->conf->dimse_timeout_s);
     if (arrival == MSG_END)
         return err_set(err, ERR_INTERNAL, "the core is gone");
     if (arrival == MSG_BROKEN)
         return false;
     if (reply.kind != MSG_VERDICT)
         return err_set(err, ERR_INTERNAL, "unexpected answer %d", (int)reply.kind);
-    *answer = (enum msg_answer)((const struct msg_verdict *)reply.body)->answer;
+    const struct msg_verdict *verdict = reply.body;
+    if (verdict->number != record->number)
+        return err_set(err, ERR_INTERNAL, "the verdict on record %llu came for record %llu",
+                       (unsigned long long)verdict->number, (unsigned long long)record->number);
+    *answer = (enum msg_answer)verdict->answer;
     return true;
 }
 
@@ -138,9 +144,12 @@ static enum scp_status keep(struct session *s, const struct scp_instance *in, ch
         !fs_draft_publish(&s->draft, path, err))
         return SCP_OUT_OF_RESOURCES;
     fill_record(in, name, &record);
-    // Without an answer the file stays: it may be recorded. If not, the next start sweeps it.
-    if (!ask_core(s, &record, in->attrs, &answer, err))
-        return SCP_OUT_OF_RESOURCES;
+    // Without a verdict the file stays: it may be recorded. If not, the next start sweeps it. A
+    // verdict that comes later must find nobody who takes it for that on another file.
+    if (!ask_core(s, &record, in->attrs, &answer, err)) {
+        s->broken = true;
+        return SCP_NO_ANSWER;
+    }
     switch (answer) {
     case ANSWER_STORED:
         return SCP_SUCCESS;
@@ -175,7 +184,10 @@ static enum scp_status commit(void *ctx, const struct scp_instance *in, char com
         status = keep(s, in, comment, &err);
     }
     fs_draft_finish(&s->draft);
-    if (status == SCP_OUT_OF_RESOURCES) {
+    if (status == SCP_NO_ANSWER) {
+        log_error("sop=%s not answered: %s", in->sop_instance_uid, err.text);
+        snprintf(comment, 65, "%.64s", err.text);
+    } else if (status == SCP_OUT_OF_RESOURCES) {
         log_error("sop=%s not stored: %s", in->sop_instance_uid, err.text);
         snprintf(comment, 65, "not stored: %s", err_code_name(err.code));
     } else {
@@ -211,7 +223,8 @@ static void serve(struct session *s)
         return;
     struct msg_goodbye goodbye = {
         .released = summary.released, .stored = summary.stored, .refused = summary.refused};
-    msg_send(s->core, MSG_GOODBYE, &goodbye, NULL, 0, NULL); // without it, it counts as aborted
+    if (!s->broken)
+        msg_send(s->core, MSG_GOODBYE, &goodbye, NULL, 0, NULL); // without it, it counts as aborted
     log_info("stored=%u refused=%u %s%s", summary.stored, summary.refused,
              summary.released ? "released" : "ended: ", ok ? "" : err.text);
 }
@@ -225,7 +238,8 @@ int association_run(void *ctx, int channel)
     sigaction(SIGTERM, &term, NULL);
     log_action("address=%s", s.association->address);
     s.core = msg_connect(s.association->dir->dirfd, &err);
-    const struct timeval within = {.tv_sec = VERDICT_WITHIN_S};
+    // A peer that waits longer than that for us is as patient as we are with it.
+    const struct timeval within = {.tv_sec = s.association->conf->dimse_timeout_s};
     if (s.core < 0 || setsockopt(s.core, SOL_SOCKET, SO_RCVTIMEO, &within, sizeof within) != 0 ||
         setsockopt(s.core, SOL_SOCKET, SO_SNDTIMEO, &within, sizeof within) != 0) {
         log_error("connection refused: %s", err.text);

@@ -33,6 +33,7 @@ struct msg_hello {
 };
 
 struct msg_record {
+    uint64_t number; // counts the records of one association
     char study_instance_uid[65], series_instance_uid[65], sop_instance_uid[65], sop_class_uid[65];
     char transfer_syntax_uid[65], modality[17];
     int32_t instance_number;
@@ -50,6 +51,7 @@ enum msg_answer {
 };
 
 struct msg_verdict {
+    uint64_t number; // of the record that it answers
     uint32_t answer; // enum msg_answer
 };
 

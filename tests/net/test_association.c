@@ -399,6 +399,25 @@ static void what_the_handler_says_is_answered(void)
     server_stop(&s);
 }
 
+static void an_instance_that_nobody_decides_on_aborts_the_association(void)
+{
+    struct server s;
+    struct peer p;
+    struct bytes data = dataset(CT_IMAGE, "1.2.3.4", 1000), answer = {0};
+    server_start(&s, &(struct server_options){.commit = SCP_NO_ANSWER, .comment = "no verdict"});
+    connected(&s, &p);
+    CU_ASSERT(peer_store_command(&p, 1, CT_IMAGE, "1.2.3.4"));
+    CU_ASSERT(peer_pdv(&p, 1, 2, data.data, data.size));
+    CU_ASSERT_EQUAL(peer_receive(&p, &answer), 7); // A-ABORT, and no C-STORE-RSP before it
+    peer_close(&p);
+    ends_clean(&s, "end bad timeout stored=0 refused=0 released=0 rejected=0 calling=TESTER: no "
+                   "verdict");
+    CU_ASSERT_EQUAL(server_files(&s), 1); // the handler's, and not discarded
+    bytes_free(&data);
+    bytes_free(&answer);
+    server_stop(&s);
+}
+
 // The time from now until the server gives up, which must be between low and high seconds.
 static void gives_up(struct server *s, double low, double high, const char *end)
 {
@@ -667,6 +686,8 @@ int main(void)
          a_full_disk_is_answered_a700_at_once_and_the_association_lives},
         {"no file and too large are answered A700", no_file_and_too_large_are_answered_a700},
         {"what the handler says is answered", what_the_handler_says_is_answered},
+        {"an instance that nobody decides on aborts the association",
+         an_instance_that_nobody_decides_on_aborts_the_association},
         {"silent peers are dropped in time", silent_peers_are_dropped_in_time},
         {"dripping peers are dropped in time", dripping_peers_are_dropped_in_time},
         {"a slow but steady peer is served", a_slow_but_steady_peer_is_served},

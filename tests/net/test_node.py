@@ -290,6 +290,54 @@ def the_same_again_is_ignored_and_other_content_is_quarantined(tmp):
         return site.log_text()
 
 
+def a_core_that_stalls_costs_the_association_and_no_instance(tmp):
+    files = make_series(tmp / "in", 1, count=3)
+    p, q = ports(2)
+    extra = TIMES.replace("limits:", "limits:\n  dimse_timeout_s: 2")
+    with Sink(tmp / "pacs", q), Site(tmp / "node", p, {"PACS": q}, extra=extra) as site:
+        send(files[:1], p)
+        log = tmp / "storescu.log"
+        os.kill(site.pid, signal.SIGSTOP)
+        try:
+            with open(log, "w") as out:  # one that is here already, then a new one, whatever is answered
+                sender = subprocess.Popen(["storescu", "-v", "--no-halt", "-aet", "PACS", "-aec", "ANODE", "127.0.0.1", str(p), *map(str, files[:2])], stdout=out, stderr=out, env=dict(os.environ, TCP_NODELAY="1"))
+                second = f"Sending file: {files[1]}"
+                wait_for(lambda: sender.poll() is not None or second in log.read_text(), 60, "the end of the wait for a verdict")
+        finally:
+            os.kill(site.pid, signal.SIGCONT)  # its verdict on the first one comes now
+        sender.wait(60)
+        check("Received Store Response" not in log.read_text(), f"answered without a verdict: {log.read_text()}")
+        check("the core gives no verdict within 2 s" in site.log_text(), "the reason is logged")
+        for f in acknowledged(log.read_text(), files):
+            check(site.has_file(uid(f)), f"{f.name} was acknowledged and is not there")
+        said = send(files[1:], p, program="storescu")
+        for f in acknowledged(said.stdout + said.stderr, files):
+            check(site.has_file(uid(f)), f"{f.name} was acknowledged and is not there")
+        site.wait_idle()
+        equal(site.status()["series"][0]["instances"], 3, "instances")
+        return site.log_text()
+
+
+def a_core_that_stalls_during_a_new_instance_keeps_it(tmp):
+    files = make_series(tmp / "in", 1, count=2)
+    p, q = ports(2)
+    extra = TIMES.replace("limits:", "limits:\n  dimse_timeout_s: 2")
+    with Sink(tmp / "pacs", q), Site(tmp / "node", p, {"PACS": q}, extra=extra) as site:
+        os.kill(site.pid, signal.SIGSTOP)
+        try:
+            said = subprocess.run(["storescu", "-v", "-aet", "PACS", "-aec", "ANODE", "127.0.0.1", str(p), str(files[0])], capture_output=True, text=True, timeout=60)
+        finally:
+            os.kill(site.pid, signal.SIGCONT)
+        check(said.returncode != 0, "storescu was content")
+        wait_for(lambda: site.has_file(uid(files[0])), 30, "the record of what was received")
+        send(files, p)  # again, as a modality does: the first of them is a duplicate now
+        for f in files:
+            check(site.has_file(uid(f)), f"{f.name} was acknowledged and is not there")
+        site.wait_idle()
+        equal(len(list((site.data / "series").rglob("*.dcm"))), 2, "files")
+        return site.log_text()
+
+
 def the_quarantine_can_answer_success(tmp):
     files = make_series(tmp / "in", 1, count=1)
     other = make_series(tmp / "other", 1, count=1, seed=5)
