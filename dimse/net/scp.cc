@@ -11,6 +11,7 @@
 #include "dimse/read/meta.h"
 #include "dimse/read/object.h"
 #include "base/log.h"
+#include "base/version.h"
 #include <dcmtk/dcmdata/dctk.h>
 #include <dcmtk/dcmdata/dcistrmb.h>
 #include <dcmtk/dcmdata/dcostrma.h>
@@ -315,7 +316,7 @@ static bool establish(Session &s, struct err *err)
     if (s.summary->rejected)
         return true;
     snprintf(params->ourImplementationClassUID, sizeof params->ourImplementationClassUID, "%s",
-             META_IMPLEMENTATION_CLASS_UID);
+             ANODE_IMPLEMENTATION_CLASS_UID);
     snprintf(params->ourImplementationVersionName, sizeof params->ourImplementationVersionName,
              "%s", s.version);
     int proposed = ASC_countPresentationContexts(params), accepted = negotiate(params);

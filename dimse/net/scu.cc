@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 #include "dimse/net/link.hh"
-#include "dimse/read/meta.h"
 #include "base/log.h"
+#include "base/version.h"
 #include <dcmtk/dcmdata/dctk.h>
 #include <dcmtk/dcmnet/assoc.h>
 #include <dcmtk/dcmnet/dimse.h>
@@ -98,9 +98,9 @@ bool Requestor::propose(const std::vector<Context> &contexts, struct err *err)
     }
     if (cond.bad())
         return err_set(err, ERR_INTERNAL, "cannot build an association request: %s", cond.text());
-    OFStandard::strlcpy(params_->ourImplementationClassUID, META_IMPLEMENTATION_CLASS_UID,
+    OFStandard::strlcpy(params_->ourImplementationClassUID, ANODE_IMPLEMENTATION_CLASS_UID,
                         sizeof params_->ourImplementationClassUID);
-    OFStandard::strlcpy(params_->ourImplementationVersionName, "anode " ANODE_VERSION,
+    OFStandard::strlcpy(params_->ourImplementationVersionName, ANODE_IMPLEMENTATION_VERSION_NAME,
                         sizeof params_->ourImplementationVersionName);
     return true;
 }

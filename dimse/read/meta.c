@@ -1,4 +1,5 @@
 #include "dimse/read/meta.h"
+#include "base/version.h"
 #include <string.h>
 
 static uint8_t *put16(uint8_t *p, unsigned value)
@@ -28,6 +29,8 @@ static uint8_t *put_text(uint8_t *p, unsigned element, const char vr[2], const c
     return p + padded;
 }
 
+_Static_assert(sizeof ANODE_IMPLEMENTATION_VERSION_NAME <= 17, "an SH has 16 characters");
+
 size_t meta_write(const struct meta *m, uint8_t out[META_MAX])
 {
     if (strlen(m->sop_class_uid) > 64 || strlen(m->sop_instance_uid) > 64 ||
@@ -45,7 +48,7 @@ size_t meta_write(const struct meta *m, uint8_t out[META_MAX])
     p = put_text(p, 0x0002, "UI", m->sop_class_uid);
     p = put_text(p, 0x0003, "UI", m->sop_instance_uid);
     p = put_text(p, 0x0010, "UI", m->transfer_syntax_uid);
-    p = put_text(p, 0x0012, "UI", META_IMPLEMENTATION_CLASS_UID);
+    p = put_text(p, 0x0012, "UI", ANODE_IMPLEMENTATION_CLASS_UID);
     p = put_text(p, 0x0013, "SH", m->version_name);
     p = put_text(p, 0x0016, "AE", m->source_ae_title);
     length = put16(put16(length, 2), 0);

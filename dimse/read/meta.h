@@ -9,9 +9,6 @@
 extern "C" {
 #endif
 
-// This implementation, also in association negotiation (PS3.7 D.3.3.2).
-#define META_IMPLEMENTATION_CLASS_UID "2.25.323293189521597669584423160649321261101"
-
 #define META_MAX 640 // bytes: more than the longest one
 
 struct meta {

@@ -7,9 +7,7 @@
 #include "dcmtk/dcmdata/dcwcache.h"
 #include "dimse/write/encoders.h"
 #include "base/fs.h"
-
-// PS3.7 D.3.3.2: names this implementation in files and associations.
-static const char implementation_class_uid[] = "2.25.323293189521597669584423160649321261101";
+#include "base/version.h"
 
 static void copy_uid(char out[65], DcmItem &item, const DcmTagKey &tag)
 {
@@ -29,8 +27,8 @@ static void put_meta(DcmFileFormat &file, const struct result_request &request)
     encode_text(meta, DCM_MediaStorageSOPClassUID, item_text(ds, DCM_SOPClassUID));
     encode_text(meta, DCM_MediaStorageSOPInstanceUID, item_text(ds, DCM_SOPInstanceUID));
     encode_text(meta, DCM_TransferSyntaxUID, UID_LittleEndianExplicitTransferSyntax);
-    encode_text(meta, DCM_ImplementationClassUID, implementation_class_uid);
-    encode_short(meta, DCM_ImplementationVersionName, std::string("ANODE ") + ANODE_VERSION, 16);
+    encode_text(meta, DCM_ImplementationClassUID, ANODE_IMPLEMENTATION_CLASS_UID);
+    encode_short(meta, DCM_ImplementationVersionName, ANODE_IMPLEMENTATION_VERSION_NAME, 16);
     encode_short(meta, DCM_SourceApplicationEntityTitle, request.maker.ae_title, 16);
     encode_check(meta.computeGroupLengthAndPadding(EGL_recalcGL, EPD_noChange,
                                                    META_HEADER_DEFAULT_TRANSFERSYNTAX,

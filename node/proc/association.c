@@ -7,6 +7,7 @@
 #include "dimse/net/scp.h"
 #include "base/fs.h"
 #include "base/log.h"
+#include "base/version.h"
 #include "node/proc/msg.h"
 
 static volatile sig_atomic_t receiving; // an object is on its way
@@ -212,7 +213,7 @@ static void serve(struct session *s)
         .acse_timeout_s = conf->acse_timeout_s,
         .min_bytes_per_s = conf->min_bytes_per_s,
         .max_object_bytes = (uint64_t)conf->max_object_mib << 20,
-        .application_version = "ANODE_" ANODE_VERSION,
+        .application_version = ANODE_IMPLEMENTATION_VERSION_NAME,
     };
     struct scp_handler handler = {
         .ctx = s, .admit = admit, .open = open_draft, .commit = commit, .discard = discard};

@@ -61,6 +61,9 @@ def a_series_becomes_results_for_each_sender(tmp):
             study = f"1.2.826.0.1.3680043.10.1234.{number}.1"
             report = one_set(sink.objects(), study)
             equal(report.PatientID, f"ID{number}", "patient of the report")
+        names = {folder: {str(pydicom.dcmread(str(f), stop_before_pixels=True).file_meta.ImplementationVersionName) for f in (site.data / folder).rglob("*.dcm")} for folder in ("series", "outbox")}
+        equal(names["series"], names["outbox"], "names of this implementation in files received and made")
+        equal(len(names["series"]), 1, "names of this implementation")
         for series in site.status()["series"]:
             equal(series["state"], "routed", "state of the series")
             equal(series["instances"], 8, "instances")
