@@ -6,6 +6,7 @@
 #include "conf/routes.h"
 #include "base/arena.h"
 #include "base/fs.h"
+#include "base/identifying.h"
 #include "base/near.h"
 #include "base/uid.h"
 
@@ -236,6 +237,11 @@ void conf_destroy(struct conf *c)
     free(c);
 }
 
+const char *conf_timezone(const struct conf *c)
+{
+    return strcmp(c->timezone, "none") == 0 ? NULL : c->timezone;
+}
+
 const struct conf_peer *conf_find_peer(const struct conf *c, const char *ae_title)
 {
     for (size_t i = 0; i < c->peer_count; i++) {
@@ -258,9 +264,14 @@ static const struct conf_condition *failing(const struct conf_route *route,
 }
 
 static void explain(FILE *why, const struct conf_route *route,
-                    const struct conf_condition *condition, const struct attrs *attrs)
+                    const struct conf_condition *condition, const struct attrs *attrs,
+                    enum conf_values values)
 {
     const char *value = attrs_get(attrs, condition->keyword);
+    if (values == CONF_VALUES_HIDDEN && value && identifying_keyword(condition->keyword)) {
+        fprintf(why, "route \"%s\": %s does not match\n", route->name, condition->keyword);
+        return;
+    }
     fprintf(why, "route \"%s\": %s is ", route->name, condition->keyword);
     if (value)
         fputc('"', why);
@@ -269,14 +280,15 @@ static void explain(FILE *why, const struct conf_route *route,
     fprintf(why, "%s, wanted %s\n", value ? "\"" : "", pattern_text(condition->pattern));
 }
 
-const struct conf_route *conf_match(const struct conf *c, const struct attrs *attrs, FILE *why)
+const struct conf_route *conf_match(const struct conf *c, const struct attrs *attrs,
+                                    enum conf_values values, FILE *why)
 {
     for (size_t i = 0; i < c->route_count; i++) {
         const struct conf_route *route = &c->routes[i];
         const struct conf_condition *condition = failing(route, attrs);
         if (condition) {
             if (why)
-                explain(why, route, condition, attrs);
+                explain(why, route, condition, attrs, values);
             continue;
         }
         if (why)

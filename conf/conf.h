@@ -30,19 +30,26 @@ struct conf_option {
     unsigned line, column;
 };
 
+// One analysis of a route.
+struct conf_run {
+    char *stage;      // its name
+    unsigned results; // enum stage_result bits: those of the route that it gives
+    struct conf_option *options;
+    size_t option_count;
+};
+
 struct conf_route {
     char *name;
+    int32_t priority; // of its jobs: higher goes first
     struct conf_condition *when;
     size_t when_count;
-    char *run;           // stage name
-    unsigned results;    // enum stage_result bits
-    char **result_names; // the same by name, as conf_print() shows them
+    struct conf_run *runs; // at least one; each makes a job of its own
+    size_t run_count;
+    char **result_names; // as conf_print() shows them; each run gives one of them or more
     size_t result_count;
     bool return_source;   // results go to the peer that sent the series
     size_t *return_peers; // and to these, indices into peers
     size_t return_count;
-    struct conf_option *options;
-    size_t option_count;
 };
 
 // Everything a conf points to lives in its arena; only patterns are freed one by one.
@@ -56,9 +63,11 @@ struct conf {
     char *log_level;           // "error", "warn", "info", "debug"
     char *duplicate_answer;    // to an instance that is here with other content: "duplicate"
                                // (0111) or "success" (0000); kept in quarantine either way
+    char *timezone; // Timezone Offset From UTC of results whose source has none: "+0100",
+                    // or "none"
     uint16_t port;
     // completion
-    double quiet_s, short_quiet_s, longest_wait_s, find_timeout_s;
+    double quiet_s, short_quiet_s, longest_wait_s, find_timeout_s, study_wait_s;
     // limits
     uint32_t max_associations, max_associations_per_peer, max_pdu, dimse_timeout_s, acse_timeout_s,
         min_bytes_per_s, max_object_mib, min_free_mib;
@@ -82,6 +91,7 @@ struct conf {
 struct conf_checks {
     bool (*stage)(const char *name, char *why, size_t size); // exists?
     bool (*result)(const char *stage, const char *kind, unsigned *bit, char *why, size_t size);
+    bool (*has_option)(const char *stage, const char *name); // is it a parameter of the analysis?
     bool (*option)(const char *stage, const char *name, const char *value, char *why, size_t size);
     bool (*keyword)(const char *keyword, char *why, size_t size);
 };
@@ -98,16 +108,26 @@ void conf_destroy(struct conf *c);
 // Prints the effective configuration as YAML, defaults included; conf_load() reads it back.
 void conf_print(const struct conf *c, FILE *out);
 
+// node.timezone as results carry it; NULL: none.
+const char *conf_timezone(const struct conf *c);
+
 const struct conf_peer *conf_find_peer(const struct conf *c, const char *ae_title); // NULL: none
 
+// May a reason show the values of identifying attributes (base/identifying.h)? Only where a person
+// asks about files that are at hand; never in a log, in the state or in a result.
+enum conf_values { CONF_VALUES_HIDDEN, CONF_VALUES_SHOWN };
+
 // First route whose conditions all match; NULL: none. why (may be NULL) gets one line a route:
-// which condition failed on which value.
-const struct conf_route *conf_match(const struct conf *c, const struct attrs *attrs, FILE *why);
+// which condition failed on which value. Of an identifying attribute it says by default only that
+// it does not match.
+const struct conf_route *conf_match(const struct conf *c, const struct attrs *attrs,
+                                    enum conf_values values, FILE *why);
 
 // One row of the table that reads, checks and prints the file; also what the manual is held to.
 enum conf_type {
     CONF_UINT16,  // uint16_t
     CONF_UINT32,  // uint32_t
+    CONF_INT32,   // int32_t
     CONF_NUMBER,  // double
     CONF_BOOL,    // bool
     CONF_TEXT,    // char *: printable, at most 64 characters
@@ -117,11 +137,12 @@ enum conf_type {
     CONF_PATH,    // char *: absolute
     CONF_UID,     // char *
     CONF_CHOICE,  // char *: one of choices
+    CONF_ZONE,    // char *: offset from UTC ("+0100") or "none"
     CONF_WHEN,    // mapping of attribute keywords to patterns
-    CONF_STAGE,   // char *: name of an analysis
+    CONF_STAGE,   // name of an analysis, or a list of them
     CONF_RESULTS, // list of result kinds
     CONF_RETURN,  // list of "source" and AE titles of peers
-    CONF_OPTIONS, // mapping of the analysis' parameters to values
+    CONF_OPTIONS, // mapping of parameters to values, or of analyses to such mappings
 };
 struct conf_key {
     const char *name; // "node.port", "peers[].host"

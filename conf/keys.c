@@ -24,6 +24,9 @@ static const struct conf_key keys[] = {
     {"node.duplicate_answer", CONF_CHOICE, AT(duplicate_answer), .choices = "duplicate|success",
      .def = "duplicate",
      .help = "Answer to an instance that is already here with other content; it is quarantined."},
+    {"node.timezone", CONF_ZONE, AT(timezone), .def = "none",
+     .help = "Timezone Offset From UTC of results whose source has none, as +0100; none leaves it "
+             "out."},
     {"node.serial", CONF_TEXT, AT(serial), .max = 64,
      .help = "Device Serial Number in results; derived from ae_title when not given."},
     {"node.device_uid", CONF_UID, AT(device_uid),
@@ -38,6 +41,9 @@ static const struct conf_key keys[] = {
      .help = "A series is taken as it is this long after its first instance, in seconds."},
     {"completion.find_timeout_s", CONF_NUMBER, AT(find_timeout_s), 0.1, 600, .def = "5",
      .help = "Longest wait for the source to say how many instances a series has, in seconds."},
+    {"completion.study_wait_s", CONF_NUMBER, AT(study_wait_s), 1, 604800, .def = "600",
+     .help = "Longest wait for the other series of a study that an analysis takes together, in "
+             "seconds."},
 
     {"limits.max_associations", CONF_UINT32, AT(max_associations), 1, 4096, .def = "64",
      .help = "Associations open at the same time."},
@@ -93,14 +99,17 @@ static const struct conf_key keys[] = {
      .help = "Name of the route in logs and answers."},
     {"routes[].when", CONF_WHEN, .required = true,
      .help = "Conditions that must all hold: attribute keyword and pattern."},
-    {"routes[].run", CONF_STAGE, ROUTE_AT(run), .required = true,
-     .help = "Analysis to run, one of those that anode stages lists."},
+    {"routes[].priority", CONF_INT32, ROUTE_AT(priority), -1000, 1000, .def = "0",
+     .help = "Jobs of a route with a higher number go first."},
+    {"routes[].run", CONF_STAGE, .required = true,
+     .help = "Analysis to run, one of those that anode stages lists, or a list of them."},
     {"routes[].results", CONF_RESULTS, .def = "[sr, gsps, sc]",
      .help =
          "Kinds of result to make; by default those of sr, gsps and sc that the analysis gives."},
     {"routes[].return_to", CONF_RETURN, .def = "[source]",
      .help = "Where results go: source (the peer that sent the series), AE titles of peers."},
-    {"routes[].options", CONF_OPTIONS, .def = "{}", .help = "Parameters of the analysis."},
+    {"routes[].options", CONF_OPTIONS, .def = "{}",
+     .help = "Parameters for each analysis that has them, or by name of the analysis."},
 };
 #define KEY_COUNT (sizeof keys / sizeof keys[0])
 
@@ -125,6 +134,8 @@ void keys_section(const struct conf_key *key, char out[64])
 double keys_number(const struct conf_key *key, const struct conf *c)
 {
     const void *field = (const char *)c + key->offset;
+    if (key->type == CONF_INT32)
+        return *(const int32_t *)field;
     return key->type == CONF_NUMBER ? *(const double *)field : *(const uint32_t *)field;
 }
 
@@ -147,6 +158,16 @@ static bool parse_whole(const char *text, double min, double max, uint32_t *out)
     unsigned long long n = strtoull(text, NULL, 10);
     *out = (uint32_t)n;
     return (double)n >= min && (double)n <= max;
+}
+
+static bool parse_signed(const char *text, double min, double max, int32_t *out)
+{
+    uint32_t size = 0;
+    bool negative = *text == '-';
+    if (!parse_whole(text + negative, 0, INT32_MAX, &size))
+        return false;
+    *out = negative ? -(int32_t)size : (int32_t)size;
+    return *out >= min && *out <= max;
 }
 
 static bool parse_number(const char *text, double min, double max, double *out)
@@ -226,6 +247,22 @@ static bool check_path(const char *text, char *why)
     return true;
 }
 
+// PS3.3 C.12.1.1.8: &ZZXX, from -1200 to +1400; -0000 is not used.
+static bool check_zone(const char *text, char *why)
+{
+    bool shaped =
+        strlen(text) == 5 && (*text == '+' || *text == '-') && strspn(text + 1, "0123456789") == 4;
+    int hours = shaped ? (text[1] - '0') * 10 + text[2] - '0' : 0;
+    int minutes = shaped ? (text[3] - '0') * 10 + text[4] - '0' : 0;
+    int most = *text == '-' ? 12 * 60 : 14 * 60;
+    if (strcmp(text, "none") == 0 ||
+        (shaped && minutes < 60 && hours * 60 + minutes <= most && strcmp(text, "-0000") != 0))
+        return true;
+    snprintf(why, KEYS_WHY_SIZE,
+             "wants none or an offset from UTC from -1200 to +1400, as +0100, not \"%.64s\"", text);
+    return false;
+}
+
 static bool check_text(const struct conf_key *key, const char *text, char *why)
 {
     if (strlen(text) > (size_t)key->max)
@@ -272,6 +309,8 @@ static bool check_string(const struct conf_key *key, const char *text, char *why
         return check_path(text, why);
     case CONF_CHOICE:
         return check_choice(key->choices, text, why);
+    case CONF_ZONE:
+        return check_zone(text, why);
     case CONF_UID:
         if (uid_is_usable(text))
             return true;
@@ -313,6 +352,12 @@ bool keys_parse(struct arena *arena, const struct conf_key *key, const char *tex
         else
             *(uint32_t *)field = whole;
         return true;
+    case CONF_INT32:
+        if (parse_signed(text, key->min, key->max, field))
+            return true;
+        snprintf(why, KEYS_WHY_SIZE, "wants a whole number from %.0f to %.0f, not \"%.64s\"",
+                 key->min, key->max, text);
+        return false;
     case CONF_NUMBER:
         if (parse_number(text, key->min, key->max, field))
             return true;
@@ -379,6 +424,9 @@ void keys_print(FILE *out, const struct conf_key *key, const void *base)
         break;
     case CONF_UINT32:
         fprintf(out, "%u", (unsigned)*(const uint32_t *)field);
+        break;
+    case CONF_INT32:
+        fprintf(out, "%d", (int)*(const int32_t *)field);
         break;
     case CONF_NUMBER:
         print_number(out, *(const double *)field);

@@ -33,6 +33,51 @@ static void print_list(FILE *out, const struct conf *c, const struct conf_route 
     fputc(']', out);
 }
 
+static void print_runs(FILE *out, const struct conf_route *route)
+{
+    if (route->run_count == 1) {
+        keys_print_text(out, route->runs[0].stage);
+        return;
+    }
+    for (size_t i = 0; i < route->run_count; i++) {
+        fputs(i ? ", " : "[", out);
+        keys_print_text(out, route->runs[i].stage);
+    }
+    fputc(']', out);
+}
+
+static void print_options(FILE *out, const struct conf_run *run)
+{
+    fputc('{', out);
+    for (size_t i = 0; i < run->option_count; i++) {
+        fputs(i ? ", " : "", out);
+        keys_print_text(out, run->options[i].name);
+        fputs(": ", out);
+        keys_print_text(out, run->options[i].value);
+    }
+    fputc('}', out);
+}
+
+// Of several analyses those that have options, by name.
+static void print_all_options(FILE *out, const struct conf_route *route)
+{
+    const char *separator = "{";
+    if (route->run_count == 1) {
+        print_options(out, &route->runs[0]);
+        return;
+    }
+    for (size_t i = 0; i < route->run_count; i++) {
+        if (route->runs[i].option_count == 0)
+            continue;
+        fputs(separator, out);
+        keys_print_text(out, route->runs[i].stage);
+        fputs(": ", out);
+        print_options(out, &route->runs[i]);
+        separator = ", ";
+    }
+    fputs(*separator == '{' ? "{}" : "}", out);
+}
+
 static void print_route_key(FILE *out, const struct conf *c, const struct conf_route *route,
                             const struct conf_key *key)
 {
@@ -45,15 +90,11 @@ static void print_route_key(FILE *out, const struct conf *c, const struct conf_r
             print_pattern(out, route->when[i].pattern);
         }
         break;
+    case CONF_STAGE:
+        print_runs(out, route);
+        break;
     case CONF_OPTIONS:
-        fputc('{', out);
-        for (size_t i = 0; i < route->option_count; i++) {
-            fputs(i ? ", " : "", out);
-            keys_print_text(out, route->options[i].name);
-            fputs(": ", out);
-            keys_print_text(out, route->options[i].value);
-        }
-        fputc('}', out);
+        print_all_options(out, route);
         break;
     case CONF_RESULTS:
     case CONF_RETURN:

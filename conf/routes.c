@@ -82,61 +82,147 @@ static void read_when(struct reader *r, const struct tree *t, const char *shown,
     }
 }
 
-static void check_stage(struct reader *r, const struct tree *t, const char *shown,
-                        struct conf_route *route)
+// What the reader complains about an analysis that there is not.
+static bool check_stage(struct reader *r, const struct tree *t, const char *path, const char *name)
 {
-    char path[READER_PATH_SIZE], why[KEYS_WHY_SIZE] = "";
-    if (!route->run || !r->checks || !r->checks->stage ||
-        r->checks->stage(route->run, why, sizeof why))
-        return;
-    reader_path(path, "%s.run", shown);
+    char why[KEYS_WHY_SIZE] = "";
+    if (!r->checks || !r->checks->stage || r->checks->stage(name, why, sizeof why))
+        return true;
     if (!*why)
-        snprintf(why, sizeof why, "no stage \"%.64s\"", route->run);
+        snprintf(why, sizeof why, "no stage \"%.64s\"", name);
     reader_complain(r, t, path, why);
-    route->run = NULL; // what depends on it cannot be judged
+    return false;
 }
 
-// True when the stage gives that kind (or nobody can tell).
-static bool add_result(struct reader *r, struct conf_route *route, const char *kind, char *why)
+static struct conf_run *find_run(const struct conf_route *route, const char *stage)
 {
-    unsigned bit = 0;
-    if (r->checks && r->checks->result &&
-        !r->checks->result(route->run, kind, &bit, why, KEYS_WHY_SIZE)) {
-        if (!*why)
-            snprintf(why, KEYS_WHY_SIZE, "analysis %s gives no result \"%.64s\"", route->run, kind);
+    for (size_t i = 0; i < route->run_count; i++) {
+        if (strcmp(route->runs[i].stage, stage) == 0)
+            return &route->runs[i];
+    }
+    return NULL;
+}
+
+// False: reported.
+static bool read_run(struct reader *r, const struct tree *t, const char *path,
+                     struct conf_route *route)
+{
+    const char *name = reader_scalar(r, t, path);
+    if (!name || !check_stage(r, t, path, name))
+        return false;
+    if (find_run(route, name)) {
+        conf_report_add(&r->report, t->line, t->column, path,
+                        "\"%.64s\" is named twice: remove one", name);
         return false;
     }
+    struct conf_run *run = &route->runs[route->run_count];
+    run->stage = reader_keep(r, name);
+    route->run_count += run->stage != NULL;
+    return run->stage != NULL;
+}
+
+// False: what depends on the analyses cannot be judged.
+static bool read_runs(struct reader *r, const struct tree *t, const char *shown,
+                      struct conf_route *route)
+{
+    char path[READER_PATH_SIZE];
+    reader_path(path, "%s.run", shown);
+    bool list = t->kind == TREE_LIST, ok = true;
+    if (list && !reader_is_list(r, t, path, "analyses"))
+        return false;
+    if (list && t->count == 0) {
+        reader_complain(r, t, path, "is empty: name at least one analysis");
+        return false;
+    }
+    route->runs = reader_reserve(r, list ? t->count : 1, sizeof *route->runs);
+    if (!route->runs)
+        return false;
+    if (!list)
+        return read_run(r, t, path, route);
+    for (size_t i = 0; i < t->count; i++) {
+        reader_path(path, "%s.run[%zu]", shown, i);
+        ok = read_run(r, t->items[i], path, route) && ok;
+    }
+    return ok;
+}
+
+// The analyses that give a kind of result get its bit. False: none does; why gets the first one's
+// reason.
+static bool give_result(struct reader *r, struct conf_route *route, const char *kind, char *why)
+{
+    bool given = false;
+    for (size_t i = 0; i < route->run_count; i++) {
+        struct conf_run *run = &route->runs[i];
+        char own[KEYS_WHY_SIZE] = "";
+        unsigned bit = 0;
+        if (!r->checks || !r->checks->result ||
+            r->checks->result(run->stage, kind, &bit, own, sizeof own)) {
+            run->results |= bit;
+            given = true;
+        } else if (!*why && *own) {
+            snprintf(why, KEYS_WHY_SIZE, "%s", own);
+        } else if (!*why) {
+            snprintf(why, KEYS_WHY_SIZE, "analysis %s gives no result \"%.64s\"", run->stage, kind);
+        }
+    }
+    return given;
+}
+
+// False with the reason in why when no analysis gives that kind, or it was named before.
+static bool add_result(struct reader *r, struct conf_route *route, const char *kind, char *why)
+{
     for (size_t i = 0; i < route->result_count; i++) {
         if (strcmp(route->result_names[i], kind) == 0) {
             snprintf(why, KEYS_WHY_SIZE, "\"%.64s\" is named twice: remove one", kind);
             return false;
         }
     }
-    route->results |= bit;
+    if (!give_result(r, route, kind, why))
+        return false;
     route->result_names[route->result_count++] = reader_keep(r, kind);
     return true;
 }
 
-static void read_results(struct reader *r, const struct tree *t, const char *shown,
-                         struct conf_route *route)
+// An analysis without a result would run for nothing.
+static void check_results(struct reader *r, const struct tree *at, const char *path,
+                          const struct conf_route *route)
+{
+    for (size_t i = 0; r->checks && r->checks->result && i < route->run_count; i++) {
+        if (!route->runs[i].results)
+            conf_report_add(&r->report, at->line, at->column, path,
+                            "%s gives none of %s: name a kind that it gives (see `anode stages`)",
+                            route->runs[i].stage, at->kind == TREE_LIST ? "these" : "sr, gsps, sc");
+    }
+}
+
+static void read_results(struct reader *r, const struct tree *t, const struct tree *entry,
+                         const char *shown, struct conf_route *route)
 {
     static const char *const defaults[] = {"sr", "gsps", "sc"};
     char path[READER_PATH_SIZE], why[KEYS_WHY_SIZE] = "";
+    bool ok = true;
     reader_path(path, "%s.results", shown);
     if (t && !reader_is_list(r, t, path, "kinds of result, as in [sr, gsps, sc]"))
         return;
-    if (t && t->count == 0)
+    if (t && t->count == 0) {
         reader_complain(r, t, path, "is empty: name a kind, or remove the key to get the default");
+        return;
+    }
     route->result_names = reader_reserve(r, t ? t->count : 3, sizeof *route->result_names);
     for (size_t i = 0; !t && route->result_names && i < 3; i++)
-        add_result(r, route, defaults[i], why); // those that the analysis gives
+        add_result(r, route, defaults[i], why); // those that an analysis gives
     for (size_t i = 0; t && route->result_names && i < t->count; i++) {
         reader_path(path, "%s.results[%zu]", shown, i);
         const char *kind = reader_scalar(r, t->items[i], path);
         *why = 0;
-        if (kind && !add_result(r, route, kind, why))
+        bool added = kind && add_result(r, route, kind, why);
+        if (kind && !added)
             reader_complain(r, t->items[i], path, why);
+        ok = ok && added;
     }
+    reader_path(path, "%s.results", shown);
+    if (ok)
+        check_results(r, t ? t : entry, path, route);
 }
 
 static void add_return(struct reader *r, const struct tree *t, const char *path,
@@ -192,37 +278,133 @@ static void read_return(struct reader *r, const struct tree *t, const char *show
     }
 }
 
+// The options of a run, with room for as many as the file gives.
+static struct conf_option *option_at(struct reader *r, struct conf_run *run, const char *name)
+{
+    for (size_t i = 0; i < run->option_count; i++) {
+        if (strcmp(run->options[i].name, name) == 0)
+            return &run->options[i];
+    }
+    struct conf_option *o = &run->options[run->option_count];
+    o->name = reader_keep(r, name);
+    run->option_count += o->name != NULL;
+    return o->name ? o : NULL;
+}
+
+static bool has_option(const struct reader *r, const struct conf_run *run, const char *name)
+{
+    return !r->checks || !r->checks->has_option || r->checks->has_option(run->stage, name);
+}
+
+// One parameter of one analysis; what is set again by name of the analysis replaces what was said
+// for all.
+static void set_option(struct reader *r, struct conf_run *run, const struct tree *key,
+                       const struct tree *value, const char *path)
+{
+    char why[KEYS_WHY_SIZE] = "";
+    const char *text = reader_scalar(r, value, path);
+    if (!text)
+        return;
+    if (r->checks && r->checks->option &&
+        !r->checks->option(run->stage, key->text, text, why, sizeof why)) {
+        if (!*why)
+            snprintf(why, sizeof why, "analysis %s does not take this option", run->stage);
+        reader_complain(r, value, path, why);
+        return;
+    }
+    struct conf_option *o = option_at(r, run, key->text);
+    char *kept = reader_keep(r, text);
+    if (o)
+        *o = (struct conf_option){o->name, kept, value->line, value->column};
+}
+
+// A parameter for every analysis of the route that has it.
+static void share_option(struct reader *r, const struct tree *key, const struct tree *value,
+                         const char *path, struct conf_route *route)
+{
+    size_t takers = 0;
+    for (size_t i = 0; i < route->run_count; i++)
+        takers += has_option(r, &route->runs[i], key->text);
+    if (takers == 0 && route->run_count > 1) {
+        reader_complain(r, value, path, "no analysis of this route takes this option");
+        return;
+    }
+    for (size_t i = 0; i < route->run_count; i++) {
+        if (takers > 0 && !has_option(r, &route->runs[i], key->text))
+            continue;
+        set_option(r, &route->runs[i], key, value, path);
+        if (value->kind != TREE_SCALAR || tree_is_empty(value))
+            return; // one complaint is enough
+    }
+}
+
+static void read_options_of(struct reader *r, const struct tree *t, const char *shown,
+                            struct conf_run *run)
+{
+    for (size_t i = 0; i + 1 < t->count; i += 2) {
+        char path[READER_PATH_SIZE];
+        if (t->items[i]->kind != TREE_SCALAR)
+            continue;
+        reader_path(path, "%s.%.64s", shown, t->items[i]->text);
+        set_option(r, run, t->items[i], t->items[i + 1], path);
+    }
+}
+
+// Options by name of the analysis.
+static void read_named_options(struct reader *r, const struct tree *key, const struct tree *value,
+                               const char *path, struct conf_route *route)
+{
+    struct conf_run *run = find_run(route, key->text);
+    struct near near = {.word = key->text};
+    for (size_t i = 0; i < route->run_count; i++)
+        near_try(&near, route->runs[i].stage);
+    if (run)
+        read_options_of(r, value, path, run);
+    else
+        conf_report_add(&r->report, key->line, key->column, path,
+                        "the route does not run \"%.64s\"%s%s%s", key->text,
+                        near.best ? " (did you mean \"" : "", near.best ? near.best : "",
+                        near.best ? "\"?)" : "");
+}
+
+// How many values there are, at both levels.
+static size_t count_options(const struct tree *t)
+{
+    size_t count = t->count / 2;
+    for (size_t i = 1; i < t->count; i += 2)
+        count += t->items[i]->kind == TREE_MAP ? t->items[i]->count / 2 : 0;
+    return count;
+}
+
 static void read_options(struct reader *r, const struct tree *t, const char *shown,
                          struct conf_route *route)
 {
-    char path[READER_PATH_SIZE], why[KEYS_WHY_SIZE];
+    char path[READER_PATH_SIZE];
     reader_path(path, "%s.options", shown);
     if (!reader_is_map(r, t, path, "parameters and values, as in {threshold_hu: 130}"))
         return;
-    if (t->count / 2 > READER_ENTRIES_MAX) {
+    size_t count = count_options(t);
+    if (count > READER_ENTRIES_MAX) {
         reader_complain(r, t, path, "has more than 256 parameters");
         return;
     }
-    route->options = reader_reserve(r, t->count / 2, sizeof *route->options);
-    for (size_t i = 0; route->options && i + 1 < t->count; i += 2) {
-        const struct tree *key = t->items[i], *value = t->items[i + 1];
-        if (key->kind != TREE_SCALAR)
-            continue;
-        reader_path(path, "%s.options.%.64s", shown, key->text);
-        const char *text = reader_scalar(r, value, path);
-        if (!text)
-            continue;
-        *why = 0;
-        if (r->checks && r->checks->option &&
-            !r->checks->option(route->run, key->text, text, why, sizeof why)) {
-            if (!*why)
-                snprintf(why, sizeof why, "analysis %s does not take this option", route->run);
-            reader_complain(r, value, path, why);
-            continue;
+    for (size_t i = 0; i < route->run_count; i++) {
+        route->runs[i].options = reader_reserve(r, count, sizeof *route->runs[i].options);
+        if (!route->runs[i].options)
+            return;
+    }
+    // First what is said for all, so that what is said for one wins.
+    for (int named = 0; named < 2; named++) {
+        for (size_t i = 0; i + 1 < t->count; i += 2) {
+            const struct tree *key = t->items[i], *value = t->items[i + 1];
+            if (key->kind != TREE_SCALAR || (value->kind == TREE_MAP) != named)
+                continue;
+            reader_path(path, "%s.options.%.64s", shown, key->text);
+            if (named)
+                read_named_options(r, key, value, path, route);
+            else
+                share_option(r, key, value, path, route);
         }
-        struct conf_option *o = &route->options[route->option_count++];
-        *o = (struct conf_option){reader_keep(r, key->text), reader_keep(r, text), value->line,
-                                  value->column};
     }
 }
 
@@ -232,17 +414,13 @@ static void read_route(struct reader *r, const struct tree *t, const char *shown
     reader_scope(r, t, "routes[].", shown, route);
     const struct tree *when = tree_get(t, "when", NULL), *run = tree_get(t, "run", NULL),
                       *options = tree_get(t, "options", NULL);
-    char path[READER_PATH_SIZE];
-    reader_path(path, "%s.run", shown);
-    const char *stage = run ? reader_scalar(r, run, path) : NULL;
-    route->run = stage ? reader_keep(r, stage) : NULL;
     if (when)
         read_when(r, when, shown, route);
-    check_stage(r, run, shown, route);
+    bool runs = run && read_runs(r, run, shown, route);
     read_return(r, tree_get(t, "return_to", NULL), shown, route);
-    if (!route->run)
+    if (!runs)
         return;
-    read_results(r, tree_get(t, "results", NULL), shown, route);
+    read_results(r, tree_get(t, "results", NULL), t, shown, route);
     if (options && !tree_is_empty(options))
         read_options(r, options, shown, route);
 }

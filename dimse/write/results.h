@@ -33,6 +33,8 @@ struct result_maker {
     const char *serial;      // Device Serial Number
     const char *software;    // "anode 0.1.0"
     const char *device_name; // Vulkan device: "llvmpipe (LLVM 15.0.6, 256 bits)"
+    const char *timezone;    // Timezone Offset From UTC where the source has none, "+0100"; NULL:
+                             // none is known
 };
 
 struct result_request {

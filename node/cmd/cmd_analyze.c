@@ -25,7 +25,7 @@ struct options {
 struct plan {
     const struct gather_series *series;
     const struct stage *stage;
-    const struct conf_route *route; // NULL: none; its options and results apply
+    const struct conf_run *route; // NULL: none; its options and results apply
 };
 
 struct run {
@@ -64,7 +64,8 @@ static const struct stage *stage_for(const char *modality)
 static bool plan_series(const struct run *run, const struct gather_series *s, struct plan *plan)
 {
     const struct stage *named = run->options.stage ? stage_find(run->options.stage) : NULL;
-    const struct conf_route *route = run->conf ? conf_match(run->conf, &s->attrs, NULL) : NULL;
+    const struct conf_route *route =
+        run->conf ? conf_match(run->conf, &s->attrs, CONF_VALUES_HIDDEN, NULL) : NULL;
     const char *why = NULL;
     *plan = (struct plan){.series = s};
     if (s->own)
@@ -74,13 +75,15 @@ static bool plan_series(const struct run *run, const struct gather_series *s, st
     else if (named)
         why = "the analysis does not accept this modality";
     else if (route)
-        plan->stage = stage_find(route->run);
+        plan->stage = stage_find(route->runs[0].stage);
     else if (run->conf)
         why = "no route matches";
     else if (!(plan->stage = stage_for(s->modality)))
         why = "no analysis accepts this modality";
-    if (route && plan->stage == stage_find(route->run))
-        plan->route = route;
+    for (size_t i = 0; route && plan->stage && i < route->run_count; i++) {
+        if (strcmp(route->runs[i].stage, plan->stage->name) == 0)
+            plan->route = &route->runs[i];
+    }
     if (!plan->stage)
         log_info("series=%s modality=%s skipped reason=\"%s\"", s->series_instance_uid, s->modality,
                  why);
@@ -163,6 +166,7 @@ static void identify(const struct run *run, struct result_maker *maker)
         .serial = c ? c->serial : "offline",
         .software = "anode " ANODE_VERSION,
         .device_name = run->device,
+        .timezone = c ? conf_timezone(c) : NULL,
     };
 }
 

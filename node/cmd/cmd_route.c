@@ -24,11 +24,11 @@ static void print_series(const struct conf *conf, const struct gather_series *s)
     FILE *f = open_memstream(&why, &size);
     if (!f)
         return;
-    const struct conf_route *route = conf_match(conf, &s->attrs, f);
+    const struct conf_route *route = conf_match(conf, &s->attrs, CONF_VALUES_SHOWN, f);
     fclose(f);
-    if (route)
-        printf("  route \"%s\" runs %s\n", route->name, route->run);
-    else
+    for (size_t i = 0; route && i < route->run_count; i++)
+        printf("  route \"%s\" runs %s\n", route->name, route->runs[i].stage);
+    if (!route)
         printf("  no route\n");
     for (const char *line = why; line && *line;) {
         int length = 0;

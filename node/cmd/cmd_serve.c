@@ -45,7 +45,9 @@ static void print_routes(const struct conf *conf)
         printf("  %s: ", r->name);
         for (size_t k = 0; k < r->when_count; k++)
             printf("%s%s: %s", k ? ", " : "", r->when[k].keyword, pattern_text(r->when[k].pattern));
-        printf(" -> %s ->", r->run);
+        for (size_t k = 0; k < r->run_count; k++)
+            printf("%s%s", k ? ", " : " -> ", r->runs[k].stage);
+        printf(" ->");
         for (size_t k = 0; k < r->result_count; k++)
             printf(" %s", r->result_names[k]);
         printf(" to%s", r->return_source ? " source" : "");

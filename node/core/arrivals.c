@@ -291,18 +291,47 @@ static void remark_incomplete(const struct watch *w, const struct series_decisio
                  w->evidence.have, w->evidence.source_count);
 }
 
+static bool add_jobs(struct core *core, struct route_outcome *outcome, const char *remark,
+                     struct err *err)
+{
+    for (size_t i = 0; i < outcome->job_count; i++) {
+        struct route_job *j = &outcome->jobs[i];
+        j->job.remark = remark;
+        if (!state_add_job(core->state, &j->job, &j->job_id, err))
+            return false;
+    }
+    return true;
+}
+
+static void log_run(const struct watch *w, const struct series_decision *d,
+                    const struct route_outcome *outcome)
+{
+    log_info("series=%s complete=%s evidence=\"%s\"", w->series_instance_uid,
+             series_verdict_name(d->verdict), d->evidence);
+    if (!outcome->route)
+        log_info("series=%s no route: %.*s", w->series_instance_uid, WHY_SHOWN_MAX, outcome->why);
+    for (size_t i = 0; i < outcome->job_count; i++) {
+        const struct route_job *j = &outcome->jobs[i];
+        if (j->job_id)
+            log_info("series=%s route=\"%s\" analysis=%s job=%lld", w->series_instance_uid,
+                     outcome->route->name, j->job.stage, (long long)j->job_id);
+        else
+            log_info("series=%s route=\"%s\" analysis=%s the same job is there already",
+                     w->series_instance_uid, outcome->route->name, j->job.stage);
+    }
+}
+
 static bool end_run(struct arrivals *a, struct watch *w, const struct series_decision *d,
                     struct err *err)
 {
     struct core *core = a->core;
     struct route_outcome outcome = {0};
     char remark[160];
+    remark_incomplete(w, d, remark);
     bool ok = route_series(core->conf, core->state, w->series, w->source, &outcome, err) &&
               state_begin(core->state, err);
-    remark_incomplete(w, d, remark);
-    outcome.job.remark = remark;
     if (ok) {
-        ok = (!outcome.route || state_add_job(core->state, &outcome.job, &outcome.job_id, err)) &&
+        ok = add_jobs(core, &outcome, remark, err) &&
              state_series_end(core->state, w->series, outcome.route ? "routed" : "no route",
                               series_verdict_name(d->verdict), d->evidence,
                               outcome.route ? outcome.route->name : "", outcome.why, err) &&
@@ -311,20 +340,9 @@ static bool end_run(struct arrivals *a, struct watch *w, const struct series_dec
             state_rollback(core->state);
     }
     if (ok) {
-        log_info("series=%s complete=%s evidence=\"%s\"", w->series_instance_uid,
-                 series_verdict_name(d->verdict), d->evidence);
-        if (!outcome.route)
-            log_info("series=%s no route: %.*s", w->series_instance_uid, WHY_SHOWN_MAX,
-                     outcome.why);
-        else if (outcome.job_id)
-            log_info("series=%s route=\"%s\" job=%lld", w->series_instance_uid, outcome.route->name,
-                     (long long)outcome.job_id);
-        else
-            log_info("series=%s route=\"%s\" the same job is there already", w->series_instance_uid,
-                     outcome.route->name);
-    }
-    if (ok && outcome.job_id)
+        log_run(w, d, &outcome);
         jobs_wake(core->jobs);
+    }
     route_outcome_finish(&outcome);
     return ok;
 }

@@ -1,5 +1,6 @@
 #include "node/core/checks.h"
 #include <stdlib.h>
+#include <string.h>
 #include "compute/stages/stage.h"
 #include "dimse/read/object.h"
 #include "base/near.h"
@@ -34,6 +35,16 @@ static bool check_result(const char *stage, const char *kind, unsigned *bit, cha
     return true;
 }
 
+static bool has_option(const char *stage, const char *name)
+{
+    const struct stage *s = stage_find(stage);
+    for (size_t i = 0; s && i < s->param_count; i++) {
+        if (strcmp(s->params[i].name, name) == 0)
+            return true;
+    }
+    return !s;
+}
+
 static bool check_option(const char *stage, const char *name, const char *value, char *why,
                          size_t size)
 {
@@ -62,6 +73,7 @@ static bool check_keyword(const char *keyword, char *why, size_t size)
 const struct conf_checks node_checks = {
     .stage = check_stage,
     .result = check_result,
+    .has_option = has_option,
     .option = check_option,
     .keyword = check_keyword,
 };

@@ -8,16 +8,16 @@
 
 #define PARAMS_MAX 256
 
-static bool parse_options(const struct conf_route *route, const struct stage *stage, char **out,
+static bool parse_options(const struct conf_run *run, const struct stage *stage, char **out,
                           struct err *err)
 {
     double params[PARAMS_MAX];
     if (stage->param_count > PARAMS_MAX)
         return err_set(err, ERR_INTERNAL, "analysis %s has too many parameters", stage->name);
     stage_defaults(stage, params);
-    for (size_t i = 0; i < route->option_count; i++) {
-        if (!stage_option(stage, route->options[i].name, route->options[i].value, params, err))
-            return err_wrap(err, "route %s", route->name);
+    for (size_t i = 0; i < run->option_count; i++) {
+        if (!stage_option(stage, run->options[i].name, run->options[i].value, params, err))
+            return false;
     }
     *out = analysis_options(stage, params);
     return *out || err_set(err, ERR_NOMEM, "no memory for options");
@@ -82,7 +82,7 @@ static bool match(const struct conf *conf, struct state *state, int64_t series,
         return false;
     FILE *why = open_memstream(&out->why, &size);
     if (why)
-        out->route = conf_match(conf, &attrs, why);
+        out->route = conf_match(conf, &attrs, CONF_VALUES_HIDDEN, why);
     attrs_finish(&attrs);
     if (!why || fclose(why) != 0)
         return err_set(err, ERR_NOMEM, "no memory for the reasons of routing");
@@ -91,42 +91,65 @@ static bool match(const struct conf *conf, struct state *state, int64_t series,
     return true;
 }
 
-bool route_series(const struct conf *conf, struct state *state, int64_t series, const char *source,
-                  struct route_outcome *out, struct err *err)
-{
+struct routed { // a series on its way
+    const struct route_outcome *outcome;
+    int64_t series, last_instance;
     uint8_t digest[DIGEST_SIZE];
-    int64_t last = 0;
-    if (!match(conf, state, series, out, err))
-        return false;
-    if (!out->route)
-        return true;
-    const struct stage *stage = stage_find(out->route->run);
+};
+
+static bool make_job(const struct routed *r, const struct conf_run *run, struct route_job *out,
+                     struct err *err)
+{
+    const struct conf_route *route = r->outcome->route;
+    const struct stage *stage = stage_find(run->stage);
     if (!stage)
-        return err_set(err, ERR_INTERNAL, "route %s: no analysis %s", out->route->name,
-                       out->route->run);
-    if (!parse_options(out->route, stage, &out->options, err) ||
-        !join_destinations(conf, out->route, source, &out->destinations, err) ||
-        !state_series_digest(state, series, digest, &last, err) ||
-        !make_key(stage, out->options, digest, out->key, err))
+        return err_set(err, ERR_INTERNAL, "route %s: no analysis %s", route->name, run->stage);
+    if (!parse_options(run, stage, &out->options, err))
+        return err_wrap(err, "route %s", route->name);
+    if (!make_key(stage, out->options, r->digest, out->key, err))
         return false;
-    out->job = (struct state_job){.series = series,
-                                  .last_instance = last,
-                                  .route = out->route->name,
+    out->job = (struct state_job){.series = r->series,
+                                  .last_instance = r->last_instance,
+                                  .route = route->name,
                                   .stage = stage->name,
                                   .version = stage->version,
                                   .options = out->options,
-                                  .results = out->route->results,
-                                  .destinations = out->destinations,
+                                  .results = run->results,
+                                  .destinations = r->outcome->destinations,
                                   .key = out->key,
                                   .remark = "",
                                   .created_at = clock_wall()};
     return true;
 }
 
+bool route_series(const struct conf *conf, struct state *state, int64_t series, const char *source,
+                  struct route_outcome *out, struct err *err)
+{
+    struct routed r = {.outcome = out, .series = series};
+    if (!match(conf, state, series, out, err))
+        return false;
+    if (!out->route)
+        return true;
+    out->jobs = calloc(out->route->run_count, sizeof *out->jobs);
+    if (!out->jobs)
+        return err_set(err, ERR_NOMEM, "no memory for the jobs of a series");
+    if (!join_destinations(conf, out->route, source, &out->destinations, err) ||
+        !state_series_digest(state, series, r.digest, &r.last_instance, err))
+        return false;
+    for (size_t i = 0; i < out->route->run_count; i++) {
+        out->job_count++;
+        if (!make_job(&r, &out->route->runs[i], &out->jobs[i], err))
+            return false;
+    }
+    return true;
+}
+
 void route_outcome_finish(struct route_outcome *out)
 {
+    for (size_t i = 0; i < out->job_count; i++)
+        free(out->jobs[i].options);
+    free(out->jobs);
     free(out->why);
-    free(out->options);
     free(out->destinations);
     memset(out, 0, sizeof *out);
 }

@@ -7,13 +7,19 @@
 #include "conf/conf.h"
 #include "node/core/state.h"
 
+struct route_job {        // one analysis of the route
+    struct state_job job; // to be added; its texts belong to the outcome
+    int64_t job_id;       // for the caller: what state_add_job() gave
+    char *options;        // owned
+    char key[65];
+};
+
 struct route_outcome {
     const struct conf_route *route; // NULL: none matches
     char *why;                      // one line a route; owned
-    struct state_job job;           // to be added; its texts belong to the outcome
-    int64_t job_id;                 // for the caller: what state_add_job() gave
-    char *options, *destinations;   // owned
-    char key[65];
+    char *destinations;             // owned
+    struct route_job *jobs;         // owned
+    size_t job_count;
 };
 
 // source: calling AE title of the series. Changes nothing in the state.

@@ -152,6 +152,7 @@ static bool analyse(struct shop *s, struct order *o, struct analysis_report *rep
         .maker = {.ae_title = conf->ae_title,
                   .device_uid = conf->device_uid,
                   .serial = conf->serial,
+                  .timezone = conf_timezone(conf),
                   .software = "anode " ANODE_VERSION,
                   .device_name = "none"},
         .predecessor = o->job.has_predecessor ? &o->predecessor : NULL,

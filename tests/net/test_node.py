@@ -341,6 +341,20 @@ def a_core_that_stalls_during_a_new_instance_keeps_it(tmp):
         return site.log_text()
 
 
+def reasons_of_routing_name_no_patient(tmp):
+    p, q = ports(2)
+    with Sink(tmp / "pacs", q), Site(tmp / "node", p, {"PACS": q}, when="PatientID: TEST*") as site:
+        send(make_series(tmp / "in", 1, count=2, PatientID="19500101-1234"), p)
+        site.wait_idle()
+        why = site.status()["series"][0]["why"]
+        equal(why, 'route "calcium": PatientID does not match', "reason in the state")
+        check("PatientID does not match" in site.log_text(), "the reason is logged")
+        check("19500101-1234" not in site.log_text(), "a patient's ID is in the log")
+        said = site.command("route", str(tmp / "in")).stdout
+        check("19500101-1234" in said, f"anode route does not show the value: {said}")
+        return site.log_text()
+
+
 def the_quarantine_can_answer_success(tmp):
     files = make_series(tmp / "in", 1, count=1)
     other = make_series(tmp / "other", 1, count=1, seed=5)

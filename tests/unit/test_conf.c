@@ -11,7 +11,7 @@
 
 static bool has_stage(const char *name, char *why, size_t size)
 {
-    if (strcmp(name, "calcium") == 0)
+    if (strcmp(name, "calcium") == 0 || strcmp(name, "lungs") == 0)
         return true;
     snprintf(why, size, "no stage \"%s\" (did you mean \"calcium\"?)", name);
     return false;
@@ -21,7 +21,8 @@ static bool has_result(const char *stage, const char *kind, unsigned *bit, char 
 {
     static const char *const kinds[] = {"sr", "gsps", "sc", "seg"};
     for (unsigned i = 0; i < 4; i++) {
-        if (strcmp(kinds[i], kind) == 0 && (i != 3 || strcmp(stage, "calcium") != 0)) {
+        bool calcium = strcmp(stage, "calcium") == 0;
+        if (strcmp(kinds[i], kind) == 0 && (calcium ? i != 3 : i != 1)) { // lungs: sr, sc, seg
             *bit = 1U << i;
             return true;
         }
@@ -30,12 +31,19 @@ static bool has_result(const char *stage, const char *kind, unsigned *bit, char 
     return false;
 }
 
-static bool has_option(const char *stage, const char *name, const char *value, char *why,
-                       size_t size)
+static bool has_option(const char *stage, const char *name)
 {
-    (void)stage;
-    if (strcmp(name, "threshold_hu") != 0)
+    return strcmp(name, "threshold_hu") == 0 ||
+           (strcmp(name, "lobes") == 0 && strcmp(stage, "lungs") == 0);
+}
+
+static bool takes_option(const char *stage, const char *name, const char *value, char *why,
+                         size_t size)
+{
+    if (!has_option(stage, name))
         return false; // leaves the words to conf
+    if (strcmp(name, "lobes") == 0)
+        return true;
     if (strtod(value, NULL) >= 50)
         return true;
     snprintf(why, size, "threshold_hu is at least 50");
@@ -45,8 +53,8 @@ static bool has_option(const char *stage, const char *name, const char *value, c
 static bool has_keyword(const char *keyword, char *why, size_t size)
 {
     static const char *const known[] = {"Modality", "SeriesDescription", "SliceThickness",
-                                        "ImageType"};
-    for (size_t i = 0; i < 4; i++) {
+                                        "ImageType", "PatientID"};
+    for (size_t i = 0; i < 5; i++) {
         if (strcmp(known[i], keyword) == 0)
             return true;
     }
@@ -54,7 +62,8 @@ static bool has_keyword(const char *keyword, char *why, size_t size)
     return false;
 }
 
-static const struct conf_checks checks = {has_stage, has_result, has_option, has_keyword};
+static const struct conf_checks checks = {has_stage, has_result, has_option, takes_option,
+                                          has_keyword};
 
 // ---- helpers ----
 
@@ -157,15 +166,18 @@ static void example_loads_and_means_what_it_says(void)
     CU_ASSERT_TRUE(c->peers[0].may_send && c->peers[0].find);
     CU_ASSERT_EQUAL_FATAL(c->route_count, 1);
     const struct conf_route *r = &c->routes[0];
-    CU_ASSERT_STRING_EQUAL(r->run, "calcium");
-    CU_ASSERT_EQUAL(r->results, 7);
+    CU_ASSERT_EQUAL_FATAL(r->run_count, 1);
+    CU_ASSERT_STRING_EQUAL(r->runs[0].stage, "calcium");
+    CU_ASSERT_EQUAL(r->runs[0].results, 7);
+    CU_ASSERT_EQUAL(r->priority, 0);
+    CU_ASSERT_PTR_NULL(conf_timezone(c));
     CU_ASSERT_TRUE(r->return_source);
     CU_ASSERT_EQUAL(r->return_count, 0);
     CU_ASSERT_EQUAL_FATAL(r->when_count, 2);
     CU_ASSERT_STRING_EQUAL(r->when[1].keyword, "SeriesDescription");
-    CU_ASSERT_EQUAL_FATAL(r->option_count, 1);
-    CU_ASSERT_STRING_EQUAL(r->options[0].name, "threshold_hu");
-    CU_ASSERT_STRING_EQUAL(r->options[0].value, "130");
+    CU_ASSERT_EQUAL_FATAL(r->runs[0].option_count, 1);
+    CU_ASSERT_STRING_EQUAL(r->runs[0].options[0].name, "threshold_hu");
+    CU_ASSERT_STRING_EQUAL(r->runs[0].options[0].value, "130");
     conf_destroy(c);
     free(report);
 }
@@ -238,7 +250,8 @@ static void write_manual_entry(FILE *out, const struct conf_key *k)
     if (k->def)
         fprintf(out, " Pq %s", *k->def ? k->def : "empty");
     fprintf(out, "\n%s\n", k->help);
-    if (k->type == CONF_UINT16 || k->type == CONF_UINT32 || k->type == CONF_NUMBER)
+    if (k->type == CONF_UINT16 || k->type == CONF_UINT32 || k->type == CONF_INT32 ||
+        k->type == CONF_NUMBER)
         fprintf(out, "From %.10g to %.10g.\n", k->min, k->max);
     if (k->choices) {
         fputs("One of ", out);
@@ -297,14 +310,82 @@ static void results_and_returns_have_defaults(void)
                    "return_to: [WS, source]}\n"
                    "- {name: c, when: {Modality: CT}, run: calcium, return_to: [WS]}\n");
     CU_ASSERT_PTR_NOT_NULL_FATAL(c);
-    CU_ASSERT_EQUAL(c->routes[0].results, 7);
+    CU_ASSERT_EQUAL(c->routes[0].runs[0].results, 7);
     CU_ASSERT_TRUE(c->routes[0].return_source);
-    CU_ASSERT_EQUAL(c->routes[1].results, 4);
+    CU_ASSERT_EQUAL(c->routes[1].runs[0].results, 4);
     CU_ASSERT_TRUE(c->routes[1].return_source);
     CU_ASSERT_EQUAL_FATAL(c->routes[1].return_count, 1);
     CU_ASSERT_EQUAL(c->routes[1].return_peers[0], 1);
     CU_ASSERT_FALSE(c->routes[2].return_source);
     conf_destroy(c);
+}
+
+static void a_route_may_run_several_analyses(void)
+{
+    struct conf *c =
+        load(PEERS
+             "routes:\n"
+             "- {name: a, priority: -3, when: {Modality: CT}, run: [calcium, lungs], results: [sr, "
+             "seg], options: {lungs: {threshold_hu: 99}, threshold_hu: 131, lobes: yes}}\n"
+             "- {name: b, when: {Modality: CT}, run: [lungs], options: {lungs: {lobes: no}}}\n"
+             "- {name: c, priority: 1000, when: {Modality: CT}, run: [lungs, calcium]}\n");
+    CU_ASSERT_PTR_NOT_NULL_FATAL(c);
+    const struct conf_route *r = &c->routes[0];
+    CU_ASSERT_EQUAL(r->priority, -3);
+    CU_ASSERT_EQUAL_FATAL(r->run_count, 2);
+    CU_ASSERT_STRING_EQUAL(r->runs[0].stage, "calcium");
+    CU_ASSERT_EQUAL(r->runs[0].results, 1); // it gives no SEG
+    CU_ASSERT_EQUAL(r->runs[1].results, 1 | 8);
+    CU_ASSERT_EQUAL_FATAL(r->runs[0].option_count, 1); // it has no lobes
+    CU_ASSERT_STRING_EQUAL(r->runs[0].options[0].value, "131");
+    CU_ASSERT_EQUAL_FATAL(r->runs[1].option_count, 2);
+    CU_ASSERT_STRING_EQUAL(r->runs[1].options[0].name, "threshold_hu");
+    CU_ASSERT_STRING_EQUAL(r->runs[1].options[0].value, "99"); // its own wins, in either order
+    CU_ASSERT_STRING_EQUAL(r->runs[1].options[1].name, "lobes");
+    CU_ASSERT_EQUAL_FATAL(c->routes[1].run_count, 1);
+    CU_ASSERT_STRING_EQUAL(c->routes[1].runs[0].options[0].value, "no");
+    CU_ASSERT_EQUAL(c->routes[2].priority, 1000);
+    CU_ASSERT_EQUAL(c->routes[2].runs[0].results, 1 | 4); // of sr, gsps, sc
+    CU_ASSERT_EQUAL(c->routes[2].runs[1].results, 7);
+    conf_destroy(c);
+}
+
+static void each_analysis_of_a_route_needs_a_result_and_each_option_an_analysis(void)
+{
+#define BOTH PEERS "routes:\n- {name: a, when: {Modality: CT}, run: [calcium, lungs],\n"
+    expect(BOTH "  results: [seg]}\n",
+           "4:12: routes[0].results: calcium gives none of these: name a kind that it gives (see "
+           "`anode stages`)\n");
+    expect(BOTH "  results: [sr, pdf]}\n",
+           "4:17: routes[0].results[1]: calcium gives no \"pdf\"\n");
+    expect(BOTH "  options: {threshold: 3}}\n",
+           "4:24: routes[0].options.threshold: no analysis of this route takes this option\n");
+    expect(BOTH "  options: {threshold_hu: 10}}\n",
+           "4:27: routes[0].options.threshold_hu: threshold_hu is at least 50\n");
+    expect(BOTH "  options: {calcium: {lobes: 1}}}\n",
+           "4:30: routes[0].options.calcium.lobes: analysis calcium does not take this option\n");
+    expect(BOTH "  options: {lobes: [1]}}\n",
+           "4:20: routes[0].options.lobes: wants one value, not a list\n");
+#undef BOTH
+}
+
+static void a_time_zone_is_an_offset_or_none(void)
+{
+    static const char *const good[] = {"+0000", "+1400", "-1200", "-0330", "+0545"};
+    static const char *const bad[] = {"-0000", "+1401", "-1201", "0100", "+1:00", "+0160", "local"};
+    for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
+        char text[512];
+        snprintf(text, sizeof text, "node: {timezone: %s}\n" PEERS ROUTES, good[i]);
+        struct conf *c = load(text);
+        CU_ASSERT_PTR_NOT_NULL_FATAL(c);
+        CU_ASSERT_STRING_EQUAL(conf_timezone(c), good[i]);
+        conf_destroy(c);
+    }
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        char text[512];
+        snprintf(text, sizeof text, "node: {timezone: '%s'}\n" PEERS ROUTES, bad[i]);
+        expect(text, "1:18: node.timezone: wants none or an offset from UTC");
+    }
 }
 
 static void defaults_follow_smaller_limits(void)
@@ -381,7 +462,7 @@ static void broken_files_report_every_error_at_once(void)
                                         "ae-titles.yaml",     "missing.yaml",    "syntax.yaml",
                                         "tabs.yaml",          "aliases.yaml",    "empty.yaml",
                                         "two-documents.yaml", "list.yaml",       "comparison.yaml",
-                                        "order.yaml",         "texts.yaml"};
+                                        "order.yaml",         "texts.yaml",      "runs.yaml"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         check_broken(names[i]);
 }
@@ -485,7 +566,8 @@ static void check_round_trip(struct conf *c)
 }
 
 static const char everything[] =
-    "node: {ae_title: \"A \\\"1\\\"\", serial: '#1: x', bind: '::1', log_level: debug,\n"
+    "node: {timezone: '-0330', ae_title: \"A \\\"1\\\"\", serial: '#1: x', bind: '::1', log_level: "
+    "debug,\n"
     "  duplicate_answer: success}\n"
     "completion: {quiet_s: 0.30000000000000004, longest_wait_s: 1e3}\n"
     "worker: {device: \"lvm\\u2028pipe \\uFEFF \xc3\xa4\"}\n" PEERS "routes:\n"
@@ -497,7 +579,10 @@ static const char everything[] =
     "  run: calcium\n"
     "  results: [sc, sr]\n"
     "  return_to: [WS, source, PACS]\n"
-    "  options: {threshold_hu: 1.3e2}\n";
+    "  options: {threshold_hu: 1.3e2}\n"
+    "- {name: two, priority: -7, when: {Modality: CT}, run: [calcium, lungs], results: [sr, seg],\n"
+    "   options: {threshold_hu: 131, lungs: {lobes: 'a: b'}}}\n"
+    "- {name: plain, when: {Modality: CT}, run: [calcium, lungs]}\n";
 
 static void printed_configuration_reads_back_the_same(void)
 {
@@ -524,15 +609,15 @@ static void first_route_that_matches_wins(void)
     char *why = NULL;
     size_t size;
     FILE *out = open_memstream(&why, &size);
-    CU_ASSERT_PTR_NULL(conf_match(c, &attrs, out));
+    CU_ASSERT_PTR_NULL(conf_match(c, &attrs, CONF_VALUES_HIDDEN, out));
     attrs_add(&attrs, "Modality", "CT");
-    CU_ASSERT_PTR_EQUAL(conf_match(c, &attrs, out), &c->routes[1]);
+    CU_ASSERT_PTR_EQUAL(conf_match(c, &attrs, CONF_VALUES_HIDDEN, out), &c->routes[1]);
     attrs_add(&attrs, "SliceThickness", "1.0\n");
-    CU_ASSERT_PTR_EQUAL(conf_match(c, &attrs, NULL), &c->routes[1]);
+    CU_ASSERT_PTR_EQUAL(conf_match(c, &attrs, CONF_VALUES_SHOWN, NULL), &c->routes[1]);
     attrs_finish(&attrs);
     attrs_add(&attrs, "Modality", "CT");
     attrs_add(&attrs, "SliceThickness", "1.0");
-    CU_ASSERT_PTR_EQUAL(conf_match(c, &attrs, out), &c->routes[0]);
+    CU_ASSERT_PTR_EQUAL(conf_match(c, &attrs, CONF_VALUES_HIDDEN, out), &c->routes[0]);
     fclose(out);
     CU_ASSERT_STRING_EQUAL(why, "route \"thin\": Modality is absent, wanted CT\n"
                                 "route \"any CT\": Modality is absent, wanted CT\n"
@@ -553,10 +638,37 @@ static void explanation_holds_no_control_characters(void)
     char *why = NULL;
     size_t size;
     FILE *out = open_memstream(&why, &size);
-    CU_ASSERT_PTR_NULL(conf_match(c, &attrs, out));
+    CU_ASSERT_PTR_NULL(conf_match(c, &attrs, CONF_VALUES_HIDDEN, out));
     fclose(out);
     CU_ASSERT_STRING_EQUAL(why, "route \"a\": Modality is \"M??[1mR\", wanted CT\n");
     free(why);
+    attrs_finish(&attrs);
+    conf_destroy(c);
+}
+
+// The line that conf_match() writes about one attribute.
+static void check_reason(const struct conf *c, const struct attrs *attrs, enum conf_values values,
+                         const char *wanted)
+{
+    char *why = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&why, &size);
+    CU_ASSERT_PTR_NULL(conf_match(c, attrs, values, out));
+    fclose(out);
+    CU_ASSERT_STRING_EQUAL(why, wanted);
+    free(why);
+}
+
+static void values_that_identify_are_shown_only_to_who_asks(void)
+{
+    struct conf *c = load(PEERS "routes:\n- {name: a, when: {PatientID: 'TEST*'}, run: calcium}\n");
+    CU_ASSERT_PTR_NOT_NULL_FATAL(c);
+    struct attrs attrs = {0};
+    check_reason(c, &attrs, CONF_VALUES_HIDDEN, "route \"a\": PatientID is absent, wanted TEST*\n");
+    attrs_add(&attrs, "PatientID", "19500101-1234");
+    check_reason(c, &attrs, CONF_VALUES_HIDDEN, "route \"a\": PatientID does not match\n");
+    check_reason(c, &attrs, CONF_VALUES_SHOWN,
+                 "route \"a\": PatientID is \"19500101-1234\", wanted TEST*\n");
     attrs_finish(&attrs);
     conf_destroy(c);
 }
@@ -583,6 +695,12 @@ int main(void)
         {"control_characters_are_refused", control_characters_are_refused},
         {"printed_configuration_reads_back_the_same", printed_configuration_reads_back_the_same},
         {"first_route_that_matches_wins", first_route_that_matches_wins},
+        {"a_route_may_run_several_analyses", a_route_may_run_several_analyses},
+        {"each_analysis_of_a_route_needs_a_result_and_each_option_an_analysis",
+         each_analysis_of_a_route_needs_a_result_and_each_option_an_analysis},
+        {"a_time_zone_is_an_offset_or_none", a_time_zone_is_an_offset_or_none},
+        {"values_that_identify_are_shown_only_to_who_asks",
+         values_that_identify_are_shown_only_to_who_asks},
         {"explanation_holds_no_control_characters", explanation_holds_no_control_characters},
     };
     return check_main("conf", cases, sizeof cases / sizeof cases[0]);

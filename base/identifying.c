@@ -1,0 +1,93 @@
+#include "base/identifying.h"
+#include <stdlib.h>
+#include <string.h>
+
+// In the order of strcmp().
+static const char *const keywords[] = {
+    "AccessionNumber",
+    "ActualHumanPerformersSequence",
+    "AdditionalPatientHistory",
+    "AdmissionID",
+    "AdmittingDate",
+    "AdmittingDiagnosesDescription",
+    "AdmittingTime",
+    "Allergies",
+    "ClinicalTrialSubjectID",
+    "ClinicalTrialSubjectReadingID",
+    "ConfidentialityConstraintOnPatientDataDescription",
+    "ConsultingPhysicianName",
+    "ContentCreatorName",
+    "CountryOfResidence",
+    "CurrentPatientLocation",
+    "EthnicGroup",
+    "FillerOrderNumberImagingServiceRequest",
+    "HumanPerformerName",
+    "ImageComments",
+    "InstitutionAddress",
+    "InsurancePlanIdentification",
+    "InterpretationAuthor",
+    "IssuerOfPatientID",
+    "LastMenstrualDate",
+    "MedicalAlerts",
+    "MedicalRecordLocator",
+    "MilitaryRank",
+    "NameOfPhysiciansReadingStudy",
+    "NamesOfIntendedRecipientsOfResults",
+    "Occupation",
+    "OperatorsName",
+    "OtherPatientIDs",
+    "OtherPatientNames",
+    "PatientAddress",
+    "PatientAlternativeCalendar",
+    "PatientBirthDate",
+    "PatientBirthDateInAlternativeCalendar",
+    "PatientBirthName",
+    "PatientBirthTime",
+    "PatientComments",
+    "PatientDeathDateInAlternativeCalendar",
+    "PatientID",
+    "PatientInstitutionResidence",
+    "PatientInsurancePlanCodeSequence",
+    "PatientMotherBirthName",
+    "PatientName",
+    "PatientReligiousPreference",
+    "PatientState",
+    "PatientTelecomInformation",
+    "PatientTelephoneNumbers",
+    "PerformedProcedureStepID",
+    "PerformingPhysicianName",
+    "PersonAddress",
+    "PersonName",
+    "PersonTelecomInformation",
+    "PersonTelephoneNumbers",
+    "PhysiciansOfRecord",
+    "PlacerOrderNumberImagingServiceRequest",
+    "ReferringPhysicianAddress",
+    "ReferringPhysicianName",
+    "ReferringPhysicianTelephoneNumbers",
+    "RegionOfResidence",
+    "RequestedProcedureID",
+    "RequestingPhysician",
+    "ResponsiblePerson",
+    "ReviewerName",
+    "ScheduledHumanPerformersSequence",
+    "ScheduledPatientInstitutionResidence",
+    "ScheduledPerformingPhysicianName",
+    "ScheduledProcedureStepID",
+    "ServiceEpisodeID",
+    "SpecialNeeds",
+    "StudyID",
+    "VerifyingObserverName",
+    "VisitComments",
+};
+
+static int compare_keyword(const void *word, const void *entry)
+{
+    return strcmp(word, *(const char *const *)entry);
+}
+
+bool identifying_keyword(const char *keyword)
+{
+    return bsearch(keyword, keywords, sizeof keywords / sizeof keywords[0], sizeof keywords[0],
+                   compare_keyword) != NULL;
+}
