@@ -169,6 +169,13 @@ static void print_objects(const json_t *list)
         when(one, "sent_at", at), *text_of(one, "reason") ? ": " : "", text_of(one, "reason"));
 }
 
+static void print_parameters(json_t *parameters)
+{
+    char *text = json_dumps(parameters, JSON_ENCODE_ANY | JSON_REAL_PRECISION(15));
+    printf("  parameters: %s\n", text ? text : "");
+    free(text);
+}
+
 static void print_answer(const json_t *answer)
 {
     const char *schema = text_of(answer, "schema");
@@ -180,8 +187,8 @@ static void print_answer(const json_t *answer)
         printf("job %lld of series %s, run %lld\n", number_of(answer, "id"),
                text_of(answer, "series"), number_of(answer, "run"));
         print_job(answer);
-        printf("  options: %s\n  device: %s\n", text_of(answer, "options"),
-               text_of(answer, "device"));
+        print_parameters(json_object_get(answer, "parameters"));
+        printf("  device: %s\n", text_of(answer, "device"));
         print_objects(json_object_get(answer, "objects"));
     }
 }

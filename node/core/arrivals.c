@@ -292,12 +292,13 @@ static void remark_incomplete(const struct watch *w, const struct series_decisio
 }
 
 static bool add_jobs(struct core *core, struct route_outcome *outcome, const char *remark,
-                     struct err *err)
+                     const char *evidence, struct err *err)
 {
     for (size_t i = 0; i < outcome->job_count; i++) {
         struct route_job *j = &outcome->jobs[i];
         j->job.remark = remark;
-        if (!state_add_job(core->state, &j->job, &j->job_id, err))
+        j->job.evidence = evidence;
+        if (!state_add_job(core->state, &j->job, &j->input, 1, &j->job_id, err))
             return false;
     }
     return true;
@@ -331,7 +332,7 @@ static bool end_run(struct arrivals *a, struct watch *w, const struct series_dec
     bool ok = route_series(core->conf, core->state, w->series, w->source, &outcome, err) &&
               state_begin(core->state, err);
     if (ok) {
-        ok = add_jobs(core, &outcome, remark, err) &&
+        ok = add_jobs(core, &outcome, remark, d->evidence, err) &&
              state_series_end(core->state, w->series, outcome.route ? "routed" : "no route",
                               series_verdict_name(d->verdict), d->evidence,
                               outcome.route ? outcome.route->name : "", outcome.why, err) &&

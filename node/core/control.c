@@ -82,19 +82,35 @@ static bool add_series(void *ctx, const struct state_series *row)
     return l->ok;
 }
 
+// The object of parameters; what cannot be read is shown as it is.
+static json_t *parameters_of(const struct state_job *row)
+{
+    json_t *object = json_loads(row->parameters, 0, NULL);
+    return object ? object : json_text(row->parameters);
+}
+
 static void put_job(json_t *o, const struct state_job *row, bool *ok)
 {
     json_put_integer(o, "id", row->id, ok);
+    json_put_text(o, "scope", job_scope_name(row->scope), ok);
+    json_put_text(o, "study", row->study_instance_uid, ok);
     json_put_text(o, "series", row->series_instance_uid, ok);
     json_put_integer(o, "run", row->run, ok);
     json_put_text(o, "route", row->route, ok);
     json_put_text(o, "stage", row->stage, ok);
     json_put_text(o, "version", row->version, ok);
-    json_put_text(o, "options", row->options, ok);
+    json_put(o, "parameters", parameters_of(row), ok);
     json_put_text(o, "destinations", row->destinations, ok);
+    json_put_integer(o, "priority", row->priority, ok);
+    json_put_text(o, "evidence", row->evidence, ok);
+    json_put_text(o, "remark", row->remark, ok);
     json_put_text(o, "state", job_state_name(row->state), ok);
+    json_put_text(o, "outcome", row->outcome, ok);
     json_put_integer(o, "attempts", row->attempts, ok);
+    json_put_integer(o, "refusals", row->refusals, ok);
+    json_put_integer(o, "waits", row->waits, ok);
     json_put_integer(o, "tries", row->tries, ok);
+    json_put_number(o, "not_before", row->not_before, ok);
     json_put_text(o, "verdict", row->verdict, ok);
     json_put_text(o, "reason", row->reason, ok);
     json_put_text(o, "device", row->device, ok);
@@ -220,13 +236,28 @@ static bool take_job(void *ctx, const struct state_job *row)
     return false;
 }
 
+static bool add_input(void *ctx, const struct state_input *row)
+{
+    struct listing *l = ctx;
+    json_t *o = json_object();
+    json_put_integer(o, "slot", row->slot, &l->ok);
+    json_put_integer(o, "position", row->position, &l->ok);
+    json_put_text(o, "series", row->series_instance_uid, &l->ok);
+    json_put_text(o, "modality", row->modality, &l->ok);
+    json_add(l->list, o, &l->ok);
+    return l->ok;
+}
+
 static json_t *show(struct core *core, int64_t id, struct err *err)
 {
     struct listing job = {core, NULL, true}, objects = {core, json_array(), true};
+    struct listing inputs = {core, json_array(), true};
     bool ok = state_get_job(core->state, id, take_job, &job, err) && job.ok;
     if (ok && !job.list)
         ok = err_set(err, ERR_INPUT, "no job %lld", (long long)id);
-    ok = ok && state_each_object(core->state, id, add_object, &objects, err) && objects.ok;
+    ok = ok && state_each_input(core->state, id, add_input, &inputs, err) && inputs.ok &&
+         state_each_object(core->state, id, add_object, &objects, err) && objects.ok;
+    json_put(job.list, "inputs", inputs.list, &ok);
     json_put(job.list, "objects", objects.list, &ok);
     return finish_answer(job.list, ok, err);
 }

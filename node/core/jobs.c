@@ -24,8 +24,10 @@
 #define REFUSALS_MAX    2  // attempts to make one
 #define PAUSE_FIRST_S   1  // before the next attempt; doubles
 #define PAUSE_MAX_S     30
-#define WORKER_PAUSE_S  2  // after a database error
-#define END_WITHIN_S    10 // a worker whose channel is closed
+#define WORKER_PAUSE_S  2        // after a database error
+#define END_WITHIN_S    10       // a worker whose channel is closed
+#define WORKER_NAME     "local/" // the one of this node
+#define LEASE_S         86400    // nobody else takes jobs from this database
 
 struct jobs {
     struct core *core;
@@ -41,7 +43,7 @@ struct jobs {
     // the job that runs; id 0: none
     int64_t id;
     bool refusing;
-    int64_t attempts;
+    int64_t attempts, refusals;
     double started, deadline;
     char folder[DATADIR_NAME], destinations[1024];
     char reason[256]; // why its analysis failed, while that is being reported
@@ -50,11 +52,10 @@ struct jobs {
 };
 
 struct order { // what is needed to hand a job to a worker
-    bool found;
-    int64_t id, attempts, tries;
+    int64_t id, attempts, refusals, tries;
     uint32_t results;
-    char stage[65], reason[256], remark[256], destinations[1024];
-    char *options;
+    char stage[65], outcome[32], reason[256], remark[256], destinations[1024];
+    char *parameters;
 };
 
 static void forget_job(struct jobs *j)
@@ -164,17 +165,18 @@ static void failed(struct jobs *j, const char *reason)
     log_warn("job=%lld attempt=%lld of=%lld failed: %s", (long long)j->id, (long long)j->attempts,
              (long long)most, reason);
     datadir_remove(&core->dir, j->folder);
-    if (j->refusing && j->attempts >= most + REFUSALS_MAX) {
+    if (j->refusing && j->refusals >= REFUSALS_MAX) {
         log_error("job=%lld failed, and no report could be made", (long long)j->id);
         ok = state_job_end(core->state, j->id, JOB_FAILED, "failed", j->reason, "", 0, 0,
                            clock_wall(), &err);
     } else if (j->refusing) { // the reason of the analysis is the one that counts
-        ok = state_job_requeue(core->state, j->id, true, 0, j->reason, &err);
+        ok = state_job_requeue(core->state, j->id, REQUEUE_ATTEMPT, 0, j->reason, &err);
+    } else if (j->attempts >= most) {
+        ok = state_job_refuse(core->state, j->id, verdict_name(VERDICT_FAILED), reason, &err);
     } else {
         double pause = fmin(PAUSE_MAX_S, PAUSE_FIRST_S * exp2((double)(j->attempts - 1)));
-        if (j->attempts >= most)
-            pause = 0;
-        ok = state_job_requeue(core->state, j->id, true, clock_wall() + pause, reason, &err);
+        ok = state_job_requeue(core->state, j->id, REQUEUE_ATTEMPT, clock_wall() + pause, reason,
+                               &err);
     }
     if (!ok)
         log_error("job=%lld: %s", (long long)j->id, err.text);
@@ -281,14 +283,15 @@ static bool fill_order(void *ctx, const struct state_job *row)
     struct order *o = ctx;
     o->id = row->id;
     o->attempts = row->attempts;
+    o->refusals = row->refusals;
     o->tries = row->tries;
     o->results = row->results;
     snprintf(o->stage, sizeof o->stage, "%s", row->stage);
+    snprintf(o->outcome, sizeof o->outcome, "%s", row->outcome);
     snprintf(o->reason, sizeof o->reason, "%s", row->reason);
     snprintf(o->remark, sizeof o->remark, "%s", row->remark);
     snprintf(o->destinations, sizeof o->destinations, "%s", row->destinations);
-    o->options = strdup(row->options);
-    o->found = o->options != NULL;
+    o->parameters = strdup(row->parameters);
     return false;
 }
 
@@ -322,32 +325,39 @@ static bool send_inputs(struct sending *s)
     return s->ok;
 }
 
-static bool add_input(void *ctx, const char *path, const uint8_t digest[DIGEST_SIZE])
+static bool add_input(void *ctx, const struct state_file *row)
 {
     struct sending *s = ctx;
     struct msg_input *m = &s->inputs[s->count++];
     memset(m, 0, sizeof *m);
-    snprintf(m->path, sizeof m->path, "%s", path);
-    memcpy(m->digest, digest, DIGEST_SIZE);
+    snprintf(m->path, sizeof m->path, "%s", row->path);
+    memcpy(m->digest, row->digest, DIGEST_SIZE);
     return s->count < INPUTS_AT_ONCE || send_inputs(s);
+}
+
+static bool count_file(void *ctx, const struct state_file *row)
+{
+    (void)row;
+    ++*(uint32_t *)ctx;
+    return true;
 }
 
 static bool send_order(struct jobs *j, const struct order *o, struct err *err)
 {
     struct state *state = j->core->state;
     struct msg_job m = {.job = o->id, .kinds = o->results, .refuse = j->refusing ? 1 : 0};
-    int64_t count = 0;
-    if (!state_count_inputs(state, o->id, &count, err) ||
+    if (!o->parameters)
+        return err_set(err, ERR_NOMEM, "no memory for parameters");
+    if (!state_each_job_file(state, o->id, count_file, &m.inputs, err) ||
         !state_predecessor(state, o->id, fill_predecessor, &m, err))
         return false;
-    m.inputs = (uint32_t)count;
     snprintf(m.stage, sizeof m.stage, "%s", o->stage);
     snprintf(m.folder, sizeof m.folder, "%s", j->folder);
     snprintf(m.reason, sizeof m.reason, "%s", o->reason);
     snprintf(m.remark, sizeof m.remark, "%s", o->remark);
     struct sending sending = {.fd = j->worker.fd, .ok = true, .err = err};
-    return msg_send(j->worker.fd, MSG_JOB, &m, o->options, strlen(o->options), err) &&
-           state_each_input(state, o->id, add_input, &sending, err) && sending.ok &&
+    return msg_send(j->worker.fd, MSG_JOB, &m, o->parameters, strlen(o->parameters), err) &&
+           state_each_job_file(state, o->id, add_input, &sending, err) && sending.ok &&
            send_inputs(&sending);
 }
 
@@ -356,22 +366,18 @@ static void hand_over(struct jobs *j, const struct order *o)
     struct core *core = j->core;
     struct err err = {0};
     double now = clock_steady();
+    j->refusing = o->outcome[0] != 0;
     double limit = j->refusing ? REFUSE_WITHIN_S : core->conf->job_deadline_s + KILL_AFTER_S;
-    if (!state_job_start(core->state, o->id, clock_wall(), &err)) {
-        log_error("job=%lld not started: %s", (long long)o->id, err.text);
-        j->next = now + WORKER_PAUSE_S;
-        forget_job(j);
-        return;
-    }
     j->id = o->id;
-    j->attempts = o->attempts + 1;
+    j->attempts = o->attempts;
+    j->refusals = o->refusals;
     j->started = now;
     j->deadline = now + limit;
     j->object_count = 0;
     snprintf(j->destinations, sizeof j->destinations, "%s", o->destinations);
     snprintf(j->reason, sizeof j->reason, "%s", o->reason);
     snprintf(j->folder, sizeof j->folder, "outbox/%lld/%lld", (long long)o->id,
-             (long long)o->tries + 1);
+             (long long)o->tries);
     log_info("job=%lld attempt=%lld analysis=%s device=%s", (long long)o->id,
              (long long)j->attempts, o->stage,
              j->refusing ? "none, reporting the failure"
@@ -383,33 +389,56 @@ static void hand_over(struct jobs *j, const struct order *o)
     }
 }
 
+// What a worker may claim: the last attempt of a job runs on the software device.
+static struct state_claim claim_for(const struct jobs *j, bool cpu)
+{
+    int64_t most = j->core->conf->job_attempts;
+    return (struct state_claim){.worker = WORKER_NAME,
+                                .now = clock_wall(),
+                                .lease_s = LEASE_S,
+                                .attempts_from = cpu ? most - 1 : 0,
+                                .attempts_below = cpu || most == 1 ? 0 : most - 1};
+}
+
+static bool wanted(struct jobs *j, bool cpu)
+{
+    struct err err = {0};
+    struct state_claim claim = claim_for(j, cpu);
+    bool found = false;
+    if (state_claimable(j->core->state, &claim, &found, &err))
+        return found;
+    log_error("jobs: %s", err.text);
+    j->next = clock_steady() + WORKER_PAUSE_S;
+    return false;
+}
+
 // Returns false when there is nothing to do now.
 static bool start_next(struct jobs *j)
 {
-    struct core *core = j->core;
     struct err err = {0};
     struct order o = {0};
-    if (!state_next_job(core->state, clock_wall(), fill_order, &o, &err)) {
-        log_error("jobs: %s", err.text);
-        j->next = clock_steady() + WORKER_PAUSE_S;
-    }
-    if (!o.found)
+    bool plain = wanted(j, false), last = !plain && wanted(j, true);
+    if (!plain && !last)
         return false;
-    int64_t most = core->conf->job_attempts;
-    j->refusing = o.attempts >= most;
-    bool cpu = !j->refusing && most > 1 && o.attempts + 1 == most;
-    bool fits = j->worker.pid && !j->retire && (j->refusing || j->cpu == cpu);
-    if (j->worker.pid && !fits) {
-        end_worker(j); // its end brings us back here
-    } else if (fits && j->worker.fd < 0) {
+    if (j->worker.pid && j->worker.fd < 0) {
         j->next = INFINITY; // it is ending
-    } else if (!fits && !start_worker(j, cpu, false, &err)) {
+    } else if (j->worker.pid && (j->retire || j->cpu != last)) {
+        end_worker(j); // its end brings us back here
+    } else if (!j->worker.pid && !start_worker(j, last, false, &err)) {
         log_error("no worker: %s", err.text);
         j->next = clock_steady() + WORKER_PAUSE_S;
     } else {
-        hand_over(j, &o);
+        struct state_claim claim = claim_for(j, last);
+        int64_t id = 0;
+        if (state_claim_job(j->core->state, &claim, &id, fill_order, &o, &err) && id) {
+            hand_over(j, &o);
+        } else if (err.code) {
+            log_error("jobs: %s", err.text);
+            j->stuck = id != 0;
+            j->next = clock_steady() + WORKER_PAUSE_S;
+        }
     }
-    free(o.options);
+    free(o.parameters);
     return true;
 }
 
@@ -420,7 +449,7 @@ static void unstick(struct jobs *j)
     int count = 0;
     if (!j->stuck)
         return;
-    j->stuck = !state_jobs_recover(j->core->state, &count, &err);
+    j->stuck = !state_jobs_recover(j->core->state, WORKER_NAME, clock_wall(), &count, &err);
     if (j->stuck)
         log_error("jobs: %s", err.text);
 }
@@ -463,8 +492,9 @@ double jobs_tick(struct jobs *j)
     }
     if (start_next(j))
         return j->id ? j->deadline : fmin(j->next, fmin(ending, now + END_WITHIN_S));
-    if (state_next_job_time(j->core->state, &at, &err) && at > 0)
-        j->next = fmin(j->next, now + fmax(0.01, at - clock_wall()));
+    double wall = clock_wall();
+    if (state_next_job_time(j->core->state, wall, &at, &err) && at > 0)
+        j->next = fmin(j->next, now + at - wall);
     return fmin(j->next, ending);
 }
 
@@ -492,7 +522,7 @@ void jobs_stop(struct jobs *j)
     if (j->id) {
         log_info("job=%lld put back: the node stops", (long long)j->id);
         datadir_remove(&j->core->dir, j->folder);
-        if (!state_job_requeue(j->core->state, j->id, false, 0, "", &err))
+        if (!state_job_requeue(j->core->state, j->id, REQUEUE_STOP, 0, "", &err))
             log_error("job=%lld: %s", (long long)j->id, err.text);
         forget_job(j);
     }
@@ -576,7 +606,7 @@ struct jobs *jobs_create(struct core *core, struct err *err)
     j->core = core;
     j->early = true;
     j->worker.fd = -1;
-    if (!state_jobs_recover(core->state, &count, err)) {
+    if (!state_jobs_recover(core->state, WORKER_NAME, clock_wall(), &count, err)) {
         free(j);
         return NULL;
     }

@@ -3,13 +3,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include "compute/stages/stage.h"
-#include "node/job/analysis.h"
+#include "node/job/params.h"
 #include "base/clock.h"
 
 #define PARAMS_MAX 256
 
-static bool parse_options(const struct conf_run *run, const struct stage *stage, char **out,
-                          struct err *err)
+static bool parse_parameters(const struct conf_run *run, const struct stage *stage, char **out,
+                             struct err *err)
 {
     double params[PARAMS_MAX];
     if (stage->param_count > PARAMS_MAX)
@@ -19,8 +19,8 @@ static bool parse_options(const struct conf_run *run, const struct stage *stage,
         if (!stage_option(stage, run->options[i].name, run->options[i].value, params, err))
             return false;
     }
-    *out = analysis_options(stage, params);
-    return *out || err_set(err, ERR_NOMEM, "no memory for options");
+    *out = params_text(stage, params);
+    return *out || err_set(err, ERR_NOMEM, "no memory for parameters");
 }
 
 static bool listed(const char *list, const char *name)
@@ -55,18 +55,19 @@ static bool join_destinations(const struct conf *conf, const struct conf_route *
     return true;
 }
 
-// The same instances, analysis, version and options: the same job.
-static bool make_key(const struct stage *stage, const char *options,
+// The same instances in the same slot, analysis, version and parameters: the same job.
+static bool make_key(const struct stage *stage, const char *parameters,
                      const uint8_t series[DIGEST_SIZE], char out[65], struct err *err)
 {
     struct digest *digest = digest_create();
     uint8_t key[DIGEST_SIZE];
     if (!digest)
         return err_set(err, ERR_NOMEM, "no memory for a digest");
+    digest_add_text(digest, "0"); // slot
     digest_add(digest, series, DIGEST_SIZE);
     digest_add_text(digest, stage->name);
     digest_add_text(digest, stage->version);
-    digest_add_text(digest, options);
+    digest_add_text(digest, parameters);
     digest_end(digest, key);
     digest_destroy(digest);
     digest_hex(key, out);
@@ -104,16 +105,17 @@ static bool make_job(const struct routed *r, const struct conf_run *run, struct 
     const struct stage *stage = stage_find(run->stage);
     if (!stage)
         return err_set(err, ERR_INTERNAL, "route %s: no analysis %s", route->name, run->stage);
-    if (!parse_options(run, stage, &out->options, err))
+    if (!parse_parameters(run, stage, &out->parameters, err))
         return err_wrap(err, "route %s", route->name);
-    if (!make_key(stage, out->options, r->digest, out->key, err))
+    if (!make_key(stage, out->parameters, r->digest, out->key, err))
         return false;
-    out->job = (struct state_job){.series = r->series,
-                                  .last_instance = r->last_instance,
+    out->input = (struct state_input){.series = r->series, .last_instance = r->last_instance};
+    out->job = (struct state_job){.scope = JOB_OF_SERIES,
                                   .route = route->name,
                                   .stage = stage->name,
                                   .version = stage->version,
-                                  .options = out->options,
+                                  .parameters = out->parameters,
+                                  .priority = route->priority,
                                   .results = run->results,
                                   .destinations = r->outcome->destinations,
                                   .key = out->key,
@@ -147,7 +149,7 @@ bool route_series(const struct conf *conf, struct state *state, int64_t series, 
 void route_outcome_finish(struct route_outcome *out)
 {
     for (size_t i = 0; i < out->job_count; i++)
-        free(out->jobs[i].options);
+        free(out->jobs[i].parameters);
     free(out->jobs);
     free(out->why);
     free(out->destinations);

@@ -9,8 +9,9 @@
 
 struct route_job {        // one analysis of the route
     struct state_job job; // to be added; its texts belong to the outcome
-    int64_t job_id;       // for the caller: what state_add_job() gave
-    char *options;        // owned
+    struct state_input input;
+    int64_t job_id;   // for the caller: what state_add_job() gave
+    char *parameters; // owned
     char key[65];
 };
 

@@ -4,8 +4,35 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <jansson.h>
 
-#define SCHEMA_VERSION 1
+#define SCHEMA_VERSION 2
+
+// Jobs and what they take. A job_input is never changed.
+#define JOB_TABLES                                                                                 \
+    "CREATE TABLE job("                                                                            \
+    " id INTEGER PRIMARY KEY AUTOINCREMENT, scope TEXT NOT NULL, study_uid TEXT NOT NULL,"         \
+    " patient TEXT NOT NULL, run INTEGER NOT NULL, route TEXT NOT NULL, stage TEXT NOT NULL,"      \
+    " version TEXT NOT NULL, parameters TEXT NOT NULL, results INTEGER NOT NULL,"                  \
+    " destinations TEXT NOT NULL, key TEXT NOT NULL UNIQUE, remark TEXT NOT NULL,"                 \
+    " evidence TEXT NOT NULL, priority INTEGER NOT NULL, state TEXT NOT NULL DEFAULT 'queued',"    \
+    " outcome TEXT NOT NULL DEFAULT '', attempts INTEGER NOT NULL DEFAULT 0,"                      \
+    " refusals INTEGER NOT NULL DEFAULT 0, waits INTEGER NOT NULL DEFAULT 0,"                      \
+    " tries INTEGER NOT NULL DEFAULT 0, not_before REAL NOT NULL DEFAULT 0,"                       \
+    " worker TEXT NOT NULL DEFAULT '', lease_until REAL NOT NULL DEFAULT 0,"                       \
+    " verdict TEXT NOT NULL DEFAULT '', reason TEXT NOT NULL DEFAULT '',"                          \
+    " device TEXT NOT NULL DEFAULT '', seconds REAL NOT NULL DEFAULT 0,"                           \
+    " peak INTEGER NOT NULL DEFAULT 0, created_at REAL NOT NULL,"                                  \
+    " started_at REAL NOT NULL DEFAULT 0, ended_at REAL NOT NULL DEFAULT 0);"                      \
+    "CREATE TABLE job_input("                                                                      \
+    " job INTEGER NOT NULL REFERENCES job(id) ON DELETE CASCADE, slot INTEGER NOT NULL,"           \
+    " position INTEGER NOT NULL, ord INTEGER NOT NULL, series INTEGER NOT NULL REFERENCES "        \
+    "series(id),"                                                                                  \
+    " last_instance INTEGER NOT NULL, PRIMARY KEY(job, slot, position)) WITHOUT ROWID;"
+#define JOB_INDICES                                                                                \
+    "CREATE INDEX job_state ON job(state);"                                                        \
+    "CREATE INDEX job_study ON job(study_uid);"                                                    \
+    "CREATE INDEX job_input_series ON job_input(series);"
 
 static const char schema[] =
     "CREATE TABLE series("
@@ -26,21 +53,7 @@ static const char schema[] =
     "CREATE TABLE quarantine("
     " id INTEGER PRIMARY KEY, sop_uid TEXT NOT NULL, digest BLOB NOT NULL,"
     " path TEXT NOT NULL UNIQUE, calling TEXT NOT NULL, address TEXT NOT NULL, at REAL NOT NULL,"
-    " reason TEXT NOT NULL, UNIQUE(sop_uid, digest));"
-    "CREATE TABLE job("
-    " id INTEGER PRIMARY KEY AUTOINCREMENT, series INTEGER NOT NULL REFERENCES series(id),"
-    " run INTEGER NOT NULL, last_instance INTEGER NOT NULL, route TEXT NOT NULL,"
-    " stage TEXT NOT NULL, version TEXT NOT NULL, options TEXT NOT NULL, results INTEGER NOT NULL,"
-    " destinations TEXT NOT NULL, key TEXT NOT NULL UNIQUE, remark TEXT NOT NULL, state TEXT NOT "
-    "NULL DEFAULT 'queued',"
-    " attempts INTEGER NOT NULL DEFAULT 0, tries INTEGER NOT NULL DEFAULT 0,"
-    " not_before REAL NOT NULL DEFAULT 0, verdict TEXT NOT NULL DEFAULT '',"
-    " reason TEXT NOT NULL DEFAULT '', device TEXT NOT NULL DEFAULT '',"
-    " seconds REAL NOT NULL DEFAULT 0, peak INTEGER NOT NULL DEFAULT 0, created_at REAL NOT NULL,"
-    " started_at REAL NOT NULL DEFAULT 0, ended_at REAL NOT NULL DEFAULT 0);"
-    "CREATE INDEX job_state ON job(state);"
-    "CREATE INDEX job_series ON job(series);"
-    "CREATE TABLE outbox("
+    " reason TEXT NOT NULL, UNIQUE(sop_uid, digest));" JOB_TABLES JOB_INDICES "CREATE TABLE outbox("
     " id INTEGER PRIMARY KEY AUTOINCREMENT, job INTEGER NOT NULL REFERENCES job(id),"
     " destination TEXT NOT NULL, kind TEXT NOT NULL, rank INTEGER NOT NULL, path TEXT NOT NULL,"
     " sop_class TEXT NOT NULL, sop_uid TEXT NOT NULL, series_uid TEXT NOT NULL,"
@@ -52,14 +65,46 @@ static const char schema[] =
     "CREATE INDEX outbox_due ON outbox(state, destination, next_at);"
     "CREATE INDEX outbox_path ON outbox(path);";
 
+// Version 1 had one series a job, and its options as "name=value;name=value". Rows of the outbox
+// refer to job by name, so the new table takes the name of the old one. Foreign keys must be off.
+static const char migrate_1_to_2[] =
+    "CREATE TEMP TABLE job_1 AS SELECT * FROM job;"
+    "CREATE TEMP TABLE job_1_last AS SELECT seq FROM sqlite_sequence WHERE name = 'job';"
+    "DROP TABLE job;" JOB_TABLES
+    "INSERT INTO job(id, scope, study_uid, patient, run, route, stage, version, parameters,"
+    " results, destinations, key, remark, evidence, priority, state, attempts, tries, not_before,"
+    " verdict, reason, device, seconds, peak, created_at, started_at, ended_at)"
+    " SELECT j.id, 'series', s.study_uid, s.patient, j.run, j.route, j.stage, j.version,"
+    " options_to_json(j.options), j.results, j.destinations, j.key, j.remark, s.evidence, 0,"
+    " j.state, j.attempts, j.tries, j.not_before, j.verdict, j.reason, j.device, j.seconds,"
+    " j.peak, j.created_at, j.started_at, j.ended_at FROM job_1 j JOIN series s ON s.id = j.series;"
+    "INSERT INTO job_input(job, slot, position, ord, series, last_instance)"
+    " SELECT id, 0, 0, 0, series, last_instance FROM job_1;"
+    "DELETE FROM sqlite_sequence WHERE name = 'job';" // no number is given twice
+    "INSERT INTO sqlite_sequence(name, seq) SELECT 'job', seq FROM job_1_last;"
+    "DROP TABLE job_1; DROP TABLE job_1_last;" JOB_INDICES;
+
 #define SERIES_COLUMNS                                                                             \
     "SELECT id, series_uid, study_uid, modality, source, address, state, first_at, last_at,"       \
     " instances, runs, completeness, evidence, route, why FROM series"
 #define JOB_COLUMNS                                                                                \
-    "SELECT j.id, j.series, j.run, j.last_instance, j.route, j.stage, j.version, j.options,"       \
-    " j.results, j.destinations, j.key, j.state, j.attempts, j.tries, j.not_before, j.verdict,"    \
-    " j.reason, j.device, j.seconds, j.peak, j.created_at, j.started_at, j.ended_at,"              \
-    " j.remark, (SELECT series_uid FROM series s WHERE s.id = j.series) FROM job j"
+    "SELECT j.id, j.run, j.scope, j.study_uid, j.patient, i.series, s.series_uid, j.route,"        \
+    " j.stage, j.version, j.parameters, j.results, j.destinations, j.key, j.remark, j.evidence,"   \
+    " j.priority, j.state, j.outcome, j.attempts, j.refusals, j.waits, j.tries, j.not_before,"     \
+    " j.worker, j.lease_until, j.verdict, j.reason, j.device, j.seconds, j.peak, j.created_at,"    \
+    " j.started_at, j.ended_at FROM job j"                                                         \
+    " JOIN job_input i ON i.job = j.id AND i.ord = 0 JOIN series s ON s.id = i.series"
+// No unfinished earlier job of the same analysis has an input in common with job j.
+#define JOB_IS_FREE                                                                                \
+    " NOT EXISTS (SELECT 1 FROM job_input mine JOIN job_input its ON its.series = mine.series"     \
+    " JOIN job e ON e.id = its.job WHERE mine.job = j.id AND e.id < j.id AND e.stage = j.stage"    \
+    " AND e.state IN ('queued', 'running'))"
+// ?1 now, ?2 attempts_from, ?3 attempts_below
+#define NEXT_JOB                                                                                   \
+    "SELECT j.id FROM job j WHERE j.state = 'queued' AND j.not_before <= ?1"                       \
+    " AND (j.outcome <> '' OR (j.attempts >= ?2 AND (?3 = 0 OR j.attempts < ?3)))"                 \
+    " AND" JOB_IS_FREE " ORDER BY j.priority DESC, j.id LIMIT 1"
+#define WORKER_BEGINS(prefix) " substr(worker, 1, length(" prefix ")) = " prefix
 #define OBJECT_COLUMNS                                                                             \
     "SELECT id, job, destination, kind, rank, path, sop_class, sop_uid, series_uid, study_uid,"    \
     " transfer_syntax, state, attempts, first_at, next_at, sent_at, reason FROM outbox"
@@ -87,18 +132,23 @@ enum query {
     Q_SERIES_END,
     Q_SERIES_DIGESTS,
     Q_ADD_JOB,
+    Q_ADD_INPUT,
+    Q_STRANGE_INPUTS,
     Q_NEXT_JOB,
+    Q_CLAIM_JOB,
     Q_NEXT_JOB_TIME,
     Q_JOB_GET,
     Q_JOBS_NEWEST,
     Q_INPUTS,
-    Q_COUNT_INPUTS,
+    Q_JOB_FILES,
     Q_PREDECESSOR,
-    Q_JOB_START,
     Q_JOB_REQUEUE,
+    Q_JOB_REFUSE,
     Q_JOB_END,
+    Q_JOBS_RENEW,
     Q_JOBS_RECOVER,
     Q_JOB_AGAIN,
+    Q_FAILED_JOBS_AGAIN,
     Q_ADD_OBJECT,
     Q_DESTINATIONS,
     Q_DUE,
@@ -154,35 +204,63 @@ static const char *const sql[Q_COUNT] = {
     [Q_SERIES_END] = "UPDATE series SET state = ?, completeness = ?, evidence = ?, route = ?,"
                      " why = ?, runs = runs + 1 WHERE id = ?",
     [Q_SERIES_DIGESTS] = "SELECT digest, id FROM instance WHERE series = ? ORDER BY sop_uid",
-    [Q_ADD_JOB] = "INSERT INTO job(series, run, last_instance, route, stage, version, options,"
-                  " results, destinations, key, created_at, remark)"
-                  " SELECT ?1, (SELECT runs + 1 FROM series WHERE id = ?1), ?2, ?3, ?4, ?5, ?6,"
-                  " ?7, ?8, ?9, ?10, ?11 WHERE NOT EXISTS (SELECT 1 FROM job WHERE key = ?9)",
-    [Q_NEXT_JOB] = JOB_COLUMNS
-    " WHERE j.state = 'queued' AND j.not_before <= ? AND NOT EXISTS (SELECT 1 FROM job e"
-    " WHERE e.series = j.series AND e.id < j.id AND e.state IN ('queued', 'running'))"
-    " ORDER BY j.id LIMIT 1",
-    [Q_NEXT_JOB_TIME] = "SELECT min(not_before), count(*) FROM job WHERE state = 'queued'",
+    // A run of a series is counted there; of a study by the jobs that there are.
+    [Q_ADD_JOB] =
+        "INSERT INTO job(scope, study_uid, patient, run, route, stage, version, parameters,"
+        " results, destinations, key, remark, evidence, priority, created_at)"
+        " SELECT ?1, s.study_uid, s.patient, iif(?1 = 'series', s.runs + 1, (SELECT 1 +"
+        " ifnull(max(e.run), 0) FROM job e WHERE e.scope = ?1 AND e.study_uid = s.study_uid AND"
+        " e.patient = s.patient AND e.stage = ?4)), ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13"
+        " FROM series s WHERE s.id = ?2 AND NOT EXISTS (SELECT 1 FROM job WHERE key = ?9)",
+    [Q_ADD_INPUT] = "INSERT INTO job_input(job, slot, position, ord, series, last_instance)"
+                    " VALUES(?, ?, ?, ?, ?, ?)",
+    [Q_STRANGE_INPUTS] = "SELECT 1 FROM job j JOIN job_input i ON i.job = j.id JOIN series s ON"
+                         " s.id = i.series WHERE j.id = ? AND (s.study_uid <> j.study_uid OR"
+                         " s.patient <> j.patient) LIMIT 1",
+    [Q_NEXT_JOB] = NEXT_JOB,
+    [Q_CLAIM_JOB] = "UPDATE job SET state = 'running', started_at = ?1, worker = ?4,"
+                    " lease_until = ?5, attempts = attempts + (outcome = ''),"
+                    " refusals = refusals + (outcome <> ''), tries = tries + 1"
+                    " WHERE id = (" NEXT_JOB ") RETURNING id",
+    [Q_NEXT_JOB_TIME] = "SELECT ifnull(min(j.not_before), 0) FROM job j WHERE j.state = 'queued'"
+                        " AND j.not_before > ? AND" JOB_IS_FREE,
     [Q_JOB_GET] = JOB_COLUMNS " WHERE j.id = ?",
     [Q_JOBS_NEWEST] = JOB_COLUMNS " ORDER BY j.id DESC LIMIT ?",
-    [Q_INPUTS] = "SELECT i.path, i.digest FROM instance i JOIN job j ON i.series = j.series"
-                 " AND i.id <= j.last_instance WHERE j.id = ? ORDER BY i.sop_uid",
-    [Q_COUNT_INPUTS] = "SELECT count(*) FROM instance i JOIN job j ON i.series = j.series"
-                       " AND i.id <= j.last_instance WHERE j.id = ?",
+    [Q_INPUTS] = "SELECT i.slot, i.position, i.series, i.last_instance, s.series_uid, s.modality"
+                 " FROM job_input i JOIN series s ON s.id = i.series WHERE i.job = ?"
+                 " ORDER BY i.slot, i.position",
+    [Q_JOB_FILES] = "SELECT i.slot, i.position, f.path, f.digest FROM job_input i"
+                    " JOIN instance f ON f.series = i.series AND f.id <= i.last_instance"
+                    " WHERE i.job = ? ORDER BY i.slot, i.position, f.sop_uid",
     [Q_PREDECESSOR] = OBJECT_COLUMNS
-    " WHERE kind = 'sr' AND job IN (SELECT e.id FROM job e JOIN job j ON e.series = j.series AND"
-    " e.stage = j.stage AND e.id <= j.id WHERE j.id = ?) ORDER BY id DESC LIMIT 1",
-    [Q_JOB_START] = "UPDATE job SET state = 'running', attempts = attempts + 1, tries = tries + 1,"
-                    " started_at = ? WHERE id = ?",
-    [Q_JOB_REQUEUE] = "UPDATE job SET state = 'queued', attempts = max(0, attempts - ?),"
-                      " not_before = ?, reason = ? WHERE id = ?",
-    [Q_JOB_END] = "UPDATE job SET state = ?, verdict = ?, reason = ?, device = ?, seconds = ?,"
-                  " peak = ?, ended_at = ? WHERE id = ?",
+    " WHERE kind = 'sr' AND state IN ('sent', 'pending') AND job IN (SELECT e.id FROM job e"
+    " JOIN job j ON e.stage = j.stage AND e.scope = j.scope AND e.id <= j.id"
+    " AND e.study_uid = j.study_uid AND e.patient = j.patient WHERE j.id = ? AND"
+    " (j.scope = 'study' OR EXISTS (SELECT 1 FROM job_input mine JOIN job_input its ON"
+    " its.series = mine.series WHERE mine.job = j.id AND its.job = e.id)))"
+    " ORDER BY job DESC, id DESC LIMIT 1",
+    // ?1 enum job_requeue
+    [Q_JOB_REQUEUE] = "UPDATE job SET state = 'queued', worker = '', lease_until = 0,"
+                      " attempts = max(0, attempts - (?1 > 0 AND outcome = '')),"
+                      " refusals = max(0, refusals - (?1 > 0 AND outcome <> '')),"
+                      " waits = CASE ?1 WHEN 0 THEN 0 WHEN 1 THEN waits ELSE waits + 1 END,"
+                      " not_before = ?2, reason = ?3 WHERE id = ?4",
+    [Q_JOB_REFUSE] = "UPDATE job SET state = 'queued', worker = '', lease_until = 0, outcome = ?,"
+                     " reason = ?, refusals = 0, waits = 0, not_before = 0 WHERE id = ?",
+    [Q_JOB_END] = "UPDATE job SET state = ?, worker = '', lease_until = 0, verdict = ?,"
+                  " reason = ?, device = ?, seconds = ?, peak = ?, ended_at = ? WHERE id = ?",
+    [Q_JOBS_RENEW] =
+        "UPDATE job SET lease_until = ?2 WHERE state = 'running' AND" WORKER_BEGINS("?1"),
     // An interruption is not the job's fault, unless it happens again and again.
-    [Q_JOBS_RECOVER] = "UPDATE job SET state = 'queued',"
-                       " attempts = max(0, attempts - (tries < 10)) WHERE state = 'running'",
-    [Q_JOB_AGAIN] = "UPDATE job SET state = 'queued', attempts = 0, not_before = 0, verdict = '',"
-                    " reason = '' WHERE id = ?",
+    [Q_JOBS_RECOVER] = "UPDATE job SET state = 'queued', worker = '', lease_until = 0,"
+                       " attempts = max(0, attempts - (outcome = '' AND tries - waits < 10)),"
+                       " refusals = max(0, refusals - (outcome <> '' AND tries - waits < 10))"
+                       " WHERE state = 'running' AND (lease_until < ?2 OR" WORKER_BEGINS("?1") ")",
+    [Q_JOB_AGAIN] = "UPDATE job SET state = 'queued', outcome = '', attempts = 0, refusals = 0,"
+                    " waits = 0, not_before = 0, verdict = '', reason = '' WHERE id = ?",
+    [Q_FAILED_JOBS_AGAIN] =
+        "UPDATE job SET state = 'queued', outcome = '', attempts = 0, refusals = 0, waits = 0,"
+        " not_before = 0, verdict = '', reason = '' WHERE state = 'failed'",
     [Q_ADD_OBJECT] = "INSERT INTO outbox(job, destination, kind, rank, path, sop_class, sop_uid,"
                      " series_uid, study_uid, transfer_syntax)"
                      " VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
@@ -214,15 +292,21 @@ static const char *const sql[Q_COUNT] = {
     [Q_COUNT_SERIES] = "SELECT state, count(*) FROM series GROUP BY state",
     [Q_COUNT_JOBS] = "SELECT state, count(*) FROM job GROUP BY state",
     [Q_COUNT_QUARANTINE] = "SELECT 'kept', count(*) FROM quarantine",
+    // A job of several series keeps them until all of them are old.
     [Q_EXPIRED] = "SELECT id FROM series s WHERE state <> 'receiving' AND last_at < ?1"
-                  " AND NOT EXISTS (SELECT 1 FROM job j WHERE j.series = s.id AND"
+                  " AND NOT EXISTS (SELECT 1 FROM job_input i JOIN job j ON j.id = i.job"
+                  " WHERE i.series = s.id AND"
                   " (j.state IN ('queued', 'running') OR j.ended_at >= ?1 OR EXISTS"
                   " (SELECT 1 FROM outbox o WHERE o.job = j.id AND"
-                  " (o.state = 'pending' OR o.sent_at >= ?1))))",
+                  " (o.state = 'pending' OR o.sent_at >= ?1)) OR EXISTS"
+                  " (SELECT 1 FROM job_input its JOIN series b ON b.id = its.series WHERE"
+                  " its.job = j.id AND (b.state = 'receiving' OR b.last_at >= ?1))))",
     [Q_PATHS_OF_SERIES] = "SELECT path FROM instance WHERE series = ?1 UNION ALL"
-                          " SELECT 'outbox/' || id FROM job WHERE series = ?1",
-    [Q_FORGET_OBJECTS] = "DELETE FROM outbox WHERE job IN (SELECT id FROM job WHERE series = ?)",
-    [Q_FORGET_JOBS] = "DELETE FROM job WHERE series = ?",
+                          " SELECT DISTINCT 'outbox/' || job FROM job_input WHERE series = ?1",
+    // ?1 the series; jobs go with the first of their series
+    [Q_FORGET_OBJECTS] = "DELETE FROM outbox WHERE job IN"
+                         " (SELECT job FROM job_input WHERE series = ?1)",
+    [Q_FORGET_JOBS] = "DELETE FROM job WHERE id IN (SELECT job FROM job_input WHERE series = ?1)",
     [Q_FORGET_INSTANCES] = "DELETE FROM instance WHERE series = ?",
     [Q_FORGET_SERIES] = "DELETE FROM series WHERE id = ?",
 };
@@ -333,22 +417,64 @@ static bool pragma_is(struct state *s, const char *pragma, const char *wanted, s
     return ok;
 }
 
-static bool prepare_schema(struct state *s, struct err *err)
+// SQL function options_to_json(text): options of version 1 as a JSON object. What reads as a number
+// is one; version 1 wrote them with 9 digits.
+static void options_to_json(sqlite3_context *context, int count, sqlite3_value **values)
+{
+    const char *options = (const char *)sqlite3_value_text(values[0]);
+    char *copy = strdup(options ? options : ""), *rest = NULL, *end;
+    json_t *object = json_object();
+    bool ok = copy && object && count == 1;
+    for (char *item = ok ? strtok_r(copy, ";", &rest) : NULL; ok && item;
+         item = strtok_r(NULL, ";", &rest)) {
+        char *value = strchr(item, '=');
+        if (!value)
+            continue;
+        *value++ = 0;
+        double number = strtod(value, &end);
+        json_t *typed = !*value || *end                ? json_string(value)
+                        : number == (json_int_t)number ? json_integer((json_int_t)number)
+                                                       : json_real(number);
+        ok = json_object_set_new(object, item, typed) == 0;
+    }
+    char *text = ok ? json_dumps(object, JSON_COMPACT | JSON_REAL_PRECISION(9)) : NULL;
+    if (text)
+        sqlite3_result_text(context, text, -1, free);
+    else
+        sqlite3_result_error_nomem(context);
+    json_decref(object);
+    free(copy);
+}
+
+static bool database_version(struct state *s, int *version, struct err *err)
 {
     sqlite3_stmt *stmt = NULL;
     if (sqlite3_prepare_v2(s->db, "PRAGMA user_version", -1, &stmt, NULL) != SQLITE_OK)
         return fail(s, "user_version", err);
-    int version = sqlite3_step(stmt) == SQLITE_ROW ? sqlite3_column_int(stmt, 0) : -1;
+    *version = sqlite3_step(stmt) == SQLITE_ROW ? sqlite3_column_int(stmt, 0) : -1;
     sqlite3_finalize(stmt);
+    return true;
+}
+
+// Makes the tables, or brings those of an older version up to this one, in one transaction. Foreign
+// keys are off, as SQLite wants it where a table is replaced.
+static bool prepare_schema(struct state *s, struct err *err)
+{
+    int version = -1;
+    char mark[48];
+    if (!database_version(s, &version, err))
+        return false;
     if (version == SCHEMA_VERSION)
         return true;
-    if (version != 0)
+    if (version < 0 || version > SCHEMA_VERSION)
         return err_set(err, ERR_DATABASE, "database: version %d, this program knows %d", version,
                        SCHEMA_VERSION);
-    char mark[48];
+    if (sqlite3_create_function(s->db, "options_to_json", 1, SQLITE_UTF8 | SQLITE_DETERMINISTIC,
+                                NULL, options_to_json, NULL, NULL) != SQLITE_OK)
+        return fail(s, "options_to_json", err);
     snprintf(mark, sizeof mark, "PRAGMA user_version = %d", SCHEMA_VERSION);
-    bool ok = state_begin(s, err) && execute(s, schema, err) && execute(s, mark, err) &&
-              state_commit(s, err);
+    bool ok = state_begin(s, err) && execute(s, version == 0 ? schema : migrate_1_to_2, err) &&
+              execute(s, mark, err) && state_commit(s, err);
     if (!ok)
         state_rollback(s);
     return ok;
@@ -369,9 +495,10 @@ struct state *state_open(const char *path, struct err *err)
     }
     sqlite3_busy_timeout(s->db, 5000); // somebody looks at it with the sqlite3 tool
     bool ok = pragma_is(s, "PRAGMA journal_mode = WAL", "wal", err) &&
-              execute(s, "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON", err) &&
+              execute(s, "PRAGMA synchronous = FULL; PRAGMA foreign_keys = OFF", err) &&
               pragma_is(s, "PRAGMA synchronous", "2", err) &&
-              pragma_is(s, "PRAGMA quick_check(1)", "ok", err) && prepare_schema(s, err);
+              pragma_is(s, "PRAGMA quick_check(1)", "ok", err) && prepare_schema(s, err) &&
+              execute(s, "PRAGMA foreign_keys = ON", err);
     if (!ok) {
         state_close(s);
         return NULL;
@@ -681,14 +808,69 @@ static enum job_state job_state_of(const char *name)
     return JOB_FAILED;
 }
 
-bool state_add_job(struct state *s, const struct state_job *job, int64_t *id, struct err *err)
+static const char *const job_scopes[] = {[JOB_OF_SERIES] = "series", [JOB_OF_STUDY] = "study"};
+
+const char *job_scope_name(enum job_scope scope)
 {
-    bool ok = done(s,
-                   bind(s, err, Q_ADD_JOB, "iittttittdt", job->series, job->last_instance,
-                        job->route, job->stage, job->version, job->options, (int64_t)job->results,
-                        job->destinations, job->key, job->created_at, job->remark),
-                   err);
-    *id = ok && sqlite3_changes(s->db) == 1 ? sqlite3_last_insert_rowid(s->db) : 0;
+    return job_scopes[scope];
+}
+
+static const char *or_empty(const char *value)
+{
+    return value ? value : "";
+}
+
+static bool add_inputs(struct state *s, int64_t job, const struct state_input *inputs,
+                       size_t input_count, struct err *err)
+{
+    bool strange = false;
+    for (size_t i = 0; i < input_count; i++) {
+        if (!done(s,
+                  bind(s, err, Q_ADD_INPUT, "iiiiii", job, (int64_t)inputs[i].slot,
+                       (int64_t)inputs[i].position, (int64_t)i, inputs[i].series,
+                       inputs[i].last_instance),
+                  err))
+            return false;
+    }
+    return exists(s, bind(s, err, Q_STRANGE_INPUTS, "i", job), &strange, err) &&
+           (!strange ||
+            err_set(err, ERR_INTERNAL, "inputs of a job are of several studies or patients"));
+}
+
+static bool add_job(struct state *s, const struct state_job *job, const struct state_input *inputs,
+                    size_t input_count, int64_t *id, struct err *err)
+{
+    bool known = false;
+    if (!done(s,
+              bind(s, err, Q_ADD_JOB, "tittttittttid", job_scopes[job->scope], inputs[0].series,
+                   or_empty(job->route), or_empty(job->stage), or_empty(job->version),
+                   or_empty(job->parameters), (int64_t)job->results, or_empty(job->destinations),
+                   or_empty(job->key), or_empty(job->remark), or_empty(job->evidence),
+                   job->priority, job->created_at),
+              err))
+        return false;
+    if (sqlite3_changes(s->db) == 1) {
+        *id = sqlite3_last_insert_rowid(s->db);
+        return add_inputs(s, *id, inputs, input_count, err);
+    }
+    return exists(s, bind(s, err, Q_SERIES_GET, "i", inputs[0].series), &known, err) &&
+           (known || err_set(err, ERR_INTERNAL, "no series %lld", (long long)inputs[0].series));
+}
+
+bool state_add_job(struct state *s, const struct state_job *job, const struct state_input *inputs,
+                   size_t input_count, int64_t *id, struct err *err)
+{
+    bool alone = sqlite3_get_autocommit(s->db);
+    *id = 0;
+    if (input_count == 0)
+        return err_set(err, ERR_INTERNAL, "a job without inputs");
+    if (alone && !state_begin(s, err))
+        return false;
+    bool ok = add_job(s, job, inputs, input_count, id, err) && (!alone || state_commit(s, err));
+    if (!ok && alone)
+        state_rollback(s);
+    if (!ok)
+        *id = 0;
     return ok;
 }
 
@@ -699,30 +881,39 @@ static bool walk_jobs(struct state *s, sqlite3_stmt *stmt, state_job_fn *each, v
     while ((result = step(s, stmt, err)) == STEP_ROW) {
         struct state_job row = {
             .id = sqlite3_column_int64(stmt, 0),
-            .series = sqlite3_column_int64(stmt, 1),
-            .run = sqlite3_column_int64(stmt, 2),
-            .last_instance = sqlite3_column_int64(stmt, 3),
-            .route = text(stmt, 4),
-            .stage = text(stmt, 5),
-            .version = text(stmt, 6),
-            .options = text(stmt, 7),
-            .results = (uint32_t)sqlite3_column_int64(stmt, 8),
-            .destinations = text(stmt, 9),
-            .key = text(stmt, 10),
-            .state = job_state_of(text(stmt, 11)),
-            .attempts = sqlite3_column_int64(stmt, 12),
-            .tries = sqlite3_column_int64(stmt, 13),
-            .not_before = sqlite3_column_double(stmt, 14),
-            .verdict = text(stmt, 15),
-            .reason = text(stmt, 16),
-            .device = text(stmt, 17),
-            .seconds = sqlite3_column_double(stmt, 18),
-            .peak_bytes = sqlite3_column_int64(stmt, 19),
-            .created_at = sqlite3_column_double(stmt, 20),
-            .started_at = sqlite3_column_double(stmt, 21),
-            .ended_at = sqlite3_column_double(stmt, 22),
-            .remark = text(stmt, 23),
-            .series_instance_uid = text(stmt, 24),
+            .run = sqlite3_column_int64(stmt, 1),
+            .scope = strcmp(text(stmt, 2), "study") == 0 ? JOB_OF_STUDY : JOB_OF_SERIES,
+            .study_instance_uid = text(stmt, 3),
+            .patient = text(stmt, 4),
+            .series = sqlite3_column_int64(stmt, 5),
+            .series_instance_uid = text(stmt, 6),
+            .route = text(stmt, 7),
+            .stage = text(stmt, 8),
+            .version = text(stmt, 9),
+            .parameters = text(stmt, 10),
+            .results = (uint32_t)sqlite3_column_int64(stmt, 11),
+            .destinations = text(stmt, 12),
+            .key = text(stmt, 13),
+            .remark = text(stmt, 14),
+            .evidence = text(stmt, 15),
+            .priority = sqlite3_column_int64(stmt, 16),
+            .state = job_state_of(text(stmt, 17)),
+            .outcome = text(stmt, 18),
+            .attempts = sqlite3_column_int64(stmt, 19),
+            .refusals = sqlite3_column_int64(stmt, 20),
+            .waits = sqlite3_column_int64(stmt, 21),
+            .tries = sqlite3_column_int64(stmt, 22),
+            .not_before = sqlite3_column_double(stmt, 23),
+            .worker = text(stmt, 24),
+            .lease_until = sqlite3_column_double(stmt, 25),
+            .verdict = text(stmt, 26),
+            .reason = text(stmt, 27),
+            .device = text(stmt, 28),
+            .seconds = sqlite3_column_double(stmt, 29),
+            .peak_bytes = sqlite3_column_int64(stmt, 30),
+            .created_at = sqlite3_column_double(stmt, 31),
+            .started_at = sqlite3_column_double(stmt, 32),
+            .ended_at = sqlite3_column_double(stmt, 33),
         };
         if (!each(ctx, &row)) {
             sqlite3_reset(stmt);
@@ -732,22 +923,37 @@ static bool walk_jobs(struct state *s, sqlite3_stmt *stmt, state_job_fn *each, v
     return result == STEP_END;
 }
 
-bool state_next_job(struct state *s, double now, state_job_fn *each, void *ctx, struct err *err)
+bool state_claim_job(struct state *s, const struct state_claim *claim, int64_t *id,
+                     state_job_fn *each, void *ctx, struct err *err)
 {
-    return walk_jobs(s, bind(s, err, Q_NEXT_JOB, "d", now), each, ctx, err);
+    *id = 0;
+    sqlite3_stmt *stmt = bind(s, err, Q_CLAIM_JOB, "diitd", claim->now, claim->attempts_from,
+                              claim->attempts_below, claim->worker, claim->now + claim->lease_s);
+    enum step result = step(s, stmt, err);
+    if (result != STEP_ROW)
+        return result == STEP_END;
+    *id = sqlite3_column_int64(stmt, 0);
+    if (step(s, stmt, err) == STEP_FAILED) { // its end commits
+        *id = 0;
+        return false;
+    }
+    return state_get_job(s, *id, each, ctx, err);
 }
 
-bool state_next_job_time(struct state *s, double *at, struct err *err)
+bool state_claimable(struct state *s, const struct state_claim *claim, bool *found, struct err *err)
 {
-    sqlite3_stmt *stmt = bind(s, err, Q_NEXT_JOB_TIME, "");
+    return exists(
+        s, bind(s, err, Q_NEXT_JOB, "dii", claim->now, claim->attempts_from, claim->attempts_below),
+        found, err);
+}
+
+bool state_next_job_time(struct state *s, double now, double *at, struct err *err)
+{
+    sqlite3_stmt *stmt = bind(s, err, Q_NEXT_JOB_TIME, "d", now);
     *at = 0;
     if (step(s, stmt, err) != STEP_ROW)
         return false;
-    if (sqlite3_column_int64(stmt, 1) > 0) {
-        *at = sqlite3_column_double(stmt, 0);
-        if (*at <= 0)
-            *at = 1; // at once
-    }
+    *at = sqlite3_column_double(stmt, 0);
     sqlite3_reset(stmt);
     return true;
 }
@@ -763,16 +969,21 @@ bool state_each_job(struct state *s, size_t limit, state_job_fn *each, void *ctx
 }
 
 bool state_each_input(struct state *s, int64_t job,
-                      bool (*each)(void *ctx, const char *path, const uint8_t digest[DIGEST_SIZE]),
-                      void *ctx, struct err *err)
+                      bool (*each)(void *ctx, const struct state_input *row), void *ctx,
+                      struct err *err)
 {
     sqlite3_stmt *stmt = bind(s, err, Q_INPUTS, "i", job);
     enum step result;
     while ((result = step(s, stmt, err)) == STEP_ROW) {
-        uint8_t digest[DIGEST_SIZE] = {0};
-        if (sqlite3_column_bytes(stmt, 1) == DIGEST_SIZE)
-            memcpy(digest, sqlite3_column_blob(stmt, 1), DIGEST_SIZE);
-        if (!each(ctx, text(stmt, 0), digest)) {
+        struct state_input row = {
+            .slot = sqlite3_column_int(stmt, 0),
+            .position = sqlite3_column_int(stmt, 1),
+            .series = sqlite3_column_int64(stmt, 2),
+            .last_instance = sqlite3_column_int64(stmt, 3),
+            .series_instance_uid = text(stmt, 4),
+            .modality = text(stmt, 5),
+        };
+        if (!each(ctx, &row)) {
             sqlite3_reset(stmt);
             return true;
         }
@@ -780,26 +991,38 @@ bool state_each_input(struct state *s, int64_t job,
     return result == STEP_END;
 }
 
-bool state_count_inputs(struct state *s, int64_t job, int64_t *count, struct err *err)
+bool state_each_job_file(struct state *s, int64_t job,
+                         bool (*each)(void *ctx, const struct state_file *row), void *ctx,
+                         struct err *err)
 {
-    sqlite3_stmt *stmt = bind(s, err, Q_COUNT_INPUTS, "i", job);
-    if (step(s, stmt, err) != STEP_ROW)
-        return false;
-    *count = sqlite3_column_int64(stmt, 0);
-    sqlite3_reset(stmt);
-    return true;
+    sqlite3_stmt *stmt = bind(s, err, Q_JOB_FILES, "i", job);
+    enum step result;
+    while ((result = step(s, stmt, err)) == STEP_ROW) {
+        struct state_file row = {
+            .slot = sqlite3_column_int(stmt, 0),
+            .position = sqlite3_column_int(stmt, 1),
+            .path = text(stmt, 2),
+        };
+        if (sqlite3_column_bytes(stmt, 3) == DIGEST_SIZE)
+            memcpy(row.digest, sqlite3_column_blob(stmt, 3), DIGEST_SIZE);
+        if (!each(ctx, &row)) {
+            sqlite3_reset(stmt);
+            return true;
+        }
+    }
+    return result == STEP_END;
 }
 
-bool state_job_start(struct state *s, int64_t id, double now, struct err *err)
-{
-    return done(s, bind(s, err, Q_JOB_START, "di", now, id), err);
-}
-
-bool state_job_requeue(struct state *s, int64_t id, bool counted, double not_before,
+bool state_job_requeue(struct state *s, int64_t id, enum job_requeue how, double not_before,
                        const char *reason, struct err *err)
 {
-    return done(s, bind(s, err, Q_JOB_REQUEUE, "idti", (int64_t)!counted, not_before, reason, id),
-                err);
+    return done(s, bind(s, err, Q_JOB_REQUEUE, "idti", (int64_t)how, not_before, reason, id), err);
+}
+
+bool state_job_refuse(struct state *s, int64_t id, const char *outcome, const char *reason,
+                      struct err *err)
+{
+    return done(s, bind(s, err, Q_JOB_REFUSE, "tti", outcome, reason, id), err);
 }
 
 bool state_job_end(struct state *s, int64_t id, enum job_state state, const char *verdict,
@@ -812,9 +1035,15 @@ bool state_job_end(struct state *s, int64_t id, enum job_state state, const char
                 err);
 }
 
-bool state_jobs_recover(struct state *s, int *count, struct err *err)
+bool state_jobs_renew(struct state *s, const char *prefix, double until, struct err *err)
 {
-    bool ok = done(s, bind(s, err, Q_JOBS_RECOVER, ""), err);
+    return done(s, bind(s, err, Q_JOBS_RENEW, "td", prefix, until), err);
+}
+
+bool state_jobs_recover(struct state *s, const char *prefix, double now, int *count,
+                        struct err *err)
+{
+    bool ok = done(s, bind(s, err, Q_JOBS_RECOVER, "td", prefix, now), err);
     *count = ok ? sqlite3_changes(s->db) : 0;
     return ok;
 }
@@ -822,6 +1051,13 @@ bool state_jobs_recover(struct state *s, int *count, struct err *err)
 bool state_job_again(struct state *s, int64_t id, struct err *err)
 {
     return done(s, bind(s, err, Q_JOB_AGAIN, "i", id), err);
+}
+
+bool state_failed_jobs_again(struct state *s, int *count, struct err *err)
+{
+    bool ok = done(s, bind(s, err, Q_FAILED_JOBS_AGAIN, ""), err);
+    *count = ok ? sqlite3_changes(s->db) : 0;
+    return ok;
 }
 
 // Outbox

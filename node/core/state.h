@@ -106,56 +106,124 @@ bool state_series_digest(struct state *s, int64_t series, uint8_t digest[DIGEST_
 enum job_state { JOB_QUEUED, JOB_RUNNING, JOB_DONE, JOB_FAILED, JOB_DISCARDED };
 const char *job_state_name(enum job_state state); // "queued", ...
 
+enum job_scope { JOB_OF_SERIES, JOB_OF_STUDY };
+const char *job_scope_name(enum job_scope scope); // "series", "study"
+
+// A series that a job takes, as it was when the job was made.
+struct state_input {
+    int slot;                                   // which of the inputs that the analysis declares
+    int position;                               // among several series of one slot
+    int64_t series;                             // its row
+    int64_t last_instance;                      // instances up to this one belong to the job
+    const char *series_instance_uid, *modality; // only read
+};
+
 struct state_job {
-    int64_t id, series, run;
-    int64_t last_instance; // instances up to this one belong to it
-    const char *route, *stage, *version, *options;
+    int64_t id, run;
+    enum job_scope scope;
+    const char *study_instance_uid;  // of its inputs; only read
+    const char *patient;             // a digest; only read
+    int64_t series;                  // of its first input; only read
+    const char *series_instance_uid; // of its first input; only read
+    const char *route, *stage, *version;
+    const char *parameters;   // one JSON object (see node/job/params.h)
     uint32_t results;         // enum stage_result bits
     const char *destinations; // AE titles, joined by '\\'
     const char *key;          // digest of all that determines the results
     const char *remark;       // a warning to be shown in the results; "": none
+    const char *evidence;     // what decided that its inputs are complete
+    int64_t priority;         // higher goes first
     enum job_state state;
-    int64_t attempts; // since it was queued
-    int64_t tries;    // ever: names its folder
+    const char *outcome; // "": to be analysed; a verdict: only a report of it is still to be made
+    int64_t attempts;    // analyses since it was queued
+    int64_t refusals;    // attempts to make the report of outcome
+    int64_t waits;       // times in a row that the machine could not (no space and the like)
+    int64_t tries;       // ever: names its folder
     double not_before;
+    const char *worker; // who has it, while it is running
+    double lease_until; // past it the job may be taken from its worker
     const char *verdict, *reason, *device;
     double seconds;
     int64_t peak_bytes;
     double created_at, started_at, ended_at;
-    const char *series_instance_uid; // only read
 };
 
-// Adds a queued job. *id is 0 when there is one of the same key: it is not done twice.
-bool state_add_job(struct state *s, const struct state_job *job, int64_t *id, struct err *err);
+// Adds a queued job with its inputs, in the order in which they are given; the first is the one
+// that lists of jobs show. Texts that are NULL are "". *id is 0 when there is one of the same key:
+// it is not done twice.
+//   ERR_INTERNAL no input, no such series, or series of several studies or patients
+bool state_add_job(struct state *s, const struct state_job *job, const struct state_input *inputs,
+                   size_t input_count, int64_t *id, struct err *err);
+
+// Who claims, and what.
+struct state_claim {
+    const char *worker; // "<node>/<number>": state_jobs_recover() knows it by its beginning
+    double now, lease_s;
+    // Only jobs with attempts_from <= attempts < attempts_below; 0: no limit. A job of which only
+    // the report is to be made belongs to everybody.
+    int64_t attempts_from, attempts_below;
+};
+
 typedef bool state_job_fn(void *ctx, const struct state_job *row);
-// The oldest queued job whose time has come and whose series has no earlier job that is unfinished.
-bool state_next_job(struct state *s, double now, state_job_fn *each, void *ctx, struct err *err);
-// When the next queued job may start; 0: there is none.
-bool state_next_job_time(struct state *s, double *at, struct err *err);
+// Takes the queued job of the highest priority, of several the oldest, whose time has come and that
+// shares no input with an unfinished earlier job of the same analysis. In one statement it becomes
+// running, with worker, lease and one more attempt. each() gets its row; *id 0: there is none.
+bool state_claim_job(struct state *s, const struct state_claim *claim, int64_t *id,
+                     state_job_fn *each, void *ctx, struct err *err);
+// Is there one that state_claim_job() would take?
+bool state_claimable(struct state *s, const struct state_claim *claim, bool *found,
+                     struct err *err);
+// When the next job comes into its time, of those that only wait for it: > now; 0: none does.
+bool state_next_job_time(struct state *s, double now, double *at, struct err *err);
 bool state_get_job(struct state *s, int64_t id, state_job_fn *each, void *ctx, struct err *err);
+// Newest first; limit 0: all.
 bool state_each_job(struct state *s, size_t limit, state_job_fn *each, void *ctx, struct err *err);
-// The instances of a job in the order of their SOP Instance UIDs.
+// By slot and position.
 bool state_each_input(struct state *s, int64_t job,
-                      bool (*each)(void *ctx, const char *path, const uint8_t digest[DIGEST_SIZE]),
-                      void *ctx, struct err *err);
-bool state_count_inputs(struct state *s, int64_t job, int64_t *count, struct err *err);
-// The SR sent earlier for the same series by the same analysis, if any: its row of the outbox.
+                      bool (*each)(void *ctx, const struct state_input *row), void *ctx,
+                      struct err *err);
+
+struct state_file { // an instance that a job takes
+    int slot, position;
+    const char *path; // below the data folder
+    uint8_t digest[DIGEST_SIZE];
+};
+// By slot, position and SOP Instance UID.
+bool state_each_job_file(struct state *s, int64_t job,
+                         bool (*each)(void *ctx, const struct state_file *row), void *ctx,
+                         struct err *err);
+// The newest SR that was sent, or is still to be sent, by the same analysis of the same series (of
+// the same study, for JOB_OF_STUDY): its row of the outbox. Of what was never sent, or discarded,
+// nobody knows.
 struct state_object;
 bool state_predecessor(struct state *s, int64_t job,
                        bool (*each)(void *ctx, const struct state_object *row), void *ctx,
                        struct err *err);
 
-bool state_job_start(struct state *s, int64_t id, double now, struct err *err);
-// Back in the queue; counted: the attempt counts.
-bool state_job_requeue(struct state *s, int64_t id, bool counted, double not_before,
+enum job_requeue {
+    REQUEUE_ATTEMPT, // the attempt counts
+    REQUEUE_STOP,    // it was stopped and does not count
+    REQUEUE_WAIT,    // the machine could not: it does not count, the wait does
+};
+// A running job is queued again.
+bool state_job_requeue(struct state *s, int64_t id, enum job_requeue how, double not_before,
                        const char *reason, struct err *err);
+// A job is queued again, only for a report of outcome ("failed", "not evaluable") and its reason.
+bool state_job_refuse(struct state *s, int64_t id, const char *outcome, const char *reason,
+                      struct err *err);
 bool state_job_end(struct state *s, int64_t id, enum job_state state, const char *verdict,
                    const char *reason, const char *device, double seconds, int64_t peak_bytes,
                    double now, struct err *err);
-// Running jobs of a node that died go back in the queue. *count: how many.
-bool state_jobs_recover(struct state *s, int *count, struct err *err);
+// All running jobs of workers whose name begins with prefix may keep them until then.
+bool state_jobs_renew(struct state *s, const char *prefix, double until, struct err *err);
+// Running jobs of workers whose name begins with prefix, or whose lease is over, are queued again.
+// *count: how many.
+bool state_jobs_recover(struct state *s, const char *prefix, double now, int *count,
+                        struct err *err);
 // Starts over with all attempts. Objects that wait for it stay.
 bool state_job_again(struct state *s, int64_t id, struct err *err);
+// The same for all failed jobs; *count: how many.
+bool state_failed_jobs_again(struct state *s, int *count, struct err *err);
 
 // Outbox
 

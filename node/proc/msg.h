@@ -17,7 +17,7 @@ enum msg_kind {
     MSG_RECORD,    // association -> core: a durable file; tail: packed attributes
     MSG_VERDICT,   // core -> association: answers one MSG_RECORD
     MSG_GOODBYE,   // association -> core: how the association ended
-    MSG_JOB,       // core -> worker: a job; tail: options as "name=value;name=value" and a zero
+    MSG_JOB,       // core -> worker: a job; tail: parameters (see node/job/params.h)
     MSG_INPUTS,  // core -> worker: until all inputs of MSG_JOB are there; tail: struct msg_input []
     MSG_OBJECT,  // worker -> core: one result object
     MSG_DONE,    // worker -> core: the end of the job

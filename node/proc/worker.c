@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "node/proc/msg.h"
+#include "node/job/params.h"
 
 #define PARAMS_MAX 256
 #define NICENESS   5 // receiving goes first: a peer waits for each answer, nobody for a shader
@@ -27,7 +28,7 @@ struct shop { // the worker at work
 struct order { // one job, in its arena
     struct arena *arena;
     struct msg_job job;
-    char *options;
+    char *parameters;
     struct analysis_file *files;
     const struct stage *stage;
     double params[PARAMS_MAX];
@@ -62,22 +63,6 @@ static bool open_device(struct shop *s, struct err *err)
         options.cache_dir = cache;
     s->gpu = gpu_create(&options, err);
     return s->gpu != NULL;
-}
-
-// "name=value;name=value", as analysis_options() writes it.
-static bool parse_options(struct order *o, struct err *err)
-{
-    char *rest = NULL;
-    stage_defaults(o->stage, o->params);
-    for (char *item = strtok_r(o->options, ";", &rest); item; item = strtok_r(NULL, ";", &rest)) {
-        char *value = strchr(item, '=');
-        if (!value)
-            return err_set(err, ERR_INTERNAL, "option %.40s has no value", item);
-        *value++ = 0;
-        if (!stage_option(o->stage, item, value, o->params, err))
-            return false;
-    }
-    return true;
 }
 
 static bool take_input(struct shop *s, struct order *o, uint32_t index,
@@ -115,13 +100,13 @@ static bool receive_inputs(struct shop *s, struct order *o, struct err *err)
 static bool receive_order(struct shop *s, struct order *o, struct err *err)
 {
     memcpy(&o->job, s->m.body, sizeof o->job);
-    o->options = arena_alloc(o->arena, s->m.tail_size + 1, 1);
-    if (o->options)
-        memcpy(o->options, s->m.tail, s->m.tail_size);
+    o->parameters = arena_alloc(o->arena, s->m.tail_size + 1, 1);
+    if (o->parameters)
+        memcpy(o->parameters, s->m.tail, s->m.tail_size);
     if (!receive_inputs(s, o, err))
         return false;
-    if (!o->options)
-        return err_set(err, ERR_NOMEM, "no memory for options");
+    if (!o->parameters)
+        return err_set(err, ERR_NOMEM, "no memory for parameters");
     o->stage = stage_find(o->job.stage);
     if (!o->stage || o->stage->param_count > PARAMS_MAX)
         return err_set(err, ERR_INTERNAL, "no analysis %s", o->job.stage);
@@ -129,7 +114,8 @@ static bool receive_order(struct shop *s, struct order *o, struct err *err)
     memcpy(o->predecessor.sop_instance_uid, o->job.predecessor_sop_instance_uid, 65);
     memcpy(o->predecessor.series_instance_uid, o->job.predecessor_series_instance_uid, 65);
     memcpy(o->predecessor.study_instance_uid, o->job.predecessor_study_instance_uid, 65);
-    return parse_options(o, err) && datadir_path(s->worker->dir, o->job.folder, o->folder, err) &&
+    return params_parse(o->stage, o->parameters, o->params, err) &&
+           datadir_path(s->worker->dir, o->job.folder, o->folder, err) &&
            fs_make_folders(o->folder, err);
 }
 

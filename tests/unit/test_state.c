@@ -93,18 +93,35 @@ static int64_t add_job(struct state *s, int64_t series, const char *key)
     uint8_t digest[DIGEST_SIZE];
     int64_t id = -1, last = 0;
     CU_ASSERT_TRUE(state_series_digest(s, series, digest, &last, NULL));
-    struct state_job job = {.series = series,
-                            .last_instance = last,
-                            .route = "r",
+    struct state_input input = {.series = series, .last_instance = last};
+    struct state_job job = {.route = "r",
                             .stage = "calcium",
                             .version = "1",
-                            .options = "a=1",
+                            .parameters = "{\"a\":1}",
                             .results = 7,
                             .destinations = "CT1\\PACS",
                             .key = key,
-                            .remark = "",
                             .created_at = 1001};
-    CU_ASSERT_TRUE(state_add_job(s, &job, &id, NULL));
+    CU_ASSERT_TRUE(state_add_job(s, &job, &input, 1, &id, NULL));
+    return id;
+}
+
+// A job of a study with one series in each slot.
+static int64_t add_study_job(struct state *s, const int64_t *series, size_t count, const char *key,
+                             int64_t priority)
+{
+    struct state_input inputs[4] = {{0}};
+    int64_t id = -1;
+    for (size_t i = 0; i < count; i++)
+        inputs[i] =
+            (struct state_input){.slot = (int)i, .series = series[i], .last_instance = INT64_MAX};
+    struct state_job job = {.scope = JOB_OF_STUDY,
+                            .stage = "views",
+                            .parameters = "{}",
+                            .key = key,
+                            .evidence = "all",
+                            .priority = priority};
+    CU_ASSERT_TRUE(state_add_job(s, &job, inputs, count, &id, NULL));
     return id;
 }
 
@@ -114,11 +131,23 @@ static bool copy_job(void *ctx, const struct state_job *row)
     return false;
 }
 
-static struct state_job next_job(struct state *s, double now)
+// Claims for worker "n/0".
+static struct state_job claim(struct state *s, double now)
 {
+    struct state_claim c = {.worker = "n/0", .now = now, .lease_s = 60};
     struct state_job job = {0};
-    CU_ASSERT_TRUE(state_next_job(s, now, copy_job, &job, NULL));
+    int64_t id = -1;
+    CU_ASSERT_TRUE(state_claim_job(s, &c, &id, copy_job, &job, NULL));
+    CU_ASSERT_EQUAL(id, job.id);
     return job;
+}
+
+static bool claimable(struct state *s, double now)
+{
+    struct state_claim c = {.worker = "n/0", .now = now, .lease_s = 60};
+    bool found = false;
+    CU_ASSERT_TRUE(state_claimable(s, &c, &found, NULL));
+    return found;
 }
 
 static struct state_job get_job(struct state *s, int64_t id)
@@ -296,53 +325,165 @@ static void state_does_no_job_twice(void)
     state_close(s);
 }
 
-static bool count_input(void *ctx, const char *file, const uint8_t digest[DIGEST_SIZE])
+static bool join_file(void *ctx, const struct state_file *row)
 {
     char *seen = ctx;
-    (void)file;
     size_t len = strlen(seen);
-    seen[len] = (char)digest[0];
-    seen[len + 1] = 0;
+    snprintf(seen + len, 64 - len, "%d%d%c ", row->slot, row->position, row->digest[0]);
     return true;
 }
 
 static void state_job_keeps_the_instances_it_was_made_of(void)
 {
     struct state *s = fresh();
-    int64_t series = 0, count = 0;
-    char seen[16] = "";
+    int64_t series = 0;
+    char seen[64] = "";
     put(s, "1.2.3.2", "1", 'b', "P", &series);
     put(s, "1.2.3.1", "1", 'a', "P", NULL);
     int64_t job = add_job(s, series, "k1");
     put(s, "1.2.3.0", "1", 'c', "P", NULL); // late
-    CU_ASSERT_TRUE(state_count_inputs(s, job, &count, NULL));
-    CU_ASSERT_EQUAL(count, 2);
-    CU_ASSERT_TRUE(state_each_input(s, job, count_input, seen, NULL));
-    CU_ASSERT_STRING_EQUAL(seen, "ab"); // in the order of SOP Instance UIDs
+    CU_ASSERT_TRUE(state_each_job_file(s, job, join_file, seen, NULL));
+    CU_ASSERT_STRING_EQUAL(seen, "00a 00b "); // in the order of SOP Instance UIDs
     state_close(s);
 }
 
-static void state_next_job_waits_for_earlier_jobs_of_its_series(void)
+static bool join_input(void *ctx, const struct state_input *row)
+{
+    char *seen = ctx;
+    size_t len = strlen(seen);
+    snprintf(seen + len, 64 - len, "%d%d%s%s ", row->slot, row->position, row->modality,
+             row->series_instance_uid + 4);
+    return true;
+}
+
+static void state_job_of_a_study_has_its_series_in_slots(void)
+{
+    struct state *s = fresh();
+    int64_t series[2] = {0}, id = -1;
+    char seen[64] = "";
+    put(s, "1.2.3.2", "2", 'b', "P", &series[1]);
+    put(s, "1.2.3.1", "1", 'a', "P", &series[0]);
+    struct state_input inputs[] = {
+        {.slot = 1, .position = 1, .series = series[0], .last_instance = 9},
+        {.slot = 0, .series = series[1], .last_instance = 9}};
+    struct state_job job = {.scope = JOB_OF_STUDY, .stage = "views", .key = "k"};
+    CU_ASSERT_TRUE(state_add_job(s, &job, inputs, 2, &id, NULL));
+    CU_ASSERT_TRUE(state_each_input(s, id, join_input, seen, NULL));
+    CU_ASSERT_STRING_EQUAL(seen, "00CT2 11CT1 ");
+    seen[0] = 0;
+    CU_ASSERT_TRUE(state_each_job_file(s, id, join_file, seen, NULL));
+    CU_ASSERT_STRING_EQUAL(seen, "00b 11a ");
+    CU_ASSERT_EQUAL(get_job(s, id).scope, JOB_OF_STUDY);
+    CU_ASSERT_EQUAL(get_job(s, id).series, series[0]); // the first that was given
+    CU_ASSERT_EQUAL(get_job(s, id).run, 1);
+    job.key = "k2";
+    CU_ASSERT_TRUE(state_add_job(s, &job, inputs, 2, &id, NULL));
+    CU_ASSERT_EQUAL(get_job(s, id).run, 2);
+    state_close(s);
+}
+
+static void state_add_job_reports_inputs_that_cannot_be(void)
+{
+    struct state *s = fresh();
+    int64_t one = 0, two = 0, id = 7;
+    struct err err = {0};
+    put(s, "1.2.3.1", "1", 1, "P", &one);
+    put(s, "1.2.3.2", "2", 2, "Q", &two); // another patient
+    struct state_input inputs[] = {{.series = one}, {.slot = 1, .series = two}};
+    struct state_job job = {.scope = JOB_OF_STUDY, .stage = "views", .key = "k"};
+    CU_ASSERT_FALSE(state_add_job(s, &job, inputs, 0, &id, &err));
+    CU_ASSERT_EQUAL(err.code, ERR_INTERNAL);
+    CU_ASSERT_FALSE(state_add_job(s, &job, inputs, 2, &id, &err));
+    CU_ASSERT_EQUAL(err.code, ERR_INTERNAL);
+    CU_ASSERT_EQUAL(id, 0);
+    inputs[0].series = 99;
+    CU_ASSERT_FALSE(state_add_job(s, &job, inputs, 1, &id, &err));
+    CU_ASSERT_EQUAL(err.code, ERR_INTERNAL);
+    CU_ASSERT_FALSE(claimable(s, 1)); // nothing is left of them
+    state_close(s);
+}
+
+static void state_claim_waits_for_earlier_jobs_that_share_an_input(void)
 {
     struct state *s = fresh();
     int64_t one = 0, two = 0;
-    double at = 0;
+    double at = -1;
     put(s, "1.2.3.1", "1", 1, "P", &one);
     put(s, "1.2.3.2", "2", 2, "P", &two);
     int64_t a = add_job(s, one, "a"), b = add_job(s, one, "b"), c = add_job(s, two, "c");
-    CU_ASSERT_EQUAL(next_job(s, 1).id, a);
-    CU_ASSERT_TRUE(state_job_start(s, a, 1, NULL));
-    CU_ASSERT_EQUAL(next_job(s, 1).id, c); // b belongs to the series of a
-    CU_ASSERT_TRUE(state_job_requeue(s, a, true, 50, "no luck", NULL));
-    CU_ASSERT_TRUE(state_job_start(s, c, 1, NULL));
-    CU_ASSERT_EQUAL(next_job(s, 49).id, 0);
-    CU_ASSERT_TRUE(state_next_job_time(s, &at, NULL));
-    CU_ASSERT_TRUE(at > 0);
-    struct state_job job = next_job(s, 50);
+    CU_ASSERT_EQUAL(claim(s, 1).id, a);
+    CU_ASSERT_EQUAL(claim(s, 1).id, c); // b has the series of a
+    CU_ASSERT_FALSE(claimable(s, 1));
+    CU_ASSERT_TRUE(state_job_requeue(s, a, REQUEUE_ATTEMPT, 50, "no luck", NULL));
+    CU_ASSERT_EQUAL(claim(s, 49).id, 0);
+    // b is due since ever, but nothing is to be done before a is due
+    CU_ASSERT_TRUE(state_next_job_time(s, 49, &at, NULL));
+    CU_ASSERT_DOUBLE_EQUAL(at, 50, 0);
+    CU_ASSERT_TRUE(state_next_job_time(s, 50, &at, NULL));
+    CU_ASSERT_DOUBLE_EQUAL(at, 0, 0);
+    struct state_job job = claim(s, 50);
     CU_ASSERT_EQUAL(job.id, a);
-    CU_ASSERT_EQUAL(job.attempts, 1);
+    CU_ASSERT_EQUAL(job.attempts, 2);
+    CU_ASSERT_EQUAL(job.tries, 2);
     CU_ASSERT_TRUE(state_job_end(s, a, JOB_DONE, "done", "", "gpu", 1, 2, 60, NULL));
-    CU_ASSERT_EQUAL(next_job(s, 60).id, b);
+    CU_ASSERT_EQUAL(claim(s, 60).id, b);
+    // Another analysis of the same series does not wait.
+    int64_t both[] = {one, two};
+    int64_t d = add_study_job(s, both, 2, "d", 0), e = add_study_job(s, both + 1, 1, "e", 0);
+    CU_ASSERT_EQUAL(claim(s, 60).id, d);
+    CU_ASSERT_EQUAL(claim(s, 60).id, 0);
+    CU_ASSERT_TRUE(state_job_end(s, d, JOB_DONE, "done", "", "gpu", 1, 2, 60, NULL));
+    CU_ASSERT_EQUAL(claim(s, 60).id, e);
+    state_close(s);
+}
+
+static void state_claim_takes_the_highest_priority_then_the_oldest(void)
+{
+    struct state *s = fresh();
+    int64_t series[4] = {0};
+    put(s, "1.2.3.1", "1", 1, "P", &series[0]);
+    put(s, "1.2.3.2", "2", 2, "P", &series[1]);
+    put(s, "1.2.3.3", "3", 3, "P", &series[2]);
+    put(s, "1.2.3.4", "4", 4, "P", &series[3]);
+    int64_t low = add_study_job(s, &series[0], 1, "a", -1);
+    int64_t old = add_study_job(s, &series[1], 1, "b", 5);
+    int64_t later = add_study_job(s, &series[2], 1, "c", 5);
+    int64_t plain = add_study_job(s, &series[3], 1, "d", 0);
+    CU_ASSERT_EQUAL(claim(s, 1).id, old);
+    CU_ASSERT_EQUAL(claim(s, 1).id, later);
+    CU_ASSERT_EQUAL(claim(s, 1).id, plain);
+    CU_ASSERT_EQUAL(claim(s, 1).id, low);
+    CU_ASSERT_EQUAL(claim(s, 1).id, 0);
+    CU_ASSERT_STRING_EQUAL(job_state_name(get_job(s, old).state), "running");
+    state_close(s);
+}
+
+static void state_claim_keeps_last_attempts_for_who_wants_them(void)
+{
+    struct state *s = fresh();
+    int64_t series = 0, id = 0;
+    struct state_job job = {0};
+    struct state_claim most = {.worker = "n/0", .now = 1, .attempts_below = 1};
+    struct state_claim last = {.worker = "n/1", .now = 1, .attempts_from = 1};
+    put(s, "1.2.3.1", "1", 1, "P", &series);
+    int64_t a = add_job(s, series, "a");
+    CU_ASSERT_TRUE(state_claim_job(s, &last, &id, copy_job, &job, NULL));
+    CU_ASSERT_EQUAL(id, 0);
+    CU_ASSERT_TRUE(state_claim_job(s, &most, &id, copy_job, &job, NULL));
+    CU_ASSERT_EQUAL(id, a);
+    CU_ASSERT_TRUE(state_job_requeue(s, a, REQUEUE_ATTEMPT, 0, "", NULL));
+    CU_ASSERT_TRUE(state_claim_job(s, &most, &id, copy_job, &job, NULL));
+    CU_ASSERT_EQUAL(id, 0);
+    CU_ASSERT_TRUE(state_claim_job(s, &last, &id, copy_job, &job, NULL));
+    CU_ASSERT_EQUAL(id, a);
+    // What only needs a report belongs to everybody, and its attempts are counted apart.
+    CU_ASSERT_TRUE(state_job_refuse(s, a, "failed", "it broke", NULL));
+    CU_ASSERT_TRUE(state_claim_job(s, &most, &id, copy_job, &job, NULL));
+    CU_ASSERT_EQUAL(id, a);
+    job = get_job(s, a);
+    CU_ASSERT_EQUAL(job.attempts, 2);
+    CU_ASSERT_EQUAL(job.refusals, 1);
+    CU_ASSERT_STRING_EQUAL(get_job(s, a).outcome, "failed");
     state_close(s);
 }
 
@@ -353,21 +494,83 @@ static void state_requeue_gives_an_attempt_back_when_it_does_not_count(void)
     int count = 0;
     put(s, "1.2.3.1", "1", 1, "P", &series);
     int64_t id = add_job(s, series, "a");
-    CU_ASSERT_TRUE(state_job_start(s, id, 1, NULL));
-    CU_ASSERT_TRUE(state_job_requeue(s, id, false, 0, "", NULL));
+    claim(s, 1);
+    CU_ASSERT_TRUE(state_job_requeue(s, id, REQUEUE_STOP, 0, "", NULL));
     CU_ASSERT_EQUAL(get_job(s, id).attempts, 0);
     CU_ASSERT_EQUAL(get_job(s, id).tries, 1);
-    CU_ASSERT_TRUE(state_job_start(s, id, 1, NULL));
-    CU_ASSERT_TRUE(state_jobs_recover(s, &count, NULL));
+    for (int i = 1; i <= 3; i++) { // no space left, three times
+        claim(s, 1);
+        CU_ASSERT_TRUE(state_job_requeue(s, id, REQUEUE_WAIT, 0, "full", NULL));
+        CU_ASSERT_EQUAL(get_job(s, id).attempts, 0);
+        CU_ASSERT_EQUAL(get_job(s, id).waits, i);
+    }
+    claim(s, 1);
+    CU_ASSERT_TRUE(state_job_requeue(s, id, REQUEUE_ATTEMPT, 0, "crash", NULL));
+    CU_ASSERT_EQUAL(get_job(s, id).attempts, 1);
+    CU_ASSERT_EQUAL(get_job(s, id).waits, 0);
+    claim(s, 1);
+    CU_ASSERT_TRUE(state_jobs_recover(s, "n/", 1, &count, NULL));
     CU_ASSERT_EQUAL(count, 1);
     CU_ASSERT_EQUAL(get_job(s, id).state, JOB_QUEUED);
-    CU_ASSERT_EQUAL(get_job(s, id).attempts, 0);
+    CU_ASSERT_EQUAL(get_job(s, id).attempts, 1);
     for (int i = 0; i < 20;
          i++) { // a job that takes the node down each time does not go on for ever
-        CU_ASSERT_TRUE(state_job_start(s, id, 1, NULL));
-        CU_ASSERT_TRUE(state_jobs_recover(s, &count, NULL));
+        claim(s, 1);
+        CU_ASSERT_TRUE(state_jobs_recover(s, "n/", 1, &count, NULL));
     }
     CU_ASSERT_TRUE(get_job(s, id).attempts >= 10);
+    state_close(s);
+}
+
+static void state_recovers_only_ones_own_and_what_has_no_lease(void)
+{
+    struct state *s = fresh();
+    int64_t series[3] = {0}, ids[3] = {0};
+    static const char *const workers[] = {"n/0", "m/0", "n/1"};
+    int count = 0;
+    for (int i = 0; i < 3; i++) {
+        struct state_claim c = {.worker = workers[i], .now = 100, .lease_s = 60};
+        char sop[16], number[8];
+        struct state_job job;
+        snprintf(sop, sizeof sop, "1.2.3.%d", i);
+        snprintf(number, sizeof number, "%d", i);
+        put(s, sop, number, (uint8_t)i, "P", &series[i]);
+        add_job(s, series[i], sop);
+        CU_ASSERT_TRUE(state_claim_job(s, &c, &ids[i], copy_job, &job, NULL));
+        CU_ASSERT_DOUBLE_EQUAL(get_job(s, ids[i]).lease_until, 160, 0);
+    }
+    CU_ASSERT_TRUE(state_jobs_renew(s, "m/", 300, NULL));
+    CU_ASSERT_TRUE(state_jobs_recover(s, "n/0", 150, &count, NULL));
+    CU_ASSERT_EQUAL(count, 1);
+    CU_ASSERT_EQUAL(get_job(s, ids[0]).state, JOB_QUEUED);
+    CU_ASSERT_TRUE(state_jobs_recover(s, "x/", 200, &count, NULL)); // the lease of n/1 is over
+    CU_ASSERT_EQUAL(count, 1);
+    CU_ASSERT_EQUAL(get_job(s, ids[1]).state, JOB_RUNNING);
+    CU_ASSERT_EQUAL(get_job(s, ids[2]).state, JOB_QUEUED);
+    state_close(s);
+}
+
+static void state_jobs_run_again_when_asked(void)
+{
+    struct state *s = fresh();
+    int64_t series[2] = {0};
+    int count = 0;
+    put(s, "1.2.3.1", "1", 1, "P", &series[0]);
+    put(s, "1.2.3.2", "2", 2, "P", &series[1]);
+    int64_t a = add_job(s, series[0], "a"), b = add_job(s, series[1], "b");
+    claim(s, 1);
+    claim(s, 1);
+    CU_ASSERT_TRUE(state_job_refuse(s, a, "failed", "it broke", NULL));
+    CU_ASSERT_TRUE(state_job_end(s, a, JOB_FAILED, "failed", "", "", 0, 0, 9, NULL));
+    CU_ASSERT_TRUE(state_job_end(s, b, JOB_DONE, "done", "", "", 0, 0, 9, NULL));
+    CU_ASSERT_TRUE(state_failed_jobs_again(s, &count, NULL));
+    CU_ASSERT_EQUAL(count, 1);
+    struct state_job job = get_job(s, a);
+    CU_ASSERT_EQUAL(job.state, JOB_QUEUED);
+    CU_ASSERT_EQUAL(job.attempts, 0);
+    CU_ASSERT_EQUAL(claim(s, 10).id, a);
+    CU_ASSERT_TRUE(state_job_again(s, b, NULL));
+    CU_ASSERT_EQUAL(claim(s, 10).id, b);
     state_close(s);
 }
 
@@ -437,6 +640,19 @@ static void state_predecessor_is_the_last_report_of_the_series(void)
     add_object(s, x, "PACS", "sr", 6, "1.9.3"); // of another series
     CU_ASSERT_TRUE(state_predecessor(s, b, copy_uid, uid, NULL));
     CU_ASSERT_STRING_EQUAL(uid, "1.9.1");
+    CU_ASSERT_TRUE(state_object_fail(s, 1, 5, "refused for good", NULL)); // never sent
+    uid[0] = 0;
+    CU_ASSERT_TRUE(state_predecessor(s, b, copy_uid, uid, NULL));
+    CU_ASSERT_STRING_EQUAL(uid, "");
+    CU_ASSERT_TRUE(state_object_sent(s, 1, 6, "", NULL));
+    CU_ASSERT_TRUE(state_predecessor(s, b, copy_uid, uid, NULL));
+    CU_ASSERT_STRING_EQUAL(uid, "1.9.1");
+    // Of a study: also where the later job has one series more.
+    int64_t both[] = {other, series};
+    int64_t m = add_study_job(s, both, 1, "m", 0), n = add_study_job(s, both, 2, "n", 0);
+    add_object(s, m, "PACS", "sr", 6, "1.9.7");
+    CU_ASSERT_TRUE(state_predecessor(s, n, copy_uid, uid, NULL));
+    CU_ASSERT_STRING_EQUAL(uid, "1.9.7");
     state_close(s);
 }
 
@@ -481,6 +697,150 @@ static void state_expires_only_what_is_finished_and_old(void)
     CU_ASSERT_EQUAL(series_row(s, series).id, 0);
     CU_ASSERT_EQUAL(put(s, "1.2.3.1", "1", 1, "P", NULL), RECORD_STORED);
     state_close(s);
+}
+
+static void state_keeps_series_as_long_as_one_that_shares_a_job(void)
+{
+    struct state *s = fresh();
+    int64_t series[2] = {0}, found = 0;
+    int files = 0;
+    put(s, "1.2.3.1", "1", 1, "P", &series[0]); // at 1000
+    put(s, "1.2.3.2", "2", 2, "P", &series[1]);
+    int64_t job = add_study_job(s, series, 2, "a", 0);
+    CU_ASSERT_TRUE(state_job_end(s, job, JOB_DONE, "done", "", "", 0, 0, 1000, NULL));
+    CU_ASSERT_TRUE(state_series_end(s, series[0], "routed", "quiet", "", "r", "", NULL));
+    CU_ASSERT_TRUE(state_expired(s, 5000, note_id, &found, NULL));
+    CU_ASSERT_EQUAL(found, 0); // the other one is receiving
+    CU_ASSERT_TRUE(state_series_end(s, series[1], "routed", "quiet", "", "r", "", NULL));
+    CU_ASSERT_TRUE(state_expired(s, 5000, note_id, &found, NULL));
+    CU_ASSERT_EQUAL(found, series[1]); // and the first one
+    CU_ASSERT_TRUE(state_forget_series(s, series[0], note_path, &files, NULL));
+    CU_ASSERT_EQUAL(get_job(s, job).id, 0);
+    CU_ASSERT_EQUAL(files, 2);
+    CU_ASSERT_TRUE(state_forget_series(s, series[1], note_path, &files, NULL));
+    CU_ASSERT_EQUAL(files, 3);
+    state_close(s);
+}
+
+// What the first version wrote: a finished job with a result, a running one, one of a series that
+// has been forgotten, whose number must not be given again.
+static const char version_1[] =
+    "CREATE TABLE series("
+    " id INTEGER PRIMARY KEY AUTOINCREMENT, series_uid TEXT NOT NULL, study_uid TEXT NOT NULL,"
+    " patient TEXT NOT NULL, modality TEXT NOT NULL, source TEXT NOT NULL, address TEXT NOT NULL,"
+    " state TEXT NOT NULL DEFAULT 'receiving', first_at REAL NOT NULL, last_at REAL NOT NULL,"
+    " instances INTEGER NOT NULL, runs INTEGER NOT NULL DEFAULT 0,"
+    " completeness TEXT NOT NULL DEFAULT '', evidence TEXT NOT NULL DEFAULT '',"
+    " route TEXT NOT NULL DEFAULT '', why TEXT NOT NULL DEFAULT '',"
+    " attrs_uid TEXT NOT NULL, attrs BLOB NOT NULL, UNIQUE(series_uid, study_uid, patient));"
+    "CREATE INDEX series_state ON series(state);"
+    "CREATE TABLE instance("
+    " id INTEGER PRIMARY KEY AUTOINCREMENT, series INTEGER NOT NULL REFERENCES series(id),"
+    " sop_uid TEXT NOT NULL UNIQUE, sop_class TEXT NOT NULL, transfer_syntax TEXT NOT NULL,"
+    " digest BLOB NOT NULL, path TEXT NOT NULL UNIQUE, bytes INTEGER NOT NULL,"
+    " number INTEGER NOT NULL, calling TEXT NOT NULL, address TEXT NOT NULL, at REAL NOT NULL);"
+    "CREATE INDEX instance_series ON instance(series, sop_uid);"
+    "CREATE TABLE quarantine("
+    " id INTEGER PRIMARY KEY, sop_uid TEXT NOT NULL, digest BLOB NOT NULL,"
+    " path TEXT NOT NULL UNIQUE, calling TEXT NOT NULL, address TEXT NOT NULL, at REAL NOT NULL,"
+    " reason TEXT NOT NULL, UNIQUE(sop_uid, digest));"
+    "CREATE TABLE job("
+    " id INTEGER PRIMARY KEY AUTOINCREMENT, series INTEGER NOT NULL REFERENCES series(id),"
+    " run INTEGER NOT NULL, last_instance INTEGER NOT NULL, route TEXT NOT NULL,"
+    " stage TEXT NOT NULL, version TEXT NOT NULL, options TEXT NOT NULL, results INTEGER NOT NULL,"
+    " destinations TEXT NOT NULL, key TEXT NOT NULL UNIQUE, remark TEXT NOT NULL, state TEXT NOT "
+    "NULL DEFAULT 'queued',"
+    " attempts INTEGER NOT NULL DEFAULT 0, tries INTEGER NOT NULL DEFAULT 0,"
+    " not_before REAL NOT NULL DEFAULT 0, verdict TEXT NOT NULL DEFAULT '',"
+    " reason TEXT NOT NULL DEFAULT '', device TEXT NOT NULL DEFAULT '',"
+    " seconds REAL NOT NULL DEFAULT 0, peak INTEGER NOT NULL DEFAULT 0, created_at REAL NOT NULL,"
+    " started_at REAL NOT NULL DEFAULT 0, ended_at REAL NOT NULL DEFAULT 0);"
+    "CREATE INDEX job_state ON job(state);"
+    "CREATE INDEX job_series ON job(series);"
+    "CREATE TABLE outbox("
+    " id INTEGER PRIMARY KEY AUTOINCREMENT, job INTEGER NOT NULL REFERENCES job(id),"
+    " destination TEXT NOT NULL, kind TEXT NOT NULL, rank INTEGER NOT NULL, path TEXT NOT NULL,"
+    " sop_class TEXT NOT NULL, sop_uid TEXT NOT NULL, series_uid TEXT NOT NULL,"
+    " study_uid TEXT NOT NULL, transfer_syntax TEXT NOT NULL,"
+    " state TEXT NOT NULL DEFAULT 'pending', attempts INTEGER NOT NULL DEFAULT 0,"
+    " first_at REAL NOT NULL DEFAULT 0, next_at REAL NOT NULL DEFAULT 0,"
+    " sent_at REAL NOT NULL DEFAULT 0, reason TEXT NOT NULL DEFAULT '',"
+    " UNIQUE(job, destination, sop_uid));"
+    "CREATE INDEX outbox_due ON outbox(state, destination, next_at);"
+    "CREATE INDEX outbox_path ON outbox(path);"
+    "INSERT INTO series(series_uid, study_uid, patient, modality, source, address, first_at,"
+    " last_at, instances, evidence, attrs_uid, attrs) VALUES('1.2.1', '1.2', 'p', 'CT', 'CT1', '',"
+    " 1, 2, 1, 'all there', '1.2.3.1', x'');"
+    "INSERT INTO instance(series, sop_uid, sop_class, transfer_syntax, digest, path, bytes, number,"
+    " calling, address, at) VALUES(1, '1.2.3.1', '1.2', '1.2', "
+    "CAST('AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA' AS BLOB), 'series/00/a.dcm', 1,"
+    " 1, 'CT1', '', 1);"
+    "INSERT INTO job(id, series, run, last_instance, route, stage, version, options, results,"
+    " destinations, key, remark, state, attempts, tries, created_at) VALUES"
+    "(1, 1, 1, 1, 'r', 'calcium', '1', 'threshold_hu=130;mode=fast;share=0.25', 7, 'PACS', 'k1',"
+    " '', 'done', 1, 1, 5),"
+    "(2, 1, 2, 1, 'r', 'calcium', '2', '', 7, 'PACS', 'k2', 'cut', 'running', 1, 1, 6),"
+    "(9, 1, 2, 1, 'r', 'calcium', '3', '', 7, 'PACS', 'k9', '', 'done', 1, 1, 6);"
+    "DELETE FROM job WHERE id = 9;"
+    "INSERT INTO outbox(job, destination, kind, rank, path, sop_class, sop_uid, series_uid,"
+    " study_uid, transfer_syntax, state) VALUES(1, 'PACS', 'sr', 6, 'outbox/1/1/sr.dcm', '1.2',"
+    " '1.9', '1.2', '1.2', '1.2', 'sent');"
+    "PRAGMA user_version = 1;";
+
+static bool check_migrated(void *ctx, const struct state_job *row)
+{
+    int *seen = ctx;
+    CU_ASSERT_EQUAL(row->scope, JOB_OF_SERIES);
+    CU_ASSERT_STRING_EQUAL(row->series_instance_uid, "1.2.1");
+    CU_ASSERT_STRING_EQUAL(row->study_instance_uid, "1.2");
+    CU_ASSERT_STRING_EQUAL(row->patient, "p");
+    CU_ASSERT_STRING_EQUAL(row->evidence, "all there");
+    if (row->id == 1) {
+        CU_ASSERT_STRING_EQUAL(row->parameters,
+                               "{\"threshold_hu\":130,\"mode\":\"fast\",\"share\":0.25}");
+        CU_ASSERT_EQUAL(row->state, JOB_DONE);
+        CU_ASSERT_STRING_EQUAL(row->key, "k1");
+    } else {
+        CU_ASSERT_STRING_EQUAL(row->parameters, "{}");
+        CU_ASSERT_EQUAL(row->state, JOB_RUNNING);
+        CU_ASSERT_EQUAL(row->run, 2);
+        CU_ASSERT_STRING_EQUAL(row->remark, "cut");
+    }
+    ++*seen;
+    return true;
+}
+
+static void state_open_takes_over_a_database_of_version_1(void)
+{
+    sqlite3 *db = NULL;
+    snprintf(path, sizeof path, "%s/version-1.db", check_scratch());
+    CU_ASSERT_EQUAL(sqlite3_open(path, &db), SQLITE_OK);
+    CU_ASSERT_EQUAL(sqlite3_exec(db, version_1, NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(db);
+    for (int round = 0; round < 2; round++) { // the second finds it as the first left it
+        struct err err = {0};
+        struct state *s = state_open(path, &err);
+        if (!s)
+            printf("%s\n", err.text);
+        CU_ASSERT_PTR_NOT_NULL_FATAL(s);
+        int seen = 0, count = 0;
+        char files[64] = "", uid[65] = "";
+        if (round == 0) {
+            CU_ASSERT_TRUE(state_each_job(s, 0, check_migrated, &seen, NULL));
+            CU_ASSERT_EQUAL(seen, 2);
+            CU_ASSERT_TRUE(state_jobs_recover(s, "n/", 10, &count, NULL));
+            CU_ASSERT_EQUAL(count, 1);
+            CU_ASSERT_EQUAL(claim(s, 11).id, 2);
+            CU_ASSERT_TRUE(state_job_end(s, 2, JOB_DONE, "done", "", "", 0, 0, 12, NULL));
+        }
+        CU_ASSERT_TRUE(state_each_job_file(s, 1, join_file, files, NULL));
+        CU_ASSERT_STRING_EQUAL(files, "00A ");
+        CU_ASSERT_TRUE(state_predecessor(s, 2, copy_uid, uid, NULL));
+        CU_ASSERT_STRING_EQUAL(uid, "1.9");
+        CU_ASSERT_EQUAL(add_job(s, 1, round ? "k11" : "k10"), round ? 11 : 10);
+        add_object(s, 10 + round, "PACS", "sr", 6, "1.10"); // the reference to jobs holds
+        state_close(s);
+    }
 }
 
 static void state_rollback_leaves_nothing(void)
@@ -552,12 +912,20 @@ static const struct check_case cases[] = {
     CASE(state_series_receives_again_after_its_end),
     CASE(state_does_no_job_twice),
     CASE(state_job_keeps_the_instances_it_was_made_of),
-    CASE(state_next_job_waits_for_earlier_jobs_of_its_series),
+    CASE(state_job_of_a_study_has_its_series_in_slots),
+    CASE(state_add_job_reports_inputs_that_cannot_be),
+    CASE(state_claim_waits_for_earlier_jobs_that_share_an_input),
+    CASE(state_claim_takes_the_highest_priority_then_the_oldest),
+    CASE(state_claim_keeps_last_attempts_for_who_wants_them),
     CASE(state_requeue_gives_an_attempt_back_when_it_does_not_count),
+    CASE(state_recovers_only_ones_own_and_what_has_no_lease),
+    CASE(state_jobs_run_again_when_asked),
     CASE(state_outbox_is_ordered_and_remembers_retries),
     CASE(state_adds_an_object_of_known_uid_only_once),
     CASE(state_predecessor_is_the_last_report_of_the_series),
     CASE(state_expires_only_what_is_finished_and_old),
+    CASE(state_keeps_series_as_long_as_one_that_shares_a_job),
+    CASE(state_open_takes_over_a_database_of_version_1),
     CASE(state_rollback_leaves_nothing),
     CASE(state_commit_survives_a_kill),
     CASE(state_folder_known_means_its_own_files_only),
