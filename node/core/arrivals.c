@@ -169,20 +169,22 @@ void arrivals_destroy(struct arrivals *a)
     free(a);
 }
 
-void arrivals_instance(struct arrivals *a, int64_t series)
+bool arrivals_instance(struct arrivals *a, int64_t series)
 {
     struct watch *w = find(a, series);
+    bool begins = !w;
     if (!w) {
         w = add(a, series);
         if (!w) {
             // The row says "receiving": the next start finds it, or the next instance.
             log_error("series=%lld not watched: no memory", (long long)series);
-            return;
+            return false;
         }
         a->next = 0;
     }
     w->grown = true;
     w->evidence.last = clock_steady(); // which only postpones: no need to look again
+    return begins;
 }
 
 void arrivals_join(struct arrivals *a, int64_t series)
@@ -253,13 +255,14 @@ static void ask(struct arrivals *a, struct watch *w)
         .role = "asker", .channel = true, .keep = keep, .keep_count = 1};
     w->evidence.asked = clock_steady();
     w->evidence.answer = SERIES_NO_ANSWER;
-    if (!child_start(&w->asker, &options, asker_run, &asker, &err) ||
-        !loop_add(a->core->loop, w->asker.fd, POLLIN, on_answer, a, &err)) {
+    bool started = child_start(&w->asker, &options, asker_run, &asker, &err);
+    a->askers += started; // stop_asking() and reaping count it down
+    if (!started || !loop_add(a->core->loop, w->asker.fd, POLLIN, on_answer, a, &err)) {
         snprintf(w->evidence.no_answer, sizeof w->evidence.no_answer, "%.90s", err.text);
         log_warn("series=%s source not asked: %s", w->series_instance_uid, err.text);
+        stop_asking(a, w);
         return;
     }
-    a->askers++;
     w->evidence.answer = SERIES_ASKING;
     w->asker_end = w->evidence.asked + 2 * a->core->conf->find_timeout_s + 1;
 }

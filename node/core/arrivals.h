@@ -12,9 +12,11 @@
 struct arrivals *arrivals_create(struct core *core, struct err *err);
 void arrivals_destroy(struct arrivals *a);
 
-// An instance of series was committed.
-void arrivals_instance(struct arrivals *a, int64_t series);
-// An association that sent some of it is open, is over.
+// An instance of series was committed. True: it begins a run; the caller then joins each open
+// association that has ever sent some of the series.
+bool arrivals_instance(struct arrivals *a, int64_t series);
+// An association that sent some of it is open, is over. A series that is not being received takes
+// no notice.
 void arrivals_join(struct arrivals *a, int64_t series);
 void arrivals_leave(struct arrivals *a, int64_t series);
 

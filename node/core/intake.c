@@ -113,22 +113,47 @@ static void dismiss(struct client *c)
     c->intake->sweep = true;
 }
 
-static bool joined(struct client *c, int64_t series)
+// Has this client sent some of a series?
+static bool has_sent(const struct client *c, int64_t series)
 {
     for (size_t i = c->series_count; i-- > 0;) {
         if (c->series[i] == series)
             return true;
     }
+    return false;
+}
+
+// Notes that it has. False: it was noted before, or there is no memory: the association then counts
+// as over, and quiet times decide.
+static bool note_sent(struct client *c, int64_t series)
+{
+    if (has_sent(c, series))
+        return false;
     if (c->series_count == c->series_room) {
         size_t room = c->series_room ? 2 * c->series_room : 4;
         int64_t *grown = realloc(c->series, room * sizeof *grown);
         if (!grown)
-            return true; // it then counts as over: quiet times decide
+            return false;
         c->series = grown;
         c->series_room = room;
     }
     c->series[c->series_count++] = series;
-    return false;
+    return true;
+}
+
+// An instance of a series has come from this client. A run that begins counts every association
+// that is open, also one that has sent some of an earlier run only.
+static void count_association(struct client *c, int64_t series)
+{
+    struct intake *in = c->intake;
+    bool begins = arrivals_instance(in->core->arrivals, series);
+    bool noted = note_sent(c, series);
+    if (noted && !begins)
+        arrivals_join(in->core->arrivals, series);
+    for (struct client *other = in->clients; begins && other; other = other->next) {
+        if (has_sent(other, series))
+            arrivals_join(in->core->arrivals, series);
+    }
 }
 
 // Records
@@ -222,9 +247,7 @@ static void follow_up(struct intake *in, struct staged *s)
         seen->stored += s->answer == ANSWER_STORED;
     }
     if (s->recorded.what == RECORD_STORED) {
-        arrivals_instance(in->core->arrivals, s->recorded.series);
-        if (!joined(c, s->recorded.series))
-            arrivals_join(in->core->arrivals, s->recorded.series);
+        count_association(c, s->recorded.series);
     } else if (s->recorded.what == RECORD_DUPLICATE) {
         log_info("sop=%s peer=%s received again%s", sop, c->hello.calling,
                  s->answer == ANSWER_STORED ? "; its file had been lost" : "");

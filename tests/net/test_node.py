@@ -270,6 +270,37 @@ def a_late_instance_makes_one_new_run_that_names_the_earlier_one(tmp):
         return site.log_text()
 
 
+def an_association_that_goes_on_counts_for_the_next_run(tmp):
+    files = make_series(tmp / "in", 1, count=200, size=256)
+    p, q = ports(2)
+    extra = TIMES.replace("quiet_s: 1.5", "quiet_s: 1")
+    with Sink(tmp / "pacs", q), Site(tmp / "node", p, {"PACS": q}, extra=extra, when="Modality: XX") as site:
+        log = tmp / "storescu.log"
+        with open(log, "w") as out:
+            sender = subprocess.Popen(["storescu", "-v", "-aet", "PACS", "-aec", "ANODE", "127.0.0.1", str(p), *map(str, files)], stdout=out, stderr=out, env=dict(os.environ, TCP_NODELAY="1"))
+        try:
+            def answers():
+                return log.read_text().count("Store Response (Success)")
+            wait_for(lambda: answers() >= 3, 60, "some instances")
+            os.kill(sender.pid, signal.SIGSTOP)
+            wait_for(lambda: site.status()["series"][0]["runs"] == 1, 60, "the end of the first run")
+            before = answers()
+            os.kill(sender.pid, signal.SIGCONT)
+            wait_for(lambda: answers() > before, 60, "one instance more")
+            os.kill(sender.pid, signal.SIGSTOP)
+            check(answers() < len(files), "all instances came before the sender was held up")
+            series = site.status()["series"][0]
+            equal((series["state"], "1 associations open" in series["evidence"]), ("receiving", True), f"second run: {series['evidence']}")
+            os.kill(sender.pid, signal.SIGCONT)
+            equal(sender.wait(120), 0, "storescu")
+        finally:
+            sender.kill()
+            sender.wait()
+        site.wait_idle()
+        equal(site.status()["series"][0]["instances"], 200, "instances")
+        return site.log_text()
+
+
 def the_same_again_is_ignored_and_other_content_is_quarantined(tmp):
     files = make_series(tmp / "in", 1)
     other = make_series(tmp / "other", 1, seed=5)  # the same UIDs, other pixels
