@@ -6,19 +6,22 @@
 #include <string.h>
 #include "dimse/read/object.h"
 #include "base/log.h"
+#include "node/job/patient.h"
 
-static bool no_memory(struct err *err)
+static bool gather_no_memory(struct err *err)
 {
     return err_set(err, ERR_NOMEM, "no memory");
 }
 
 // The series of an instance, a new one where there is none yet. NULL: no memory.
-static struct gather_series *series_of(struct gather *g, const struct object_ids *ids)
+static struct gather_series *gather_series_of(struct gather *g, const struct object_ids *ids,
+                                              const char *patient)
 {
     for (size_t i = 0; i < g->count; i++) {
         struct gather_series *s = &g->series[i];
         if (strcmp(s->series_instance_uid, ids->series_instance_uid) == 0 &&
-            strcmp(s->study_instance_uid, ids->study_instance_uid) == 0)
+            strcmp(s->study_instance_uid, ids->study_instance_uid) == 0 &&
+            strcmp(s->patient, patient) == 0)
             return s;
     }
     struct gather_series *larger = reallocarray(g->series, g->count + 1, sizeof *larger);
@@ -27,13 +30,14 @@ static struct gather_series *series_of(struct gather *g, const struct object_ids
     g->series = larger;
     struct gather_series *s = &g->series[g->count++];
     memset(s, 0, sizeof *s);
+    memcpy(s->patient, patient, sizeof s->patient);
     memcpy(s->study_instance_uid, ids->study_instance_uid, sizeof s->study_instance_uid);
     memcpy(s->series_instance_uid, ids->series_instance_uid, sizeof s->series_instance_uid);
     memcpy(s->modality, ids->modality, sizeof s->modality);
     return s;
 }
 
-static bool add_file(struct gather_series *s, const char *path)
+static bool gather_add_file(struct gather_series *s, const char *path)
 {
     struct analysis_file *larger = reallocarray(s->files, s->file_count + 1, sizeof *larger);
     if (!larger)
@@ -47,64 +51,77 @@ static bool add_file(struct gather_series *s, const char *path)
 }
 
 // Adds an instance to its series. False: no memory.
-static bool add_object(struct gather *g, const struct object *o, const char *path,
+static bool gather_add(struct gather *g, const struct object *o, const char *path,
                        const char *device_uid, struct err *err)
 {
     const struct object_ids *ids = object_ids(o);
-    struct gather_series *s = series_of(g, ids);
-    if (!s || !add_file(s, path))
-        return no_memory(err);
-    s->own = s->own || object_is_own(o, device_uid);
-    if (s->first_sop_instance_uid[0] &&
-        strcmp(s->first_sop_instance_uid, ids->sop_instance_uid) <= 0)
-        return true;
-    memcpy(s->first_sop_instance_uid, ids->sop_instance_uid, sizeof s->first_sop_instance_uid);
-    attrs_finish(&s->attrs);
-    return object_attrs(o, &s->attrs, err);
+    struct attrs attrs = {0};
+    char patient[65];
+    struct gather_series *s = NULL;
+    bool ok = object_attrs(o, &attrs, err) && patient_key(&attrs, patient, err);
+    if (ok)
+        s = gather_series_of(g, ids, patient);
+    ok = ok && ((s && gather_add_file(s, path)) || gather_no_memory(err));
+    if (ok) {
+        s->own = s->own || object_is_own(o, device_uid);
+        if (!s->first_sop_instance_uid[0] ||
+            strcmp(s->first_sop_instance_uid, ids->sop_instance_uid) > 0) {
+            memcpy(s->first_sop_instance_uid, ids->sop_instance_uid,
+                   sizeof s->first_sop_instance_uid);
+            attrs_finish(&s->attrs);
+            s->attrs = attrs; // its text is the series' now
+            attrs = (struct attrs){0};
+        }
+    }
+    attrs_finish(&attrs);
+    return ok;
 }
 
-static void ignore(struct gather *g, const char *path, const char *why)
+static void gather_ignore(struct gather *g, const char *path, const char *why)
 {
     char shown[512];
     log_info("file=%s ignored reason=\"%s\"", log_value(path, shown, sizeof shown), why);
     g->ignored++;
 }
 
-static bool look_at(struct gather *g, const char *path, const char *device_uid, struct err *err)
+static bool gather_look_at(struct gather *g, const char *path, const char *device_uid,
+                           struct err *err)
 {
     struct err why = {0};
     struct object *o = object_open(path, &why);
     if (!o && why.code == ERR_NOMEM)
-        return no_memory(err);
+        return gather_no_memory(err);
     bool ok = true;
     if (!o)
-        ignore(g, path, why.text);
+        gather_ignore(g, path, why.text);
     else if (!object_ids(o)->sop_instance_uid[0] || !object_ids(o)->series_instance_uid[0])
-        ignore(g, path, "no instance of a series");
+        gather_ignore(g, path, "no instance of a series");
     else
-        ok = add_object(g, o, path, device_uid, err);
+        ok = gather_add(g, o, path, device_uid, err);
     object_close(o);
     return ok;
 }
 
-static int by_name(const FTSENT **a, const FTSENT **b)
+static int gather_by_name(const FTSENT **a, const FTSENT **b)
 {
     return strcmp((*a)->fts_name, (*b)->fts_name);
 }
 
-static int by_uid(const void *a, const void *b)
+static int gather_by_uid(const void *a, const void *b)
 {
     const struct gather_series *x = a, *y = b;
     int study = strcmp(x->study_instance_uid, y->study_instance_uid);
-    return study ? study : strcmp(x->series_instance_uid, y->series_instance_uid);
+    int series = strcmp(x->series_instance_uid, y->series_instance_uid);
+    return study ? study : series ? series : strcmp(x->patient, y->patient);
 }
 
 // One entry of the walk. False: the walk ends.
-static bool visit(struct gather *g, const FTSENT *entry, const char *device_uid, struct err *err)
+static bool gather_visit(struct gather *g, const FTSENT *entry, const char *device_uid,
+                         struct err *err)
 {
     switch (entry->fts_info) {
     case FTS_F:
-        return look_at(g, entry->fts_path, device_uid, err);
+        return gather_look_at(g, entry->fts_path, device_uid, err);
     case FTS_DNR:
     case FTS_ERR:
     case FTS_NS:
@@ -112,7 +129,8 @@ static bool visit(struct gather *g, const FTSENT *entry, const char *device_uid,
         if (entry->fts_level == 0)
             return err_errno(err, entry->fts_errno ? entry->fts_errno : ENOENT, "%s",
                              entry->fts_path);
-        ignore(g, entry->fts_path, entry->fts_errno ? "cannot be read" : "a link to nowhere");
+        gather_ignore(g, entry->fts_path,
+                      entry->fts_errno ? "cannot be read" : "a link to nowhere");
         return true;
     default: // folders, and what is neither file nor folder
         return true;
@@ -125,10 +143,10 @@ bool gather_paths(char *const *paths, size_t count, const char *device_uid, stru
     *out = (struct gather){0};
     char **list = calloc(count + 1, sizeof *list);
     if (!list)
-        return no_memory(err);
+        return gather_no_memory(err);
     for (size_t i = 0; i < count; i++)
         list[i] = paths[i];
-    FTS *walk = fts_open(list, FTS_LOGICAL | FTS_NOCHDIR, by_name);
+    FTS *walk = fts_open(list, FTS_LOGICAL | FTS_NOCHDIR, gather_by_name);
     bool ok = walk || err_errno(err, errno, "walk");
     while (ok) {
         errno = 0;
@@ -137,13 +155,13 @@ bool gather_paths(char *const *paths, size_t count, const char *device_uid, stru
             ok = errno == 0 || err_errno(err, errno, "walk");
             break;
         }
-        ok = visit(out, entry, device_uid, err);
+        ok = gather_visit(out, entry, device_uid, err);
     }
     if (walk)
         fts_close(walk);
     free(list);
     if (out->count)
-        qsort(out->series, out->count, sizeof *out->series, by_uid);
+        qsort(out->series, out->count, sizeof *out->series, gather_by_uid);
     return ok;
 }
 

@@ -1,4 +1,5 @@
-// Files and folders on disk, grouped into series: what the offline commands work on.
+// Files and folders on disk, grouped into series of one patient: what the offline commands work
+// on.
 // Process: analyze, route. Thread-safety: one thread; object_init() has been called before.
 #pragma once
 #include <stdbool.h>
@@ -8,6 +9,7 @@
 #include "base/err.h"
 
 struct gather_series {
+    char patient[65]; // see node/job/patient.h
     char study_instance_uid[65], series_instance_uid[65], modality[17];
     bool own;           // at least one instance was made by this node
     struct attrs attrs; // of the instance with the lowest SOP Instance UID
@@ -17,7 +19,7 @@ struct gather_series {
 };
 
 struct gather {
-    struct gather_series *series; // by study, then series UID
+    struct gather_series *series; // by study, series UID, patient
     size_t count;
     size_t ignored; // files that are no DICOM instances
 };

@@ -67,6 +67,34 @@ static void groups_files_into_series(void)
     gather_finish(&g);
 }
 
+static void never_mixes_two_patients(void)
+{
+    struct gather g;
+    struct made_file f;
+    static const char *const who[] = {"P1", "P2", "P1"};
+    scratch_folder("patients");
+    for (int i = 0; i < 3; i++) {
+        char uid[] = "1.2.20.1", name[] = "patients/a";
+        uid[7] = (char)('1' + i);
+        name[9] = (char)('a' + i);
+        made_ct(&f, EXPLICIT, uid, i);
+        made_set(&f, 0x0020000e, "UI", "1.2.20");
+        made_set(&f, 0x00100020, "LO", who[i]);
+        made_write(&f, name);
+        made_finish(&f);
+    }
+    CU_ASSERT_TRUE_FATAL(gather(scratch_folder("patients"), &g));
+    CU_ASSERT_EQUAL_FATAL(g.count, 2);
+    for (int i = 0; i < 2; i++) {
+        CU_ASSERT_STRING_EQUAL(g.series[i].series_instance_uid, "1.2.20");
+        const char *patient = attrs_get(&g.series[i].attrs, "PatientID");
+        CU_ASSERT_PTR_NOT_NULL_FATAL(patient);
+        CU_ASSERT_EQUAL(g.series[i].file_count, strcmp(patient, "P1") == 0 ? 2 : 1);
+    }
+    CU_ASSERT_STRING_NOT_EQUAL(g.series[0].patient, g.series[1].patient);
+    gather_finish(&g);
+}
+
 static void follows_links_but_no_loops(void)
 {
     struct gather g;
@@ -109,6 +137,7 @@ int main(void)
 {
     static const struct check_case cases[] = {
         {"gather_paths_groups_files_into_series", groups_files_into_series},
+        {"gather_paths_never_mixes_two_patients", never_mixes_two_patients},
         {"gather_paths_follows_links_but_no_loops", follows_links_but_no_loops},
         {"gather_paths_knows_its_own_results", knows_its_own_results},
         {"gather_paths_a_path_that_is_not_there_is_an_error", a_path_that_is_not_there_is_an_error},

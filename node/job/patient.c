@@ -1,0 +1,20 @@
+#include "node/job/patient.h"
+#include "base/uid.h"
+
+bool patient_key(const struct attrs *attrs, char out[65], struct err *err)
+{
+    const char *id = attrs_get(attrs, "PatientID");
+    const char *issuer = attrs_get(attrs, "IssuerOfPatientID");
+    const char *name = attrs_get(attrs, "PatientName");
+    struct digest *digest = digest_create();
+    uint8_t value[DIGEST_SIZE];
+    if (!digest)
+        return err_set(err, ERR_NOMEM, "no memory for a digest");
+    bool named = id && *id;
+    digest_add_text(digest, named ? id : name ? name : "");
+    digest_add_text(digest, named ? (issuer ? issuer : "") : "name");
+    digest_end(digest, value);
+    digest_destroy(digest);
+    digest_hex(value, out);
+    return true;
+}
