@@ -1,9 +1,13 @@
+// anode analyze: the analyses of the node on files, offline.
 #include <ctype.h>
-#include <getopt.h>
+#include <dirent.h>
+#include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 #include "compute/gpu/gpu.h"
 #include "dimse/read/object.h"
@@ -12,27 +16,24 @@
 #include "base/log.h"
 #include "node/core/checks.h"
 #include "node/cmd/cmd.h"
+#include "node/cmd/cmd_common.h"
 #include "node/job/gather.h"
 #include "node/job/nifti.h"
 #include "node/job/report.h"
 
-struct options {
-    const char *conf_path, *stage, *folder;
-    bool nifti;
-};
-
-// What becomes of one series.
-struct plan {
+// One analysis to come: series of one study of one patient.
+struct analyze_plan {
     const struct gather_series *series;
     const struct stage *stage;
-    const struct conf_run *route; // NULL: none; its options and results apply
+    const struct conf_run *run; // of the route; NULL: none; its options and results apply
 };
 
-struct run {
-    struct options options;
-    struct conf *conf; // NULL: none was given
+struct analyze_run {
+    const struct cmd_args *args;
+    char folder[PATH_MAX]; // of the results
+    struct conf *conf;     // NULL: none was given
     struct gather gather;
-    struct plan *plans;
+    struct analyze_plan *plans;
     size_t plan_count;
     struct gpu *gpu;
     struct report *report;
@@ -40,7 +41,7 @@ struct run {
 };
 
 // Does a stage accept series of a modality? The modality is a word of what it accepts.
-static bool accepts(const struct stage *s, const char *modality)
+static bool analyze_accepts(const struct stage *s, const char *modality)
 {
     size_t length = strlen(modality);
     for (const char *at = s->accepts; length && (at = strstr(at, modality)); at += length) {
@@ -51,52 +52,73 @@ static bool accepts(const struct stage *s, const char *modality)
     return false;
 }
 
-static const struct stage *stage_for(const char *modality)
+static const struct stage *analyze_stage_for(const char *modality)
 {
     for (size_t i = 0; stage_at(i); i++) {
-        if (accepts(stage_at(i), modality))
+        if (analyze_accepts(stage_at(i), modality))
             return stage_at(i);
     }
     return NULL;
 }
 
-// The analysis of a series, or none with the reason logged.
-static bool plan_series(const struct run *run, const struct gather_series *s, struct plan *plan)
+static const struct conf_run *analyze_run_of(const struct conf_route *route, const char *stage)
 {
-    const struct stage *named = run->options.stage ? stage_find(run->options.stage) : NULL;
+    for (size_t i = 0; route && i < route->run_count; i++) {
+        if (strcmp(route->runs[i].stage, stage) == 0)
+            return &route->runs[i];
+    }
+    return NULL;
+}
+
+static bool analyze_add_plan(struct analyze_run *run, const struct gather_series *s,
+                             const struct stage *stage, const struct conf_run *of_route)
+{
+    struct analyze_plan *larger = reallocarray(run->plans, run->plan_count + 1, sizeof *run->plans);
+    if (!larger)
+        return false;
+    run->plans = larger;
+    run->plans[run->plan_count++] =
+        (struct analyze_plan){.series = s, .stage = stage, .run = of_route};
+    return true;
+}
+
+// Plans the analyses of a series: that of -s, those of its route, or the first that takes it. Why
+// it gets none is logged. False: no memory.
+static bool analyze_plan_series(struct analyze_run *run, const struct gather_series *s)
+{
+    const struct stage *named = run->args->stage ? stage_find(run->args->stage) : NULL;
+    const struct stage *first = analyze_stage_for(s->modality);
     const struct conf_route *route =
         run->conf ? conf_match(run->conf, &s->attrs, CONF_VALUES_HIDDEN, NULL) : NULL;
     const char *why = NULL;
-    *plan = (struct plan){.series = s};
+    bool ok = true;
     if (s->own)
         why = "it is a result of this node";
-    else if (named && accepts(named, s->modality))
-        plan->stage = named;
+    else if (named && analyze_accepts(named, s->modality))
+        ok = analyze_add_plan(run, s, named, analyze_run_of(route, named->name));
     else if (named)
         why = "the analysis does not accept this modality";
-    else if (route)
-        plan->stage = stage_find(route->runs[0].stage);
-    else if (run->conf)
+    else if (run->conf && !route)
         why = "no route matches";
-    else if (!(plan->stage = stage_for(s->modality)))
+    else if (!run->conf && first)
+        ok = analyze_add_plan(run, s, first, NULL);
+    else if (!run->conf)
         why = "no analysis accepts this modality";
-    for (size_t i = 0; route && plan->stage && i < route->run_count; i++) {
-        if (strcmp(route->runs[i].stage, plan->stage->name) == 0)
-            plan->route = &route->runs[i];
-    }
-    if (!plan->stage)
+    else
+        for (size_t i = 0; ok && i < route->run_count; i++)
+            ok = analyze_add_plan(run, s, stage_find(route->runs[i].stage), &route->runs[i]);
+    if (why)
         log_info("series=%s modality=%s skipped reason=\"%s\"", s->series_instance_uid, s->modality,
                  why);
-    return plan->stage != NULL;
+    return ok;
 }
 
-static bool make_plans(struct run *run, struct err *err)
+static bool analyze_make_plans(struct analyze_run *run, struct err *err)
 {
-    run->plans = calloc(run->gather.count + 1, sizeof *run->plans);
-    if (!run->plans)
-        return err_set(err, ERR_NOMEM, "no memory");
-    for (size_t i = 0; i < run->gather.count; i++)
-        run->plan_count += plan_series(run, &run->gather.series[i], &run->plans[run->plan_count]);
+    for (size_t i = 0; i < run->gather.count; i++) {
+        if (!analyze_plan_series(run, &run->gather.series[i]))
+            return err_set(err, ERR_NOMEM, "no memory");
+    }
     if (run->plan_count == 0)
         return err_set(err, ERR_INPUT, "%s",
                        run->gather.count ? "nothing to analyse among the series found"
@@ -104,7 +126,7 @@ static bool make_plans(struct run *run, struct err *err)
     return true;
 }
 
-static bool open_gpu(struct run *run, struct err *err)
+static bool analyze_open_gpu(struct analyze_run *run, struct err *err)
 {
     const char *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
     char folder[PATH_MAX];
@@ -117,34 +139,37 @@ static bool open_gpu(struct run *run, struct err *err)
     if (n > 0 && (size_t)n < sizeof folder && fs_make_folders(folder, NULL))
         options.cache_dir = folder;
     run->gpu = gpu_create(&options, err);
+    if (!run->gpu && err && err->code == ERR_DEVICE)
+        log_error("%s", CMD_DEVICE_REMEDY);
     if (!run->gpu)
         return false;
     snprintf(run->device, sizeof run->device, "%s", gpu_device(run->gpu)->name);
     return true;
 }
 
-static void show_progress(void *ctx, const char *step, size_t done, size_t total)
+static void analyze_show_progress(void *ctx, const char *step, size_t done, size_t total)
 {
     (void)ctx;
     fprintf(stderr, "\r\033[K%s %zu/%zu", step, done, total);
 }
 
-static bool set_params(const struct plan *plan, double *params, struct err *err)
+static bool analyze_set_params(const struct analyze_plan *plan, double *params, struct err *err)
 {
     stage_defaults(plan->stage, params);
-    for (size_t i = 0; plan->route && i < plan->route->option_count; i++) {
-        const struct conf_option *o = &plan->route->options[i];
+    for (size_t i = 0; plan->run && i < plan->run->option_count; i++) {
+        const struct conf_option *o = &plan->run->options[i];
         if (!stage_option(plan->stage, o->name, o->value, params, err))
             return false;
     }
     return true;
 }
 
-static bool write_files(const struct run *run, const struct plan *plan, const char *folder,
-                        const char *prefix, const struct analysis_report *analysis, struct err *err)
+static bool analyze_write_files(const struct analyze_run *run, const struct analyze_plan *plan,
+                                const char *folder, const char *prefix,
+                                const struct analysis_report *analysis, struct err *err)
 {
     const struct findings *f = analysis->findings;
-    bool nifti = run->options.nifti && f->labels && analysis->volume;
+    bool nifti = run->args->nifti && f->labels && analysis->volume;
     if (!report_pictures(folder, plan->stage, f, err))
         return false;
     if (nifti) {
@@ -157,7 +182,7 @@ static bool write_files(const struct run *run, const struct plan *plan, const ch
     return report_add(run->report, plan->stage, analysis, prefix, nifti, err);
 }
 
-static void identify(const struct run *run, struct result_maker *maker)
+static void analyze_identify(const struct analyze_run *run, struct result_maker *maker)
 {
     const struct conf *c = run->conf;
     *maker = (struct result_maker){
@@ -170,9 +195,9 @@ static void identify(const struct run *run, struct result_maker *maker)
     };
 }
 
-// One series. prefix: its folder inside the output folder, "" or "2/".
-static bool analyze_series(struct run *run, const struct plan *plan, const char *prefix,
-                           struct err *err)
+// One series. prefix: its folder inside the output folder, "" or "calcium-1f3a9c0b2d4e/".
+static bool analyze_series(struct analyze_run *run, const struct analyze_plan *plan,
+                           const char *prefix, struct err *err)
 {
     char folder[PATH_MAX];
     struct analysis_report analysis = {0};
@@ -183,17 +208,17 @@ static bool analyze_series(struct run *run, const struct plan *plan, const char 
         .file_count = plan->series->file_count,
         .stage = plan->stage,
         .params = params,
-        .kinds = plan->route ? plan->route->results : 0,
+        .kinds = plan->run ? plan->run->results : 0,
         .folder = folder,
-        .progress = terminal ? show_progress : NULL,
+        .progress = terminal ? analyze_show_progress : NULL,
     };
-    identify(run, &request.maker);
-    bool ok = (params || err_set(err, ERR_NOMEM, "no memory")) && set_params(plan, params, err) &&
-              fs_join(folder, run->options.folder, prefix, err) && fs_make_folders(folder, err) &&
-              analysis_run(&request, run->gpu, &analysis, err);
+    analyze_identify(run, &request.maker);
+    bool ok = (params || err_set(err, ERR_NOMEM, "no memory")) &&
+              analyze_set_params(plan, params, err) && fs_join(folder, run->folder, prefix, err) &&
+              fs_make_folders(folder, err) && analysis_run(&request, run->gpu, &analysis, err);
     if (terminal)
         fprintf(stderr, "\r\033[K");
-    ok = ok && write_files(run, plan, folder, prefix, &analysis, err);
+    ok = ok && analyze_write_files(run, plan, folder, prefix, &analysis, err);
     if (ok)
         log_info("series=%s stage=%s verdict=\"%s\" reason=\"%s\" seconds=%.2f objects=%zu",
                  plan->series->series_instance_uid, plan->stage->name,
@@ -206,25 +231,43 @@ static bool analyze_series(struct run *run, const struct plan *plan, const char 
     return ok;
 }
 
-static bool analyze_all(struct run *run, struct err *err)
+// The folder of one analysis among several, the same whatever else is analysed: "calcium-" and part
+// of a digest of patient, study and series, which names nobody.
+static bool analyze_name_folder(const struct analyze_plan *plan, char out[128], struct err *err)
+{
+    uint8_t digest[DIGEST_SIZE];
+    char hex[2 * DIGEST_SIZE + 1];
+    struct digest *d = digest_create();
+    if (!d)
+        return err_set(err, ERR_NOMEM, "no memory");
+    digest_add_text(d, plan->series->patient);
+    digest_add_text(d, plan->series->study_instance_uid);
+    digest_add_text(d, plan->series->series_instance_uid);
+    digest_end(d, digest);
+    digest_destroy(d);
+    digest_hex(digest, hex);
+    snprintf(out, 128, "%s-%.12s/", plan->stage->name, hex);
+    return true;
+}
+
+static bool analyze_all(struct analyze_run *run, struct err *err)
 {
     char path[PATH_MAX];
     run->report = report_create(run->device);
     if (!run->report)
         return err_set(err, ERR_NOMEM, "no memory");
     for (size_t i = 0; i < run->plan_count; i++) {
-        char prefix[32] = "";
-        if (run->plan_count > 1)
-            snprintf(prefix, sizeof prefix, "%zu/", i + 1);
+        char prefix[128] = "";
+        if (run->plan_count > 1 && !analyze_name_folder(&run->plans[i], prefix, err))
+            return false;
         if (!analyze_series(run, &run->plans[i], prefix, err))
             return false;
     }
-    return fs_join(path, run->options.folder, "report.json", err) &&
-           report_write(run->report, path, err);
+    return fs_join(path, run->folder, "report.json", err) && report_write(run->report, path, err);
 }
 
 // This node's Device UID, or one of its own for work without a configuration.
-static void choose_device_uid(struct run *run)
+static void analyze_choose_device_uid(struct analyze_run *run)
 {
     uint8_t digest[DIGEST_SIZE] = {0};
     struct digest *d = digest_create();
@@ -238,7 +281,7 @@ static void choose_device_uid(struct run *run)
         snprintf(run->device_uid, sizeof run->device_uid, "%s", run->conf->device_uid);
 }
 
-static int exit_status(const struct err *err)
+static int analyze_exit_status(const struct err *err)
 {
     switch (err->code) {
     case ERR_NONE:
@@ -253,61 +296,86 @@ static int exit_status(const struct err *err)
     }
 }
 
-static int analyze(struct run *run, char **paths, size_t count)
+// Is there nothing in a folder? False with *err: there is, or it is no folder.
+static bool analyze_is_empty(const char *folder, struct err *err)
+{
+    DIR *dir = opendir(folder);
+    if (!dir && errno == ENOTDIR)
+        return err_set(err, ERR_INPUT, "%s is no folder", folder);
+    if (!dir)
+        return err_errno(err, errno, "%s", folder);
+    size_t entries = 0;
+    while (readdir(dir))
+        entries++;
+    closedir(dir);
+    return entries <= 2 || // . and ..
+           err_set(err, ERR_INPUT,
+                   "%s is not empty: each run has a folder of its own, so that results are never "
+                   "mixed; name a new one",
+                   folder);
+}
+
+// The folder of -o, which holds nothing yet, or a new one in the current folder.
+static bool analyze_make_folder(struct analyze_run *run, struct err *err)
+{
+    const char *given = run->args->folder;
+    time_t now = time(NULL);
+    struct tm local;
+    if (given) {
+        if ((size_t)snprintf(run->folder, sizeof run->folder, "%s", given) >= sizeof run->folder)
+            return err_set(err, ERR_INPUT, "the name of the output folder is too long");
+        return (access(given, F_OK) == 0 || fs_make_folders(given, err)) &&
+               analyze_is_empty(given, err);
+    }
+    localtime_r(&now, &local);
+    strftime(run->folder, sizeof run->folder, "anode-%Y%m%d-%H%M%S", &local);
+    return mkdir(run->folder, 0700) == 0 || err_errno(err, errno, "%s", run->folder);
+}
+
+static bool analyze_paths(struct analyze_run *run, struct err *err)
+{
+    if (!gather_paths(run->args->operands, run->args->operand_count, run->device_uid, &run->gather,
+                      err)) {
+        // a path that is not there is the caller's mistake
+        if (err->code == ERR_IO)
+            err->code = ERR_INPUT;
+        return false;
+    }
+    if (!analyze_make_plans(run, err) || !analyze_make_folder(run, err))
+        return false;
+    if (analyze_open_gpu(run, err) && analyze_all(run, err))
+        return true;
+    rmdir(run->folder); // only when nothing has been written to it
+    return false;
+}
+
+static int analyze(struct analyze_run *run)
 {
     struct err err = {0};
-    size_t errors = 0;
-    if (run->options.conf_path) {
-        run->conf = conf_load(run->options.conf_path, &node_checks, stderr, &errors, &err);
+    int status;
+    if (run->args->conf) {
+        run->conf = cmd_load_conf(run->args, &status);
         if (!run->conf)
-            return 1;
+            return status;
     }
-    choose_device_uid(run);
-    if (!gather_paths(paths, count, run->device_uid, &run->gather, &err) ||
-        !make_plans(run, &err) || !fs_make_folders(run->options.folder, &err) ||
-        !open_gpu(run, &err) || !analyze_all(run, &err))
+    analyze_choose_device_uid(run);
+    if (!analyze_paths(run, &err)) {
         log_error("%s", err.text);
-    if (err.code == ERR_IO && !run->gather.count)
-        return 1; // a path that is not there
-    return exit_status(&err);
-}
-
-static bool parse(int argc, char **argv, struct options *o)
-{
-    static const struct option longs[] = {{"nifti", no_argument, NULL, 'n'}, {0}};
-    *o = (struct options){.folder = "."};
-    for (int option; (option = getopt_long(argc, argv, "c:s:o:", longs, NULL)) != -1;) {
-        switch (option) {
-        case 'c':
-            o->conf_path = optarg;
-            break;
-        case 's':
-            o->stage = optarg;
-            break;
-        case 'o':
-            o->folder = optarg;
-            break;
-        case 'n':
-            o->nifti = true;
-            break;
-        default:
-            return false;
-        }
+        return analyze_exit_status(&err);
     }
-    return optind < argc;
+    if (run->args->json)
+        return report_print(run->report, stdout, &err) ? cmd_flush(0) : 2;
+    printf("results are in %s\n", run->folder);
+    return cmd_flush(0);
 }
 
-int cmd_analyze(int argc, char **argv)
+int cmd_analyze(const struct cmd_args *args)
 {
-    struct run run = {0};
+    struct analyze_run run = {.args = args};
     struct err err = {0};
     char why[256];
-    if (!parse(argc, argv, &run.options)) {
-        fprintf(stderr, "usage: anode analyze [-c FILE] [-s STAGE] [-o DIR] [--nifti] PATH...\n");
-        return 1;
-    }
     log_init(LOG_LEVEL_INFO, "analyze");
-    if (run.options.stage && !node_checks.stage(run.options.stage, why, sizeof why)) {
+    if (args->stage && !node_checks.stage(args->stage, why, sizeof why)) {
         log_error("%s", why);
         return 1;
     }
@@ -315,7 +383,7 @@ int cmd_analyze(int argc, char **argv)
         log_error("%s", err.text);
         return 2;
     }
-    int status = analyze(&run, argv + optind, (size_t)(argc - optind));
+    int status = analyze(&run);
     report_destroy(run.report);
     gpu_destroy(run.gpu);
     free(run.plans);

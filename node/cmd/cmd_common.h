@@ -1,12 +1,30 @@
-// What the commands share.
+// What the commands share. Process: any. Thread-safety: one thread.
 #pragma once
+#include <jansson.h>
 #include "conf/conf.h"
+#include "node/cmd/cmd.h"
 
 #define CMD_CONF_DEFAULT "/etc/anode/anode.yaml"
 
-// Parses "[-c FILE]" and nothing else. NULL after a message: a wrong argument.
-const char *cmd_conf_path(int argc, char **argv);
-// Loads it; errors go to stderr. NULL with the exit status in *status.
-struct conf *cmd_load_conf(const char *path, int *status);
-// Lists the Vulkan devices on stdout. Returns the exit status: 2 when there is none.
-int cmd_print_devices(const char *want);
+// What to do where no Vulkan device can be used.
+#define CMD_DEVICE_REMEDY                                                                          \
+    "install the Debian package mesa-vulkan-drivers: it has a Vulkan device for every machine"
+
+// The configuration of -c, or the default one; errors go to stderr. NULL with the exit status in
+// *status.
+struct conf *cmd_load_conf(const struct cmd_args *args, int *status);
+
+// Has all of stdout been written? Returns the exit status: status, or 2.
+int cmd_flush(int status);
+
+// A new answer {"schema": schema, "anode": version}. Failures add up in *ok, see node/job/json.h.
+json_t *cmd_answer(const char *schema, bool *ok);
+// Prints it and gives it back. Returns the exit status: status, or 2 when ok is false or stdout
+// fails.
+int cmd_print_json(json_t *answer, bool ok, int status);
+
+// The Vulkan devices of this machine as text on stdout, and the remedy where none can be used.
+// want     as of gpu_list()
+// devices  NULL, or a JSON array that gets them instead of stdout
+// Returns the exit status: 1 when none can be used, or none of that name.
+int cmd_devices_show(const char *want, json_t *devices, bool *ok);

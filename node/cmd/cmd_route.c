@@ -1,88 +1,137 @@
-#include <getopt.h>
+// anode route: which route each series found would take, and why. The one command that shows the
+// values of identifying attributes: the person who asks has the files.
 #include <stdio.h>
 #include <stdlib.h>
-#include "dimse/read/object.h"
+#include <string.h>
 #include "base/log.h"
-#include "node/core/checks.h"
+#include "base/text.h"
+#include "dimse/read/object.h"
 #include "node/cmd/cmd.h"
 #include "node/cmd/cmd_common.h"
 #include "node/job/gather.h"
+#include "node/job/json.h"
 
-static void print_series(const struct conf *conf, const struct gather_series *s)
+#define ROUTE_SHOWN_MAX 1024 // bytes of a value or a line
+
+// The reasons, a line each; malloc'd. NULL: no memory.
+static char *route_explain(const struct conf *conf, const struct gather_series *s,
+                           const struct conf_route **route)
 {
-    char description[129];
-    const char *given = attrs_get(&s->attrs, "SeriesDescription");
-    printf("series %s\n  modality %s, %zu instance%s, description %s\n", s->series_instance_uid,
-           s->modality[0] ? s->modality : "none", s->file_count, s->file_count == 1 ? "" : "s",
-           given && given[0] ? log_value(given, description, sizeof description) : "none");
-    if (s->own) {
-        printf("  no route: it is a result of this node\n");
-        return;
-    }
     char *why = NULL;
     size_t size = 0;
     FILE *f = open_memstream(&why, &size);
     if (!f)
-        return;
-    const struct conf_route *route = conf_match(conf, &s->attrs, CONF_VALUES_SHOWN, f);
-    fclose(f);
-    for (size_t i = 0; route && i < route->run_count; i++)
-        printf("  route \"%s\" runs %s\n", route->name, route->runs[i].stage);
-    if (!route)
-        printf("  no route\n");
-    for (const char *line = why; line && *line;) {
-        int length = 0;
-        while (line[length] && line[length] != '\n')
-            length++;
-        printf("    %.*s\n", length, line);
-        line += length + (line[length] == '\n');
-    }
+        return NULL;
+    *route = conf_match(conf, &s->attrs, CONF_VALUES_SHOWN, f);
+    if (fclose(f) == 0)
+        return why;
     free(why);
+    return NULL;
 }
 
-static int route_paths(const struct conf *conf, char **paths, size_t count)
+static void route_print(const struct gather_series *s, const struct conf_route *route, char *why)
+{
+    char shown[ROUTE_SHOWN_MAX], *rest = NULL;
+    const char *description = attrs_get(&s->attrs, "SeriesDescription");
+    printf("series %s\n", s->series_instance_uid);
+    printf("  modality %s, ",
+           text_shown(s->modality[0] ? s->modality : "none", shown, sizeof shown));
+    printf("%zu instance%s, ", s->file_count, s->file_count == 1 ? "" : "s");
+    printf("description %s\n",
+           text_shown(description && *description ? description : "none", shown, sizeof shown));
+    if (s->own)
+        printf("  no route: it is a result of this node\n");
+    else if (!route)
+        printf("  no route\n");
+    for (size_t i = 0; route && i < route->run_count; i++)
+        printf("  route \"%s\" runs %s\n", route->name, route->runs[i].stage);
+    for (char *line = strtok_r(why, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest))
+        printf("    %s\n", text_shown(line, shown, sizeof shown));
+}
+
+static json_t *route_item(const struct gather_series *s, const struct conf_route *route, char *why,
+                          bool *ok)
+{
+    json_t *o = json_object(), *run = json_array(), *reasons = json_array();
+    char *rest = NULL;
+    for (size_t i = 0; route && i < route->run_count; i++)
+        json_add(run, json_text(route->runs[i].stage), ok);
+    for (char *line = strtok_r(why, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest))
+        json_add(reasons, json_text(line), ok);
+    json_put_text(o, "study", s->study_instance_uid, ok);
+    json_put_text(o, "series", s->series_instance_uid, ok);
+    json_put_text(o, "modality", s->modality, ok);
+    json_put_text(o, "description", attrs_get(&s->attrs, "SeriesDescription"), ok);
+    json_put_integer(o, "instances", (int64_t)s->file_count, ok);
+    json_put_bool(o, "own", s->own, ok);
+    json_put_text(o, "route", route ? route->name : "", ok);
+    json_put(o, "run", run, ok);
+    json_put(o, "why", reasons, ok);
+    return o;
+}
+
+// One series, printed or added to list.
+static bool route_show(const struct conf *conf, const struct gather_series *s, json_t *list)
+{
+    const struct conf_route *route = NULL;
+    bool ok = true;
+    char *why = s->own ? strdup("") : route_explain(conf, s, &route);
+    if (!why)
+        return false;
+    if (list)
+        json_add(list, route_item(s, route, why, &ok), &ok);
+    else
+        route_print(s, route, why);
+    free(why);
+    return ok;
+}
+
+static int route_show_all(const struct conf *conf, const struct gather *gather, bool json)
+{
+    bool ok = true;
+    json_t *list = json ? json_array() : NULL;
+    for (size_t i = 0; i < gather->count; i++)
+        ok = route_show(conf, &gather->series[i], list) && ok;
+    if (json) {
+        json_t *answer = cmd_answer("anode.route/1", &ok);
+        json_put(answer, "series", list, &ok);
+        return cmd_print_json(answer, ok, 0);
+    }
+    if (!ok)
+        log_error("no memory for the reasons");
+    return cmd_flush(ok ? 0 : 2);
+}
+
+static int route_paths(const struct conf *conf, const struct cmd_args *args)
 {
     struct gather gather;
     struct err err = {0};
-    int status = 0;
-    if (!gather_paths(paths, count, conf->device_uid, &gather, &err)) {
+    int status = 1;
+    if (!gather_paths(args->operands, args->operand_count, conf->device_uid, &gather, &err)) {
         log_error("%s", err.text);
         status = err.code == ERR_NOMEM ? 2 : 1;
     } else if (gather.count == 0) {
         log_error("no DICOM series found");
-        status = 1;
     } else {
-        for (size_t i = 0; i < gather.count; i++)
-            print_series(conf, &gather.series[i]);
-        status = fflush(stdout) == 0 && !ferror(stdout) ? 0 : 2;
+        status = route_show_all(conf, &gather, args->json);
     }
     gather_finish(&gather);
     return status;
 }
 
-int cmd_route(int argc, char **argv)
+int cmd_route(const struct cmd_args *args)
 {
-    const char *conf_path = CMD_CONF_DEFAULT;
     struct err err = {0};
-    size_t errors = 0;
-    for (int option; (option = getopt(argc, argv, "c:")) != -1;) {
-        if (option != 'c')
-            goto usage;
-        conf_path = optarg;
-    }
-    if (optind == argc)
-        goto usage;
+    int status;
     log_init(LOG_LEVEL_INFO, "route");
     if (!object_init(&err)) {
         log_error("%s", err.text);
         return 2;
     }
-    struct conf *conf = conf_load(conf_path, &node_checks, stderr, &errors, &err);
-    int status = conf ? route_paths(conf, argv + optind, (size_t)(argc - optind)) : 1;
+    struct conf *conf = cmd_load_conf(args, &status);
+    if (conf)
+        status = route_paths(conf, args);
     conf_destroy(conf);
     object_quit();
     return status;
-usage:
-    fprintf(stderr, "usage: anode route [-c FILE] PATH...\n");
-    return 1;
 }

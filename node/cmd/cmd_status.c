@@ -1,7 +1,5 @@
 // anode status, anode jobs: ask the running core, show what it says.
 #include <errno.h>
-#include <getopt.h>
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,23 +7,21 @@
 #include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
+#include "base/near.h"
+#include "base/text.h"
 #include "dimse/read/object.h"
 #include "node/cmd/cmd.h"
 #include "node/cmd/cmd_common.h"
+#include "node/job/json.h"
 #include "node/proc/datadir.h"
 #include "node/proc/msg.h"
 
 #define ANSWER_WITHIN_S 30
-#define LIST_MAX        20 // newest entries in the text form
-
-struct question {
-    const char *conf;
-    bool json;
-    struct msg_control control;
-};
+#define LIST_MAX        20   // newest entries in the text form
+#define STATUS_TEXT_MAX 4096 // bytes of a text that is shown
 
 // Asks the node of data_dir. The answer as text, malloc'd; NULL with *err.
-static char *ask(const char *data_dir, const struct msg_control *control, struct err *err)
+static char *status_ask(const char *data_dir, const struct msg_control *control, struct err *err)
 {
     static struct msg m;
     struct datadir dir;
@@ -58,20 +54,20 @@ static char *ask(const char *data_dir, const struct msg_control *control, struct
     return text;
 }
 
-static const char *text_of(const json_t *object, const char *key)
+static const char *status_text(const json_t *object, const char *key)
 {
     const char *text = json_string_value(json_object_get(object, key));
     return text ? text : "";
 }
 
-static long long number_of(const json_t *object, const char *key)
+static long long status_number(const json_t *object, const char *key)
 {
     return (long long)json_number_value(json_object_get(object, key));
 }
 
-static const char *when(const json_t *object, const char *key, char out[32])
+static const char *status_time(const json_t *object, const char *key, char out[32])
 {
-    time_t at = (time_t)number_of(object, key);
+    time_t at = (time_t)status_number(object, key);
     struct tm local;
     snprintf(out, 32, "-");
     if (at > 0 && localtime_r(&at, &local))
@@ -79,15 +75,16 @@ static const char *when(const json_t *object, const char *key, char out[32])
     return out;
 }
 
-static void print_job(const json_t *job)
+static void status_print_job(const json_t *job)
 {
     char at[32];
-    printf("  %-5lld %-10s %-10s %-14s %s  %s%s%s\n", number_of(job, "id"), text_of(job, "stage"),
-           text_of(job, "state"), text_of(job, "verdict"), when(job, "created_at", at),
-           text_of(job, "route"), *text_of(job, "reason") ? ": " : "", text_of(job, "reason"));
+    printf("  %-5lld %-10s %-10s %-14s %s  %s%s%s\n", status_number(job, "id"),
+           status_text(job, "stage"), status_text(job, "state"), status_text(job, "verdict"),
+           status_time(job, "created_at", at), status_text(job, "route"),
+           *status_text(job, "reason") ? ": " : "", status_text(job, "reason"));
 }
 
-static void print_jobs(const json_t *jobs)
+static void status_print_jobs(const json_t *jobs)
 {
     size_t i;
     json_t *job;
@@ -96,13 +93,26 @@ static void print_jobs(const json_t *jobs)
     json_array_foreach(jobs, i, job)
     {
         if (i < LIST_MAX)
-            print_job(job);
+            status_print_job(job);
     }
     if (json_array_size(jobs) > LIST_MAX)
         printf("  ... %zu more\n", json_array_size(jobs) - LIST_MAX);
 }
 
-static void print_series(const json_t *list)
+// Why no route takes a series: a line a route.
+static void status_print_reasons(const char *why)
+{
+    char shown[STATUS_TEXT_MAX];
+    do {
+        size_t length = strcspn(why, "\n");
+        char line[STATUS_TEXT_MAX];
+        snprintf(line, sizeof line, "%.*s", (int)length, why);
+        printf("    no route: %s\n", text_shown(line, shown, sizeof shown));
+        why += length + (why[length] == '\n');
+    } while (*why);
+}
+
+static void status_print_series(const json_t *list)
 {
     size_t i;
     json_t *one;
@@ -111,18 +121,19 @@ static void print_series(const json_t *list)
     {
         if (i == LIST_MAX)
             break;
-        printf("  %s  %s from %s, %s, %lld instances\n", text_of(one, "series"),
-               text_of(one, "modality"), text_of(one, "source"), when(one, "last_at", at),
-               number_of(one, "instances"));
-        printf("    %s%s%s%s%s: %s\n", text_of(one, "state"), *text_of(one, "route") ? " " : "",
-               text_of(one, "route"), *text_of(one, "completeness") ? ", " : "",
-               text_of(one, "completeness"), text_of(one, "evidence"));
-        if (strcmp(text_of(one, "state"), "no route") == 0)
-            printf("    no route: %s\n", text_of(one, "why"));
+        printf("  %s  %s from %s, %s, %lld instances\n", status_text(one, "series"),
+               status_text(one, "modality"), status_text(one, "source"),
+               status_time(one, "last_at", at), status_number(one, "instances"));
+        printf("    %s%s%s%s%s: %s\n", status_text(one, "state"),
+               *status_text(one, "route") ? " " : "", status_text(one, "route"),
+               *status_text(one, "completeness") ? ", " : "", status_text(one, "completeness"),
+               status_text(one, "evidence"));
+        if (strcmp(status_text(one, "state"), "no route") == 0)
+            status_print_reasons(status_text(one, "why"));
     }
 }
 
-static void print_peers(const json_t *list)
+static void status_print_peers(const json_t *list)
 {
     size_t i;
     json_t *one;
@@ -131,87 +142,111 @@ static void print_peers(const json_t *list)
     {
         const json_t *box = json_object_get(one, "outbox"), *seen = json_object_get(one, "seen");
         printf("  %-16s %s:%lld  last seen %s, outbox: %lld pending, %lld sent, %lld failed%s%s\n",
-               text_of(one, "ae_title"), text_of(one, "host"), number_of(one, "port"),
-               when(seen, "last_at", at), number_of(box, "pending"), number_of(box, "sent"),
-               number_of(box, "failed"), *text_of(box, "trouble") ? "; " : "",
-               text_of(box, "trouble"));
+               status_text(one, "ae_title"), status_text(one, "host"), status_number(one, "port"),
+               status_time(seen, "last_at", at), status_number(box, "pending"),
+               status_number(box, "sent"), status_number(box, "failed"),
+               *status_text(box, "trouble") ? "; " : "", status_text(box, "trouble"));
     }
 }
 
-static void print_status(const json_t *all)
+static void status_print_node(const json_t *all)
 {
     char at[32];
-    printf("anode %s: %s on port %lld, pid %lld since %s%s, data in %s\n", text_of(all, "anode"),
-           text_of(all, "ae_title"), number_of(all, "port"), number_of(all, "pid"),
-           when(all, "started_at", at),
+    printf("anode %s: %s on port %lld, pid %lld since %s%s, data in %s\n",
+           status_text(all, "anode"), status_text(all, "ae_title"), status_number(all, "port"),
+           status_number(all, "pid"), status_time(all, "started_at", at),
            json_is_true(json_object_get(all, "draining")) ? ", stopping" : "",
-           text_of(all, "data_dir"));
+           status_text(all, "data_dir"));
     printf("peers\n");
-    print_peers(json_object_get(all, "peers"));
+    status_print_peers(json_object_get(all, "peers"));
     printf("series, newest first\n");
-    print_series(json_object_get(all, "series"));
+    status_print_series(json_object_get(all, "series"));
     printf("jobs, newest first\n");
-    print_jobs(json_object_get(all, "jobs"));
+    status_print_jobs(json_object_get(all, "jobs"));
     long long kept =
-        number_of(json_object_get(json_object_get(all, "counts"), "quarantine"), "kept");
+        status_number(json_object_get(json_object_get(all, "counts"), "quarantine"), "kept");
     if (kept > 0)
         printf("quarantine: %lld instances contradict one of the same UID\n", kept);
 }
 
-static void print_objects(const json_t *list)
+static void status_print_objects(const json_t *list)
 {
     size_t i;
     json_t *one;
     char at[32];
-    json_array_foreach(list, i, one) printf(
-        "  %-5s to %-16s %-9s attempts %lld, sent %s%s%s\n", text_of(one, "kind"),
-        text_of(one, "destination"), text_of(one, "state"), number_of(one, "attempts"),
-        when(one, "sent_at", at), *text_of(one, "reason") ? ": " : "", text_of(one, "reason"));
+    json_array_foreach(list, i, one)
+        printf("  %-5s to %-16s %-9s attempts %lld, sent %s%s%s\n", status_text(one, "kind"),
+               status_text(one, "destination"), status_text(one, "state"),
+               status_number(one, "attempts"), status_time(one, "sent_at", at),
+               *status_text(one, "reason") ? ": " : "", status_text(one, "reason"));
 }
 
-static void print_parameters(json_t *parameters)
+static void status_print_parameters(json_t *parameters)
 {
     char *text = json_dumps(parameters, JSON_ENCODE_ANY | JSON_REAL_PRECISION(15));
     printf("  parameters: %s\n", text ? text : "");
     free(text);
 }
 
-static void print_answer(const json_t *answer)
+static void status_print(const json_t *answer)
 {
-    const char *schema = text_of(answer, "schema");
+    const char *schema = status_text(answer, "schema");
     if (strncmp(schema, "anode.status/", strlen("anode.status/")) == 0) {
-        print_status(answer);
+        status_print_node(answer);
     } else if (strncmp(schema, "anode.jobs/", strlen("anode.jobs/")) == 0) {
-        print_jobs(json_object_get(answer, "jobs"));
+        status_print_jobs(json_object_get(answer, "jobs"));
     } else {
-        printf("job %lld of series %s, run %lld\n", number_of(answer, "id"),
-               text_of(answer, "series"), number_of(answer, "run"));
-        print_job(answer);
-        print_parameters(json_object_get(answer, "parameters"));
-        printf("  device: %s\n", text_of(answer, "device"));
-        print_objects(json_object_get(answer, "objects"));
+        printf("job %lld of series %s, run %lld\n", status_number(answer, "id"),
+               status_text(answer, "series"), status_number(answer, "run"));
+        status_print_job(answer);
+        status_print_parameters(json_object_get(answer, "parameters"));
+        printf("  device: %s\n", status_text(answer, "device"));
+        status_print_objects(json_object_get(answer, "objects"));
     }
 }
 
-static int show(const struct question *q, const char *text)
+// Makes the texts of an answer fit for a terminal; reasons, which have several lines, are left to
+// status_print_reasons().
+static void status_clean(json_t *value)
+{
+    const char *key, *text = json_string_value(value);
+    char shown[STATUS_TEXT_MAX];
+    json_t *one;
+    size_t i;
+    json_object_foreach(value, key, one)
+    {
+        if (strcmp(key, "why") != 0)
+            status_clean(one);
+    }
+    json_array_foreach(value, i, one) status_clean(one);
+    if (text && strcmp(text_shown(text, shown, sizeof shown), text) != 0)
+        json_string_set(value, shown);
+}
+
+// Shows an answer of the node. Returns the exit status.
+static int status_show(const char *text, bool json)
 {
     json_t *answer = json_loads(text, 0, NULL);
-    const char *error = text_of(answer, "error");
+    const char *error = status_text(answer, "error");
     int status = answer ? 0 : 2;
-    if (*error) {
+    if (!answer) {
+        fprintf(stderr, "anode: the answer of the node cannot be read\n");
+    } else if (*error) {
         fprintf(stderr, "anode: %s\n", error);
-        status = strcmp(text_of(answer, "code"), "input") == 0 ? 1 : 2;
-    } else if (q->json) {
-        json_dumpf(answer, stdout, JSON_INDENT(1));
-        printf("\n");
+        status = strcmp(status_text(answer, "code"), "input") == 0 ? 1 : 2;
+    } else if (json) {
+        return cmd_print_json(answer, true, 0);
     } else {
-        print_answer(answer);
+        status_clean(answer);
+        status_print(answer);
+        status = cmd_flush(0);
     }
     json_decref(answer);
     return status;
 }
 
-static int put(const struct question *q)
+// Puts a question to the running node and shows what it says. Returns the exit status.
+static int status_put(const struct cmd_args *args, const struct msg_control *control)
 {
     struct err err = {0};
     int status;
@@ -219,15 +254,12 @@ static int put(const struct question *q)
         fprintf(stderr, "anode: %s\n", err.text);
         return 2;
     }
-    struct conf *conf = cmd_load_conf(q->conf, &status);
+    struct conf *conf = cmd_load_conf(args, &status);
     if (conf) {
-        char *text = ask(conf->data_dir, &q->control, &err);
-        if (text)
-            status = show(q, text);
-        else
-            fprintf(stderr, "anode: no node runs with data_dir %s: %s\n", conf->data_dir, err.text);
+        char *text = status_ask(conf->data_dir, control, &err);
         if (!text)
-            status = 2;
+            fprintf(stderr, "anode: no node runs with data_dir %s: %s\n", conf->data_dir, err.text);
+        status = text ? status_show(text, args->json) : 2;
         free(text);
         conf_destroy(conf);
     }
@@ -235,59 +267,45 @@ static int put(const struct question *q)
     return status;
 }
 
-static bool parse(int argc, char **argv, struct question *q, const char *usage)
+int cmd_status(const struct cmd_args *args)
 {
-    static const struct option longs[] = {{"json", no_argument, NULL, 'j'}, {0}};
-    int option;
-    q->conf = CMD_CONF_DEFAULT;
-    while ((option = getopt_long(argc, argv, "c:", longs, NULL)) != -1) {
-        if (option == 'c')
-            q->conf = optarg;
-        else if (option == 'j')
-            q->json = true;
-        else
-            break;
-    }
-    if (option == -1)
-        return true;
-    fprintf(stderr, "usage: anode %s %s\n", argv[0], usage);
-    return false;
+    return status_put(args, &(struct msg_control){.verb = VERB_STATUS});
 }
 
-int cmd_status(int argc, char **argv)
+// The operands of `anode jobs` make no sense. Returns the exit status.
+static int jobs_refuse(const char *what, const char *word, const char *meant)
 {
-    static const char usage[] = "[-c FILE] [--json]";
-    struct question q = {.control = {.verb = VERB_STATUS}};
-    if (!parse(argc, argv, &q, usage))
-        return 1;
-    if (optind < argc) {
-        fprintf(stderr, "usage: anode status %s\n", usage);
-        return 1;
-    }
-    return put(&q);
+    fprintf(stderr, "anode jobs: %s \"%s\"", what, word);
+    if (meant)
+        fprintf(stderr, " (did you mean \"%s\"?)", meant);
+    fprintf(stderr, "\nanode jobs --help explains it\n");
+    return 1;
 }
 
-int cmd_jobs(int argc, char **argv)
+int cmd_jobs(const struct cmd_args *args)
 {
-    static const char usage[] = "[-c FILE] [--json] [show|retry|discard ID]";
-    static const char *const verbs[] = {
-        [VERB_SHOW] = "show", [VERB_RETRY] = "retry", [VERB_DISCARD] = "discard"};
-    struct question q = {.control = {.verb = VERB_JOBS}};
-    if (!parse(argc, argv, &q, usage))
-        return 1;
-    if (optind == argc)
-        return put(&q);
+    static const struct {
+        const char *name;
+        enum msg_verb verb;
+    } verbs[] = {{"show", VERB_SHOW}, {"retry", VERB_RETRY}, {"discard", VERB_DISCARD}};
+    struct msg_control control = {.verb = VERB_JOBS};
+    const char *word = args->operand_count ? args->operands[0] : NULL;
+    struct near near = {.word = word ? word : ""};
+    if (!word)
+        return status_put(args, &control);
+    for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++) {
+        if (strcmp(word, verbs[i].name) == 0)
+            control.verb = verbs[i].verb;
+        near_try(&near, verbs[i].name);
+    }
+    if (control.verb == VERB_JOBS)
+        return jobs_refuse("nothing is called", word, near.best);
+    if (args->operand_count < 2)
+        return jobs_refuse("the number of a job is missing after", word, NULL);
     char *end = NULL;
-    for (uint32_t v = VERB_SHOW; optind + 2 == argc && v <= VERB_DISCARD; v++) {
-        if (strcmp(argv[optind], verbs[v]) == 0)
-            q.control.verb = v;
-    }
     errno = 0;
-    if (q.control.verb != VERB_JOBS)
-        q.control.id = strtoll(argv[optind + 1], &end, 10);
-    if (q.control.verb == VERB_JOBS || errno || !end || *end || q.control.id <= 0) {
-        fprintf(stderr, "usage: anode jobs %s\n", usage);
-        return 1;
-    }
-    return put(&q);
+    control.id = strtoll(args->operands[1], &end, 10);
+    if (errno || *end || control.id <= 0)
+        return jobs_refuse("not the number of a job:", args->operands[1], NULL);
+    return status_put(args, &control);
 }

@@ -143,12 +143,26 @@ bool report_add(struct report *r, const struct stage *stage, const struct analys
     return ok || err_set(err, ERR_NOMEM, "no memory for the report");
 }
 
-bool report_write(const struct report *r, const char *path, struct err *err)
+static char *report_text(const struct report *r, struct err *err)
 {
     char *text = json_dumps(r->root, JSON_INDENT(1) | JSON_ENSURE_ASCII);
     if (!text)
-        return err_set(err, ERR_NOMEM, "no memory for the report");
-    bool ok = fs_write_file(path, text, strlen(text), err);
+        err_set(err, ERR_NOMEM, "no memory for the report");
+    return text;
+}
+
+bool report_write(const struct report *r, const char *path, struct err *err)
+{
+    char *text = report_text(r, err);
+    bool ok = text && fs_write_file(path, text, strlen(text), err);
+    free(text);
+    return ok;
+}
+
+bool report_print(const struct report *r, FILE *out, struct err *err)
+{
+    char *text = report_text(r, err);
+    bool ok = text && (fprintf(out, "%s\n", text) > 0 || err_set(err, ERR_IO, "cannot write"));
     free(text);
     return ok;
 }

@@ -5,6 +5,7 @@ are down. Each test is a sentence; each has a node, a data folder and ports of i
 usage: test_node.py [NAME...]    only tests whose name contains one of NAME
 """
 import concurrent.futures
+import json
 import os
 import random
 import shutil
@@ -20,6 +21,7 @@ import traceback
 import pydicom
 
 from node import (PATIENT, TIMES, Orthanc, PeerError, Sink, Site, acknowledged, make_series, measurements, need, phantom, ports, send, texts, uid, wait_for, yaml)
+import schema  # beside peers.py, which node.py has found
 
 AT_ONCE = 3
 
@@ -497,6 +499,16 @@ def text_that_is_not_utf8_hides_nothing(tmp):
         equal(listed, [("3", "CT"), ("2", "??"), ("1", "CT")], "series, newest first")
         shown = site.command("status").stdout
         check(all(f".{n}.2 " in shown for n in (1, 2, 3)), f"not all are shown:\n{shown}")
+        return site.log_text()
+
+
+def json_answers_are_what_their_document_says(tmp):
+    p, q = ports(2)
+    with Sink(tmp / "pacs", q), Site(tmp / "node", p, {"PACS": q}) as site:
+        send(make_series(tmp / "in", 1), p)
+        site.wait_idle()
+        for document, name in ((site.status(), "anode.status/1"), (json.loads(site.command("jobs", "--json").stdout), "anode.jobs/1"), (site.job(1), "anode.job/1")):
+            equal(schema.complaints(document, name), [], f"complaints about {name}")
         return site.log_text()
 
 
