@@ -5,7 +5,7 @@
 //   2 out     result  float
 #version 450
 #extension GL_GOOGLE_include_directive : require
-#include "group.glsl"
+#include "grid.glsl"
 
 layout(constant_id = 3) const bool FLOAT = false;
 layout(binding = 0) uniform usamplerBuffer value;
@@ -13,9 +13,7 @@ layout(binding = 1) uniform usamplerBuffer weight;
 layout(std430, binding = 2) writeonly restrict buffer Result { vec4 result[]; };
 layout(push_constant, std430) uniform Push
 {
-    uint columns, rows, slices;
-    uint value_row, value_slice;   // quads
-    uint result_row, result_slice; // quads
+    Grid grid;
     uint radius;
     float centre;
 } push;
@@ -24,7 +22,7 @@ layout(push_constant, std430) uniform Push
 // Quad q of the row, its columns clamped to the row.
 vec4 clamped(uint row, int q)
 {
-    int x = 4 * q, last = int(push.columns) - 1;
+    int x = 4 * q, last = int(push.grid.columns) - 1;
     if (x >= 0 && x + 3 <= last)
         return quad(row + uint(q));
     vec4 v;
@@ -35,11 +33,11 @@ vec4 clamped(uint row, int q)
 
 void main()
 {
-    uvec3 at = gl_GlobalInvocationID;
-    if (4u * at.x >= push.columns || at.y >= push.rows || at.z >= push.slices)
+    uvec3 at;
+    if (!grid_voxel(push.grid, uvec3(4, 1, 1), at))
         return;
-    uint row = at.z * push.value_slice + at.y * push.value_row;
-    int q = int(at.x);
+    uint row = grid_in(push.grid, uvec3(0u, at.yz)) / 4u;
+    int q = int(at.x) / 4;
     vec4 left = clamped(row, q), right = left;
     precise vec4 sum = left * push.centre;
     for (int g = 0; g < int(push.radius + 3u) / 4; g++) {
@@ -52,5 +50,5 @@ void main()
         left = l;
         right = r;
     }
-    result[at.z * push.result_slice + at.y * push.result_row + at.x] = sum;
+    result[grid_out(push.grid, at) / 4u] = sum;
 }

@@ -3,16 +3,14 @@
 //   1 out     mask   bit mask
 #version 450
 #extension GL_GOOGLE_include_directive : require
-#include "group.glsl"
+#include "grid.glsl"
 
 layout(constant_id = 3) const bool FLOAT = false;
 layout(binding = 0) uniform usamplerBuffer value;
 layout(std430, binding = 1) writeonly restrict buffer Mask { uint mask[]; };
 layout(push_constant, std430) uniform Push
 {
-    uint columns, rows, slices;
-    uint value_row, value_slice; // texels
-    uint mask_row, mask_slice;   // words
+    Grid grid;
     uint lo, hi; // int: the lowest value and how far the highest lies above it; float: both, as bits
 } push;
 
@@ -35,16 +33,12 @@ uint inside(uvec4 t)
 
 void main()
 {
-    uvec3 at = gl_GlobalInvocationID;
-    if (at.x >= push.mask_row || at.y >= push.rows || at.z >= push.slices)
+    uvec3 at;
+    if (!grid_voxel(push.grid, uvec3(32, 1, 1), at))
         return;
     const uint TEXELS = FLOAT ? 8u : 4u, EACH = FLOAT ? 4u : 8u;
-    uint bits = 0u;
-    if (at.x * 32u < push.columns) {
-        uint first = at.z * push.value_slice + at.y * push.value_row + at.x * TEXELS;
-        for (uint n = 0u; n < TEXELS; n++)
-            bits |= inside(texelFetch(value, int(first + n))) << (n * EACH);
-        bits &= column_bits(at.x, 0u, push.columns);
-    }
-    mask[at.z * push.mask_slice + at.y * push.mask_row + at.x] = bits;
+    uint bits = 0u, first = grid_in(push.grid, at) / EACH;
+    for (uint n = 0u; n < TEXELS; n++)
+        bits |= inside(texelFetch(value, int(first + n))) << (n * EACH);
+    mask[grid_mask_out(push.grid, at)] = bits & column_bits(at.x / 32u, 0u, push.grid.columns);
 }

@@ -17,7 +17,7 @@ const char *gpu_kind_name(enum gpu_kind kind)
     return (unsigned)kind < sizeof names / sizeof *names ? names[kind] : "other";
 }
 
-static const char *result_name(VkResult result)
+const char *gpu_result_name(VkResult result)
 {
     switch (result) {
     case VK_ERROR_OUT_OF_HOST_MEMORY:
@@ -47,7 +47,7 @@ bool gpu_fail(struct gpu *g, VkResult result, const char *what, struct err *err)
     if (result == VK_ERROR_DEVICE_LOST)
         g->failed = true;
     return err_set(err, memory ? ERR_NOMEM : ERR_DEVICE, "%s: %s: %s (%d)", g->device.name, what,
-                   result_name(result), (int)result);
+                   gpu_result_name(result), (int)result);
 }
 
 // ---- Instance ----
@@ -108,7 +108,7 @@ static bool instance_create(VkInstance *instance, unsigned *messages, struct err
         return true;
     *instance = VK_NULL_HANDLE;
     return err_set(err, result == VK_ERROR_LAYER_NOT_PRESENT ? ERR_UNSUPPORTED : ERR_DEVICE,
-                   "Vulkan instance: %s (%d)", result_name(result), (int)result);
+                   "Vulkan instance: %s (%d)", gpu_result_name(result), (int)result);
 }
 
 // The messenger of vkCreateInstance() only watches creation and destruction of the instance.
@@ -282,7 +282,7 @@ static bool enumerate(VkInstance instance, VkPhysicalDevice physical[DEVICES_MAX
     if (result == VK_ERROR_INITIALIZATION_FAILED) { // how some loaders say that there is none
         *count = 0;
     } else if (result != VK_SUCCESS && result != VK_INCOMPLETE) {
-        err_set(err, ERR_DEVICE, "listing Vulkan devices: %s (%d)", result_name(result),
+        err_set(err, ERR_DEVICE, "listing Vulkan devices: %s (%d)", gpu_result_name(result),
                 (int)result);
         return false;
     }
@@ -359,7 +359,7 @@ static void limits_init(struct gpu *g, const struct gpu_options *options)
 {
     VkPhysicalDeviceProperties core;
     vkGetPhysicalDeviceProperties(g->physical, &core);
-    memcpy(g->max_groups, core.limits.maxComputeWorkGroupCount, sizeof g->max_groups);
+    g->limits = core.limits;
     if (options->max_range && options->max_range < g->device.max_range_bytes)
         g->device.max_range_bytes = options->max_range;
     g->device.max_range_bytes -= g->device.max_range_bytes % GPU_ALIGN;

@@ -9,7 +9,8 @@
 // Errors. Once the device was lost, or work did not end in time, the gpu is failed: every further
 // call says ERR_DEVICE, and the only remedy is a new one in a fresh process. Calls report
 //   ERR_NOMEM    device or host memory is exhausted, or the memory limit is reached
-//   ERR_TIMEOUT  the deadline has passed; the gpu is failed as work may still be running
+//   ERR_TIMEOUT  the deadline has passed; where work that was waited for had not ended by then, the
+//                gpu is failed, for it may never end
 //   ERR_DEVICE   the device or its driver failed
 //   ERR_UNSUPPORTED  a size is beyond what the device can bind
 //
@@ -68,9 +69,10 @@ struct gpu_options {
 struct gpu; // opaque
 
 // Opens the device. options NULL: all defaults. Logs which device was taken and why.
-// With a cache_dir, pipelines are kept there between runs, keyed by device, driver and shaders (a
-// file that does not fit is ignored), and MESA_SHADER_CACHE_DIR is set to it unless it is set
-// already: the software device compiles at the first dispatch and keeps its code there.
+// With a cache_dir, pipelines are kept there between runs, keyed by device and driver (a file that
+// does not fit is replaced; several processes may share the folder), and MESA_SHADER_CACHE_DIR is
+// set to it unless it is set already: the software device compiles at the first dispatch and keeps
+// its code there.
 //   ERR_CONFIG  no device of that name or UUID (the text lists those there are)
 //   ERR_DEVICE  no device at all, or it fails
 //   ERR_UNSUPPORTED  the device lacks what we need; validation was asked for and is not installed
@@ -81,11 +83,11 @@ void gpu_destroy(struct gpu *g);
 
 const struct gpu_device *gpu_device(const struct gpu *g);
 
-// Runs one group of every pipeline, so that no analysis pays for compilation.
-bool gpu_warm(struct gpu *g, struct err *err);
-
 // Work must end by then: CLOCK_MONOTONIC seconds; 0: no deadline, yet a single submission (at most
-// some 100 ms of work) never gets more than a minute.
+// some 100 ms of work) never gets more than a minute. Bound to every call that waits, records or
+// writes: past it each says ERR_TIMEOUT, unless what it asks for is there already. Since no
+// submission is long, a call returns soon after the deadline at the latest, and what the device
+// still has in hand ends soon too.
 void gpu_set_deadline(struct gpu *g, double monotonic_s);
 
 bool gpu_failed(const struct gpu *g);                  // see "Errors" above

@@ -20,6 +20,12 @@ static double now_s(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
+bool gpu_cmd_in_time(const struct gpu *g, struct err *err)
+{
+    return g->deadline <= 0 || now_s() < g->deadline ||
+           err_set(err, ERR_TIMEOUT, "%s: no time is left for more work", g->device.name);
+}
+
 static bool cmd_init(struct gpu *g, struct gpu_cmd *c, struct err *err)
 {
     VkCommandBufferAllocateInfo buffer = {.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO,
@@ -32,8 +38,8 @@ static bool cmd_init(struct gpu *g, struct gpu_cmd *c, struct err *err)
         result = vkCreateFence(g->vk, &fence, NULL, &c->fence);
     if (result == VK_SUCCESS && !g->push_descriptors) {
         VkDescriptorPoolSize sizes[2] = {
-            {VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, GPU_CMD_SETS * PIPELINE_BINDINGS_MAX},
-            {VK_DESCRIPTOR_TYPE_UNIFORM_TEXEL_BUFFER, GPU_CMD_SETS * PIPELINE_BINDINGS_MAX}};
+            {VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, GPU_CMD_SETS * KERNEL_BINDINGS_MAX},
+            {VK_DESCRIPTOR_TYPE_UNIFORM_TEXEL_BUFFER, GPU_CMD_SETS * KERNEL_BINDINGS_MAX}};
         VkDescriptorPoolCreateInfo pool = {.sType = VK_STRUCTURE_TYPE_DESCRIPTOR_POOL_CREATE_INFO,
                                            .maxSets = GPU_CMD_SETS,
                                            .poolSizeCount = 2,
@@ -135,6 +141,8 @@ struct gpu_cmd *gpu_cmd_open(struct gpu *g, struct err *err)
         err_set(err, ERR_DEVICE, "%s has failed before", g->device.name);
         return NULL;
     }
+    if (!gpu_cmd_in_time(g, err))
+        return NULL;
     if (g->open &&
         (g->open->dispatches >= GPU_CMD_SETS ||
          g->open->work > CMD_WORK_LIMIT * gpu_work_limit(g)) &&

@@ -71,8 +71,11 @@ struct gpu_cmd {
     uint64_t work;
 };
 
-struct gpu_built {
-    const struct pipeline *of;
+struct pipeline {
+    struct kernel kernel; // its shader NULL: see words
+    uint32_t *words;      // a copy
+    size_t size;          // bytes
+    uint64_t hash;
     VkPipeline vk;
     VkPipelineLayout layout;
     VkDescriptorSetLayout set;
@@ -88,7 +91,7 @@ struct gpu {
     VkQueue queue;
     uint32_t family;
     uint64_t max_texel_bytes;
-    uint32_t max_groups[3];
+    VkPhysicalDeviceLimits limits;
     bool failed;
     double deadline;
 
@@ -108,10 +111,12 @@ struct gpu {
     PFN_vkCmdPushDescriptorSetKHR push_descriptors; // NULL: sets from pools
     VkPipelineCache cache;
     bool cache_dirty;
-    char *cache_path;        // NULL: none
-    struct gpu_built *built; // one a row of pipeline_table
+    char *cache_path;            // NULL: none
+    struct pipeline **pipelines; // a hash table of all there are: open addressing, NULL is empty
+    uint32_t pipeline_room, pipeline_count; // room: 0 or a power of 2
 };
 
+const char *gpu_result_name(VkResult result); // "device lost"
 // Latches the failed flag on a lost device and turns a result into an error. Always false.
 bool gpu_fail(struct gpu *g, VkResult result, const char *what, struct err *err);
 
@@ -127,6 +132,8 @@ bool gpu_cmd_init(struct gpu *g, struct err *err);
 void gpu_cmd_finish(struct gpu *g);
 // The open command buffer, begun when none is; one with room for a dispatch.
 struct gpu_cmd *gpu_cmd_open(struct gpu *g, struct err *err);
+// False with ERR_TIMEOUT past the deadline: nothing new is begun then.
+bool gpu_cmd_in_time(const struct gpu *g, struct err *err);
 bool gpu_cmd_wait(struct gpu *g, uint64_t serial, struct err *err);
 // Notes that the next command reads or writes b; true: a barrier must come before it.
 bool gpu_cmd_hazard(struct gpu *g, const struct gpu_buf *b, bool writes);

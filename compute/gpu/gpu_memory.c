@@ -590,6 +590,8 @@ static bool write_rows(struct gpu_buf *b, uint64_t offset, const struct rows *r,
         return false;
     if (b->gpu->failed)
         return err_set(err, ERR_DEVICE, "%s has failed before", b->gpu->device.name);
+    if (!gpu_cmd_in_time(b->gpu, err))
+        return false;
     if (!b->mapped)
         return write_staged(b, offset, r, size, err);
     if (!gpu_cmd_wait(b->gpu, b->last_serial, err))

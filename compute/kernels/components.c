@@ -59,6 +59,29 @@ struct stats_words {
 #define STATS_BYTES 80u // of one component
 _Static_assert(sizeof(struct stats_words) == STATS_BYTES, "as in components_measure.comp");
 
+static const struct kernel kernel_scan = KERNEL(scan, LIST, 0, 4, 2, X, O);
+static const struct kernel kernel_scan_add = KERNEL(scan_add, LIST, 0, 4, 2, X, I);
+static const struct kernel runs_count = KERNEL(runs_count, LIST, 0, 20, 2, T, O);
+static const struct kernel runs_write = KERNEL(runs_write, LIST, 0, 24, 4, T, I, O, O);
+static const struct kernel runs_merge[] = {
+    [CONNECT_4] = KERNEL(runs_merge, LIST, 0, 16, 4, I, I, X, X),
+    [CONNECT_8] = KERNEL(runs_merge, LIST, 1, 16, 4, I, I, X, X),
+    [CONNECT_6] = KERNEL(runs_merge, LIST, 2, 16, 4, I, I, X, X),
+    [CONNECT_18] = KERNEL(runs_merge, LIST, 3, 16, 4, I, I, X, X),
+    [CONNECT_26] = KERNEL(runs_merge, LIST, 4, 16, 4, I, I, X, X),
+};
+static const struct kernel runs_flatten = KERNEL(runs_flatten, LIST, 0, 12, 3, X, O, X);
+static const struct kernel runs_label = KERNEL(runs_label, LIST, 0, 8, 2, X, I);
+static const struct kernel measure_shape = KERNEL(components_measure, LIST, 0, 32, 4, I, I, T, X);
+static const struct kernel measure_values = KERNEL(components_measure, LIST, 1, 32, 4, I, I, T, X);
+static const struct kernel overlap_mask = KERNEL(components_overlap, LIST, 0, 28, 4, I, I, T, X);
+static const struct kernel overlap_edge = KERNEL(components_overlap, LIST, 1, 28, 4, I, I, T, X);
+static const struct kernel kernel_select = KERNEL(components_select, LIST, 0, 24, 4, I, I, I, X);
+GROUP(components, &kernel_scan, &kernel_scan_add, &runs_count, &runs_write, &runs_merge[CONNECT_4],
+      &runs_merge[CONNECT_8], &runs_merge[CONNECT_6], &runs_merge[CONNECT_18],
+      &runs_merge[CONNECT_26], &runs_flatten, &runs_label, &measure_shape, &measure_values,
+      &overlap_mask, &overlap_edge, &kernel_select);
+
 // Replaces count words by their exclusive prefix sums.
 static bool scan(struct gpu *g, struct gpu_buf *data, uint32_t count, struct err *err)
 {
@@ -66,19 +89,19 @@ static bool scan(struct gpu *g, struct gpu_buf *data, uint32_t count, struct err
     struct gpu_buf *sums = gpu_buf_create(g, "sums", blocks * 4ull, err);
     struct gpu_range ranges[2] = {{data, 0, count * 4ull}, {sums, 0, blocks * 4ull}};
     bool ok =
-        sums && kernel_run_flat(g, KERNEL_SCAN, ranges, &count, blocks, SCAN_BLOCK, count, err);
+        sums && kernel_run_flat(g, &kernel_scan, ranges, &count, blocks, SCAN_BLOCK, count, err);
     if (ok && blocks > 1)
         ok = scan(g, sums, blocks, err) &&
-             kernel_run_flat(g, KERNEL_SCAN_ADD, ranges, &count, count, 0, count, err);
+             kernel_run_flat(g, &kernel_scan_add, ranges, &count, count, 0, count, err);
     gpu_buf_destroy(sums);
     return ok;
 }
 
 // Counts or writes the runs of all rows.
-static bool runs_pass(const struct gpu_mask *m, enum kernel kernel, struct gpu_range ranges[4],
-                      struct err *err)
+static bool runs_pass(const struct gpu_mask *m, const struct kernel *kernel,
+                      struct gpu_range ranges[4], struct err *err)
 {
-    const struct slab_view view = mask_view(m, PIPELINE_TEXELS);
+    const struct slab_view view = mask_view(m, KERNEL_TEXELS);
     uint32_t step = slab_slices(m->gpu, &view, 1, m->slice, err);
     bool ok = step > 0;
     for (uint32_t k = 0; ok && k < m->dim[2]; k += smaller(step, m->dim[2] - k)) {
@@ -112,13 +135,12 @@ static bool find_runs(struct components *c, const struct gpu_mask *m, struct err
     if (!d->start || !gpu_buf_fill(d->start, rows * 4, 4, 0, err))
         return false;
     struct gpu_range ranges[4] = {{0}, {d->start, 0, (rows + 1) * 4}};
-    if (!runs_pass(m, KERNEL_RUNS_COUNT, ranges, err) ||
-        !scan(g, d->start, (uint32_t)rows + 1, err) ||
+    if (!runs_pass(m, &runs_count, ranges, err) || !scan(g, d->start, (uint32_t)rows + 1, err) ||
         !gpu_buf_read(d->start, rows * 4, &c->run_count, 4, err))
         return false;
     if (!c->run_count)
         return true;
-    if (c->run_count > gpu_bind_limit(g, PIPELINE_OUT) / 8)
+    if (c->run_count > gpu_bind_limit(g, KERNEL_OUT) / 8)
         return err_set(err, ERR_UNSUPPORTED, "a mask of %u runs", c->run_count);
     d->run = gpu_buf_create(g, "runs", c->run_count * 8ull, err);
     d->label = d->run ? gpu_buf_create(g, "labels", c->run_count * 4ull, err) : NULL;
@@ -126,7 +148,7 @@ static bool find_runs(struct components *c, const struct gpu_mask *m, struct err
         return false;
     ranges[2] = (struct gpu_range){d->run, 0, c->run_count * 8ull};
     ranges[3] = (struct gpu_range){d->label, 0, c->run_count * 4ull};
-    return runs_pass(m, KERNEL_RUNS_WRITE, ranges, err);
+    return runs_pass(m, &runs_write, ranges, err);
 }
 
 // One pass over all runs: joins neighbours, then points each at its root and marks the roots.
@@ -143,10 +165,10 @@ static bool merge_pass(const struct components *c, enum connectivity connectivit
     bool ok =
         gpu_buf_fill(status, 0, 4, 0, err) && gpu_buf_fill(rank, c->run_count * 4ull, 4, 0, err);
     for (uint32_t at = 0; ok && next_runs(c->gpu, &at, c->run_count, &m.begin, &m.end);)
-        ok = kernel_run_flat(c->gpu, KERNEL_RUNS_MERGE_4 + connectivity, merge, &m, m.end - m.begin,
+        ok = kernel_run_flat(c->gpu, &runs_merge[connectivity], merge, &m, m.end - m.begin,
                              MERGE_TRIPS, (m.end - m.begin) * RUN_WORK, err);
     for (uint32_t at = 0; ok && next_runs(c->gpu, &at, c->run_count, &f.begin, &f.end);)
-        ok = kernel_run_flat(c->gpu, KERNEL_RUNS_FLATTEN, flatten, &f, f.end - f.begin, MERGE_TRIPS,
+        ok = kernel_run_flat(c->gpu, &runs_flatten, flatten, &f, f.end - f.begin, MERGE_TRIPS,
                              (f.end - f.begin) * RUN_WORK, err);
     return ok && scan(c->gpu, rank, c->run_count + 1, err);
 }
@@ -158,7 +180,7 @@ static bool label_runs(const struct components *c, struct gpu_buf *rank, struct 
     uint32_t push[2];
     bool ok = true;
     for (uint32_t at = 0; ok && next_runs(c->gpu, &at, c->run_count, &push[0], &push[1]);)
-        ok = kernel_run_flat(c->gpu, KERNEL_RUNS_LABEL, ranges, push, push[1] - push[0], 0,
+        ok = kernel_run_flat(c->gpu, &runs_label, ranges, push, push[1] - push[0], 0,
                              push[1] - push[0], err);
     return ok;
 }
@@ -254,7 +276,7 @@ static bool measure(const struct components *c, const struct gpu_volume *values,
                     struct gpu_range stats, uint32_t labels_from, struct err *err)
 {
     const struct slab_view none = {0};
-    const struct slab_view view = values ? volume_view(values, PIPELINE_TEXELS) : none;
+    const struct slab_view view = values ? volume_view(values, KERNEL_TEXELS) : none;
     uint32_t step = values ? slab_slices(c->gpu, &view, 1, values->slice / 4, err) : c->dim[2];
     bool ok = step > 0;
     for (uint32_t k = 0; ok && k < c->dim[2]; k += smaller(step, c->dim[2] - k)) {
@@ -272,8 +294,8 @@ static bool measure(const struct components *c, const struct gpu_volume *values,
         ranges[3] = stats;
         ok = runs_of(c, k, end, &at, &last, err);
         while (ok && next_runs(c->gpu, &at, last, &push.begin, &push.end))
-            ok = kernel_run_flat(c->gpu, values ? KERNEL_MEASURE_VALUES : KERNEL_MEASURE, ranges,
-                                 &push, push.end - push.begin, values ? c->dim[0] / 8 * 9 + 9 : 0,
+            ok = kernel_run_flat(c->gpu, values ? &measure_values : &measure_shape, ranges, &push,
+                                 push.end - push.begin, values ? c->dim[0] / 8 * 9 + 9 : 0,
                                  (push.end - push.begin) * RUN_WORK, err);
     }
     return ok;
@@ -304,7 +326,7 @@ bool components_measure(const struct components *c, const struct gpu_volume *val
         return err_set(err, ERR_INPUT, "values of another size or type than the components");
     if (!c->count)
         return true;
-    uint64_t fit = gpu_bind_limit(c->gpu, PIPELINE_INOUT) / STATS_BYTES;
+    uint64_t fit = gpu_bind_limit(c->gpu, KERNEL_INOUT) / STATS_BYTES;
     uint32_t window = fit < c->count ? (uint32_t)fit : c->count;
     uint64_t bytes = window * (uint64_t)STATS_BYTES;
     struct stats_words *words = malloc(bytes);
@@ -326,7 +348,7 @@ static bool overlap(const struct components *c, const struct gpu_mask *m, uint32
     uint64_t bytes = c->count * 4ull;
     struct gpu_buf *sums = gpu_buf_create(c->gpu, "overlap", bytes, err);
     const struct slab_view none = {0};
-    const struct slab_view view = m ? mask_view(m, PIPELINE_TEXELS) : none;
+    const struct slab_view view = m ? mask_view(m, KERNEL_TEXELS) : none;
     uint32_t step = m ? slab_slices(c->gpu, &view, 1, m->slice, err) : c->dim[2];
     bool ok = sums && step > 0 && gpu_buf_fill(sums, 0, bytes, 0, err);
     for (uint32_t k = 0; ok && k < c->dim[2]; k += smaller(step, c->dim[2] - k)) {
@@ -341,7 +363,7 @@ static bool overlap(const struct components *c, const struct gpu_mask *m, uint32
         push.slice = m ? m->slice / 4 : 0;
         ok = runs_of(c, k, end, &at, &last, err);
         while (ok && next_runs(c->gpu, &at, last, &push.begin, &push.end))
-            ok = kernel_run_flat(c->gpu, m ? KERNEL_OVERLAP : KERNEL_EDGE, ranges, &push,
+            ok = kernel_run_flat(c->gpu, m ? &overlap_mask : &overlap_edge, ranges, &push,
                                  push.end - push.begin, m ? c->dim[0] / 128 * 5 + 10 : 0,
                                  (push.end - push.begin) * RUN_WORK, err);
     }
@@ -380,7 +402,7 @@ bool components_runs(const struct components *c, struct component_run *runs, str
 static bool draw(const struct components *c, struct gpu_buf *keep, const struct gpu_mask *out,
                  struct err *err)
 {
-    const struct slab_view view = mask_view(out, PIPELINE_INOUT);
+    const struct slab_view view = mask_view(out, KERNEL_INOUT);
     uint32_t step = slab_slices(c->gpu, &view, 1, out->slice, err);
     bool ok = step > 0;
     for (uint32_t k = 0; ok && k < c->dim[2]; k += smaller(step, c->dim[2] - k)) {
@@ -393,7 +415,7 @@ static bool draw(const struct components *c, struct gpu_buf *keep, const struct 
         ranges[3] = slab_range(&view, k, end, NULL);
         ok = runs_of(c, k, end, &at, &last, err);
         while (ok && next_runs(c->gpu, &at, last, &push.begin, &push.end))
-            ok = kernel_run_flat(c->gpu, KERNEL_SELECT, ranges, &push, push.end - push.begin,
+            ok = kernel_run_flat(c->gpu, &kernel_select, ranges, &push, push.end - push.begin,
                                  c->dim[0] / 32 + 1, (push.end - push.begin) * RUN_WORK, err);
     }
     return ok;

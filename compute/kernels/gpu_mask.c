@@ -14,8 +14,8 @@ struct gpu_mask *mask_alloc(struct gpu *g, const uint32_t dim[3], const double s
 {
     if (!kernel_check_grid(dim, spacing, err))
         return NULL;
-    uint32_t row = divide_up(dim[0], 128) * 4;
-    uint64_t slice = ((uint64_t)row * dim[1] + 63) / 64 * 64;
+    uint32_t row = mask_row(dim[0]);
+    uint64_t slice = mask_slice_words(dim);
     if (slice * dim[2] > UINT32_MAX) {
         err_set(err, ERR_UNSUPPORTED, "a mask of %u x %u x %u voxels", dim[0], dim[1], dim[2]);
         return NULL;
@@ -148,9 +148,13 @@ bool gpu_mask_read(const struct gpu_mask *m, uint8_t *bytes, struct err *err)
 // ---- Threshold ----
 
 struct threshold_push {
-    uint32_t columns, rows, slices, value_row, value_slice, mask_row, mask_slice, lo, hi;
+    uint32_t lo, hi;
 };
-_Static_assert(sizeof(struct threshold_push) == 36, "as in threshold.comp");
+
+static const struct kernel threshold_i16 =
+    KERNEL(threshold, WORDS, 0, GRID_PUSH_BYTES + sizeof(struct threshold_push), 2, T, O);
+static const struct kernel threshold_f32 =
+    KERNEL(threshold, WORDS, 1, GRID_PUSH_BYTES + sizeof(struct threshold_push), 2, T, O);
 
 static uint32_t float_bits(float v)
 {
@@ -188,39 +192,36 @@ struct gpu_mask *gpu_mask_threshold(const struct gpu_volume *v, double lo, doubl
     struct threshold_push push = {0};
     if (!bounds(v->type, lo, hi, &push))
         return gpu_mask_create(v->gpu, v->dim, v->spacing, err);
-    bool floats = v->type == GPU_VOXEL_F32;
     struct gpu_mask *m = gpu_mask_create(v->gpu, v->dim, v->spacing, err);
     if (!m)
         return NULL;
-    const struct slab_view views[2] = {volume_view(v, PIPELINE_TEXELS), mask_view(m, PIPELINE_OUT)};
-    uint32_t step = slab_slices(v->gpu, views, 2, v->slice, err);
-    push.columns = v->dim[0];
-    push.rows = v->dim[1];
-    push.value_row = v->row / (floats ? 4 : 8);
-    push.value_slice = v->slice / (floats ? 4 : 8);
-    push.mask_row = m->row;
-    push.mask_slice = m->slice;
-    bool ok = step > 0;
-    for (uint32_t k = 0; ok && k < v->dim[2]; k += smaller(step, v->dim[2] - k)) {
-        push.slices = smaller(step, v->dim[2] - k);
-        struct gpu_range ranges[2] = {slab_range(&views[0], k, k + push.slices, NULL),
-                                      slab_range(&views[1], k, k + push.slices, NULL)};
-        const uint32_t size[3] = {m->row, push.rows, push.slices};
-        ok = kernel_run(v->gpu, floats ? KERNEL_THRESHOLD_F32 : KERNEL_THRESHOLD_I16, ranges, &push,
-                        size, 8, push.slices * (uint64_t)v->slice, err);
-    }
-    return finished(m, ok);
+    const struct grid_call call = {.per = {32, 1, 1},
+                                   .bind = {grid_volume(v), grid_mask(m)},
+                                   .push = &push,
+                                   .push_size = sizeof push,
+                                   .trips = 8};
+    return finished(m, grid_run(v->gpu, v->type == GPU_VOXEL_F32 ? &threshold_f32 : &threshold_i16,
+                                &call, err));
 }
 
 // ---- Whole masks ----
 
+enum { MASK_COPY = MASK_XOR + 1 };
+
+static const struct kernel combine_kernels[] = {
+    [MASK_AND] = KERNEL(mask_op, LIST, 0, 4, 2, X, T),
+    [MASK_OR] = KERNEL(mask_op, LIST, 1, 4, 2, X, T),
+    [MASK_ANDNOT] = KERNEL(mask_op, LIST, 2, 4, 2, X, T),
+    [MASK_XOR] = KERNEL(mask_op, LIST, 3, 4, 2, X, T),
+    [MASK_COPY] = KERNEL(mask_op, LIST, 4, 4, 2, X, T),
+};
+
 // a = a op b, four words an invocation.
-static bool combine(struct gpu_mask *a, enum kernel kernel, const struct gpu_mask *b,
-                    struct err *err)
+static bool combine(struct gpu_mask *a, int op, const struct gpu_mask *b, struct err *err)
 {
     if (a->gpu != b->gpu || !same_dim(a->dim, b->dim))
         return err_set(err, ERR_INPUT, "masks of different sizes");
-    const struct slab_view views[2] = {mask_view(a, PIPELINE_INOUT), mask_view(b, PIPELINE_TEXELS)};
+    const struct slab_view views[2] = {mask_view(a, KERNEL_INOUT), mask_view(b, KERNEL_TEXELS)};
     uint32_t step = slab_slices(a->gpu, views, 2, a->slice, err);
     bool ok = step > 0;
     for (uint32_t k = 0; ok && k < a->dim[2]; k += smaller(step, a->dim[2] - k)) {
@@ -228,7 +229,8 @@ static bool combine(struct gpu_mask *a, enum kernel kernel, const struct gpu_mas
         struct gpu_range ranges[2] = {slab_range(&views[0], k, end, NULL),
                                       slab_range(&views[1], k, end, NULL)};
         uint32_t count = (uint32_t)(ranges[0].size / 16);
-        ok = kernel_run_flat(a->gpu, kernel, ranges, &count, count, 0, count * 4ull, err);
+        ok = kernel_run_flat(a->gpu, &combine_kernels[op], ranges, &count, count, 0, count * 4ull,
+                             err);
     }
     return ok;
 }
@@ -238,42 +240,32 @@ bool gpu_mask_combine(struct gpu_mask *a, enum mask_op op, const struct gpu_mask
 {
     if ((unsigned)op > MASK_XOR)
         return err_set(err, ERR_INPUT, "mask operation %d", (int)op);
-    return combine(a, KERNEL_MASK_AND + op, b, err);
+    return combine(a, (int)op, b, err);
 }
 
 struct gpu_mask *gpu_mask_copy(const struct gpu_mask *m, struct err *err)
 {
     struct gpu_mask *copy = mask_alloc(m->gpu, m->dim, m->spacing, err);
-    return copy ? finished(copy, combine(copy, KERNEL_MASK_COPY, m, err)) : NULL;
+    return copy ? finished(copy, combine(copy, MASK_COPY, m, err)) : NULL;
 }
 
 struct mask_box_push {
-    uint32_t rows, slices, row, slice, first, invert, lo[3], hi[3];
+    uint32_t lo[3], hi[3], invert;
 };
-_Static_assert(sizeof(struct mask_box_push) == 48, "as in mask_box.comp");
+
+static const struct kernel mask_box =
+    KERNEL(mask_box, WORDS, 0, GRID_PUSH_BYTES + sizeof(struct mask_box_push), 1, X);
 
 static bool box(struct gpu_mask *m, const uint32_t lo[3], const uint32_t hi[3], bool invert,
                 struct err *err)
 {
-    struct mask_box_push push = {
-        .rows = m->dim[1],
-        .row = m->row,
-        .slice = m->slice,
+    const struct mask_box_push push = {
         .invert = invert ? UINT32_MAX : 0,
         .lo = {lo[0], lo[1], lo[2]},
         .hi = {smaller(hi[0], m->dim[0]), smaller(hi[1], m->dim[1]), smaller(hi[2], m->dim[2])}};
-    const struct slab_view view = mask_view(m, PIPELINE_INOUT);
-    uint32_t step = slab_slices(m->gpu, &view, 1, m->slice, err);
-    bool ok = step > 0;
-    for (uint32_t k = 0; ok && k < m->dim[2]; k += smaller(step, m->dim[2] - k)) {
-        push.first = k;
-        push.slices = smaller(step, m->dim[2] - k);
-        struct gpu_range range = slab_range(&view, k, k + push.slices, NULL);
-        const uint32_t size[3] = {m->row, m->dim[1], push.slices};
-        ok = kernel_run(m->gpu, KERNEL_MASK_BOX, &range, &push, size, 0,
-                        push.slices * (uint64_t)m->slice, err);
-    }
-    return ok;
+    const struct grid_call call = {
+        .per = {32, 1, 1}, .bind = {grid_mask(m)}, .push = &push, .push_size = sizeof push};
+    return grid_run(m->gpu, &mask_box, &call, err);
 }
 
 bool gpu_mask_invert(struct gpu_mask *m, struct err *err)
@@ -294,11 +286,16 @@ struct mask_rows_push {
 };
 _Static_assert(sizeof(struct mask_rows_push) == 20, "as in mask_count.comp");
 
+static const struct kernel mask_count = KERNEL(mask_count, LIST, 0, 20, 2, T, X);
+GROUP(masks, &threshold_i16, &threshold_f32, &combine_kernels[MASK_AND], &combine_kernels[MASK_OR],
+      &combine_kernels[MASK_ANDNOT], &combine_kernels[MASK_XOR], &combine_kernels[MASK_COPY],
+      &mask_box, &mask_count);
+
 bool gpu_mask_count_slices(const struct gpu_mask *m, uint32_t *counts, struct err *err)
 {
     uint64_t bytes = m->dim[2] * 4ull;
     struct gpu_buf *count = gpu_buf_create(m->gpu, "counts", bytes, err);
-    const struct slab_view view = mask_view(m, PIPELINE_TEXELS);
+    const struct slab_view view = mask_view(m, KERNEL_TEXELS);
     uint32_t step = count ? slab_slices(m->gpu, &view, 1, m->slice, err) : 0;
     bool ok = step && gpu_buf_fill(count, 0, bytes, 0, err);
     for (uint32_t k = 0; ok && k < m->dim[2]; k += smaller(step, m->dim[2] - k)) {
@@ -306,8 +303,8 @@ bool gpu_mask_count_slices(const struct gpu_mask *m, uint32_t *counts, struct er
         struct mask_rows_push push = {m->dim[1], n, m->row / 4, m->slice / 4, k};
         struct gpu_range ranges[2] = {slab_range(&view, k, k + n, NULL), whole_range(count)};
         const uint32_t size[3] = {m->dim[1], n, 1};
-        ok = kernel_run(m->gpu, KERNEL_MASK_COUNT, ranges, &push, size, push.row,
-                        n * (uint64_t)m->slice, err);
+        ok = kernel_run(m->gpu, &mask_count, ranges, &push, size, push.row, n * (uint64_t)m->slice,
+                        err);
     }
     ok = ok && gpu_buf_read(count, 0, counts, bytes, err);
     gpu_buf_destroy(count);
@@ -332,9 +329,12 @@ bool gpu_mask_count(const struct gpu_mask *m, uint64_t *count, struct err *err)
 // ---- Dilation, erosion ----
 
 struct mask_dilate_push {
-    uint32_t columns, rows, slices, row, slice, first, mask_first, all_slices, widest, invert;
+    uint32_t widest, invert;
 };
-_Static_assert(sizeof(struct mask_dilate_push) == 40, "as in mask_dilate.comp");
+
+static const struct kernel mask_dilate =
+    KERNEL(mask_dilate, WORDS, 0, GRID_PUSH_BYTES + sizeof(struct mask_dilate_push), 3, T, I, O);
+GROUP(ball, &mask_dilate);
 
 // A ball as rows: those that reach h columns to each side are row[start[h]] up to row[start[h +
 // 1]].
@@ -378,36 +378,10 @@ static bool ball_init(struct ball *b, const double spacing[3], double radius_mm,
     return true;
 }
 
-static bool dilate(const struct gpu_mask *m, struct gpu_mask *out, struct gpu_buf *ball,
-                   struct mask_dilate_push push, uint32_t rows, uint32_t deepest, struct err *err)
-{
-    struct slab_view views[2] = {mask_view(m, PIPELINE_TEXELS), mask_view(out, PIPELINE_OUT)};
-    views[0].before = views[0].after = deepest;
-    uint64_t work = m->slice * (1ull + rows / 2);
-    uint32_t step = slab_slices(m->gpu, views, 2, work, err);
-    bool ok = step > 0;
-    for (uint32_t k = 0; ok && k < m->dim[2]; k += smaller(step, m->dim[2] - k)) {
-        push.first = k;
-        push.slices = smaller(step, m->dim[2] - k);
-        struct gpu_range ranges[3] = {slab_range(&views[0], k, k + push.slices, &push.mask_first),
-                                      whole_range(ball),
-                                      slab_range(&views[1], k, k + push.slices, NULL)};
-        const uint32_t size[3] = {push.row, push.rows, push.slices};
-        ok = kernel_run(m->gpu, KERNEL_MASK_DILATE, ranges, &push, size, rows + push.widest + 1,
-                        push.slices * work, err);
-    }
-    return ok;
-}
-
 static struct gpu_mask *ball_op(const struct gpu_mask *m, double radius_mm, bool flat, bool erode,
                                 struct err *err)
 {
-    struct mask_dilate_push push = {.columns = m->dim[0],
-                                    .rows = m->dim[1],
-                                    .row = m->row / 4,
-                                    .slice = m->slice / 4,
-                                    .all_slices = m->dim[2],
-                                    .invert = erode ? UINT32_MAX : 0};
+    struct mask_dilate_push push = {.invert = erode ? UINT32_MAX : 0};
     uint32_t deepest = 0;
     struct ball *ball = calloc(1, sizeof *ball);
     if (!ball) {
@@ -422,7 +396,17 @@ static struct gpu_mask *ball_op(const struct gpu_mask *m, double radius_mm, bool
         if (rows && gpu_buf_write(rows, 0, ball, bytes, err))
             out = gpu_mask_create(m->gpu, m->dim, m->spacing, err);
     }
-    bool ok = out && dilate(m, out, rows, push, ball->start[33], deepest, err);
+    bool ok = false;
+    if (out) {
+        const struct grid_call call = {.per = {128, 1, 1},
+                                       .halo = deepest,
+                                       .bind = {grid_mask(m), grid_buf(rows), grid_mask(out)},
+                                       .push = &push,
+                                       .push_size = sizeof push,
+                                       .trips = ball->start[33] + push.widest + 1,
+                                       .work = 1 + ball->start[33] / 2};
+        ok = grid_run(m->gpu, &mask_dilate, &call, err);
+    }
     gpu_buf_destroy(rows);
     free(ball);
     return finished(out, ok);
@@ -451,10 +435,9 @@ struct gpu_mask *gpu_mask_erode_2d(const struct gpu_mask *m, double radius_mm, s
 // ---- Distance ----
 
 struct distance_x_push {
-    uint32_t words, rows, slices, mask_row, mask_slice, result_row, result_slice, reach;
+    uint32_t reach;
     float spacing2, most;
 };
-_Static_assert(sizeof(struct distance_x_push) == 40, "as in distance_x.comp");
 
 struct distance_yz_push {
     uint32_t quads, lines, planes, line, plane, first, extent, reach;
@@ -462,38 +445,31 @@ struct distance_yz_push {
 };
 _Static_assert(sizeof(struct distance_yz_push) == 36, "as in distance_yz.comp");
 
+static const struct kernel kernel_distance_x =
+    KERNEL(distance_x, WORDS, 0, GRID_PUSH_BYTES + sizeof(struct distance_x_push), 2, T, O);
+static const struct kernel kernel_distance_yz = KERNEL(distance_yz, QUADS, 0, 36, 2, T, O);
+GROUP(distance, &kernel_distance_x, &kernel_distance_yz);
+
 static bool distance_x(const struct gpu_mask *m, struct gpu_volume *out, double max_mm,
                        struct err *err)
 {
-    struct distance_x_push push = {.words = divide_up(m->dim[0], 32),
-                                   .rows = m->dim[1],
-                                   .mask_row = m->row,
-                                   .mask_slice = m->slice,
-                                   .result_row = out->row / 4,
-                                   .result_slice = out->slice / 4,
-                                   .reach = (uint32_t)fmin(max_mm / m->spacing[0] / 32 + 1, 512),
-                                   .spacing2 = (float)(m->spacing[0] * m->spacing[0]),
-                                   .most = (float)(max_mm * max_mm)};
-    const struct slab_view views[2] = {mask_view(m, PIPELINE_TEXELS),
-                                       volume_view(out, PIPELINE_OUT)};
-    uint32_t step = slab_slices(m->gpu, views, 2, out->slice, err);
-    bool ok = step > 0;
-    for (uint32_t k = 0; ok && k < m->dim[2]; k += smaller(step, m->dim[2] - k)) {
-        push.slices = smaller(step, m->dim[2] - k);
-        struct gpu_range ranges[2] = {slab_range(&views[0], k, k + push.slices, NULL),
-                                      slab_range(&views[1], k, k + push.slices, NULL)};
-        const uint32_t size[3] = {push.words, push.rows, push.slices};
-        ok = kernel_run(m->gpu, KERNEL_DISTANCE_X, ranges, &push, size, 2ull * push.reach + 40,
-                        push.slices * (uint64_t)out->slice, err);
-    }
-    return ok;
+    const struct distance_x_push push = {.reach =
+                                             (uint32_t)fmin(max_mm / m->spacing[0] / 32 + 1, 512),
+                                         .spacing2 = (float)(m->spacing[0] * m->spacing[0]),
+                                         .most = (float)(max_mm * max_mm)};
+    const struct grid_call call = {.per = {32, 1, 1},
+                                   .bind = {grid_mask(m), grid_volume(out)},
+                                   .push = &push,
+                                   .push_size = sizeof push,
+                                   .trips = 2ull * push.reach + 40};
+    return grid_run(m->gpu, &kernel_distance_x, &call, err);
 }
 
 static bool distance_yz(const struct gpu_volume *v, struct gpu_volume *out, double max_mm,
                         bool along_z, struct err *err)
 {
     uint32_t axis = along_z ? 2 : 1;
-    struct slab_view views[2] = {volume_view(v, PIPELINE_TEXELS), volume_view(out, PIPELINE_OUT)};
+    struct slab_view views[2] = {volume_view(v, KERNEL_TEXELS), volume_view(out, KERNEL_OUT)};
     struct distance_yz_push push = {.quads = divide_up(v->dim[0], 4),
                                     .line = (along_z ? v->slice : v->row) / 4,
                                     .plane = (along_z ? v->row : v->slice) / 4,
@@ -513,7 +489,8 @@ static bool distance_yz(const struct gpu_volume *v, struct gpu_volume *out, doub
         push.first = along_z ? k - first : 0;
         push.extent = along_z ? (uint32_t)(ranges[0].size / views[0].slice_bytes) : v->dim[1];
         const uint32_t size[3] = {push.quads, push.lines, push.planes};
-        ok = kernel_run(v->gpu, KERNEL_DISTANCE_YZ, ranges, &push, size, push.reach, n * work, err);
+        ok =
+            kernel_run(v->gpu, &kernel_distance_yz, ranges, &push, size, push.reach, n * work, err);
     }
     return ok;
 }
@@ -550,6 +527,10 @@ struct mask_shrink_push {
 };
 _Static_assert(sizeof(struct mask_shrink_push) == 64, "as in mask_shrink.comp");
 
+static const struct kernel mask_expand = KERNEL(mask_expand, WORDS, 0, 48, 2, T, O);
+static const struct kernel mask_shrink = KERNEL(mask_shrink, WORDS, 0, 64, 2, T, O);
+GROUP(coarse, &mask_expand, &mask_shrink);
+
 static bool check_factor(const uint32_t factor[3], struct err *err)
 {
     for (int a = 0; a < 3; a++) {
@@ -573,8 +554,8 @@ struct gpu_mask *gpu_mask_shrink(const struct gpu_mask *m, const uint32_t factor
     struct gpu_mask *out = gpu_mask_create(m->gpu, dim, spacing, err);
     if (!out)
         return NULL;
-    const struct slab_view fine = mask_view(m, PIPELINE_TEXELS);
-    struct slab_view views[2] = {fine, mask_view(out, PIPELINE_OUT)};
+    const struct slab_view fine = mask_view(m, KERNEL_TEXELS);
+    struct slab_view views[2] = {fine, mask_view(out, KERNEL_OUT)};
     views[0].slice_bytes *= factor[2];
     views[0].slices = dim[2];
     uint64_t work = (uint64_t)m->slice * factor[2] * 8;
@@ -598,8 +579,7 @@ struct gpu_mask *gpu_mask_shrink(const struct gpu_mask *m, const uint32_t factor
             slab_range(&views[1], c, end, NULL)};
         const uint32_t size[3] = {out->row, dim[1], push.slices};
         uint64_t trips = 32ull * (1 + factor[2] * (1 + factor[1] * 2ull));
-        ok = kernel_run(m->gpu, KERNEL_MASK_SHRINK, ranges, &push, size, trips, push.slices * work,
-                        err);
+        ok = kernel_run(m->gpu, &mask_shrink, ranges, &push, size, trips, push.slices * work, err);
     }
     return finished(out, ok);
 }
@@ -621,11 +601,11 @@ struct gpu_mask *gpu_mask_expand(const struct gpu_mask *m, const uint32_t factor
     struct gpu_mask *out = gpu_mask_create(m->gpu, dim, spacing, err);
     if (!out)
         return NULL;
-    const struct slab_view coarse = mask_view(m, PIPELINE_TEXELS);
-    const struct slab_view views[1] = {mask_view(out, PIPELINE_OUT)};
+    const struct slab_view coarse = mask_view(m, KERNEL_TEXELS);
+    const struct slab_view views[1] = {mask_view(out, KERNEL_OUT)};
     uint32_t step = slab_slices(m->gpu, views, 1, out->slice * 8ull, err);
     // A fine slice needs one coarse slice: no more of those than of fine ones.
-    uint64_t fit = gpu_bind_limit(m->gpu, PIPELINE_TEXELS) / coarse.slice_bytes;
+    uint64_t fit = gpu_bind_limit(m->gpu, KERNEL_TEXELS) / coarse.slice_bytes;
     if (step > fit)
         step = (uint32_t)fit;
     struct mask_expand_push push = {.columns = dim[0],
@@ -644,7 +624,7 @@ struct gpu_mask *gpu_mask_expand(const struct gpu_mask *m, const uint32_t factor
                                                  &push.coarse_first),
                                       slab_range(&views[0], k, k + push.slices, NULL)};
         const uint32_t size[3] = {out->row, dim[1], push.slices};
-        ok = kernel_run(m->gpu, KERNEL_MASK_EXPAND, ranges, &push, size, 32,
+        ok = kernel_run(m->gpu, &mask_expand, ranges, &push, size, 32,
                         push.slices * (out->slice * 8ull), err);
     }
     return finished(out, ok);

@@ -17,8 +17,8 @@ struct gpu_volume *gpu_volume_create(struct gpu *g, const uint32_t dim[3], const
 {
     if (!kernel_check_grid(dim, spacing, err))
         return NULL;
-    uint32_t row = divide_up(dim[0], 32) * 32;
-    uint64_t slice = ((uint64_t)row * dim[1] + 127) / 128 * 128;
+    uint32_t row = volume_row(dim[0]);
+    uint64_t slice = volume_slice_elements(dim);
     if (slice * dim[2] > UINT32_MAX) {
         err_set(err, ERR_UNSUPPORTED, "a volume of %u x %u x %u voxels", dim[0], dim[1], dim[2]);
         return NULL;
@@ -110,6 +110,12 @@ struct modality_push {
 };
 _Static_assert(sizeof(struct modality_push) == 12, "as in modality.comp");
 
+static const struct kernel modality_i16 = KERNEL(modality, LIST, 0, 12, 3, T, I, O);
+static const struct kernel modality_u16 = KERNEL(modality, LIST, 1, 12, 3, T, I, O);
+static const struct kernel modality_lut = KERNEL(modality, LIST, 2, 12, 3, T, I, O);
+static const struct kernel modality_f32 = KERNEL(modality_f32, LIST, 0, 4, 2, T, O);
+GROUP(modality, &modality_i16, &modality_u16, &modality_lut, &modality_f32);
+
 static int16_t to_i16(double v)
 {
     if (isnan(v) || v <= INT16_MIN)
@@ -152,25 +158,24 @@ bool gpu_volume_modality(struct gpu_volume *out, enum gpu_stored type, double sl
     if (out->type != GPU_VOXEL_I16 || (type != GPU_STORED_I16 && type != GPU_STORED_U16))
         return err_set(err, ERR_INPUT, "a modality LUT is for 16-bit stored values");
     bool integral = is_integral(slope, intercept);
-    enum kernel kernel = !integral                ? KERNEL_MODALITY_LUT
-                         : type == GPU_STORED_U16 ? KERNEL_MODALITY_U16
-                                                  : KERNEL_MODALITY_I16;
+    const struct kernel *k = !integral                ? &modality_lut
+                             : type == GPU_STORED_U16 ? &modality_u16
+                                                      : &modality_i16;
     struct modality_push push = {.slope = integral ? (int32_t)slope : 0,
                                  .intercept = integral ? (int32_t)intercept : 0};
     struct gpu_buf *table = integral ? NULL : modality_table(out->gpu, type, slope, intercept, err);
     if (!integral && !table)
         return false;
-    const struct slab_view views[2] = {volume_view(out, PIPELINE_TEXELS),
-                                       volume_view(out, PIPELINE_OUT)};
+    const struct slab_view views[2] = {volume_view(out, KERNEL_TEXELS),
+                                       volume_view(out, KERNEL_OUT)};
     uint32_t step = slab_slices(out->gpu, views, 2, out->slice, err);
     bool ok = step > 0;
-    for (uint32_t k = 0; ok && k < out->dim[2]; k += smaller(step, out->dim[2] - k)) {
-        uint32_t end = k + smaller(step, out->dim[2] - k);
-        struct gpu_range texels = slab_range(&views[0], k, end, NULL);
+    for (uint32_t z = 0; ok && z < out->dim[2]; z += smaller(step, out->dim[2] - z)) {
+        uint32_t end = z + smaller(step, out->dim[2] - z);
+        struct gpu_range texels = slab_range(&views[0], z, end, NULL);
         struct gpu_range ranges[3] = {texels, table ? whole_range(table) : texels, texels};
         push.count = (uint32_t)(texels.size / 16);
-        ok =
-            kernel_run_flat(out->gpu, kernel, ranges, &push, push.count, 4, push.count * 8ull, err);
+        ok = kernel_run_flat(out->gpu, k, ranges, &push, push.count, 4, push.count * 8ull, err);
     }
     gpu_buf_destroy(table);
     return ok;
@@ -178,8 +183,7 @@ bool gpu_volume_modality(struct gpu_volume *out, enum gpu_stored type, double sl
 
 static bool round_floats(const struct gpu_volume *v, struct gpu_volume *out, struct err *err)
 {
-    const struct slab_view views[2] = {volume_view(v, PIPELINE_TEXELS),
-                                       volume_view(out, PIPELINE_OUT)};
+    const struct slab_view views[2] = {volume_view(v, KERNEL_TEXELS), volume_view(out, KERNEL_OUT)};
     uint32_t step = slab_slices(v->gpu, views, 2, v->slice, err);
     bool ok = step > 0;
     for (uint32_t k = 0; ok && k < v->dim[2]; k += smaller(step, v->dim[2] - k)) {
@@ -187,8 +191,7 @@ static bool round_floats(const struct gpu_volume *v, struct gpu_volume *out, str
         struct gpu_range ranges[2] = {slab_range(&views[0], k, end, NULL),
                                       slab_range(&views[1], k, end, NULL)};
         uint32_t count = (uint32_t)(ranges[1].size / 16);
-        ok = kernel_run_flat(v->gpu, KERNEL_MODALITY_F32, ranges, &count, count, 8, count * 8ull,
-                             err);
+        ok = kernel_run_flat(v->gpu, &modality_f32, ranges, &count, count, 8, count * 8ull, err);
     }
     return ok;
 }
@@ -228,6 +231,10 @@ struct shrink_x_push {
 };
 _Static_assert(sizeof(struct shrink_x_push) == 52, "as in shrink_x.comp");
 
+static const struct kernel kernel_shrink_yz = KERNEL(shrink_yz, QUADS, 0, 36, 2, T, O);
+static const struct kernel kernel_shrink_x = KERNEL(shrink_x, QUADS, 0, 52, 2, T, O);
+GROUP(shrink, &kernel_shrink_yz, &kernel_shrink_x);
+
 void gpu_shrink_factors(const double spacing[3], double mm, uint32_t factor[3])
 {
     for (int a = 0; a < 3; a++) {
@@ -241,8 +248,8 @@ static bool shrink_slab(const struct gpu_volume *v, const uint32_t factor[3],
                         struct gpu_volume *out, struct gpu_buf *sums, uint32_t c0, uint32_t c1,
                         struct err *err)
 {
-    const struct slab_view fine = volume_view(v, PIPELINE_TEXELS);
-    const struct slab_view coarse = volume_view(out, PIPELINE_OUT);
+    const struct slab_view fine = volume_view(v, KERNEL_TEXELS);
+    const struct slab_view coarse = volume_view(out, KERNEL_OUT);
     uint32_t k0 = c0 * factor[2], k1 = smaller(c1 * factor[2], v->dim[2]);
     uint32_t texels = divide_up(v->dim[0], 8), n = c1 - c0;
     struct gpu_range sum_range = {sums, 0, (uint64_t)n * out->dim[1] * texels * 32};
@@ -250,7 +257,7 @@ static bool shrink_slab(const struct gpu_volume *v, const uint32_t factor[3],
                                 v->dim[1], k1 - k0,     factor[1], factor[2]};
     struct gpu_range ranges_yz[2] = {slab_range(&fine, k0, k1, NULL), sum_range};
     const uint32_t size_yz[3] = {texels, out->dim[1], n};
-    if (!kernel_run(v->gpu, KERNEL_SHRINK_YZ, ranges_yz, &yz, size_yz,
+    if (!kernel_run(v->gpu, &kernel_shrink_yz, ranges_yz, &yz, size_yz,
                     (uint64_t)factor[2] * (factor[1] + 1), (k1 - k0) * (uint64_t)v->slice, err))
         return false;
     struct shrink_x_push x = {out->dim[0],
@@ -266,7 +273,7 @@ static bool shrink_slab(const struct gpu_volume *v, const uint32_t factor[3],
                               c0};
     struct gpu_range ranges_x[2] = {sum_range, slab_range(&coarse, c0, c1, NULL)};
     const uint32_t size_x[3] = {divide_up(out->dim[0], 2), out->dim[1], n};
-    return kernel_run(v->gpu, KERNEL_SHRINK_X, ranges_x, &x, size_x, 2 * (SHRINK_MAX / 4 + 2) * 5,
+    return kernel_run(v->gpu, &kernel_shrink_x, ranges_x, &x, size_x, 2 * (SHRINK_MAX / 4 + 2) * 5,
                       n * (uint64_t)out->dim[1] * v->dim[0] * 2, err);
 }
 
@@ -297,10 +304,10 @@ struct gpu_volume *gpu_volume_shrink(const struct gpu_volume *v, const uint32_t 
     if (!out)
         return NULL;
     uint64_t sum_bytes = ((uint64_t)dim[1] * divide_up(v->dim[0], 8) * 32 + 255) / 256 * 256;
-    struct slab_view views[4] = {volume_view(v, PIPELINE_TEXELS),
-                                 volume_view(out, PIPELINE_OUT),
-                                 {NULL, PIPELINE_OUT, sum_bytes, dim[2], 0, 0},
-                                 {NULL, PIPELINE_TEXELS, sum_bytes, dim[2], 0, 0}};
+    struct slab_view views[4] = {volume_view(v, KERNEL_TEXELS),
+                                 volume_view(out, KERNEL_OUT),
+                                 {NULL, KERNEL_OUT, sum_bytes, dim[2], 0, 0},
+                                 {NULL, KERNEL_TEXELS, sum_bytes, dim[2], 0, 0}};
     views[0].slice_bytes *= factor[2]; // a coarse slice is so many fine ones
     views[0].slices = dim[2];
     uint32_t step = slab_slices(v->gpu, views, 4, (uint64_t)v->slice * factor[2], err);
@@ -321,6 +328,10 @@ struct resample_push {
     float map[12];
 };
 _Static_assert(sizeof(struct resample_push) == 96, "as in resample.comp");
+
+static const struct kernel resample_i16 = KERNEL(resample, QUADS, 0, 96, 2, T, O);
+static const struct kernel resample_f32 = KERNEL(resample, QUADS, 1, 96, 2, T, O);
+GROUP(resample, &resample_i16, &resample_f32);
 
 // The slices of v that slices k0 <= k < k1 of the result can ask for.
 static void reach_of(const struct gpu_volume *v, const uint32_t dim[3], const double map[3][4],
@@ -345,8 +356,8 @@ static bool resample_slab(const struct gpu_volume *v, struct gpu_volume *out,
 {
     uint32_t lo, hi;
     reach_of(v, out->dim, map, k0, k1, &lo, &hi);
-    const struct slab_view from = volume_view(v, PIPELINE_TEXELS);
-    const struct slab_view to = volume_view(out, PIPELINE_OUT);
+    const struct slab_view from = volume_view(v, KERNEL_TEXELS);
+    const struct slab_view to = volume_view(out, KERNEL_OUT);
     struct resample_push push = {out->dim[0],
                                  out->dim[1],
                                  k1 - k0,
@@ -362,8 +373,8 @@ static bool resample_slab(const struct gpu_volume *v, struct gpu_volume *out,
         push.map[i] = (float)map[i / 4][i % 4];
     struct gpu_range ranges[2] = {slab_range(&from, lo, hi, NULL), slab_range(&to, k0, k1, NULL)};
     const uint32_t size[3] = {divide_up(out->dim[0], 4), out->dim[1], k1 - k0};
-    return kernel_run(v->gpu, v->type == GPU_VOXEL_I16 ? KERNEL_RESAMPLE_I16 : KERNEL_RESAMPLE_F32,
-                      ranges, &push, size, 4, (k1 - k0) * (uint64_t)out->slice * 4, err);
+    return kernel_run(v->gpu, v->type == GPU_VOXEL_I16 ? &resample_i16 : &resample_f32, ranges,
+                      &push, size, 4, (k1 - k0) * (uint64_t)out->slice * 4, err);
 }
 
 struct gpu_volume *gpu_volume_resample(const struct gpu_volume *v, const uint32_t dim[3],
@@ -379,11 +390,10 @@ struct gpu_volume *gpu_volume_resample(const struct gpu_volume *v, const uint32_
     struct gpu_volume *out = gpu_volume_create(v->gpu, dim, spacing, GPU_VOXEL_F32, err);
     if (!out)
         return NULL;
-    const struct slab_view views[2] = {volume_view(out, PIPELINE_OUT),
-                                       volume_view(v, PIPELINE_TEXELS)};
+    const struct slab_view views[2] = {volume_view(out, KERNEL_OUT), volume_view(v, KERNEL_TEXELS)};
     uint32_t step = slab_slices(v->gpu, views, 1, (uint64_t)out->slice * 4, err);
     // Fewer slices at once where those of v that they ask for cannot all be bound.
-    uint64_t fit = gpu_bind_limit(v->gpu, PIPELINE_TEXELS) / views[1].slice_bytes;
+    uint64_t fit = gpu_bind_limit(v->gpu, KERNEL_TEXELS) / views[1].slice_bytes;
     bool ok = step > 0;
     for (uint32_t k = 0; ok && k < dim[2];) {
         uint32_t end = k + smaller(step, dim[2] - k), lo, hi;
@@ -401,16 +411,22 @@ struct gpu_volume *gpu_volume_resample(const struct gpu_volume *v, const uint32_
 // ---- Smoothing ----
 
 struct gauss_x_push {
-    uint32_t columns, rows, slices, value_row, value_slice, result_row, result_slice, radius;
+    uint32_t radius;
     float centre;
 };
-_Static_assert(sizeof(struct gauss_x_push) == 36, "as in gauss_x.comp");
 
 struct gauss_yz_push {
     uint32_t quads, lines, planes, line, plane, first, extent, radius;
     float centre;
 };
 _Static_assert(sizeof(struct gauss_yz_push) == 36, "as in gauss_yz.comp");
+
+static const struct kernel gauss_x_i16 =
+    KERNEL(gauss_x, QUADS, 0, GRID_PUSH_BYTES + sizeof(struct gauss_x_push), 3, T, T, O);
+static const struct kernel gauss_x_f32 =
+    KERNEL(gauss_x, QUADS, 1, GRID_PUSH_BYTES + sizeof(struct gauss_x_push), 3, T, T, O);
+static const struct kernel gauss_yz = KERNEL(gauss_yz, QUADS, 0, 36, 3, T, T, O);
+GROUP(smooth, &gauss_x_i16, &gauss_x_f32, &gauss_yz);
 
 // One half of a symmetric kernel.
 struct taps {
@@ -441,30 +457,20 @@ static bool taps_init(struct taps *t, struct gpu *g, double sigma, struct err *e
 static bool smooth_x(const struct gpu_volume *v, struct gpu_volume *out, const struct taps *t,
                      struct err *err)
 {
-    const struct slab_view views[2] = {volume_view(v, PIPELINE_TEXELS),
-                                       volume_view(out, PIPELINE_OUT)};
-    uint64_t work = (uint64_t)v->slice * (1 + t->radius / 2);
-    uint32_t step = slab_slices(v->gpu, views, 2, work, err);
-    bool ok = step > 0;
-    for (uint32_t k = 0; ok && k < v->dim[2]; k += smaller(step, v->dim[2] - k)) {
-        uint32_t n = smaller(step, v->dim[2] - k);
-        struct gauss_x_push push = {v->dim[0],      v->dim[1],    n,
-                                    v->row / 4,     v->slice / 4, out->row / 4,
-                                    out->slice / 4, t->radius,    t->centre};
-        struct gpu_range ranges[3] = {slab_range(&views[0], k, k + n, NULL),
-                                      whole_range(t->weights),
-                                      slab_range(&views[1], k, k + n, NULL)};
-        const uint32_t size[3] = {divide_up(v->dim[0], 4), v->dim[1], n};
-        ok = kernel_run(v->gpu, v->type == GPU_VOXEL_I16 ? KERNEL_GAUSS_X_I16 : KERNEL_GAUSS_X_F32,
-                        ranges, &push, size, (t->radius / 4 + 2) * 9ull, n * work, err);
-    }
-    return ok;
+    const struct gauss_x_push push = {t->radius, t->centre};
+    const struct grid_call call = {.per = {4, 1, 1},
+                                   .bind = {grid_volume(v), grid_buf(t->weights), grid_volume(out)},
+                                   .push = &push,
+                                   .push_size = sizeof push,
+                                   .trips = (t->radius / 4 + 2) * 9ull,
+                                   .work = 1 + t->radius / 2};
+    return grid_run(v->gpu, v->type == GPU_VOXEL_I16 ? &gauss_x_i16 : &gauss_x_f32, &call, err);
 }
 
 static bool smooth_yz(const struct gpu_volume *v, struct gpu_volume *out, const struct taps *t,
                       bool along_z, struct err *err)
 {
-    struct slab_view views[2] = {volume_view(v, PIPELINE_TEXELS), volume_view(out, PIPELINE_OUT)};
+    struct slab_view views[2] = {volume_view(v, KERNEL_TEXELS), volume_view(out, KERNEL_OUT)};
     if (along_z)
         views[0].before = views[0].after = t->radius;
     uint64_t work = (uint64_t)v->slice * (1 + t->radius / 2);
@@ -485,8 +491,7 @@ static bool smooth_yz(const struct gpu_volume *v, struct gpu_volume *out, const 
                                      .centre = t->centre};
         push.extent = along_z ? (uint32_t)(ranges[0].size / views[0].slice_bytes) : v->dim[1];
         const uint32_t size[3] = {push.quads, push.lines, push.planes};
-        ok = kernel_run(v->gpu, KERNEL_GAUSS_YZ, ranges, &push, size, t->radius / 4 + 2, n * work,
-                        err);
+        ok = kernel_run(v->gpu, &gauss_yz, ranges, &push, size, t->radius / 4 + 2, n * work, err);
     }
     return ok;
 }
@@ -536,11 +541,15 @@ struct mip_row_push {
 };
 _Static_assert(sizeof(struct mip_row_push) == 32, "as in mip_row.comp");
 
+static const struct kernel kernel_mip_line = KERNEL(mip_line, QUADS, 0, 36, 2, T, X);
+static const struct kernel kernel_mip_row = KERNEL(mip_row, LIST, 0, 32, 2, T, O);
+GROUP(mip, &kernel_mip_line, &kernel_mip_row);
+
 // One slab of slices, projected along slices (axis 2) or rows (axis 1).
 static bool mip_line(const struct gpu_volume *v, struct gpu_volume *out, unsigned axis,
                      const uint32_t range[2], uint32_t k0, uint32_t k1, bool go_on, struct err *err)
 {
-    const struct slab_view view = volume_view(v, PIPELINE_TEXELS);
+    const struct slab_view view = volume_view(v, KERNEL_TEXELS);
     struct gpu_range ranges[2] = {slab_range(&view, k0, k1, NULL), whole_range(out->buf)};
     struct mip_line_push push = {.texels = divide_up(v->dim[0], 8),
                                  .lines = axis == 2 ? v->dim[1] : k1 - k0,
@@ -552,19 +561,19 @@ static bool mip_line(const struct gpu_volume *v, struct gpu_volume *out, unsigne
                                  .result_first = axis == 2 ? 0 : k0,
                                  .go_on = go_on};
     const uint32_t size[3] = {push.texels, push.lines, 1};
-    return kernel_run(v->gpu, KERNEL_MIP_LINE, ranges, &push, size, push.end - push.begin,
+    return kernel_run(v->gpu, &kernel_mip_line, ranges, &push, size, push.end - push.begin,
                       (k1 - k0) * (uint64_t)v->slice, err);
 }
 
 static bool mip_row(const struct gpu_volume *v, struct gpu_volume *out, const uint32_t range[2],
                     uint32_t k0, uint32_t k1, struct err *err)
 {
-    const struct slab_view view = volume_view(v, PIPELINE_TEXELS);
+    const struct slab_view view = volume_view(v, KERNEL_TEXELS);
     struct gpu_range ranges[2] = {slab_range(&view, k0, k1, NULL), whole_range(out->buf)};
     struct mip_row_push push = {v->dim[1], k1 - k0,  v->row / 8,   v->slice / 8,
                                 range[0],  range[1], out->row / 2, k0};
     const uint32_t size[3] = {divide_up(v->dim[1], 2), k1 - k0, 1};
-    return kernel_run(v->gpu, KERNEL_MIP_ROW, ranges, &push, size,
+    return kernel_run(v->gpu, &kernel_mip_row, ranges, &push, size,
                       2ull * (range[1] - range[0] + 16) / 8 * 9, (k1 - k0) * (uint64_t)v->slice,
                       err);
 }
@@ -582,7 +591,7 @@ struct gpu_volume *gpu_volume_mip(const struct gpu_volume *v, unsigned axis, uin
     struct gpu_volume *out = gpu_volume_create(v->gpu, dim, spacing, GPU_VOXEL_I16, err);
     if (!out)
         return NULL;
-    const struct slab_view views[1] = {volume_view(v, PIPELINE_TEXELS)};
+    const struct slab_view views[1] = {volume_view(v, KERNEL_TEXELS)};
     uint32_t step = slab_slices(v->gpu, views, 1, v->slice, err);
     uint32_t k = axis == 2 ? lo : 0, last = axis == 2 ? hi : v->dim[2];
     bool ok = step > 0;

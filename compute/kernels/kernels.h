@@ -25,6 +25,28 @@ extern "C" {
 
 #define KERNELS_DIM_MAX 16384
 
+// ---- What runs where ----------------------------------------------------------------------------
+
+struct kernel; // compute/gpu/pipeline.h
+
+// Kernels that are made ready together: gpu_prepare() takes one, a stage names those it uses.
+struct kernel_group {
+    const struct kernel *const *list;
+    size_t count;
+};
+extern const struct kernel_group kernels_modality; // gpu_volume_from_stored(), _modality()
+extern const struct kernel_group kernels_shrink, kernels_resample, kernels_smooth, kernels_mip;
+extern const struct kernel_group kernels_masks;    // threshold, combine, invert, crop, copy, count
+extern const struct kernel_group kernels_ball;     // dilate, erode
+extern const struct kernel_group kernels_distance; // gpu_mask_distance2()
+extern const struct kernel_group kernels_coarse;   // gpu_mask_shrink(), _expand()
+extern const struct kernel_group kernels_components;   // and all that is built on them
+extern const struct kernel_group *const kernels_all[]; // all of these; NULL ends it
+
+// Makes the kernels of some groups ready, so that no analysis waits for a compiler. NULL ends
+// groups; NULL is none. Goes on after one that fails. Errors: those of gpu_prepare().
+bool kernels_prepare(struct gpu *g, const struct kernel_group *const *groups, struct err *err);
+
 // ---- Volumes ------------------------------------------------------------------------------------
 
 enum gpu_voxel {

@@ -1,61 +1,48 @@
-// What the operations share: the rows of pipeline_table, slabs, sizes of dispatches.
+// What the operations share: how kernels are described, slabs, sizes of dispatches.
 #pragma once
 #include "compute/gpu/gpu.h"
-#include "compute/kernels/kernels.h"
 #include "compute/gpu/pipeline.h"
+#include "compute/kernels/grid.h"
+#include "compute/kernels/kernels.h"
+#include "shaders/shaders.h"
 
-enum kernel {
-    KERNEL_MODALITY_I16,
-    KERNEL_MODALITY_U16,
-    KERNEL_MODALITY_LUT,
-    KERNEL_MODALITY_F32,
-    KERNEL_THRESHOLD_I16,
-    KERNEL_THRESHOLD_F32,
-    KERNEL_MASK_AND, // in the order of enum mask_op
-    KERNEL_MASK_OR,
-    KERNEL_MASK_ANDNOT,
-    KERNEL_MASK_XOR,
-    KERNEL_MASK_COPY,
-    KERNEL_MASK_BOX,
-    KERNEL_MASK_COUNT,
-    KERNEL_MASK_DILATE,
-    KERNEL_MASK_EXPAND,
-    KERNEL_MASK_SHRINK,
-    KERNEL_DISTANCE_X,
-    KERNEL_DISTANCE_YZ,
-    KERNEL_SCAN,
-    KERNEL_SCAN_ADD,
-    KERNEL_RUNS_COUNT,
-    KERNEL_RUNS_WRITE,
-    KERNEL_RUNS_MERGE_4, // in the order of enum connectivity
-    KERNEL_RUNS_MERGE_8,
-    KERNEL_RUNS_MERGE_6,
-    KERNEL_RUNS_MERGE_18,
-    KERNEL_RUNS_MERGE_26,
-    KERNEL_RUNS_FLATTEN,
-    KERNEL_RUNS_LABEL,
-    KERNEL_MEASURE,
-    KERNEL_MEASURE_VALUES,
-    KERNEL_OVERLAP,
-    KERNEL_EDGE,
-    KERNEL_SELECT,
-    KERNEL_GAUSS_X_I16,
-    KERNEL_GAUSS_X_F32,
-    KERNEL_GAUSS_YZ,
-    KERNEL_SHRINK_YZ,
-    KERNEL_SHRINK_X,
-    KERNEL_RESAMPLE_I16,
-    KERNEL_RESAMPLE_F32,
-    KERNEL_MIP_LINE,
-    KERNEL_MIP_ROW,
-    KERNELS
-};
+// A kernel of a shared shader: its file, group, constant 3, bytes of push constants, number of
+// bindings, and the access of each.
+#define KERNEL(file, group_, constant, push, count, ...)                                           \
+    {                                                                                              \
+        .shader = &shader_##file, .group = group_, .constants = {constant}, .push_bytes = push,    \
+        .bindings = count, .access = {                                                             \
+            __VA_ARGS__                                                                            \
+        }                                                                                          \
+    }
+#define T KERNEL_TEXELS
+#define I KERNEL_IN
+#define O KERNEL_OUT
+#define X KERNEL_INOUT
+// Makes kernels_<name> of kernels.h.
+#define GROUP(name, ...)                                                                           \
+    static const struct kernel *const name##_list[] = {__VA_ARGS__};                               \
+    const struct kernel_group kernels_##name = {name##_list,                                       \
+                                                sizeof name##_list / sizeof *name##_list}
+// Group shapes: lists and rows; words of a mask; quads of a volume.
+#define LIST                                                                                       \
+    {                                                                                              \
+        64, 1, 1                                                                                   \
+    }
+#define WORDS                                                                                      \
+    {                                                                                              \
+        4, 16, 1                                                                                   \
+    }
+#define QUADS                                                                                      \
+    {                                                                                              \
+        8, 8, 1                                                                                    \
+    }
 
 // A buffer as a dispatch over slices sees it: slices k0 - before <= k < k1 + after, as far as there
 // are. before and after 0: the same slices as the dispatch.
 struct slab_view {
     struct gpu_buf *buf;
-    enum pipeline_access access;
+    enum kernel_access access;
     uint64_t slice_bytes; // a multiple of 256
     uint32_t slices;      // all there are
     uint32_t before, after;
@@ -72,11 +59,12 @@ struct gpu_range slab_range(const struct slab_view *v, uint32_t k0, uint32_t k1,
 struct gpu_range whole_range(struct gpu_buf *b);
 
 // Runs a kernel with one invocation for each of size[0] x size[1] x size[2] points.
-// push  of the kernel's push_bytes
-bool kernel_run(struct gpu *g, enum kernel kernel, const struct gpu_range *ranges, const void *push,
-                const uint32_t size[3], uint64_t trips, uint64_t work, struct err *err);
+// push  k->push_bytes of them
+bool kernel_run(struct gpu *g, const struct kernel *k, const struct gpu_range *ranges,
+                const void *push, const uint32_t size[3], uint64_t trips, uint64_t work,
+                struct err *err);
 // Same for a long list; see flat_index() in shaders/include/group.glsl.
-bool kernel_run_flat(struct gpu *g, enum kernel kernel, const struct gpu_range *ranges,
+bool kernel_run_flat(struct gpu *g, const struct kernel *k, const struct gpu_range *ranges,
                      const void *push, uint64_t count, uint64_t trips, uint64_t work,
                      struct err *err);
 
@@ -98,8 +86,29 @@ static inline bool same_dim(const uint32_t a[3], const uint32_t b[3])
     return a[0] == b[0] && a[1] == b[1] && a[2] == b[2];
 }
 
-struct slab_view volume_view(const struct gpu_volume *v, enum pipeline_access access);
-struct slab_view mask_view(const struct gpu_mask *m, enum pipeline_access access);
+// How volumes and masks lie: see struct gpu_volume, struct gpu_mask.
+static inline uint32_t volume_row(uint32_t columns)
+{
+    return divide_up(columns, 32) * 32;
+}
+
+static inline uint64_t volume_slice_elements(const uint32_t dim[3])
+{
+    return ((uint64_t)volume_row(dim[0]) * dim[1] + 127) / 128 * 128;
+}
+
+static inline uint32_t mask_row(uint32_t columns)
+{
+    return divide_up(columns, 128) * 4;
+}
+
+static inline uint64_t mask_slice_words(const uint32_t dim[3])
+{
+    return ((uint64_t)mask_row(dim[0]) * dim[1] + 63) / 64 * 64;
+}
+
+struct slab_view volume_view(const struct gpu_volume *v, enum kernel_access access);
+struct slab_view mask_view(const struct gpu_mask *m, enum kernel_access access);
 
 // A mask whose words are still undefined; whoever fills it must write them all.
 struct gpu_mask *mask_alloc(struct gpu *g, const uint32_t dim[3], const double spacing[3],

@@ -7,6 +7,7 @@
 #include <sys/resource.h>
 #include <time.h>
 #include "compute/gpu/gpu.h"
+#include "compute/kernels/kernels.h"
 #include "compute/stages/stage.h"
 #include "node/job/analysis.h"
 #include "base/arena.h"
@@ -230,7 +231,7 @@ static void prepare(struct shop *s)
     if (!s->worker->warm)
         return;
     log_action("opening the device");
-    if (!open_device(s, &err) || !gpu_warm(s->gpu, &err))
+    if (!open_device(s, &err) || !kernels_prepare(s->gpu, kernels_all, &err))
         log_warn("%s", err.text);
     else
         log_info("device=\"%s\" ready seconds=%.2f", gpu_device(s->gpu)->name,

@@ -276,7 +276,7 @@ int main(int argc, char **argv)
     need(gpu);
     printf("%s, %u x %u x %u, ms\n", gpu_device(gpu)->name, dim[0], dim[1], dim[2]);
     double start = now_ms();
-    need(gpu_warm(gpu, &err));
+    need(kernels_prepare(gpu, kernels_all, &err));
     printf("warming up: %.0f ms\n%-34s %9s %9s %9s %9s\n", now_ms() - start, "", "first", "median",
            "cpu", "plain C");
     row("upload with modality LUT", run_upload, plain_upload);
