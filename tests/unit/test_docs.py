@@ -39,10 +39,10 @@ def unit_file_is_valid():
         return
     with tempfile.TemporaryDirectory() as folder:
         unit = pathlib.Path(folder) / "anode.service"
-        unit.write_text(read("conf/site/anode.service").replace("/usr/local/bin/anode", "/bin/true"))
+        unit.write_text(read("conf/site/anode.service.in").replace("@ANODE_BINDIR@/anode", "/bin/true"))
         done = subprocess.run([analyze, "verify", "--man=no", unit], capture_output=True, text=True, check=False)
         about_us = [line for line in done.stderr.splitlines() if "anode.service" in line]
-        check(done.returncode == 0 and not about_us, f"conf/site/anode.service: {done.stderr}")
+        check(done.returncode == 0 and not about_us, f"conf/site/anode.service.in: {done.stderr}")
 
 
 def commands_are_documented():
