@@ -134,7 +134,7 @@ static bool load(void *ctx, const struct state_series *row)
     struct watch *w = add(l->arrivals, row->id);
     l->ok = w != NULL;
     if (w) {
-        double age = clock_wall() - row->first_at;
+        double age = clock_wall() - row->run_at;
         fill(w, row);
         w->evidence.first -= age > 0 ? age : 0;
     }

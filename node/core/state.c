@@ -29,6 +29,17 @@
     " position INTEGER NOT NULL, ord INTEGER NOT NULL, series INTEGER NOT NULL REFERENCES "        \
     "series(id),"                                                                                  \
     " last_instance INTEGER NOT NULL, PRIMARY KEY(job, slot, position)) WITHOUT ROWID;"
+// What is collected for a job of a study; open: its job is still to be made.
+#define COLLECTION_TABLES                                                                          \
+    "CREATE TABLE collection("                                                                     \
+    " id INTEGER PRIMARY KEY AUTOINCREMENT, study_uid TEXT NOT NULL, patient TEXT NOT NULL,"       \
+    " route TEXT NOT NULL, stage TEXT NOT NULL, started_at REAL NOT NULL,"                         \
+    " grown_at REAL NOT NULL, open INTEGER NOT NULL, UNIQUE(study_uid, patient, route, stage));"   \
+    "CREATE TABLE collection_member("                                                              \
+    " collection INTEGER NOT NULL REFERENCES collection(id) ON DELETE CASCADE,"                    \
+    " series INTEGER NOT NULL REFERENCES series(id), slot INTEGER NOT NULL,"                       \
+    " evidence TEXT NOT NULL, PRIMARY KEY(collection, series)) WITHOUT ROWID;"                     \
+    "CREATE INDEX collection_member_series ON collection_member(series);"
 #define JOB_INDICES                                                                                \
     "CREATE INDEX job_state ON job(state);"                                                        \
     "CREATE INDEX job_study ON job(study_uid);"                                                    \
@@ -39,7 +50,7 @@ static const char schema[] =
     " id INTEGER PRIMARY KEY AUTOINCREMENT, series_uid TEXT NOT NULL, study_uid TEXT NOT NULL,"
     " patient TEXT NOT NULL, modality TEXT NOT NULL, source TEXT NOT NULL, address TEXT NOT NULL,"
     " state TEXT NOT NULL DEFAULT 'receiving', first_at REAL NOT NULL, last_at REAL NOT NULL,"
-    " instances INTEGER NOT NULL, runs INTEGER NOT NULL DEFAULT 0,"
+    " run_at REAL NOT NULL, instances INTEGER NOT NULL, runs INTEGER NOT NULL DEFAULT 0,"
     " completeness TEXT NOT NULL DEFAULT '', evidence TEXT NOT NULL DEFAULT '',"
     " route TEXT NOT NULL DEFAULT '', why TEXT NOT NULL DEFAULT '',"
     " attrs_uid TEXT NOT NULL, attrs BLOB NOT NULL, UNIQUE(series_uid, study_uid, patient));"
@@ -53,7 +64,8 @@ static const char schema[] =
     "CREATE TABLE quarantine("
     " id INTEGER PRIMARY KEY, sop_uid TEXT NOT NULL, digest BLOB NOT NULL,"
     " path TEXT NOT NULL UNIQUE, calling TEXT NOT NULL, address TEXT NOT NULL, at REAL NOT NULL,"
-    " reason TEXT NOT NULL, UNIQUE(sop_uid, digest));" JOB_TABLES JOB_INDICES "CREATE TABLE outbox("
+    " reason TEXT NOT NULL, UNIQUE(sop_uid, digest));" JOB_TABLES JOB_INDICES COLLECTION_TABLES
+    "CREATE TABLE outbox("
     " id INTEGER PRIMARY KEY AUTOINCREMENT, job INTEGER NOT NULL REFERENCES job(id),"
     " destination TEXT NOT NULL, kind TEXT NOT NULL, rank INTEGER NOT NULL, path TEXT NOT NULL,"
     " sop_class TEXT NOT NULL, sop_uid TEXT NOT NULL, series_uid TEXT NOT NULL,"
@@ -82,11 +94,15 @@ static const char migrate_1_to_2[] =
     " SELECT id, 0, 0, 0, series, last_instance FROM job_1;"
     "DELETE FROM sqlite_sequence WHERE name = 'job';" // no number is given twice
     "INSERT INTO sqlite_sequence(name, seq) SELECT 'job', seq FROM job_1_last;"
-    "DROP TABLE job_1; DROP TABLE job_1_last;" JOB_INDICES;
+    "ALTER TABLE series ADD COLUMN run_at REAL NOT NULL DEFAULT 0;"
+    "UPDATE series SET run_at = ifnull((SELECT min(i.at) FROM instance i WHERE i.series = series.id"
+    " AND i.id > ifnull((SELECT max(j.last_instance) FROM job_1 j WHERE j.series = series.id), 0)),"
+    " first_at);"
+    "DROP TABLE job_1; DROP TABLE job_1_last;" JOB_INDICES COLLECTION_TABLES;
 
 #define SERIES_COLUMNS                                                                             \
     "SELECT id, series_uid, study_uid, modality, source, address, state, first_at, last_at,"       \
-    " instances, runs, completeness, evidence, route, why FROM series"
+    " instances, runs, completeness, evidence, route, why, run_at FROM series"
 #define JOB_COLUMNS                                                                                \
     "SELECT j.id, j.run, j.scope, j.study_uid, j.patient, i.series, s.series_uid, j.route,"        \
     " j.stage, j.version, j.parameters, j.results, j.destinations, j.key, j.remark, j.evidence,"   \
@@ -149,6 +165,12 @@ enum query {
     Q_JOBS_RECOVER,
     Q_JOB_AGAIN,
     Q_FAILED_JOBS_AGAIN,
+    Q_COLLECT,
+    Q_ADD_MEMBER,
+    Q_COLLECTIONS,
+    Q_MEMBERS,
+    Q_SIBLINGS,
+    Q_COLLECTION_END,
     Q_ADD_OBJECT,
     Q_DESTINATIONS,
     Q_DUE,
@@ -170,6 +192,8 @@ enum query {
     Q_FORGET_OBJECTS,
     Q_FORGET_JOBS,
     Q_FORGET_INSTANCES,
+    Q_FORGET_MEMBER,
+    Q_FORGET_COLLECTIONS,
     Q_FORGET_SERIES,
     Q_COUNT
 };
@@ -185,10 +209,11 @@ static const char *const sql[Q_COUNT] = {
     [Q_FIND_SERIES] = "SELECT id, attrs_uid FROM series"
                       " WHERE series_uid = ? AND study_uid = ? AND patient = ?",
     [Q_ADD_SERIES] = "INSERT INTO series(series_uid, study_uid, patient, modality, source, address,"
-                     " first_at, last_at, instances, attrs_uid, attrs)"
-                     " VALUES(?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?)",
-    [Q_GROW_SERIES] = "UPDATE series SET instances = instances + 1, last_at = ?,"
-                      " state = 'receiving' WHERE id = ?",
+                     " first_at, last_at, run_at, instances, attrs_uid, attrs)"
+                     " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7, ?7, 1, ?8, ?9)",
+    [Q_GROW_SERIES] = "UPDATE series SET instances = instances + 1, last_at = ?1,"
+                      " run_at = iif(state = 'receiving', run_at, ?1), state = 'receiving'"
+                      " WHERE id = ?2",
     [Q_SERIES_SET_ATTRS] = "UPDATE series SET attrs_uid = ?, attrs = ?, modality = ? WHERE id = ?",
     [Q_ADD_INSTANCE] = "INSERT INTO instance(series, sop_uid, sop_class, transfer_syntax, digest,"
                        " path, bytes, number, calling, address, at)"
@@ -261,6 +286,21 @@ static const char *const sql[Q_COUNT] = {
     [Q_FAILED_JOBS_AGAIN] =
         "UPDATE job SET state = 'queued', outcome = '', attempts = 0, refusals = 0, waits = 0,"
         " not_before = 0, verdict = '', reason = '' WHERE state = 'failed'",
+    [Q_COLLECT] = "INSERT INTO collection(study_uid, patient, route, stage, started_at, grown_at,"
+                  " open) SELECT study_uid, patient, ?2, ?3, ?4, ?4, 1 FROM series WHERE id = ?1"
+                  " ON CONFLICT(study_uid, patient, route, stage) DO UPDATE SET"
+                  " started_at = iif(open, started_at, ?4), grown_at = ?4, open = 1 RETURNING id",
+    [Q_ADD_MEMBER] = "INSERT INTO collection_member(collection, series, slot, evidence)"
+                     " VALUES(?, ?, ?, ?) ON CONFLICT(collection, series) DO UPDATE SET"
+                     " slot = excluded.slot, evidence = excluded.evidence",
+    [Q_COLLECTIONS] = "SELECT id, study_uid, route, stage, started_at, grown_at FROM collection"
+                      " WHERE open ORDER BY id",
+    [Q_MEMBERS] = "SELECT m.series, m.slot, m.evidence, s.series_uid, s.source"
+                  " FROM collection_member m JOIN series s ON s.id = m.series"
+                  " WHERE m.collection = ? ORDER BY m.slot, s.series_uid",
+    [Q_SIBLINGS] = "SELECT s.id FROM collection c JOIN series s ON s.study_uid = c.study_uid AND"
+                   " s.patient = c.patient AND s.state = 'receiving' WHERE c.id = ?",
+    [Q_COLLECTION_END] = "UPDATE collection SET open = 0 WHERE id = ?",
     [Q_ADD_OBJECT] = "INSERT INTO outbox(job, destination, kind, rank, path, sop_class, sop_uid,"
                      " series_uid, study_uid, transfer_syntax)"
                      " VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
@@ -292,8 +332,10 @@ static const char *const sql[Q_COUNT] = {
     [Q_COUNT_SERIES] = "SELECT state, count(*) FROM series GROUP BY state",
     [Q_COUNT_JOBS] = "SELECT state, count(*) FROM job GROUP BY state",
     [Q_COUNT_QUARANTINE] = "SELECT 'kept', count(*) FROM quarantine",
-    // A job of several series keeps them until all of them are old.
+    // A job of several series keeps them until all of them are old; so does a collection.
     [Q_EXPIRED] = "SELECT id FROM series s WHERE state <> 'receiving' AND last_at < ?1"
+                  " AND NOT EXISTS (SELECT 1 FROM collection_member m JOIN collection c ON"
+                  " c.id = m.collection WHERE m.series = s.id AND c.open)"
                   " AND NOT EXISTS (SELECT 1 FROM job_input i JOIN job j ON j.id = i.job"
                   " WHERE i.series = s.id AND"
                   " (j.state IN ('queued', 'running') OR j.ended_at >= ?1 OR EXISTS"
@@ -308,6 +350,9 @@ static const char *const sql[Q_COUNT] = {
                          " (SELECT job FROM job_input WHERE series = ?1)",
     [Q_FORGET_JOBS] = "DELETE FROM job WHERE id IN (SELECT job FROM job_input WHERE series = ?1)",
     [Q_FORGET_INSTANCES] = "DELETE FROM instance WHERE series = ?",
+    [Q_FORGET_MEMBER] = "DELETE FROM collection_member WHERE series = ?",
+    [Q_FORGET_COLLECTIONS] = "DELETE FROM collection WHERE id NOT IN"
+                             " (SELECT collection FROM collection_member)",
     [Q_FORGET_SERIES] = "DELETE FROM series WHERE id = ?",
 };
 
@@ -580,12 +625,11 @@ static bool grow_series(struct state *s, const struct state_instance *in, int64_
         !find_series(s, in, patient, series, attrs_uid, err))
         return false;
     if (*series == 0) {
-        bool ok =
-            done(s,
-                 bind(s, err, Q_ADD_SERIES, "ttttttddtb", in->series_instance_uid,
-                      in->study_instance_uid, patient, in->modality, in->calling, in->address,
-                      in->at, in->at, in->sop_instance_uid, in->attrs->packed, in->attrs->size),
-                 err);
+        bool ok = done(s,
+                       bind(s, err, Q_ADD_SERIES, "ttttttdtb", in->series_instance_uid,
+                            in->study_instance_uid, patient, in->modality, in->calling, in->address,
+                            in->at, in->sop_instance_uid, in->attrs->packed, in->attrs->size),
+                       err);
         *series = sqlite3_last_insert_rowid(s->db);
         return ok;
     }
@@ -720,6 +764,7 @@ static bool walk_series(struct state *s, sqlite3_stmt *stmt, series_fn *each, vo
             .evidence = text(stmt, 12),
             .route = text(stmt, 13),
             .why = text(stmt, 14),
+            .run_at = sqlite3_column_double(stmt, 15),
         };
         if (!each(ctx, &row)) {
             sqlite3_reset(stmt);
@@ -1060,6 +1105,82 @@ bool state_failed_jobs_again(struct state *s, int *count, struct err *err)
     return ok;
 }
 
+// Collections
+
+bool state_collect(struct state *s, int64_t series, const char *route, const char *stage, int slot,
+                   const char *evidence, double now, int64_t *id, struct err *err)
+{
+    sqlite3_stmt *stmt = bind(s, err, Q_COLLECT, "ittd", series, route, stage, now);
+    enum step result = step(s, stmt, err);
+    if (result == STEP_FAILED)
+        return false;
+    if (result == STEP_END)
+        return err_set(err, ERR_INTERNAL, "no series %lld", (long long)series);
+    *id = sqlite3_column_int64(stmt, 0);
+    sqlite3_reset(stmt);
+    return done(s, bind(s, err, Q_ADD_MEMBER, "iiit", *id, series, (int64_t)slot, evidence), err);
+}
+
+bool state_each_collection(struct state *s,
+                           bool (*each)(void *ctx, const struct state_collection *row), void *ctx,
+                           struct err *err)
+{
+    sqlite3_stmt *stmt = bind(s, err, Q_COLLECTIONS, "");
+    enum step result;
+    while ((result = step(s, stmt, err)) == STEP_ROW) {
+        struct state_collection row = {.id = sqlite3_column_int64(stmt, 0),
+                                       .study_instance_uid = text(stmt, 1),
+                                       .route = text(stmt, 2),
+                                       .stage = text(stmt, 3),
+                                       .started_at = sqlite3_column_double(stmt, 4),
+                                       .grown_at = sqlite3_column_double(stmt, 5)};
+        if (!each(ctx, &row)) {
+            sqlite3_reset(stmt);
+            return true;
+        }
+    }
+    return result == STEP_END;
+}
+
+bool state_each_member(struct state *s, int64_t collection,
+                       bool (*each)(void *ctx, const struct state_member *row), void *ctx,
+                       struct err *err)
+{
+    sqlite3_stmt *stmt = bind(s, err, Q_MEMBERS, "i", collection);
+    enum step result;
+    while ((result = step(s, stmt, err)) == STEP_ROW) {
+        struct state_member row = {.series = sqlite3_column_int64(stmt, 0),
+                                   .slot = sqlite3_column_int(stmt, 1),
+                                   .evidence = text(stmt, 2),
+                                   .series_instance_uid = text(stmt, 3),
+                                   .source = text(stmt, 4)};
+        if (!each(ctx, &row)) {
+            sqlite3_reset(stmt);
+            return true;
+        }
+    }
+    return result == STEP_END;
+}
+
+bool state_each_sibling(struct state *s, int64_t collection,
+                        bool (*each)(void *ctx, int64_t series), void *ctx, struct err *err)
+{
+    sqlite3_stmt *stmt = bind(s, err, Q_SIBLINGS, "i", collection);
+    enum step result;
+    while ((result = step(s, stmt, err)) == STEP_ROW) {
+        if (!each(ctx, sqlite3_column_int64(stmt, 0))) {
+            sqlite3_reset(stmt);
+            return true;
+        }
+    }
+    return result == STEP_END;
+}
+
+bool state_collection_end(struct state *s, int64_t id, struct err *err)
+{
+    return done(s, bind(s, err, Q_COLLECTION_END, "i", id), err);
+}
+
 // Outbox
 
 bool state_add_object(struct state *s, const struct state_object *o, struct err *err)
@@ -1253,7 +1374,7 @@ bool state_forget_series(struct state *s, int64_t series, bool (*each)(void *ctx
                          void *ctx, struct err *err)
 {
     static const enum query deletions[] = {Q_FORGET_OBJECTS, Q_FORGET_JOBS, Q_FORGET_INSTANCES,
-                                           Q_FORGET_SERIES};
+                                           Q_FORGET_MEMBER, Q_FORGET_SERIES};
     sqlite3_stmt *stmt = bind(s, err, Q_PATHS_OF_SERIES, "i", series);
     enum step result;
     while ((result = step(s, stmt, err)) == STEP_ROW) {
@@ -1268,5 +1389,5 @@ bool state_forget_series(struct state *s, int64_t series, bool (*each)(void *ctx
         if (!done(s, bind(s, err, deletions[i], "i", series), err))
             return false;
     }
-    return true;
+    return done(s, bind(s, err, Q_FORGET_COLLECTIONS, ""), err);
 }

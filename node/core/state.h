@@ -78,6 +78,7 @@ struct state_series {
     const char *source, *address; // calling AE title and address of the first instance
     const char *state;            // "receiving", "routed", "no route"
     double first_at, last_at;
+    double run_at; // first instance of the run that is being received, or of the last one
     int64_t instances;
     int64_t runs; // times it was complete
     const char *completeness, *evidence;
@@ -224,6 +225,40 @@ bool state_jobs_recover(struct state *s, const char *prefix, double now, int *co
 bool state_job_again(struct state *s, int64_t id, struct err *err);
 // The same for all failed jobs; *count: how many.
 bool state_failed_jobs_again(struct state *s, int *count, struct err *err);
+
+// Collections: the series of a study that one job takes together
+
+struct state_collection {
+    int64_t id;
+    const char *study_instance_uid, *route, *stage;
+    double started_at; // when its first series was complete
+    double grown_at;   // when the last one was
+};
+struct state_member {
+    int64_t series;
+    int slot;             // which of the inputs that the analysis declares
+    const char *evidence; // verdict on its completeness and why
+    const char *series_instance_uid, *source;
+};
+
+// A complete series belongs to the collection of its study and patient for that route and analysis,
+// which begins with it, or begins anew when its job has been made. Texts as in struct
+// state_collection and state_member. *id: the collection.
+bool state_collect(struct state *s, int64_t series, const char *route, const char *stage, int slot,
+                   const char *evidence, double now, int64_t *id, struct err *err);
+// Those whose job is still to be made, oldest first.
+bool state_each_collection(struct state *s,
+                           bool (*each)(void *ctx, const struct state_collection *row), void *ctx,
+                           struct err *err);
+// By slot and Series Instance UID.
+bool state_each_member(struct state *s, int64_t collection,
+                       bool (*each)(void *ctx, const struct state_member *row), void *ctx,
+                       struct err *err);
+// Series of its study and patient that are being received.
+bool state_each_sibling(struct state *s, int64_t collection,
+                        bool (*each)(void *ctx, int64_t series), void *ctx, struct err *err);
+// Its job has been made, or there is none to make. Its members stay for a later run.
+bool state_collection_end(struct state *s, int64_t id, struct err *err);
 
 // Outbox
 

@@ -11,6 +11,7 @@ import random
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -270,6 +271,25 @@ def a_late_instance_makes_one_new_run_that_names_the_earlier_one(tmp):
         site.wait_idle()
         equal(len(site.jobs()), 2, "jobs")
         return site.log_text()
+
+
+def late_instances_at_a_restart_wait_for_more_of_them(tmp):
+    files = make_series(tmp / "in", 1, count=9)
+    p, q = ports(2)
+    with Sink(tmp / "pacs", q):
+        with Site(tmp / "node", p, {"PACS": q}, when="Modality: XX") as site:
+            send(files[:8], p)
+            site.wait_idle()
+            send(files[8:], p)
+            site.kill()
+            with sqlite3.connect(site.data / "state.db") as db:  # the first run was an hour ago
+                db.execute("UPDATE series SET first_at = first_at - 3600")
+            db.close()
+            with site.again() as later:
+                later.wait_idle()
+                series = later.status()["series"][0]
+                equal((series["runs"], series["completeness"]), (2, "quiet"), f"second run: {series['evidence']}")
+                return later.log_text()
 
 
 def an_association_that_goes_on_counts_for_the_next_run(tmp):

@@ -2,6 +2,7 @@
 #include "node/core/state.h"
 #include <limits.h>
 #include <sqlite3.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -722,6 +723,131 @@ static void state_keeps_series_as_long_as_one_that_shares_a_job(void)
     state_close(s);
 }
 
+// An instance that comes at a time.
+static void put_at(struct state *s, const char *sop, const char *series, double at)
+{
+    struct attrs a = patient("P", sop);
+    struct state_instance in = instance(sop, series, 1, &a);
+    struct state_recorded out;
+    in.at = at;
+    CU_ASSERT_TRUE(state_record(s, &in, "quarantine/x.dcm", &out, NULL));
+    attrs_finish(&a);
+}
+
+static void state_series_knows_when_its_present_run_began(void)
+{
+    struct state *s = fresh();
+    put_at(s, "1.2.3.1", "1", 1000);
+    put_at(s, "1.2.3.2", "1", 1001);
+    CU_ASSERT_EQUAL(series_row(s, 1).run_at, 1000);
+    CU_ASSERT_TRUE(state_series_end(s, 1, "routed", "complete", "all", "r", "why", NULL));
+    CU_ASSERT_EQUAL(series_row(s, 1).run_at, 1000);
+    put_at(s, "1.2.3.3", "1", 2000);
+    put_at(s, "1.2.3.4", "1", 2001);
+    CU_ASSERT_EQUAL(series_row(s, 1).run_at, 2000);
+    CU_ASSERT_EQUAL(series_row(s, 1).first_at, 1000);
+    state_close(s);
+}
+
+struct listed { // what a walk has found, as text
+    char text[512];
+};
+
+static void list(struct listed *l, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+static void list(struct listed *l, const char *format, ...)
+{
+    size_t used = strlen(l->text);
+    va_list args;
+    va_start(args, format);
+    vsnprintf(l->text + used, sizeof l->text - used, format, args);
+    va_end(args);
+}
+
+static bool list_collection(void *ctx, const struct state_collection *row)
+{
+    list(ctx, "%lld %s %s %s %g %g;", (long long)row->id, row->study_instance_uid, row->route,
+         row->stage, row->started_at, row->grown_at);
+    return true;
+}
+
+static bool list_member(void *ctx, const struct state_member *row)
+{
+    list(ctx, "%d %s %s %s;", row->slot, row->series_instance_uid, row->source, row->evidence);
+    return true;
+}
+
+static bool list_sibling(void *ctx, int64_t series)
+{
+    list(ctx, "%lld;", (long long)series);
+    return true;
+}
+
+static void check_collections(struct state *s, const char *wanted)
+{
+    struct listed l = {""};
+    CU_ASSERT_TRUE(state_each_collection(s, list_collection, &l, NULL));
+    CU_ASSERT_STRING_EQUAL(l.text, wanted);
+}
+
+static void check_members(struct state *s, int64_t collection, const char *wanted)
+{
+    struct listed l = {""};
+    CU_ASSERT_TRUE(state_each_member(s, collection, list_member, &l, NULL));
+    CU_ASSERT_STRING_EQUAL(l.text, wanted);
+}
+
+static void state_collects_the_series_of_a_study(void)
+{
+    struct state *s = fresh();
+    struct err err = {0};
+    int64_t a = 0, b = 0, other = 0, id = 0, again = 0;
+    put(s, "1.2.3.1", "1", 1, "P", &a);
+    put(s, "1.2.3.2", "2", 1, "P", &b);
+    put(s, "1.2.3.3", "3", 1, "Q", &other); // another patient in the same study
+    check_collections(s, "");
+    CU_ASSERT_TRUE(state_series_end(s, a, "routed", "complete", "all", "r", "", NULL));
+    CU_ASSERT_TRUE(state_collect(s, a, "r", "views", 2, "complete", 10, &id, NULL));
+    CU_ASSERT_TRUE(state_collect(s, other, "r", "views", 1, "quiet", 11, &again, NULL));
+    CU_ASSERT_NOT_EQUAL(again, id);
+    struct listed l = {""};
+    CU_ASSERT_TRUE(state_each_sibling(s, id, list_sibling, &l, NULL));
+    CU_ASSERT_STRING_EQUAL(l.text, "2;"); // still receiving
+    CU_ASSERT_TRUE(state_collection_end(s, again, NULL));
+    CU_ASSERT_TRUE(state_collect(s, b, "r", "views", 0, "quiet", 12, &again, NULL));
+    CU_ASSERT_EQUAL(again, id);
+    CU_ASSERT_TRUE(state_collect(s, a, "r", "views", 1, "more", 13, &again, NULL)); // a later run
+    check_members(s, id, "0 1.2.2 CT1 quiet;1 1.2.1 CT1 more;");
+    check_collections(s, "1 1.2 r views 10 13;");
+    CU_ASSERT_TRUE(state_collection_end(s, id, NULL));
+    check_collections(s, "");
+    CU_ASSERT_TRUE(state_collect(s, b, "r", "views", 0, "late", 20, &again, NULL));
+    CU_ASSERT_EQUAL(again, id);
+    check_members(s, id, "0 1.2.2 CT1 late;1 1.2.1 CT1 more;");
+    check_collections(s, "1 1.2 r views 20 20;"); // it has begun anew
+    CU_ASSERT_FALSE(state_collect(s, 99, "r", "views", 0, "", 21, &again, &err));
+    CU_ASSERT_EQUAL(err.code, ERR_INTERNAL);
+    state_close(s);
+}
+
+static void state_keeps_a_series_while_others_are_awaited(void)
+{
+    struct state *s = fresh();
+    int64_t series = 0, id = 0, found = 0;
+    int files = 0;
+    put(s, "1.2.3.1", "1", 1, "P", &series);
+    CU_ASSERT_TRUE(state_series_end(s, series, "routed", "complete", "all", "r", "", NULL));
+    CU_ASSERT_TRUE(state_collect(s, series, "r", "views", 0, "complete", 10, &id, NULL));
+    CU_ASSERT_TRUE(state_expired(s, 5000, note_id, &found, NULL));
+    CU_ASSERT_EQUAL(found, 0);
+    CU_ASSERT_TRUE(state_collection_end(s, id, NULL));
+    CU_ASSERT_TRUE(state_expired(s, 5000, note_id, &found, NULL));
+    CU_ASSERT_EQUAL(found, series);
+    CU_ASSERT_TRUE(state_forget_series(s, series, note_path, &files, NULL));
+    check_members(s, id, "");
+    state_close(s);
+}
+
 // What the first version wrote: a finished job with a result, a running one, one of a series that
 // has been forgotten, whose number must not be given again.
 static const char version_1[] =
@@ -775,6 +901,13 @@ static const char version_1[] =
     " calling, address, at) VALUES(1, '1.2.3.1', '1.2', '1.2', "
     "CAST('AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA' AS BLOB), 'series/00/a.dcm', 1,"
     " 1, 'CT1', '', 1);"
+    "INSERT INTO series(series_uid, study_uid, patient, modality, source, address, first_at,"
+    " last_at, instances, evidence, attrs_uid, attrs) VALUES('1.2.2', '1.2', 'p', 'CT', 'CT1', '',"
+    " 1, 2, 1, '', '1.2.3.2', x'');"
+    "INSERT INTO instance(series, sop_uid, sop_class, transfer_syntax, digest, path, bytes, number,"
+    " calling, address, at) VALUES(1, '1.2.3.9', '1.2', '1.2', "
+    "CAST('BBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBB' AS BLOB), 'series/00/b.dcm', 1,"
+    " 1, 'CT1', '', 77);" // came after the jobs
     "INSERT INTO job(id, series, run, last_instance, route, stage, version, options, results,"
     " destinations, key, remark, state, attempts, tries, created_at) VALUES"
     "(1, 1, 1, 1, 'r', 'calcium', '1', 'threshold_hu=130;mode=fast;share=0.25', 7, 'PACS', 'k1',"
@@ -837,6 +970,8 @@ static void state_open_takes_over_a_database_of_version_1(void)
         CU_ASSERT_STRING_EQUAL(files, "00A ");
         CU_ASSERT_TRUE(state_predecessor(s, 2, copy_uid, uid, NULL));
         CU_ASSERT_STRING_EQUAL(uid, "1.9");
+        CU_ASSERT_EQUAL(series_row(s, 1).run_at, 77);
+        CU_ASSERT_EQUAL(series_row(s, 2).run_at, 1);
         CU_ASSERT_EQUAL(add_job(s, 1, round ? "k11" : "k10"), round ? 11 : 10);
         add_object(s, 10 + round, "PACS", "sr", 6, "1.10"); // the reference to jobs holds
         state_close(s);
@@ -910,6 +1045,9 @@ static const struct check_case cases[] = {
     CASE(state_keeps_the_attributes_of_the_lowest_uid),
     CASE(state_owner_knows_whose_file_it_is),
     CASE(state_series_receives_again_after_its_end),
+    CASE(state_series_knows_when_its_present_run_began),
+    CASE(state_collects_the_series_of_a_study),
+    CASE(state_keeps_a_series_while_others_are_awaited),
     CASE(state_does_no_job_twice),
     CASE(state_job_keeps_the_instances_it_was_made_of),
     CASE(state_job_of_a_study_has_its_series_in_slots),
