@@ -52,6 +52,22 @@ bool gpu_fail(struct gpu *g, VkResult result, const char *what, struct err *err)
 
 // ---- Instance ----
 
+static bool is_set(const char *variable)
+{
+    const char *value = getenv(variable);
+    return value && strcmp(value, "1") == 0;
+}
+
+static bool prints(void)
+{
+    return is_set("ANODE_VULKAN_PRINTF");
+}
+
+static bool validates(void)
+{
+    return is_set("ANODE_VULKAN_VALIDATION") || prints();
+}
+
 static VkBool32 VKAPI_PTR on_message(VkDebugUtilsMessageSeverityFlagBitsEXT severity,
                                      VkDebugUtilsMessageTypeFlagsEXT types,
                                      const VkDebugUtilsMessengerCallbackDataEXT *message,
@@ -59,6 +75,16 @@ static VkBool32 VKAPI_PTR on_message(VkDebugUtilsMessageSeverityFlagBitsEXT seve
 {
     (void)types;
     unsigned *messages = user;
+    if (message->pMessageIdName && strstr(message->pMessageIdName, "DEBUG-PRINTF")) {
+        // "Validation Information: [ UNASSIGNED-DEBUG-PRINTF ] ... | MessageID = 0x92394c89 | text"
+        const char *text = strstr(message->pMessage, "MessageID");
+        text = text ? strstr(text, " | ") : NULL;
+        log_info("shader: %s", text ? text + 3 : message->pMessage);
+        return VK_FALSE;
+    }
+    if (!(severity & (VK_DEBUG_UTILS_MESSAGE_SEVERITY_WARNING_BIT_EXT |
+                      VK_DEBUG_UTILS_MESSAGE_SEVERITY_ERROR_BIT_EXT)))
+        return VK_FALSE;
     ++*messages;
     log_line(severity & VK_DEBUG_UTILS_MESSAGE_SEVERITY_ERROR_BIT_EXT ? LOG_LEVEL_ERROR
                                                                       : LOG_LEVEL_WARN,
@@ -66,36 +92,37 @@ static VkBool32 VKAPI_PTR on_message(VkDebugUtilsMessageSeverityFlagBitsEXT seve
     return VK_FALSE;
 }
 
-static bool is_set(const char *variable)
+static VkDebugUtilsMessengerCreateInfoEXT messenger_info(unsigned *messages)
 {
-    const char *value = getenv(variable);
-    return value && strcmp(value, "1") == 0;
+    return (VkDebugUtilsMessengerCreateInfoEXT){
+        .sType = VK_STRUCTURE_TYPE_DEBUG_UTILS_MESSENGER_CREATE_INFO_EXT,
+        .messageSeverity = VK_DEBUG_UTILS_MESSAGE_SEVERITY_WARNING_BIT_EXT |
+                           VK_DEBUG_UTILS_MESSAGE_SEVERITY_ERROR_BIT_EXT |
+                           (prints() ? VK_DEBUG_UTILS_MESSAGE_SEVERITY_INFO_BIT_EXT : 0u),
+        .messageType = VK_DEBUG_UTILS_MESSAGE_TYPE_VALIDATION_BIT_EXT |
+                       VK_DEBUG_UTILS_MESSAGE_TYPE_PERFORMANCE_BIT_EXT,
+        .pfnUserCallback = on_message,
+        .pUserData = messages};
 }
 
 // messages NULL: without validation, whatever the environment says.
 static bool instance_create(VkInstance *instance, unsigned *messages, struct err *err)
 {
-    bool validate = messages && is_set("ANODE_VULKAN_VALIDATION");
+    bool validate = messages && validates();
     const char *layers[] = {validation_layer};
     const char *extensions[] = {VK_EXT_DEBUG_UTILS_EXTENSION_NAME,
                                 VK_EXT_VALIDATION_FEATURES_EXTENSION_NAME};
-    VkValidationFeatureEnableEXT enable =
-        VK_VALIDATION_FEATURE_ENABLE_SYNCHRONIZATION_VALIDATION_EXT;
-    VkDebugUtilsMessengerCreateInfoEXT messenger = {
-        .sType = VK_STRUCTURE_TYPE_DEBUG_UTILS_MESSENGER_CREATE_INFO_EXT,
-        .messageSeverity = VK_DEBUG_UTILS_MESSAGE_SEVERITY_WARNING_BIT_EXT |
-                           VK_DEBUG_UTILS_MESSAGE_SEVERITY_ERROR_BIT_EXT,
-        .messageType = VK_DEBUG_UTILS_MESSAGE_TYPE_VALIDATION_BIT_EXT |
-                       VK_DEBUG_UTILS_MESSAGE_TYPE_PERFORMANCE_BIT_EXT,
-        .pfnUserCallback = on_message,
-        .pUserData = messages};
+    const VkValidationFeatureEnableEXT enable[] = {
+        VK_VALIDATION_FEATURE_ENABLE_SYNCHRONIZATION_VALIDATION_EXT,
+        VK_VALIDATION_FEATURE_ENABLE_DEBUG_PRINTF_EXT};
+    VkDebugUtilsMessengerCreateInfoEXT messenger = messenger_info(messages);
     VkValidationFeaturesEXT features = {.sType = VK_STRUCTURE_TYPE_VALIDATION_FEATURES_EXT,
                                         .pNext = &messenger,
-                                        .enabledValidationFeatureCount = 1,
-                                        .pEnabledValidationFeatures = &enable};
+                                        .enabledValidationFeatureCount = prints() ? 2 : 1,
+                                        .pEnabledValidationFeatures = enable};
     VkApplicationInfo app = {.sType = VK_STRUCTURE_TYPE_APPLICATION_INFO,
                              .pApplicationName = "anode",
-                             .apiVersion = VK_API_VERSION_1_2};
+                             .apiVersion = prints() ? VK_API_VERSION_1_3 : VK_API_VERSION_1_2};
     VkInstanceCreateInfo info = {.sType = VK_STRUCTURE_TYPE_INSTANCE_CREATE_INFO,
                                  .pNext = validate ? &features : NULL,
                                  .pApplicationInfo = &app,
@@ -114,19 +141,12 @@ static bool instance_create(VkInstance *instance, unsigned *messages, struct err
 // The messenger of vkCreateInstance() only watches creation and destruction of the instance.
 static bool messenger_create(struct gpu *g, struct err *err)
 {
-    if (!is_set("ANODE_VULKAN_VALIDATION"))
+    if (!validates())
         return true;
     PFN_vkCreateDebugUtilsMessengerEXT create =
         (PFN_vkCreateDebugUtilsMessengerEXT)vkGetInstanceProcAddr(g->instance,
                                                                   "vkCreateDebugUtilsMessengerEXT");
-    VkDebugUtilsMessengerCreateInfoEXT info = {
-        .sType = VK_STRUCTURE_TYPE_DEBUG_UTILS_MESSENGER_CREATE_INFO_EXT,
-        .messageSeverity = VK_DEBUG_UTILS_MESSAGE_SEVERITY_WARNING_BIT_EXT |
-                           VK_DEBUG_UTILS_MESSAGE_SEVERITY_ERROR_BIT_EXT,
-        .messageType = VK_DEBUG_UTILS_MESSAGE_TYPE_VALIDATION_BIT_EXT |
-                       VK_DEBUG_UTILS_MESSAGE_TYPE_PERFORMANCE_BIT_EXT,
-        .pfnUserCallback = on_message,
-        .pUserData = &g->messages};
+    VkDebugUtilsMessengerCreateInfoEXT info = messenger_info(&g->messages);
     if (!create || create(g->instance, &info, NULL, &g->messenger) != VK_SUCCESS)
         return err_set(err, ERR_UNSUPPORTED, "Vulkan validation cannot report");
     return true;
@@ -373,8 +393,14 @@ static void limits_init(struct gpu *g, const struct gpu_options *options)
 
 static bool device_open(struct gpu *g, const struct gpu_options *options, struct err *err)
 {
-    const char *push = VK_KHR_PUSH_DESCRIPTOR_EXTENSION_NAME;
-    bool has_push = !options->no_push && has_extension(g->physical, push);
+    const char *names[2];
+    uint32_t count = 0;
+    bool has_push =
+        !options->no_push && has_extension(g->physical, VK_KHR_PUSH_DESCRIPTOR_EXTENSION_NAME);
+    if (has_push)
+        names[count++] = VK_KHR_PUSH_DESCRIPTOR_EXTENSION_NAME;
+    if (prints() && has_extension(g->physical, VK_KHR_SHADER_NON_SEMANTIC_INFO_EXTENSION_NAME))
+        names[count++] = VK_KHR_SHADER_NON_SEMANTIC_INFO_EXTENSION_NAME;
     float priority = 1;
     compute_family(g->physical, &g->family);
     VkDeviceQueueCreateInfo queue = {.sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO,
@@ -385,8 +411,8 @@ static bool device_open(struct gpu *g, const struct gpu_options *options, struct
     VkDeviceCreateInfo info = {.sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO,
                                .queueCreateInfoCount = 1,
                                .pQueueCreateInfos = &queue,
-                               .enabledExtensionCount = has_push,
-                               .ppEnabledExtensionNames = &push,
+                               .enabledExtensionCount = count,
+                               .ppEnabledExtensionNames = names,
                                .pEnabledFeatures = &features};
     VkResult result = vkCreateDevice(g->physical, &info, NULL, &g->vk);
     if (result != VK_SUCCESS) {

@@ -18,6 +18,7 @@
 //   ANODE_VULKAN_VALIDATION=1  validation layer with synchronisation validation; its warnings and
 //                              errors are logged and counted. gpu_create() fails where the layer
 //                              is not installed.
+//   ANODE_VULKAN_PRINTF=1      the same, and what shaders print with debugPrintfEXT() is logged
 //   ANODE_VULKAN_STAGING=1     as gpu_options.force_staging
 #pragma once
 #include <stdbool.h>

@@ -66,16 +66,6 @@ struct gpu_mask *gpu_mask_create(struct gpu *g, const uint32_t dim[3], const dou
 
 // ---- Host ----
 
-// Bits of word w of a row that stand for voxels.
-static uint32_t valid_bits(const struct gpu_mask *m, uint32_t w)
-{
-    uint64_t first = (uint64_t)w * 32;
-    if (first >= m->dim[0])
-        return 0;
-    uint64_t left = m->dim[0] - first;
-    return left >= 32 ? UINT32_MAX : (1u << left) - 1;
-}
-
 struct gpu_mask *gpu_mask_write(struct gpu *g, const uint32_t dim[3], const double spacing[3],
                                 const uint8_t *bytes, struct err *err)
 {
@@ -108,24 +98,6 @@ bool gpu_mask_read_words(const struct gpu_mask *m, uint32_t k0, uint32_t k1, uin
     return check_slices(m, k0, k1, err) &&
            (k0 == k1 ||
             gpu_buf_read(m->buf, k0 * m->slice * 4ull, words, (k1 - k0) * (m->slice * 4ull), err));
-}
-
-bool gpu_mask_write_words(struct gpu_mask *m, uint32_t k0, uint32_t k1, const uint32_t *words,
-                          struct err *err)
-{
-    if (!check_slices(m, k0, k1, err))
-        return false;
-    uint32_t *clean = calloc(m->slice, sizeof *clean);
-    bool ok = clean != NULL;
-    if (!clean)
-        err_set(err, ERR_NOMEM, "a slice of a mask");
-    for (uint32_t k = k0; ok && k < k1; k++, words += m->slice) {
-        for (uint32_t at = 0; at < m->row * m->dim[1]; at++)
-            clean[at] = words[at] & valid_bits(m, at % m->row);
-        ok = gpu_buf_write(m->buf, k * m->slice * 4ull, clean, m->slice * 4ull, err);
-    }
-    free(clean);
-    return ok;
 }
 
 bool gpu_mask_read(const struct gpu_mask *m, uint8_t *bytes, struct err *err)

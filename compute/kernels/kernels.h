@@ -163,9 +163,6 @@ bool gpu_mask_read(const struct gpu_mask *m, uint8_t *bytes, struct err *err);
 // The words of slices k0 <= k < k1 as they lie: (k1 - k0) * m->slice of them. Waits.
 bool gpu_mask_read_words(const struct gpu_mask *m, uint32_t k0, uint32_t k1, uint32_t *words,
                          struct err *err);
-// Replaces the words of slices k0 <= k < k1; bits of padding are ignored.
-bool gpu_mask_write_words(struct gpu_mask *m, uint32_t k0, uint32_t k1, const uint32_t *words,
-                          struct err *err);
 
 // 1 where lo <= value <= hi. int16: bounds may lie beyond the type; float: NaN is never inside.
 struct gpu_mask *gpu_mask_threshold(const struct gpu_volume *v, double lo, double hi,

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -270,6 +271,26 @@ static void damaged_pipeline_caches_are_replaced(void)
     free(good);
 }
 
+// Other kernels later, and the same ones: what the file holds stays, and is not written again.
+static void pipeline_caches_outlive_new_kernels(void)
+{
+    char folder[PATH_MAX], path[PATH_MAX];
+    struct stat before, after;
+    CU_ASSERT_TRUE_FATAL(fs_join(folder, check_scratch(), "shared", &err));
+    const struct gpu_options options = {.cache_dir = folder};
+    const struct kernel_group *const sets[][2] = {
+        {&kernels_masks}, {&kernels_components}, {&kernels_masks}, {&kernels_components}};
+    for (int run = 0; run < 4; run++) {
+        struct gpu *g = gpu_create(&options, &err);
+        CU_ASSERT_PTR_NOT_NULL_FATAL(g);
+        CU_ASSERT_TRUE(kernels_prepare(g, sets[run], &err));
+        device_close(g);
+        CU_ASSERT_TRUE_FATAL(find_cache(folder, path));
+        CU_ASSERT_EQUAL_FATAL(stat(path, run < 2 ? &before : &after), 0);
+    }
+    CU_ASSERT(before.st_ino == after.st_ino && before.st_size == after.st_size);
+}
+
 int main(void)
 {
     static const struct check_case cases[] = {
@@ -287,6 +308,7 @@ int main(void)
         {"buffers_never_share_memory", buffers_never_share_memory},
         {"work_past_the_deadline_fails_the_gpu", work_past_the_deadline_fails_the_gpu},
         {"damaged_pipeline_caches_are_replaced", damaged_pipeline_caches_are_replaced},
+        {"pipeline_caches_outlive_new_kernels", pipeline_caches_outlive_new_kernels},
     };
     return check_main("gpu/gpu", cases, sizeof cases / sizeof *cases);
 }

@@ -492,24 +492,6 @@ static void crop_and_count_equal_reference(void)
     everywhere(check_crop, 32768);
 }
 
-static void check_words(struct gpu *g, const uint32_t dim[3])
-{
-    uint8_t *bytes = need(ref_voxels(dim), 1);
-    struct gpu_mask *m = mask_of(g, dim, bytes);
-    uint32_t *words = need((size_t)m->slice * dim[2], sizeof *words);
-    memset(words, 0xff, (size_t)m->slice * dim[2] * sizeof *words);
-    memset(bytes, 1, ref_voxels(dim));
-    CU_ASSERT_TRUE(gpu_mask_write_words(m, 0, dim[2], words, &err));
-    expect_mask(m, bytes);
-    free(words);
-    free(bytes);
-}
-
-static void write_words_ignores_bits_of_padding(void)
-{
-    everywhere(check_words, 32768);
-}
-
 static void check_ball(struct gpu *g, const uint32_t dim[3])
 {
     static const double radii[] = {0, 0.75, 3, 5};
@@ -876,7 +858,6 @@ int main(void)
          threshold_of_floats_knows_bounds_between_floats},
         {"combine_and_invert_equal_reference", combine_and_invert_equal_reference},
         {"crop_and_count_equal_reference", crop_and_count_equal_reference},
-        {"write_words_ignores_bits_of_padding", write_words_ignores_bits_of_padding},
         {"dilate_and_erode_equal_reference", dilate_and_erode_equal_reference},
         {"dilate_reaches_31_columns", dilate_reaches_31_columns},
         {"distance_equals_search_of_all_pairs", distance_equals_search_of_all_pairs},

@@ -1,12 +1,14 @@
 // compute/gpu/pipeline.h: kernels from memory, what they may ask for, what is refused and that the
 // gpu survives it; deadlines.
 #include "compute/gpu/pipeline.h"
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+#include "base/fs.h"
 #include "tests/gpu/device.h"
 #include "tests/shaders/pipeline/shaders.h"
 
@@ -336,6 +338,32 @@ static void processes_share_a_device_and_a_cache_folder(void)
     CU_ASSERT_TRUE(works(folder));
 }
 
+// In a child, since it needs the environment and stderr to itself.
+static void what_shaders_print_is_logged(void)
+{
+    char path[PATH_MAX];
+    CU_ASSERT_TRUE_FATAL(fs_join(path, check_scratch(), "printed", &err));
+    pid_t child = fork();
+    CU_ASSERT_FATAL(child >= 0);
+    if (child == 0) {
+        struct kernel print = fill;
+        print.shader = &shader_pipeline_print;
+        setenv("ANODE_VULKAN_PRINTF", "1", 1);
+        struct gpu *g = freopen(path, "w", stderr) ? gpu_create(NULL, &err) : NULL;
+        bool ok = g && fills(g, &print, 4711, 4711) && gpu_validation_messages(g) == 0;
+        gpu_destroy(g);
+        _exit(ok ? 0 : 1);
+    }
+    int status = 0;
+    size_t size = 0;
+    CU_ASSERT_EQUAL(waitpid(child, &status, 0), child);
+    CU_ASSERT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    char *log = fs_read_file(path, 1 << 20, &size, &err);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(log);
+    CU_ASSERT_PTR_NOT_NULL(strstr(log, "shader: invocation 999 has word 4711"));
+    free(log);
+}
+
 static void gpus_of_one_process_do_not_disturb_each_other(void)
 {
     struct gpu *a = device_open((struct gpu_options){0}), *b = device_open((struct gpu_options){0});
@@ -351,6 +379,7 @@ int main(void)
     static const struct check_case cases[] = {
         {"processes_share_a_device_and_a_cache_folder",
          processes_share_a_device_and_a_cache_folder},
+        {"what_shaders_print_is_logged", what_shaders_print_is_logged},
         {"kernels_are_known_by_what_they_are_not_by_where",
          kernels_are_known_by_what_they_are_not_by_where},
         {"kernels_have_twelve_bindings_and_eight_constants",
