@@ -14,7 +14,6 @@ struct block {
 
 struct arena {
     struct block *blocks; // the first one takes small pieces
-    size_t used;
 };
 
 struct arena *arena_create(void)
@@ -61,7 +60,6 @@ void *arena_alloc(struct arena *a, size_t count, size_t size)
     }
     void *piece = (char *)b->bytes + b->used;
     b->used += bytes;
-    a->used += bytes;
     return piece;
 }
 
@@ -88,9 +86,4 @@ char *arena_printf(struct arena *a, const char *format, ...)
         vsnprintf(text, (size_t)n + 1, format, again);
     va_end(again);
     return text;
-}
-
-size_t arena_used(const struct arena *a)
-{
-    return a->used;
 }

@@ -18,9 +18,6 @@ void *arena_alloc(struct arena *a, size_t count, size_t size);
 char *arena_strdup(struct arena *a, const char *text); // NULL in, NULL out
 char *arena_printf(struct arena *a, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-// Bytes handed out so far.
-size_t arena_used(const struct arena *a);
-
 #ifdef __cplusplus
 }
 #endif

@@ -1,7 +1,7 @@
 #include "base/clock.h"
 #include <time.h>
 
-static double read_clock(clockid_t which)
+static double clock_read(clockid_t which)
 {
     struct timespec t;
     clock_gettime(which, &t);
@@ -10,10 +10,10 @@ static double read_clock(clockid_t which)
 
 double clock_steady(void)
 {
-    return read_clock(CLOCK_MONOTONIC);
+    return clock_read(CLOCK_MONOTONIC);
 }
 
 double clock_wall(void)
 {
-    return read_clock(CLOCK_REALTIME);
+    return clock_read(CLOCK_REALTIME);
 }

@@ -149,7 +149,7 @@ bool fs_make_folders(const char *path, struct err *err)
     return true;
 }
 
-static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *ftw)
+static int fs_remove_one(const char *path, const struct stat *st, int kind, struct FTW *ftw)
 {
     (void)st, (void)kind, (void)ftw;
     return remove(path) == 0 || errno == ENOENT ? 0 : -1;
@@ -157,7 +157,7 @@ static int remove_one(const char *path, const struct stat *st, int kind, struct 
 
 bool fs_remove_tree(const char *path, struct err *err)
 {
-    if (nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT) == 0 || errno == ENOENT)
+    if (nftw(path, fs_remove_one, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT) == 0 || errno == ENOENT)
         return true;
     return err_errno(err, errno, "remove %s", path);
 }

@@ -4,12 +4,12 @@
 
 #define LENGTH_MAX 64
 
-static size_t least(size_t a, size_t b)
+static size_t near_least(size_t a, size_t b)
 {
     return a < b ? a : b;
 }
 
-static bool same(char a, char b)
+static bool near_same(char a, char b)
 {
     return tolower((unsigned char)a) == tolower((unsigned char)b);
 }
@@ -26,9 +26,10 @@ size_t near_distance(const char *a, const char *b)
         const size_t *last = rows[(i + 2) % 3], *before = rows[(i + 1) % 3];
         now[0] = i;
         for (size_t j = 1; j <= nb; j++) {
-            now[j] = least(least(last[j], now[j - 1]) + 1, last[j - 1] + !same(a[i - 1], b[j - 1]));
-            if (i > 1 && j > 1 && same(a[i - 1], b[j - 2]) && same(a[i - 2], b[j - 1]))
-                now[j] = least(now[j], before[j - 2] + 1);
+            now[j] = near_least(near_least(last[j], now[j - 1]) + 1,
+                                last[j - 1] + !near_same(a[i - 1], b[j - 1]));
+            if (i > 1 && j > 1 && near_same(a[i - 1], b[j - 2]) && near_same(a[i - 2], b[j - 1]))
+                now[j] = near_least(now[j], before[j - 2] + 1);
         }
     }
     return rows[na % 3][nb];
@@ -38,7 +39,7 @@ void near_try(struct near *n, const char *name)
 {
     size_t distance = near_distance(n->word, name);
     // a third of the letters wrong is still a misspelling, more is another word
-    if (distance > least(strlen(n->word), strlen(name)) / 3 + 1 || distance >= strlen(n->word))
+    if (distance > near_least(strlen(n->word), strlen(name)) / 3 + 1 || distance >= strlen(n->word))
         return;
     if (!n->best || distance < n->distance) {
         n->best = name;

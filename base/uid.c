@@ -58,7 +58,7 @@ void digest_hex(const uint8_t in[DIGEST_SIZE], char out[2 * DIGEST_SIZE + 1])
     out[2 * DIGEST_SIZE] = 0;
 }
 
-static int hex_value(char c)
+static int digest_hex_value(char c)
 {
     if (c >= '0' && c <= '9')
         return c - '0';
@@ -74,7 +74,7 @@ bool digest_from_hex(const char *hex, uint8_t out[DIGEST_SIZE])
     if (strlen(hex) != (size_t)2 * DIGEST_SIZE)
         return false;
     for (int i = 0; i < DIGEST_SIZE; i++) {
-        int high = hex_value(hex[2 * i]), low = hex_value(hex[2 * i + 1]);
+        int high = digest_hex_value(hex[2 * i]), low = digest_hex_value(hex[2 * i + 1]);
         if (high < 0 || low < 0)
             return false;
         out[i] = (uint8_t)(high << 4 | low);

@@ -119,7 +119,7 @@ static void check_add_lines(json_t *list, char *lines, bool *ok)
         json_add(list, json_text(line), ok);
 }
 
-static int check_json(const char *path)
+static int check_in_json(const char *path)
 {
     char *lines = NULL;
     size_t size = 0, errors = 0;
@@ -144,7 +144,7 @@ static int check_json(const char *path)
     return cmd_print_json(o, ok, status);
 }
 
-static int check_text(const struct cmd_args *args)
+static int check_in_text(const struct cmd_args *args)
 {
     int status;
     struct conf *conf = cmd_load_conf(args, &status);
@@ -171,8 +171,8 @@ int cmd_check(const struct cmd_args *args)
         fprintf(stderr, "anode check: %s\n", err.text);
         return 2;
     }
-    int status =
-        args->json ? check_json(args->conf ? args->conf : CMD_CONF_DEFAULT) : check_text(args);
+    int status = args->json ? check_in_json(args->conf ? args->conf : CMD_CONF_DEFAULT)
+                            : check_in_text(args);
     object_quit();
     return status;
 }

@@ -3,7 +3,7 @@
 #include <string.h>
 #include "node/cmd/cmd.h"
 
-static void print_overview(FILE *out)
+static void main_overview(FILE *out)
 {
     fprintf(out,
             "anode %s: DICOM analysis node. Not for diagnostic use.\n\n"
@@ -16,13 +16,13 @@ static void print_overview(FILE *out)
 }
 
 // "anode help [COMMAND]"
-static int explain(const char *name)
+static int main_explain(const char *name)
 {
     const struct cmd *cmd = name ? cmd_find(name) : NULL;
     if (cmd)
         cmd_help(cmd);
     else if (!name)
-        print_overview(stdout);
+        main_overview(stdout);
     return name && !cmd ? 1 : 0;
 }
 
@@ -31,7 +31,7 @@ int main(int argc, char **argv)
     const char *name = argc > 1 ? argv[1] : "";
     struct cmd_args args;
     if (!*name) {
-        print_overview(stderr);
+        main_overview(stderr);
         return 1;
     }
     if (strcmp(name, "--version") == 0) {
@@ -39,7 +39,7 @@ int main(int argc, char **argv)
         return 0;
     }
     if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 || strcmp(name, "help") == 0)
-        return explain(argc > 2 ? argv[2] : NULL);
+        return main_explain(argc > 2 ? argv[2] : NULL);
     const struct cmd *cmd = cmd_find(name);
     if (!cmd)
         return 1;

@@ -11,7 +11,7 @@ struct part {
     size_t first, count;
 };
 
-static void *run_part(void *arg)
+static void *parallel_part(void *arg)
 {
     struct part *p = arg;
     p->work(p->ctx, p->first, p->count);
@@ -30,10 +30,10 @@ void parallel_for(size_t items, size_t threads, void (*work)(void *ctx, size_t f
         first += count;
     }
     for (size_t i = 1; i < n; i++)
-        parts[i].started = pthread_create(&parts[i].thread, NULL, run_part, &parts[i]) == 0;
+        parts[i].started = pthread_create(&parts[i].thread, NULL, parallel_part, &parts[i]) == 0;
     for (size_t i = 0; i < n; i++) {
         if (!parts[i].started)
-            run_part(&parts[i]);
+            parallel_part(&parts[i]);
     }
     for (size_t i = 1; i < n; i++) {
         if (parts[i].started)

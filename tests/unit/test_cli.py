@@ -161,6 +161,8 @@ def values_that_route_prints_can_be_copied_as_patterns(tmp):
     check(f"description {described}\n" in shown, shown)
     copied = re.search(r'SeriesDescription is "(.*)", wanted nothing', shown)
     check(copied and copied[1] == described, shown)
+    conf.write_text(yaml(tmp, 11112, {"PACS": 104}, when="PatientID: nobody"))
+    check('PatientID is "ID1", wanted nobody' in anode("route", "-c", conf, tmp / "in").stdout, "the value of an identifying attribute is not shown")
     conf.write_text(yaml(tmp, 11112, {"PACS": 104}, when=f"SeriesDescription: '{copied[1]}'"))
     check('route "calcium" runs calcium' in anode("route", "-c", conf, tmp / "in").stdout, "the copied value does not match")
     hostile = anode("route", "-c", conf, tmp / "in2").stdout
