@@ -12,6 +12,11 @@
 
 struct arena;
 
+struct conf_texts { // a list of texts
+    char **items;
+    size_t count;
+};
+
 struct conf_peer {
     char *name; // AE title
     char *host;
@@ -72,7 +77,9 @@ struct conf {
     uint32_t max_associations, max_associations_per_peer, max_pdu, dimse_timeout_s, acse_timeout_s,
         min_bytes_per_s, max_object_mib, min_free_mib;
     // worker
-    char *device; // Vulkan device by name part or UUID; "" best one
+    char *device; // Vulkan device by name part or UUID; "" best one; where devices is empty
+    struct conf_texts devices; // the same, several of them; "all"
+    uint32_t per_device;       // workers on each
     double job_deadline_s;
     uint32_t job_attempts;
     // sending
@@ -143,6 +150,7 @@ enum conf_type {
     CONF_RESULTS, // list of result kinds
     CONF_RETURN,  // list of "source" and AE titles of peers
     CONF_OPTIONS, // mapping of parameters to values, or of analyses to such mappings
+    CONF_TEXTS,   // struct conf_texts: list of texts, none by default
 };
 struct conf_key {
     const char *name; // "node.port", "peers[].host"

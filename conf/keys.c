@@ -64,6 +64,11 @@ static const struct conf_key keys[] = {
 
     {"worker.device", CONF_TEXT, AT(device), .max = 255, .def = "",
      .help = "Vulkan device by a part of its name or by UUID; \"\" takes the best one."},
+    {"worker.devices", CONF_TEXTS, AT(devices), .max = 255, .def = "[]",
+     .help = "Several Vulkan devices, each by a part of its name or by UUID, or all; each has "
+             "workers of its own."},
+    {"worker.per_device", CONF_UINT32, AT(per_device), 1, 16, .def = "1",
+     .help = "Workers on each device; each runs one analysis at a time."},
     {"worker.job_deadline_s", CONF_NUMBER, AT(job_deadline_s), 1, 86400, .def = "300",
      .help = "An analysis that takes longer is stopped and tried again, in seconds."},
     {"worker.job_attempts", CONF_UINT32, AT(job_attempts), 1, 10, .def = "3",
@@ -417,6 +422,17 @@ static void print_number(FILE *out, double value)
 
 void keys_print(FILE *out, const struct conf_key *key, const void *base)
 {
+    if (key->type == CONF_TEXTS) {
+        const struct conf_texts *list =
+            (const struct conf_texts *)((const char *)base + key->offset);
+        fputc('[', out);
+        for (size_t i = 0; i < list->count; i++) {
+            fputs(i ? ", " : "", out);
+            keys_print_text(out, list->items[i]);
+        }
+        fputc(']', out);
+        return;
+    }
     const void *field = (const char *)base + key->offset;
     switch (key->type) {
     case CONF_UINT16:

@@ -112,6 +112,28 @@ static void check_unknown(struct reader *r, const struct tree *map, const char *
     }
 }
 
+static void read_texts(struct reader *r, const struct tree *t, const char *path,
+                       const struct conf_key *key, void *base)
+{
+    struct conf_texts *list = (struct conf_texts *)((char *)base + key->offset);
+    char item[READER_PATH_SIZE];
+    if (!reader_is_list(r, t, path, "texts"))
+        return;
+    list->items = reader_reserve(r, t->count + 1, sizeof *list->items);
+    for (size_t i = 0; list->items && i < t->count; i++) {
+        reader_path(item, "%s[%zu]", path, i);
+        const char *text = reader_scalar(r, t->items[i], item);
+        char why[KEYS_WHY_SIZE];
+        if (text && (!*text || strlen(text) > (size_t)key->max)) {
+            snprintf(why, sizeof why, "wants a text of 1 to %g bytes", key->max);
+            reader_complain(r, t->items[i], item, why);
+        } else if (text) {
+            list->items[list->count] = reader_keep(r, text);
+            list->count += list->items[list->count] != NULL;
+        }
+    }
+}
+
 void reader_scope(struct reader *r, const struct tree *map, const char *scope, const char *shown,
                   void *base)
 {
@@ -128,6 +150,8 @@ void reader_scope(struct reader *r, const struct tree *map, const char *scope, c
         if (!value && key->required)
             conf_report_add(&r->report, map ? map->line : 1, map ? map->column : 1, path,
                             "is missing: %s", key->help);
+        if (key->type == CONF_TEXTS && value)
+            read_texts(r, value, path, key, base);
         if (key->type >= CONF_WHEN)
             continue; // routes_read() does
         if (key->def && !keys_parse(r->c->arena, key, key->def, base, why))

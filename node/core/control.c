@@ -209,7 +209,9 @@ static json_t *status(struct core *core, struct err *err)
     json_put_number(o, "started_at", core->started, &ok);
     json_put_bool(o, "draining", core->draining, &ok);
     json_put(o, "counts", counts(core, err), &ok);
-    json_put(o, "worker", jobs_worker(core->jobs), &ok);
+    json_put(o, "devices", jobs_devices(core->jobs), &ok);
+    json_put(o, "workers", jobs_workers(core->jobs), &ok);
+    json_put_text(o, "trouble", jobs_trouble(core->jobs), &ok);
     json_put(o, "peers", peers(core, err), &ok);
     ok = ok && state_each_series(core->state, SERIES_ALL, SHOWN_MAX, add_series, &series, err) &&
          state_each_job(core->state, SHOWN_MAX, add_job, &jobs, err) && series.ok && jobs.ok;
@@ -262,6 +264,17 @@ static json_t *show(struct core *core, int64_t id, struct err *err)
     return finish_answer(job.list, ok, err);
 }
 
+static json_t *retry_failed(struct core *core, struct err *err)
+{
+    bool ok = true;
+    int count = 0;
+    if (!jobs_retry_failed(core->jobs, &count, err))
+        return NULL;
+    json_t *o = new_answer("anode.retry/1", &ok);
+    json_put_integer(o, "jobs", count, &ok);
+    return finish_answer(o, ok, err);
+}
+
 static json_t *act(struct core *core, const struct msg_control *m, struct err *err)
 {
     switch ((enum msg_verb)m->verb) {
@@ -275,6 +288,8 @@ static json_t *act(struct core *core, const struct msg_control *m, struct err *e
         return jobs_retry(core->jobs, m->id, err) ? show(core, m->id, err) : NULL;
     case VERB_DISCARD:
         return jobs_discard(core->jobs, m->id, err) ? show(core, m->id, err) : NULL;
+    case VERB_RETRY_FAILED:
+        return retry_failed(core, err);
     }
     err_set(err, ERR_INPUT, "unknown command %u", m->verb);
     return NULL;

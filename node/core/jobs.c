@@ -1,501 +1,861 @@
 #include "node/core/jobs.h"
+#include <fcntl.h>
 #include <math.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
-#include "compute/stages/stage.h"
-#include "node/job/analysis.h"
+#include "base/arena.h"
 #include "base/clock.h"
+#include "base/fs.h"
 #include "base/log.h"
+#include "compute/findings/findings.h"
+#include "compute/stages/stage.h"
+#include "node/core/outbox.h"
+#include "node/core/pool.h"
+#include "node/job/json.h"
+#include "node/job/order.h"
 #include "node/proc/child.h"
 #include "node/proc/msg.h"
-#include "node/core/outbox.h"
+#include "node/proc/scout.h"
 #include "node/proc/worker.h"
 
-#define SEND_WITHIN_S   5  // a worker that does not read its job is stuck
 #define KILL_AFTER_S    5  // beyond the deadline that the worker knows itself
 #define REFUSE_WITHIN_S 60 // a report without analysis
 #define REFUSALS_MAX    2  // attempts to make one
 #define PAUSE_FIRST_S   1  // before the next attempt; doubles
 #define PAUSE_MAX_S     30
-#define WORKER_PAUSE_S  2        // after a database error
-#define END_WITHIN_S    10       // a worker whose channel is closed
-#define WORKER_NAME     "local/" // the one of this node
-#define LEASE_S         86400    // nobody else takes jobs from this database
+#define WAIT_MAX_S      60  // the longest while the machine cannot
+#define NOMEM_WAITS_MAX 12  // 10 min: what does not fit by then is too large for this machine
+#define ERROR_PAUSE_S   2   // after a database error
+#define END_WITHIN_S    10  // a worker whose channel is closed
+#define WARM_WITHIN_S   600 // compiling all shaders anew takes 24 s with sanitizers on two cores
+#define SCOUT_WITHIN_S  60
+#define SCOUT_EVERY_S   30 // while a device that is wanted is not there
+#define LEASE_S         60
+#define RENEW_EVERY_S   20
+
+enum place_state { PLACE_EMPTY, PLACE_WARMING, PLACE_IDLE, PLACE_BUSY, PLACE_ENDING };
+
+struct place { // of one worker: a device and a number
+    struct jobs *jobs;
+    unsigned number;
+    char name[112]; // that its claims bear
+    char uuid[37], device[160];
+    bool cpu;
+    bool reserve;   // takes last attempts only and goes when there are none
+    bool wanted;    // false: it goes when it has nothing to do
+    bool retire;    // its process is replaced when it has nothing to do
+    bool killed;    // past its deadline
+    bool was_ready; // its process has been able to take a job
+    bool stuck;     // the end of its job could not be written: the row says that it runs
+    enum place_state state;
+    struct child worker;
+    double start_at, pause; // of the next process, after one that never became ready
+    double end_by;          // a process that warms up or ends is killed then
+    char trouble[256];
+    // PLACE_BUSY: the job
+    int64_t job, attempts, refusals, waits;
+    bool refusing;
+    double started, deadline;
+    char folder[DATADIR_NAME], destinations[1024], outcome[32], reason[256];
+};
 
 struct jobs {
     struct core *core;
-    struct child worker;
-    bool cpu;      // what the worker was started for
-    bool retire;   // replaced when idle
-    bool early;    // start one before there is a job
-    bool killed;   // past its deadline
-    bool stuck;    // the end of a job could not be written
-    double end_by; // a worker that was told to end is killed then
-    char device[160];
-    double next;
-    // the job that runs; id 0: none
-    int64_t id;
-    bool refusing;
-    int64_t attempts, refusals;
-    double started, deadline;
-    char folder[DATADIR_NAME], destinations[1024];
-    char reason[256]; // why its analysis failed, while that is being reported
-    struct msg_object objects[ANALYSIS_OBJECTS];
-    size_t object_count;
+    struct place **places;
+    size_t count, room;
+    unsigned numbers;
+    char prefix[80]; // of the names of all places of this node
+    struct child scout;
+    struct msg_device *devices, *seen; // as last listed; as the scout tells them
+    size_t device_count, seen_count;
+    double scout_at, scout_end;
+    char trouble[256], seen_why[160];
+    double next; // when a job may be there
+    double renew_at;
 };
 
-struct order { // what is needed to hand a job to a worker
-    int64_t id, attempts, refusals, tries;
-    uint32_t results;
-    char stage[65], outcome[32], reason[256], remark[256], destinations[1024];
-    char *parameters;
-};
+// Processes
 
-static void forget_job(struct jobs *j)
+static void place_close(struct place *p)
 {
-    j->id = 0;
-    j->object_count = 0;
-    j->refusing = false;
-    j->killed = false;
-}
-
-static void close_worker(struct jobs *j)
-{
-    if (j->worker.fd >= 0) {
-        loop_remove(j->core->loop, j->worker.fd);
-        close(j->worker.fd);
-        j->worker.fd = -1;
-        j->end_by = clock_steady() + END_WITHIN_S;
+    if (p->worker.fd >= 0) {
+        loop_remove(p->jobs->core->loop, p->worker.fd);
+        close(p->worker.fd);
+        p->worker.fd = -1;
     }
 }
 
 // Its channel ends; while it warms up it does not look there, but then SIGTERM ends it.
-static void end_worker(struct jobs *j)
+static void place_end(struct place *p)
 {
-    if (j->worker.fd < 0)
+    if (!p->worker.pid || p->state == PLACE_ENDING)
         return;
-    close_worker(j);
-    if (j->worker.pid)
-        kill(j->worker.pid, SIGTERM);
+    place_close(p);
+    kill(p->worker.pid, SIGTERM);
+    p->state = PLACE_ENDING;
+    p->end_by = clock_steady() + END_WITHIN_S;
+}
+
+static void place_kill(struct place *p)
+{
+    place_close(p);
+    if (p->worker.pid)
+        kill(p->worker.pid, SIGKILL);
+    p->end_by = INFINITY;
+}
+
+static struct place *add_place(struct jobs *j, const struct msg_device *device)
+{
+    if (j->count == j->room) {
+        size_t room = j->room ? 2 * j->room : 8;
+        struct place **grown = realloc(j->places, room * sizeof *grown);
+        if (!grown)
+            return NULL;
+        j->places = grown;
+        j->room = room;
+    }
+    struct place *p = calloc(1, sizeof *p);
+    if (!p)
+        return NULL;
+    p->jobs = j;
+    p->number = j->numbers++;
+    p->wanted = true;
+    p->worker.fd = -1;
+    p->cpu = device->cpu;
+    snprintf(p->name, sizeof p->name, "%s%u/", j->prefix, p->number);
+    snprintf(p->uuid, sizeof p->uuid, "%s", device->uuid);
+    snprintf(p->device, sizeof p->device, "%s", device->name);
+    j->places[j->count++] = p;
+    return p;
+}
+
+static void forget_place(struct jobs *j, size_t index)
+{
+    free(j->places[index]);
+    j->count--;
+    memmove(j->places + index, j->places + index + 1, (j->count - index) * sizeof *j->places);
 }
 
 // The end of a job
 
-static int rank_of(uint32_t kind) // images before what refers to them
+static void forget_job(struct place *p)
 {
-    switch (kind) {
-    case RESULT_SC:
-        return 1;
-    case RESULT_PMAP:
-        return 2;
-    case RESULT_SEG:
-        return 3;
-    case RESULT_PDF:
-        return 4;
-    case RESULT_GSPS:
-        return 5;
-    default:
-        return 6;
-    }
+    p->job = 0;
+    p->refusing = false;
+    p->killed = false;
+    if (p->state == PLACE_BUSY)
+        p->state = PLACE_IDLE;
+    p->jobs->next = 0;
 }
 
-static bool add_objects(struct jobs *j, const char *destination, struct err *err)
+static bool add_objects(const struct place *p, const char *destination,
+                        const struct order_object *objects, size_t count, struct err *err)
 {
-    for (size_t i = 0; i < j->object_count; i++) {
-        const struct msg_object *m = &j->objects[i];
-        char path[DATADIR_NAME + sizeof m->name];
-        snprintf(path, sizeof path, "%s/%s", j->folder, m->name);
-        struct state_object o = {.job = j->id,
+    for (size_t i = 0; i < count; i++) {
+        const struct object_id *id = &objects[i].id;
+        char path[DATADIR_NAME + sizeof objects[i].file];
+        snprintf(path, sizeof path, "%s/%s", p->folder, objects[i].file);
+        struct state_object o = {.job = p->job,
                                  .destination = destination,
-                                 .kind = stage_result_name((enum stage_result)m->kind),
-                                 .rank = rank_of(m->kind),
+                                 .kind = id->kind,
+                                 .rank = objects[i].rank,
                                  .path = path,
-                                 .sop_class_uid = m->sop_class_uid,
-                                 .sop_instance_uid = m->sop_instance_uid,
-                                 .series_instance_uid = m->series_instance_uid,
-                                 .study_instance_uid = m->study_instance_uid,
-                                 .transfer_syntax_uid = m->transfer_syntax_uid};
-        if (!o.kind)
-            return err_set(err, ERR_INTERNAL, "result of unknown kind %u", m->kind);
-        if (!state_add_object(j->core->state, &o, err))
+                                 .sop_class_uid = id->sop_class_uid,
+                                 .sop_instance_uid = id->sop_instance_uid,
+                                 .series_instance_uid = id->series_instance_uid,
+                                 .study_instance_uid = id->study_instance_uid,
+                                 .transfer_syntax_uid = id->transfer_syntax_uid};
+        if (!datadir_exists(&p->jobs->core->dir, path))
+            return err_set(err, ERR_INTERNAL, "the result %s is missing", path);
+        if (!state_add_object(p->jobs->core->state, &o, err))
             return false;
     }
     return true;
 }
 
-static bool add_all_objects(struct jobs *j, struct err *err)
+static bool add_all_objects(const struct place *p, const struct order_object *objects, size_t count,
+                            struct err *err)
 {
-    char list[sizeof j->destinations], *rest = NULL;
-    snprintf(list, sizeof list, "%s", j->destinations);
+    char list[sizeof p->destinations], *rest = NULL;
+    snprintf(list, sizeof list, "%s", p->destinations);
     for (char *name = strtok_r(list, "\\", &rest); name; name = strtok_r(NULL, "\\", &rest)) {
-        if (!add_objects(j, name, err))
+        if (!add_objects(p, name, objects, count, err))
             return false;
     }
     return true;
 }
 
 // Result rows and the end of the job in one transaction.
-static bool record_results(struct jobs *j, const struct msg_done *d, struct err *err)
+static bool record_results(const struct place *p, const struct msg_done *d,
+                           const struct order_object *objects, size_t count, struct err *err)
 {
-    struct state *state = j->core->state;
-    enum job_state end = j->refusing ? JOB_FAILED : JOB_DONE;
-    bool ok = state_begin(state, err) && add_all_objects(j, err) &&
-              state_job_end(state, j->id, end, verdict_name((enum verdict)d->verdict), d->reason,
-                            d->device, d->seconds, (int64_t)d->peak_bytes, clock_wall(), err) &&
+    struct state *state = p->jobs->core->state;
+    bool failed = p->refusing && strcmp(p->outcome, verdict_name(VERDICT_FAILED)) == 0;
+    bool ok = state_begin(state, err) && add_all_objects(p, objects, count, err) &&
+              state_job_end(state, p->job, failed ? JOB_FAILED : JOB_DONE,
+                            verdict_name((enum verdict)d->verdict), d->reason, d->device,
+                            d->seconds, (int64_t)d->peak_bytes, clock_wall(), err) &&
               state_commit(state, err);
     if (!ok)
         state_rollback(state);
     return ok;
 }
 
-// The present job did not work: again later, or a report that says so, or the plain reason.
-static void failed(struct jobs *j, const char *reason)
+// It could not be noted that the job has ended: the row is put right later.
+static void note_stuck(struct place *p, bool ok, const struct err *err)
 {
-    struct core *core = j->core;
+    p->stuck = !ok;
+    if (!ok)
+        log_error("job=%lld: %s", (long long)p->job, err->text);
+}
+
+// The machine could not: later, as often as it takes. A report keeps the reason that it tells.
+static void job_waits(struct place *p, const char *reason)
+{
+    struct jobs *j = p->jobs;
+    struct err err = {0};
+    double pause = fmin(WAIT_MAX_S, PAUSE_FIRST_S * exp2((double)fmin(p->waits, 10)));
+    log_warn("job=%lld waits %.0f s: %s", (long long)p->job, pause, reason);
+    datadir_remove(&j->core->dir, p->folder);
+    note_stuck(p,
+               state_job_requeue(j->core->state, p->job, REQUEUE_WAIT, clock_wall() + pause,
+                                 p->refusing ? p->reason : reason, &err),
+               &err);
+    forget_job(p);
+}
+
+// A final word about the input, or about attempts that are used up: a report is to say it.
+static bool refuse_job(struct place *p, enum verdict verdict, const char *reason, struct err *err)
+{
+    return state_job_refuse(p->jobs->core->state, p->job, verdict_name(verdict), reason, err);
+}
+
+// An attempt did not work: again later, or a report that says so, or the plain reason.
+static void attempt_failed(struct place *p, const char *reason)
+{
+    struct core *core = p->jobs->core;
     struct err err = {0};
     int64_t most = core->conf->job_attempts;
     bool ok;
-    log_warn("job=%lld attempt=%lld of=%lld failed: %s", (long long)j->id, (long long)j->attempts,
-             (long long)most, reason);
-    datadir_remove(&core->dir, j->folder);
-    if (j->refusing && j->refusals >= REFUSALS_MAX) {
-        log_error("job=%lld failed, and no report could be made", (long long)j->id);
-        ok = state_job_end(core->state, j->id, JOB_FAILED, "failed", j->reason, "", 0, 0,
+    log_warn("job=%lld attempt=%lld of=%lld failed: %s", (long long)p->job,
+             (long long)(p->refusing ? p->refusals : p->attempts),
+             (long long)(p->refusing ? REFUSALS_MAX : most), reason);
+    datadir_remove(&core->dir, p->folder);
+    if (p->refusing && p->refusals >= REFUSALS_MAX) {
+        log_error("job=%lld failed, and no report could be made: %s", (long long)p->job, reason);
+        ok = state_job_end(core->state, p->job, JOB_FAILED, p->outcome, p->reason, "", 0, 0,
                            clock_wall(), &err);
-    } else if (j->refusing) { // the reason of the analysis is the one that counts
-        ok = state_job_requeue(core->state, j->id, REQUEUE_ATTEMPT, 0, j->reason, &err);
-    } else if (j->attempts >= most) {
-        ok = state_job_refuse(core->state, j->id, verdict_name(VERDICT_FAILED), reason, &err);
+    } else if (p->refusing) { // the reason of the analysis is the one that counts
+        ok = state_job_requeue(core->state, p->job, REQUEUE_ATTEMPT, 0, p->reason, &err);
+    } else if (p->attempts >= most) {
+        ok = refuse_job(p, VERDICT_FAILED, reason, &err);
     } else {
-        double pause = fmin(PAUSE_MAX_S, PAUSE_FIRST_S * exp2((double)(j->attempts - 1)));
-        ok = state_job_requeue(core->state, j->id, REQUEUE_ATTEMPT, clock_wall() + pause, reason,
+        double pause = fmin(PAUSE_MAX_S, PAUSE_FIRST_S * exp2((double)(p->attempts - 1)));
+        ok = state_job_requeue(core->state, p->job, REQUEUE_ATTEMPT, clock_wall() + pause, reason,
                                &err);
     }
-    if (!ok)
-        log_error("job=%lld: %s", (long long)j->id, err.text);
-    j->stuck = !ok;
-    forget_job(j);
-    j->next = ok ? 0 : clock_steady() + WORKER_PAUSE_S;
+    note_stuck(p, ok, &err);
+    forget_job(p);
 }
 
-static void finished(struct jobs *j, const struct msg_done *d)
+static void input_refused(struct place *p, const char *reason)
 {
     struct err err = {0};
-    if (!d->ok) {
-        failed(j, d->reason[0] ? d->reason : "no reason given");
-        return;
-    }
-    if (!record_results(j, d, &err)) {
-        failed(j, err.text);
-        return;
-    }
-    snprintf(j->device, sizeof j->device, "%s", d->device);
-    log_info("job=%lld verdict=\"%s\" objects=%zu seconds=%.2f peak_mib=%llu%s%s", (long long)j->id,
-             verdict_name((enum verdict)d->verdict), j->object_count, d->seconds,
-             (unsigned long long)(d->peak_bytes >> 20), d->reason[0] ? " reason=" : "", d->reason);
-    forget_job(j);
-    j->next = 0;
-    outbox_wake(j->core->outbox);
+    log_warn("job=%lld not evaluable: %s", (long long)p->job, reason);
+    datadir_remove(&p->jobs->core->dir, p->folder);
+    note_stuck(p, refuse_job(p, VERDICT_NOT_EVALUABLE, reason, &err), &err);
+    forget_job(p);
 }
 
-// The worker
+static void job_failed(struct place *p, enum err_code code, const char *reason)
+{
+    switch (code) {
+    case ERR_FULL:
+    case ERR_IO:
+    case ERR_DATABASE:
+        job_waits(p, reason);
+        return;
+    case ERR_NOMEM:
+        if (p->waits < NOMEM_WAITS_MAX)
+            job_waits(p, reason);
+        else
+            attempt_failed(p, reason);
+        return;
+    case ERR_INPUT:
+        if (p->refusing)
+            attempt_failed(p, reason);
+        else
+            input_refused(p, reason);
+        return;
+    default:
+        attempt_failed(p, reason);
+    }
+}
+
+static void job_done(struct place *p, const struct msg_done *d)
+{
+    struct core *core = p->jobs->core;
+    struct err err = {0};
+    struct order_object *objects = NULL;
+    size_t count = 0;
+    char name[DATADIR_NAME + sizeof RESULTS_FILE], path[PATH_MAX];
+    if (!d->ok) {
+        job_failed(p, (enum err_code)d->code, d->reason[0] ? d->reason : "no reason given");
+        return;
+    }
+    snprintf(name, sizeof name, "%s/%s", p->folder, RESULTS_FILE);
+    bool ok = datadir_path(&core->dir, name, path, &err) &&
+              order_read_results(path, p->job, &objects, &count, &err) &&
+              record_results(p, d, objects, count, &err);
+    free(objects);
+    if (!ok) {
+        job_failed(p, err.code, err.text);
+        return;
+    }
+    log_info("job=%lld verdict=\"%s\" objects=%zu seconds=%.2f peak_mib=%llu%s%s",
+             (long long)p->job, verdict_name((enum verdict)d->verdict), count, d->seconds,
+             (unsigned long long)(d->peak_bytes >> 20), d->reason[0] ? " reason=" : "", d->reason);
+    forget_job(p);
+    outbox_wake(core->outbox);
+}
+
+// The worker speaks
+
+static void worker_ready(struct place *p, const struct msg_ready *r)
+{
+    if (r->ok) {
+        p->state = PLACE_IDLE;
+        p->was_ready = true;
+        p->pause = 0;
+        p->trouble[0] = 0;
+        p->jobs->next = 0;
+        return;
+    }
+    snprintf(p->trouble, sizeof p->trouble, "%s", r->text);
+    log_error("worker=%u device=\"%s\" cannot be used: %s", p->number, p->device, p->trouble);
+    place_end(p);
+}
 
 static void on_worker(void *ctx, int fd, short revents)
 {
     static struct msg m;
-    struct jobs *j = ctx;
+    struct place *p = ctx;
     (void)revents;
-    struct err err = {0};
-    enum msg_arrival arrival = msg_receive(fd, &m, &err);
-    if (arrival == MSG_GOT && m.kind == MSG_OBJECT) {
-        const struct msg_object *o = m.body;
-        if (o->job == j->id && j->object_count < ANALYSIS_OBJECTS && !strchr(o->name, '/'))
-            j->objects[j->object_count++] = *o;
+    enum msg_arrival arrival = msg_receive(fd, &m, NULL);
+    if (arrival == MSG_NONE)
+        return;
+    if (arrival == MSG_GOT && m.kind == MSG_READY && p->state == PLACE_WARMING) {
+        worker_ready(p, m.body);
         return;
     }
-    if (arrival == MSG_GOT && m.kind == MSG_DONE) {
+    if (arrival == MSG_GOT && m.kind == MSG_DONE && p->state == PLACE_BUSY) {
         const struct msg_done *d = m.body;
-        if (d->job == j->id && j->id)
-            finished(j, d);
-        return;
+        if (d->job == p->job) {
+            job_done(p, d);
+            return;
+        }
     }
-    close_worker(j); // it ends, or it talks nonsense: reaping decides about its job
-    if (j->worker.pid && arrival != MSG_END)
-        kill(j->worker.pid, SIGKILL);
+    place_close(p); // reaping decides about its job
+    if (p->state != PLACE_BUSY)
+        p->state = PLACE_ENDING;
+    if (arrival == MSG_END)
+        p->end_by = clock_steady() + END_WITHIN_S;
+    else
+        place_kill(p);
 }
 
-bool jobs_reaped(struct jobs *j, pid_t pid, int status)
+static void describe_end(const struct place *p, int status, char out[128])
 {
-    char reason[128];
-    if (pid != j->worker.pid)
-        return false;
-    if (j->worker.fd >= 0 && j->id) { // what it said last
-        struct pollfd p = {j->worker.fd, POLLIN, 0};
-        while (j->worker.fd >= 0 && poll(&p, 1, 0) > 0)
-            on_worker(j, j->worker.fd, p.revents);
-    }
-    close_worker(j);
-    j->worker.pid = 0;
-    if (j->killed)
-        snprintf(reason, sizeof reason, "not done within %.0f s", j->core->conf->job_deadline_s);
+    if (p->killed && p->state == PLACE_BUSY)
+        snprintf(out, 128, "not done within %.0f s", p->jobs->core->conf->job_deadline_s);
     else if (WIFSIGNALED(status))
-        snprintf(reason, sizeof reason, "worker ended by signal %d (%s)", WTERMSIG(status),
+        snprintf(out, 128, "worker ended by signal %d (%s)", WTERMSIG(status),
                  strsignal(WTERMSIG(status)));
     else
-        snprintf(reason, sizeof reason, "worker ended with status %d", WEXITSTATUS(status));
-    if (j->id)
-        failed(j, reason);
-    else
-        log_info("%s", reason);
-    j->next = 0;
-    return true;
+        snprintf(out, 128, "worker ended with status %d", WEXITSTATUS(status));
 }
 
-static bool start_worker(struct jobs *j, bool cpu, bool warm, struct err *err)
+static void worker_reaped(struct place *p, int status)
 {
-    struct worker worker = {.conf = j->core->conf, .dir = &j->core->dir, .cpu = cpu, .warm = warm};
-    const int keep[] = {j->core->dir.dirfd, j->core->dir.lockfd};
+    char reason[128];
+    while (p->worker.fd >= 0) { // what it said last, then the end
+        struct pollfd left = {p->worker.fd, POLLIN, 0};
+        if (poll(&left, 1, 0) <= 0)
+            break;
+        on_worker(p, p->worker.fd, left.revents);
+    }
+    place_close(p);
+    p->worker.pid = 0;
+    describe_end(p, status, reason);
+    if (p->job)
+        attempt_failed(p, reason);
+    if (p->was_ready || (p->state == PLACE_ENDING && !p->trouble[0])) {
+        p->start_at = 0;
+    } else { // it never could do anything; perhaps its device is gone
+        p->pause = fmin(PAUSE_MAX_S, fmax(PAUSE_FIRST_S, 2 * p->pause));
+        p->start_at = clock_steady() + p->pause;
+        if (!p->trouble[0])
+            snprintf(p->trouble, sizeof p->trouble, "%s while it warmed up", reason);
+        p->jobs->scout_at = fmin(p->jobs->scout_at, p->start_at);
+    }
+    log_info("worker=%u %s", p->number, reason);
+    p->state = PLACE_EMPTY;
+    p->retire = p->killed = false;
+    p->jobs->next = 0;
+}
+
+static void place_start(struct place *p)
+{
+    struct core *core = p->jobs->core;
+    struct err err = {0};
+    struct worker worker = {.conf = core->conf, .dir = &core->dir, .device = p->uuid};
+    const int keep[] = {core->dir.dirfd, core->dir.lockfd};
     struct child_options options = {
         .role = "worker", .channel = true, .keep = keep, .keep_count = 2};
-    if (!child_start(&j->worker, &options, worker_run, &worker, err))
-        return false;
-    const struct timeval within = {.tv_sec = SEND_WITHIN_S};
-    setsockopt(j->worker.fd, SOL_SOCKET, SO_SNDTIMEO, &within, sizeof within);
-    j->cpu = cpu;
-    j->retire = false;
-    if (loop_add(j->core->loop, j->worker.fd, POLLIN, on_worker, j, err))
-        return true;
-    close_worker(j);
-    return false;
+    bool ok = child_start(&p->worker, &options, worker_run, &worker, &err);
+    if (ok && (fcntl(p->worker.fd, F_SETFL, O_NONBLOCK) != 0 ||
+               !loop_add(core->loop, p->worker.fd, POLLIN, on_worker, p, &err))) {
+        close(p->worker.fd);
+        p->worker.fd = -1;
+        kill(p->worker.pid, SIGKILL);
+    }
+    if (!ok) {
+        log_error("no worker: %s", err.text);
+        snprintf(p->trouble, sizeof p->trouble, "%s", err.text);
+        p->start_at = clock_steady() + PAUSE_MAX_S;
+        return;
+    }
+    p->state = PLACE_WARMING;
+    p->was_ready = false;
+    p->end_by = clock_steady() + WARM_WITHIN_S;
+    p->retire = p->killed = false;
 }
 
 // Handing over a job
 
-static bool fill_order(void *ctx, const struct state_job *row)
-{
-    struct order *o = ctx;
-    o->id = row->id;
-    o->attempts = row->attempts;
-    o->refusals = row->refusals;
-    o->tries = row->tries;
-    o->results = row->results;
-    snprintf(o->stage, sizeof o->stage, "%s", row->stage);
-    snprintf(o->outcome, sizeof o->outcome, "%s", row->outcome);
-    snprintf(o->reason, sizeof o->reason, "%s", row->reason);
-    snprintf(o->remark, sizeof o->remark, "%s", row->remark);
-    snprintf(o->destinations, sizeof o->destinations, "%s", row->destinations);
-    o->parameters = strdup(row->parameters);
-    return false;
-}
-
-static bool fill_predecessor(void *ctx, const struct state_object *row)
-{
-    struct msg_job *m = ctx;
-    m->has_predecessor = 1;
-    snprintf(m->predecessor_sop_class_uid, 65, "%s", row->sop_class_uid);
-    snprintf(m->predecessor_sop_instance_uid, 65, "%s", row->sop_instance_uid);
-    snprintf(m->predecessor_series_instance_uid, 65, "%s", row->series_instance_uid);
-    snprintf(m->predecessor_study_instance_uid, 65, "%s", row->study_instance_uid);
-    return false;
-}
-
-#define INPUTS_AT_ONCE 300 // a packet of them is well below what a channel holds
-
-struct sending {
-    int fd;
+struct claimed { // a row on its way into an order
+    struct place *place;
+    struct arena *arena;
+    struct order order;
+    int64_t tries, series;
+    size_t room;
     bool ok;
-    struct err *err;
-    size_t count;
-    struct msg_input inputs[INPUTS_AT_ONCE];
 };
 
-static bool send_inputs(struct sending *s)
+static bool take_row(void *ctx, const struct state_job *row)
 {
-    if (s->count > 0)
-        s->ok =
-            msg_send(s->fd, MSG_INPUTS, NULL, s->inputs, s->count * sizeof s->inputs[0], s->err);
-    s->count = 0;
-    return s->ok;
-}
-
-static bool add_input(void *ctx, const struct state_file *row)
-{
-    struct sending *s = ctx;
-    struct msg_input *m = &s->inputs[s->count++];
-    memset(m, 0, sizeof *m);
-    snprintf(m->path, sizeof m->path, "%s", row->path);
-    memcpy(m->digest, row->digest, DIGEST_SIZE);
-    return s->count < INPUTS_AT_ONCE || send_inputs(s);
-}
-
-static bool count_file(void *ctx, const struct state_file *row)
-{
-    (void)row;
-    ++*(uint32_t *)ctx;
-    return true;
-}
-
-static bool send_order(struct jobs *j, const struct order *o, struct err *err)
-{
-    struct state *state = j->core->state;
-    struct msg_job m = {.job = o->id, .kinds = o->results, .refuse = j->refusing ? 1 : 0};
-    if (!o->parameters)
-        return err_set(err, ERR_NOMEM, "no memory for parameters");
-    if (!state_each_job_file(state, o->id, count_file, &m.inputs, err) ||
-        !state_predecessor(state, o->id, fill_predecessor, &m, err))
-        return false;
-    snprintf(m.stage, sizeof m.stage, "%s", o->stage);
-    snprintf(m.folder, sizeof m.folder, "%s", j->folder);
-    snprintf(m.reason, sizeof m.reason, "%s", o->reason);
-    snprintf(m.remark, sizeof m.remark, "%s", o->remark);
-    struct sending sending = {.fd = j->worker.fd, .ok = true, .err = err};
-    return msg_send(j->worker.fd, MSG_JOB, &m, o->parameters, strlen(o->parameters), err) &&
-           state_each_job_file(state, o->id, add_input, &sending, err) && sending.ok &&
-           send_inputs(&sending);
-}
-
-static void hand_over(struct jobs *j, const struct order *o)
-{
-    struct core *core = j->core;
-    struct err err = {0};
-    double now = clock_steady();
-    j->refusing = o->outcome[0] != 0;
-    double limit = j->refusing ? REFUSE_WITHIN_S : core->conf->job_deadline_s + KILL_AFTER_S;
-    j->id = o->id;
-    j->attempts = o->attempts;
-    j->refusals = o->refusals;
-    j->started = now;
-    j->deadline = now + limit;
-    j->object_count = 0;
-    snprintf(j->destinations, sizeof j->destinations, "%s", o->destinations);
-    snprintf(j->reason, sizeof j->reason, "%s", o->reason);
-    snprintf(j->folder, sizeof j->folder, "outbox/%lld/%lld", (long long)o->id,
-             (long long)o->tries);
-    log_info("job=%lld attempt=%lld analysis=%s device=%s", (long long)o->id,
-             (long long)j->attempts, o->stage,
-             j->refusing ? "none, reporting the failure"
-             : j->cpu    ? "software"
-                         : "best");
-    if (!send_order(j, o, &err)) {
-        log_error("job=%lld not handed over: %s", (long long)o->id, err.text);
-        kill(j->worker.pid, SIGKILL); // its end is the job's failure
-    }
-}
-
-// What a worker may claim: the last attempt of a job runs on the software device.
-static struct state_claim claim_for(const struct jobs *j, bool cpu)
-{
-    int64_t most = j->core->conf->job_attempts;
-    return (struct state_claim){.worker = WORKER_NAME,
-                                .now = clock_wall(),
-                                .lease_s = LEASE_S,
-                                .attempts_from = cpu ? most - 1 : 0,
-                                .attempts_below = cpu || most == 1 ? 0 : most - 1};
-}
-
-static bool wanted(struct jobs *j, bool cpu)
-{
-    struct err err = {0};
-    struct state_claim claim = claim_for(j, cpu);
-    bool found = false;
-    if (state_claimable(j->core->state, &claim, &found, &err))
-        return found;
-    log_error("jobs: %s", err.text);
-    j->next = clock_steady() + WORKER_PAUSE_S;
+    struct claimed *c = ctx;
+    struct place *p = c->place;
+    struct order *o = &c->order;
+    p->job = row->id;
+    p->attempts = row->attempts;
+    p->refusals = row->refusals;
+    p->waits = row->waits;
+    p->refusing = row->outcome[0] != 0;
+    snprintf(p->destinations, sizeof p->destinations, "%s", row->destinations);
+    snprintf(p->outcome, sizeof p->outcome, "%s", row->outcome);
+    snprintf(p->reason, sizeof p->reason, "%s", row->reason);
+    c->tries = row->tries;
+    c->series = row->series;
+    o->job = row->id;
+    o->results = row->results;
+    o->stage = arena_strdup(c->arena, row->stage);
+    o->parameters = arena_strdup(c->arena, row->parameters);
+    o->outcome = arena_strdup(c->arena, row->outcome);
+    o->reason = arena_strdup(c->arena, row->reason);
+    o->remark = arena_strdup(c->arena, row->remark);
+    o->evidence = arena_strdup(c->arena, row->evidence);
+    c->ok = o->stage && o->parameters && o->outcome && o->reason && o->remark && o->evidence;
     return false;
 }
 
-// Returns false when there is nothing to do now.
-static bool start_next(struct jobs *j)
+static bool take_file(void *ctx, const struct state_file *row)
 {
-    struct err err = {0};
-    struct order o = {0};
-    bool plain = wanted(j, false), last = !plain && wanted(j, true);
-    if (!plain && !last)
-        return false;
-    if (j->worker.pid && j->worker.fd < 0) {
-        j->next = INFINITY; // it is ending
-    } else if (j->worker.pid && (j->retire || j->cpu != last)) {
-        end_worker(j); // its end brings us back here
-    } else if (!j->worker.pid && !start_worker(j, last, false, &err)) {
-        log_error("no worker: %s", err.text);
-        j->next = clock_steady() + WORKER_PAUSE_S;
-    } else {
-        struct state_claim claim = claim_for(j, last);
-        int64_t id = 0;
-        if (state_claim_job(j->core->state, &claim, &id, fill_order, &o, &err) && id) {
-            hand_over(j, &o);
-        } else if (err.code) {
-            log_error("jobs: %s", err.text);
-            j->stuck = id != 0;
-            j->next = clock_steady() + WORKER_PAUSE_S;
-        }
+    struct claimed *c = ctx;
+    struct order *o = &c->order;
+    if (o->file_count == c->room) {
+        size_t room = c->room ? 2 * c->room : 512;
+        struct order_file *grown = arena_alloc(c->arena, room, sizeof *grown);
+        if (!grown)
+            return c->ok = false;
+        if (o->file_count)
+            memcpy(grown, o->files, o->file_count * sizeof *grown);
+        o->files = grown;
+        c->room = room;
     }
-    free(o.parameters);
-    return true;
+    struct order_file *f = &o->files[o->file_count++];
+    f->slot = row->slot;
+    f->position = row->position;
+    f->path = arena_strdup(c->arena, row->path);
+    memcpy(f->digest, row->digest, DIGEST_SIZE);
+    return c->ok = f->path != NULL;
+}
+
+static bool take_predecessor(void *ctx, const struct state_object *row)
+{
+    struct order *o = ctx;
+    struct object_id *id = &o->predecessor;
+    o->has_predecessor = true;
+    snprintf(id->kind, sizeof id->kind, "%s", row->kind);
+    snprintf(id->sop_class_uid, UID_SIZE, "%s", row->sop_class_uid);
+    snprintf(id->sop_instance_uid, UID_SIZE, "%s", row->sop_instance_uid);
+    snprintf(id->series_instance_uid, UID_SIZE, "%s", row->series_instance_uid);
+    snprintf(id->study_instance_uid, UID_SIZE, "%s", row->study_instance_uid);
+    snprintf(id->transfer_syntax_uid, UID_SIZE, "%s", row->transfer_syntax_uid);
+    return false;
+}
+
+static bool write_order(struct claimed *c, struct err *err)
+{
+    struct core *core = c->place->jobs->core;
+    struct order *o = &c->order;
+    char folder[PATH_MAX], path[PATH_MAX];
+    if (!state_each_job_file(core->state, o->job, take_file, c, err) ||
+        !state_predecessor(core->state, o->job, take_predecessor, o, err) ||
+        !state_series_attrs(core->state, c->series, &o->head, err))
+        return false;
+    if (!c->ok)
+        return err_set(err, ERR_NOMEM, "no memory for the order of a job");
+    datadir_remove(&core->dir, c->place->folder); // what a crash between two writes left
+    return datadir_path(&core->dir, c->place->folder, folder, err) &&
+           fs_make_folders(folder, err) && fs_join(path, folder, ORDER_FILE, err) &&
+           order_write(o, path, err);
+}
+
+static void hand_over(struct claimed *c)
+{
+    struct place *p = c->place;
+    struct core *core = p->jobs->core;
+    struct err err = {0};
+    struct msg_job m = {.job = p->job};
+    double limit = p->refusing ? REFUSE_WITHIN_S : core->conf->job_deadline_s + KILL_AFTER_S;
+    p->state = PLACE_BUSY;
+    p->started = clock_steady();
+    p->deadline = p->started + limit;
+    snprintf(p->folder, sizeof p->folder, "outbox/%lld/%lld", (long long)p->job,
+             (long long)c->tries);
+    snprintf(m.folder, sizeof m.folder, "%s", p->folder);
+    log_info("job=%lld attempt=%lld analysis=%s worker=%u device=\"%s\"%s", (long long)p->job,
+             (long long)p->attempts, c->ok ? c->order.stage : "", p->number,
+             p->refusing ? "none" : p->device, p->refusing ? " only a report" : "");
+    if (!write_order(c, &err)) {
+        job_failed(p, err.code, err.text);
+    } else if (!msg_send(p->worker.fd, MSG_JOB, &m, NULL, 0, &err)) {
+        log_error("job=%lld not handed over: %s", (long long)p->job, err.text);
+        place_kill(p); // its end is the failure of the attempt
+    }
+}
+
+// What a place may claim. The last attempt of a job runs on the software device, where there is
+// one.
+static struct state_claim claim_of(const struct place *p)
+{
+    const struct jobs *j = p->jobs;
+    int64_t most = j->core->conf->job_attempts;
+    bool apart = most > 1 && pool_cpu(j->devices, j->device_count) < j->device_count;
+    return (struct state_claim){.worker = p->name,
+                                .now = clock_wall(),
+                                .lease_s = LEASE_S,
+                                .attempts_from = p->reserve ? most - 1 : 0,
+                                .attempts_below = apart && !p->cpu ? most - 1 : 0};
+}
+
+static void database_failed(struct jobs *j, const struct err *err)
+{
+    log_error("jobs: %s", err->text);
+    j->next = fmin(j->next, clock_steady() + ERROR_PAUSE_S);
+}
+
+// Returns true when the place has got a job, or has just lost one.
+static bool claim_job(struct place *p)
+{
+    struct jobs *j = p->jobs;
+    struct err err = {0};
+    struct claimed c = {.place = p, .arena = arena_create()};
+    struct state_claim claim = claim_of(p);
+    int64_t id = 0;
+    if (!c.arena) {
+        err_set(&err, ERR_NOMEM, "no memory for a job");
+        database_failed(j, &err);
+        return false;
+    }
+    bool ok = state_claim_job(j->core->state, &claim, &id, take_row, &c, &err);
+    if (ok && id && p->job == id) {
+        hand_over(&c);
+    } else if (!ok) {
+        p->stuck = p->stuck || id != 0;
+        database_failed(j, &err);
+    }
+    order_finish(&c.order);
+    arena_destroy(c.arena);
+    return ok && id;
 }
 
 // A job whose end could not be written is still "running" in the state.
-static void unstick(struct jobs *j)
+static void unstick(struct place *p)
 {
     struct err err = {0};
     int count = 0;
-    if (!j->stuck)
+    if (!p->stuck || p->job)
         return;
-    j->stuck = !state_jobs_recover(j->core->state, WORKER_NAME, clock_wall(), &count, &err);
-    if (j->stuck)
-        log_error("jobs: %s", err.text);
+    p->stuck = !state_jobs_recover(p->jobs->core->state, p->name, clock_wall(), &count, &err);
+    if (p->stuck)
+        database_failed(p->jobs, &err);
 }
 
-static double tick_running(struct jobs *j, double now)
+// Devices and places
+
+static bool is_place_of(const struct place *p, const struct msg_device *d)
 {
-    if (now >= j->deadline && j->worker.pid) {
-        j->killed = true;
-        j->deadline = INFINITY;
-        kill(j->worker.pid, SIGKILL);
+    return !p->reserve && strcmp(p->uuid, d->uuid) == 0;
+}
+
+// The place of the plan's entry that is there already, and not yet taken.
+static struct place *find_place(const struct jobs *j, const struct msg_device *d)
+{
+    for (size_t i = 0; i < j->count; i++) {
+        if (!j->places[i]->wanted && is_place_of(j->places[i], d))
+            return j->places[i];
     }
-    return j->deadline;
+    return NULL;
+}
+
+static void make_plan(struct jobs *j)
+{
+    struct pool_place plan[POOL_MAX];
+    char why[256];
+    size_t count = pool_plan(j->devices, j->device_count, j->core->conf, plan, why);
+    for (size_t i = 0; i < j->count; i++)
+        j->places[i]->wanted = false;
+    for (size_t i = 0; i < count; i++) {
+        const struct msg_device *d = &j->devices[plan[i].device];
+        struct place *p = find_place(j, d);
+        if (p)
+            p->wanted = true;
+        else if (!add_place(j, d))
+            log_error("no memory for a worker");
+    }
+    if (j->device_count == 0 && j->seen_why[0])
+        snprintf(why, sizeof why, "no Vulkan device: %s", j->seen_why);
+    if (strcmp(why, j->trouble) != 0) {
+        if (count == 0)
+            log_error("no analysis can run, all jobs wait: %s", why);
+        else if (why[0])
+            log_error("not all workers can run: %s", why);
+        else
+            log_info("all devices that are wanted are there");
+    }
+    snprintf(j->trouble, sizeof j->trouble, "%s", why);
+    j->scout_at = why[0] ? clock_steady() + SCOUT_EVERY_S : INFINITY;
+    j->next = 0;
+}
+
+static void scout_finished(struct jobs *j)
+{
+    loop_remove(j->core->loop, j->scout.fd);
+    close(j->scout.fd);
+    j->scout.fd = -1;
+    j->scout_end = INFINITY;
+    free(j->devices);
+    j->devices = j->seen;
+    j->device_count = j->seen_count;
+    j->seen = NULL;
+    j->seen_count = 0;
+    make_plan(j);
+}
+
+static void on_scout(void *ctx, int fd, short revents)
+{
+    static struct msg m;
+    struct jobs *j = ctx;
+    (void)revents;
+    enum msg_arrival arrival = msg_receive(fd, &m, NULL);
+    const struct msg_device *d = m.body;
+    if (arrival != MSG_GOT || m.kind != MSG_DEVICE) {
+        if (j->seen_count == 0 && !j->seen_why[0])
+            snprintf(j->seen_why, sizeof j->seen_why, "listing the devices failed");
+        scout_finished(j);
+        return;
+    }
+    if (d->count == 0) {
+        snprintf(j->seen_why, sizeof j->seen_why, "%s", d->why[0] ? d->why : "there is none");
+        return;
+    }
+    struct msg_device *grown = realloc(j->seen, (j->seen_count + 1) * sizeof *grown);
+    if (!grown) {
+        log_error("no memory for a device");
+        return;
+    }
+    j->seen = grown;
+    j->seen[j->seen_count++] = *d;
+}
+
+static void scout_start(struct jobs *j)
+{
+    struct err err = {0};
+    struct child_options options = {.role = "scout", .channel = true};
+    j->scout_at = clock_steady() + SCOUT_EVERY_S;
+    j->seen_why[0] = 0;
+    if (!child_start(&j->scout, &options, scout_run, NULL, &err)) {
+        log_error("devices not listed: %s", err.text);
+        return;
+    }
+    j->scout_end = clock_steady() + SCOUT_WITHIN_S;
+    if (loop_add(j->core->loop, j->scout.fd, POLLIN, on_scout, j, &err))
+        return;
+    log_error("devices not listed: %s", err.text);
+    close(j->scout.fd);
+    j->scout.fd = -1;
+    kill(j->scout.pid, SIGKILL);
+}
+
+// Last attempts are due and no worker is on the software device: one for them.
+static void add_reserve(struct jobs *j)
+{
+    struct err err = {0};
+    bool found = false;
+    size_t cpu = pool_cpu(j->devices, j->device_count);
+    if (cpu == j->device_count || j->core->conf->job_attempts == 1 || j->count == 0)
+        return;
+    for (size_t i = 0; i < j->count; i++) {
+        if (j->places[i]->cpu && j->places[i]->wanted)
+            return;
+    }
+    struct state_claim claim = {.now = clock_wall(),
+                                .attempts_from = j->core->conf->job_attempts - 1};
+    if (!state_claimable(j->core->state, &claim, &found, &err))
+        database_failed(j, &err);
+    struct place *p = found ? add_place(j, &j->devices[cpu]) : NULL;
+    if (p)
+        p->reserve = true;
+}
+
+// Time passes
+
+static double place_tick(struct place *p, double now)
+{
+    bool draining = p->jobs->core->draining;
+    switch (p->state) {
+    case PLACE_EMPTY:
+        if (draining || !p->wanted)
+            return INFINITY;
+        if (now >= p->start_at)
+            place_start(p);
+        return p->state == PLACE_EMPTY ? p->start_at : p->end_by;
+    case PLACE_IDLE:
+        if (draining || p->retire || !p->wanted)
+            place_end(p);
+        return p->state == PLACE_IDLE ? INFINITY : p->end_by;
+    case PLACE_WARMING:
+        if (draining || !p->wanted)
+            place_end(p);
+        break;
+    case PLACE_BUSY:
+        if (now >= p->deadline && !p->killed) {
+            p->killed = true;
+            p->deadline = INFINITY;
+            kill(p->worker.pid, SIGKILL);
+        }
+        if (p->worker.fd >= 0)
+            return p->deadline;
+        break; // it is ending
+    case PLACE_ENDING:
+        break;
+    }
+    if (now >= p->end_by) {
+        if (p->state == PLACE_WARMING)
+            snprintf(p->trouble, sizeof p->trouble, "not ready within %d s", WARM_WITHIN_S);
+        place_kill(p);
+    }
+    return p->end_by;
+}
+
+static void hand_out(struct jobs *j, double now)
+{
+    struct err err = {0};
+    double at = 0, wall = clock_wall();
+    j->next = INFINITY;
+    for (size_t i = 0; i < j->count; i++)
+        unstick(j->places[i]);
+    for (size_t i = 0; i < j->count; i++) {
+        struct place *p = j->places[i];
+        bool free = p->state == PLACE_IDLE && p->wanted && !p->retire;
+        if (free && !claim_job(p) && p->reserve)
+            p->wanted = false;
+    }
+    if (!state_next_job_time(j->core->state, wall, &at, &err))
+        database_failed(j, &err);
+    else if (at > 0)
+        j->next = fmin(j->next, now + at - wall);
+    add_reserve(j);
+}
+
+// Leases of the jobs that run here go on; what another node has let go is taken back.
+static void renew(struct jobs *j, double now)
+{
+    struct err err = {0};
+    double wall = clock_wall();
+    int count = 0;
+    j->renew_at = now + RENEW_EVERY_S;
+    if (!state_jobs_renew(j->core->state, j->prefix, wall + LEASE_S, &err) ||
+        !state_jobs_recover(j->core->state, "/", wall, &count, &err)) // "/" begins no name
+        log_error("jobs: %s", err.text);
+    if (count > 0)
+        j->next = 0;
+}
+
+static double places_tick(struct jobs *j, double now)
+{
+    double next = INFINITY;
+    for (size_t i = 0; i < j->count;) {
+        next = fmin(next, place_tick(j->places[i], now));
+        if (!j->places[i]->wanted && j->places[i]->state == PLACE_EMPTY && !j->places[i]->stuck)
+            forget_place(j, i);
+        else
+            i++;
+    }
+    return next;
 }
 
 double jobs_tick(struct jobs *j)
 {
-    double now = clock_steady(), at = 0;
-    struct err err = {0};
-    if (j->worker.pid && j->worker.fd < 0 && now >= j->end_by) {
-        j->end_by = INFINITY;
-        kill(j->worker.pid, SIGKILL);
+    double now = clock_steady();
+    if (now >= j->scout_end && j->scout.pid) {
+        kill(j->scout.pid, SIGKILL);
+        j->scout_end = INFINITY;
     }
-    if (j->id)
-        return tick_running(j, now);
-    double ending = j->worker.pid && j->worker.fd < 0 ? j->end_by : INFINITY;
-    if (j->core->draining) {
-        end_worker(j);
-        return j->worker.pid ? j->end_by : INFINITY;
+    if (j->core->draining)
+        return fmin(places_tick(j, now), j->scout_end);
+    if (now >= j->scout_at && !j->scout.pid)
+        scout_start(j);
+    if (now >= j->renew_at)
+        renew(j, now);
+    if (now >= j->next)
+        hand_out(j, now);
+    double next = fmin(places_tick(j, now), fmin(j->next, j->renew_at));
+    return fmin(next, j->scout.pid ? j->scout_end : j->scout_at);
+}
+
+bool jobs_reaped(struct jobs *j, pid_t pid, int status)
+{
+    if (pid == j->scout.pid) {
+        while (j->scout.fd >= 0) // what it said last, then the end
+            on_scout(j, j->scout.fd, POLLIN);
+        j->scout.pid = 0;
+        return true;
     }
-    if (now < j->next)
-        return fmin(j->next, ending);
-    j->next = INFINITY;
-    unstick(j);
-    if (j->retire)
-        end_worker(j);
-    if (j->early && !j->worker.pid) {
-        j->early = false;
-        if (!start_worker(j, false, true, &err))
-            log_error("no worker: %s", err.text); // the first job tries again
+    for (size_t i = 0; i < j->count; i++) {
+        if (j->places[i]->worker.pid == pid) {
+            worker_reaped(j->places[i], status);
+            return true;
+        }
     }
-    if (start_next(j))
-        return j->id ? j->deadline : fmin(j->next, fmin(ending, now + END_WITHIN_S));
-    double wall = clock_wall();
-    if (state_next_job_time(j->core->state, wall, &at, &err) && at > 0)
-        j->next = fmin(j->next, now + at - wall);
-    return fmin(j->next, ending);
+    return false;
 }
 
 void jobs_wake(struct jobs *j)
@@ -505,30 +865,42 @@ void jobs_wake(struct jobs *j)
 
 bool jobs_busy(const struct jobs *j)
 {
-    return j->worker.pid != 0;
+    bool busy = j->scout.pid != 0;
+    for (size_t i = 0; i < j->count; i++)
+        busy = busy || j->places[i]->worker.pid != 0;
+    return busy;
 }
 
 void jobs_reload(struct jobs *j)
 {
-    j->retire = true;
-    j->early = true;
-    if (!j->id)
-        end_worker(j);
+    for (size_t i = 0; i < j->count; i++) {
+        struct place *p = j->places[i];
+        p->retire = true;
+        p->start_at = 0;
+        if (p->state == PLACE_WARMING || p->state == PLACE_IDLE)
+            place_end(p);
+    }
+    j->scout_at = 0;
+    j->next = 0;
 }
 
 void jobs_stop(struct jobs *j)
 {
     struct err err = {0};
-    if (j->id) {
-        log_info("job=%lld put back: the node stops", (long long)j->id);
-        datadir_remove(&j->core->dir, j->folder);
-        if (!state_job_requeue(j->core->state, j->id, REQUEUE_STOP, 0, "", &err))
-            log_error("job=%lld: %s", (long long)j->id, err.text);
-        forget_job(j);
+    for (size_t i = 0; i < j->count; i++) {
+        struct place *p = j->places[i];
+        if (p->job) {
+            log_info("job=%lld put back: the node stops", (long long)p->job);
+            datadir_remove(&j->core->dir, p->folder);
+            if (!state_job_requeue(j->core->state, p->job, REQUEUE_STOP, 0,
+                                   p->refusing ? p->reason : "", &err))
+                log_error("job=%lld: %s", (long long)p->job, err.text);
+            forget_job(p);
+        }
+        place_kill(p);
     }
-    close_worker(j);
-    if (j->worker.pid)
-        kill(j->worker.pid, SIGKILL);
+    if (j->scout.pid)
+        kill(j->scout.pid, SIGKILL);
 }
 
 // By hand
@@ -566,6 +938,15 @@ bool jobs_retry(struct jobs *j, int64_t id, struct err *err)
     return true;
 }
 
+bool jobs_retry_failed(struct jobs *j, int *count, struct err *err)
+{
+    if (!state_failed_jobs_again(j->core->state, count, err))
+        return false;
+    log_info("jobs=%d that had failed: again by hand", *count);
+    jobs_wake(j);
+    return true;
+}
+
 bool jobs_discard(struct jobs *j, int64_t id, struct err *err)
 {
     enum job_state state;
@@ -589,10 +970,62 @@ bool jobs_discard(struct jobs *j, int64_t id, struct err *err)
     return ok;
 }
 
-json_t *jobs_worker(const struct jobs *j)
+// Status
+
+static json_t *finish_list(json_t *list, bool ok)
 {
-    return json_pack("{s:i s:s s:I s:f}", "pid", (int)j->worker.pid, "device", j->device, "job",
-                     (json_int_t)j->id, "seconds", j->id ? clock_steady() - j->started : 0.0);
+    if (ok)
+        return list;
+    json_decref(list);
+    return NULL;
+}
+
+json_t *jobs_workers(const struct jobs *j)
+{
+    static const char *const states[] = {[PLACE_EMPTY] = "none",
+                                         [PLACE_WARMING] = "warming",
+                                         [PLACE_IDLE] = "idle",
+                                         [PLACE_BUSY] = "running",
+                                         [PLACE_ENDING] = "ending"};
+    json_t *list = json_array();
+    bool ok = true;
+    for (size_t i = 0; i < j->count; i++) {
+        const struct place *p = j->places[i];
+        json_t *o = json_object();
+        json_put_integer(o, "number", p->number, &ok);
+        json_put_integer(o, "pid", p->worker.pid, &ok);
+        json_put_text(o, "device", p->device, &ok);
+        json_put_text(o, "uuid", p->uuid, &ok);
+        json_put_bool(o, "cpu", p->cpu, &ok);
+        json_put_text(o, "state", states[p->state], &ok);
+        json_put_integer(o, "job", p->job, &ok);
+        json_put_number(o, "seconds", p->job ? clock_steady() - p->started : 0, &ok);
+        json_put_text(o, "trouble", p->trouble, &ok);
+        json_add(list, o, &ok);
+    }
+    return finish_list(list, ok);
+}
+
+json_t *jobs_devices(const struct jobs *j)
+{
+    json_t *list = json_array();
+    bool ok = true;
+    for (size_t i = 0; i < j->device_count; i++) {
+        const struct msg_device *d = &j->devices[i];
+        json_t *o = json_object();
+        json_put_text(o, "name", d->name, &ok);
+        json_put_text(o, "uuid", d->uuid, &ok);
+        json_put_bool(o, "cpu", d->cpu, &ok);
+        json_put_bool(o, "usable", d->usable, &ok);
+        json_put_text(o, "why", d->why, &ok);
+        json_add(list, o, &ok);
+    }
+    return finish_list(list, ok);
+}
+
+const char *jobs_trouble(const struct jobs *j)
+{
+    return j->trouble;
 }
 
 struct jobs *jobs_create(struct core *core, struct err *err)
@@ -604,9 +1037,10 @@ struct jobs *jobs_create(struct core *core, struct err *err)
         return NULL;
     }
     j->core = core;
-    j->early = true;
-    j->worker.fd = -1;
-    if (!state_jobs_recover(core->state, WORKER_NAME, clock_wall(), &count, err)) {
+    j->scout.fd = -1;
+    j->scout_end = INFINITY;
+    snprintf(j->prefix, sizeof j->prefix, "%.64s/", core->conf->device_uid);
+    if (!state_jobs_recover(core->state, j->prefix, clock_wall(), &count, err)) {
         free(j);
         return NULL;
     }
@@ -620,5 +1054,14 @@ void jobs_destroy(struct jobs *j)
     if (!j)
         return;
     jobs_stop(j);
+    for (size_t i = 0; i < j->count; i++)
+        free(j->places[i]);
+    if (j->scout.fd >= 0) {
+        loop_remove(j->core->loop, j->scout.fd);
+        close(j->scout.fd);
+    }
+    free(j->places);
+    free(j->devices);
+    free(j->seen);
     free(j);
 }

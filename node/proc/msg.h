@@ -17,15 +17,15 @@ enum msg_kind {
     MSG_RECORD,    // association -> core: a durable file; tail: packed attributes
     MSG_VERDICT,   // core -> association: answers one MSG_RECORD
     MSG_GOODBYE,   // association -> core: how the association ended
-    MSG_JOB,       // core -> worker: a job; tail: parameters (see node/job/params.h)
-    MSG_INPUTS,  // core -> worker: until all inputs of MSG_JOB are there; tail: struct msg_input []
-    MSG_OBJECT,  // worker -> core: one result object
-    MSG_DONE,    // worker -> core: the end of the job
-    MSG_OUTCOME, // sender -> core: what became of one file
-    MSG_SENT,    // sender -> core: how the association to the destination ended
-    MSG_COUNT,   // asker -> core: instances that the source knows
-    MSG_CONTROL, // command -> core
-    MSG_TEXT,    // core -> command: tail: a piece of the answer; an empty one ends it
+    MSG_READY,     // worker -> core: it can take a job, or never will
+    MSG_JOB,       // core -> worker: a job; what is to be done stands in its folder
+    MSG_DONE,      // worker -> core: the end of the job; results stand in its folder
+    MSG_DEVICE,    // scout -> core: a Vulkan device
+    MSG_OUTCOME,   // sender -> core: what became of one file
+    MSG_SENT,      // sender -> core: how the association to the destination ended
+    MSG_COUNT,     // asker -> core: instances that the source knows
+    MSG_CONTROL,   // command -> core
+    MSG_TEXT,      // core -> command: tail: a piece of the answer; an empty one ends it
 };
 
 struct msg_hello {
@@ -60,40 +60,34 @@ struct msg_goodbye {
     uint32_t stored, refused;
 };
 
+struct msg_ready {
+    uint32_t ok; // 0: no device; it ends
+    char device[160];
+    char text[256]; // why not
+};
+
+// Small and one at a time: a worker says MSG_READY, and MSG_DONE after each, before it gets one, so
+// the channel always has room for it.
 struct msg_job {
     int64_t job;
-    char stage[65], folder[64]; // folder: below the data folder
-    uint32_t kinds;             // enum stage_result bits
-    uint32_t inputs;
-    uint32_t refuse;  // 1: only a report that says why there is no result
-    char reason[256]; // of that
-    char remark[256]; // a warning to be shown in the results; "": none
-    uint32_t has_predecessor;
-    char predecessor_sop_class_uid[65], predecessor_sop_instance_uid[65];
-    char predecessor_series_instance_uid[65], predecessor_study_instance_uid[65];
-};
-
-struct msg_input {
-    char path[64]; // below the data folder
-    uint8_t digest[DIGEST_SIZE];
-};
-
-struct msg_object {
-    int64_t job;
-    uint32_t kind;  // enum stage_result
-    char name[128]; // file name in the job's folder
-    char sop_class_uid[65], sop_instance_uid[65], series_instance_uid[65], study_instance_uid[65];
-    char transfer_syntax_uid[65];
+    char folder[64]; // below the data folder; holds order.json (node/job/order.h)
 };
 
 struct msg_done {
     int64_t job;
-    uint32_t ok;      // 1: verdict holds; 0: code and reason
+    uint32_t ok;      // 1: verdict holds, and results.json; 0: code and reason
     uint32_t verdict; // enum verdict
     uint32_t code;    // enum err_code
     char reason[256], device[160];
     double seconds;
     uint64_t peak_bytes;
+};
+
+struct msg_device {
+    uint32_t count; // of all messages that come; 0: there is no device, and why
+    uint32_t kind;  // enum gpu_kind: the best first
+    uint32_t cpu, usable;
+    char name[160], uuid[37], why[160];
 };
 
 struct msg_outcome {
@@ -114,7 +108,14 @@ struct msg_count {
     char text[256];
 };
 
-enum msg_verb { VERB_STATUS, VERB_JOBS, VERB_SHOW, VERB_RETRY, VERB_DISCARD };
+enum msg_verb {
+    VERB_STATUS,
+    VERB_JOBS,
+    VERB_SHOW,
+    VERB_RETRY,
+    VERB_DISCARD,
+    VERB_RETRY_FAILED, // all failed jobs
+};
 
 struct msg_control {
     uint32_t verb; // enum msg_verb

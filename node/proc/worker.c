@@ -1,4 +1,5 @@
 #include "node/proc/worker.h"
+#include <errno.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
@@ -6,15 +7,18 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <time.h>
+#include <unistd.h>
 #include "compute/gpu/gpu.h"
 #include "compute/kernels/kernels.h"
 #include "compute/stages/stage.h"
 #include "node/job/analysis.h"
 #include "base/arena.h"
 #include "base/clock.h"
+#include "base/fs.h"
 #include "base/log.h"
-#include "node/proc/msg.h"
+#include "node/job/order.h"
 #include "node/job/params.h"
+#include "node/proc/msg.h"
 
 #define PARAMS_MAX 256
 #define NICENESS   5 // receiving goes first: a peer waits for each answer, nobody for a shader
@@ -26,217 +30,237 @@ struct shop { // the worker at work
     struct msg m;
 };
 
-struct order { // one job, in its arena
+struct task { // one job
     struct arena *arena;
-    struct msg_job job;
-    char *parameters;
-    struct analysis_file *files;
+    int64_t job;
+    char folder[PATH_MAX];
+    struct order order;
     const struct stage *stage;
     double params[PARAMS_MAX];
-    char folder[PATH_MAX];
+    struct analysis_file *files;
     struct result_predecessor predecessor;
+    bool refuse;
+    enum verdict outcome;
 };
-
-// The UUID of a software device, or "" where there is none.
-static void find_cpu(char out[37])
-{
-    struct gpu_device *list = NULL;
-    size_t count = 0;
-    out[0] = 0;
-    if (!gpu_list(NULL, &list, &count, NULL))
-        return;
-    for (size_t i = 0; i < count && !out[0]; i++) {
-        if (list[i].kind == GPU_CPU && list[i].usable)
-            snprintf(out, 37, "%s", list[i].uuid);
-    }
-    free(list);
-}
 
 static bool open_device(struct shop *s, struct err *err)
 {
-    char cpu[37] = "", cache[PATH_MAX];
-    if (s->gpu)
-        return true;
-    if (s->worker->cpu)
-        find_cpu(cpu);
-    struct gpu_options options = {.device = cpu[0] ? cpu : s->worker->conf->device};
+    char cache[PATH_MAX];
+    struct gpu_options options = {.device = s->worker->device};
     if (datadir_path(s->worker->dir, "cache", cache, err))
         options.cache_dir = cache;
     s->gpu = gpu_create(&options, err);
     return s->gpu != NULL;
 }
 
-static bool take_input(struct shop *s, struct order *o, uint32_t index,
-                       const struct msg_input *input, struct err *err)
+// Reading the order
+
+// A file that is gone will not come back by trying again.
+static bool check_present(const char *path, const char *name, struct err *err)
 {
-    char path[PATH_MAX], name[sizeof input->path];
-    snprintf(name, sizeof name, "%.*s", (int)sizeof input->path - 1, input->path);
-    if (!datadir_path(s->worker->dir, name, path, err))
-        return false;
-    memcpy(o->files[index].digest, input->digest, DIGEST_SIZE);
-    o->files[index].path = arena_strdup(o->arena, path);
-    return o->files[index].path || err_set(err, ERR_NOMEM, "no memory for a file name");
+    if (access(path, F_OK) == 0)
+        return true;
+    return errno == ENOENT ? err_set(err, ERR_INPUT, "the received file %s is missing", name)
+                           : err_errno(err, errno, "%s", name);
 }
 
-static bool receive_inputs(struct shop *s, struct order *o, struct err *err)
+static bool take_files(struct shop *s, struct task *t, struct err *err)
 {
-    o->files = arena_alloc(o->arena, o->job.inputs, sizeof *o->files);
-    bool ok = o->files || err_set(err, ERR_NOMEM, "no memory for %u inputs", o->job.inputs);
-    for (uint32_t got = 0; got < o->job.inputs;) { // all are read, also when there is no room
-        struct msg_input input;
-        if (msg_receive(s->channel, &s->m, err) != MSG_GOT || s->m.kind != MSG_INPUTS ||
-            s->m.tail_size < sizeof input) {
-            log_error("job=%lld: the core stopped in the middle", (long long)o->job.job);
-            exit(2);
-        }
-        for (size_t at = 0; at + sizeof input <= s->m.tail_size && got < o->job.inputs;
-             at += sizeof input, got++) {
-            memcpy(&input, s->m.tail + at, sizeof input);
-            ok = ok && take_input(s, o, got, &input, err);
-        }
-    }
-    return ok;
-}
-
-static bool receive_order(struct shop *s, struct order *o, struct err *err)
-{
-    memcpy(&o->job, s->m.body, sizeof o->job);
-    o->parameters = arena_alloc(o->arena, s->m.tail_size + 1, 1);
-    if (o->parameters)
-        memcpy(o->parameters, s->m.tail, s->m.tail_size);
-    if (!receive_inputs(s, o, err))
-        return false;
-    if (!o->parameters)
-        return err_set(err, ERR_NOMEM, "no memory for parameters");
-    o->stage = stage_find(o->job.stage);
-    if (!o->stage || o->stage->param_count > PARAMS_MAX)
-        return err_set(err, ERR_INTERNAL, "no analysis %s", o->job.stage);
-    memcpy(o->predecessor.sop_class_uid, o->job.predecessor_sop_class_uid, 65);
-    memcpy(o->predecessor.sop_instance_uid, o->job.predecessor_sop_instance_uid, 65);
-    memcpy(o->predecessor.series_instance_uid, o->job.predecessor_series_instance_uid, 65);
-    memcpy(o->predecessor.study_instance_uid, o->job.predecessor_study_instance_uid, 65);
-    return params_parse(o->stage, o->parameters, o->params, err) &&
-           datadir_path(s->worker->dir, o->job.folder, o->folder, err) &&
-           fs_make_folders(o->folder, err);
-}
-
-static void progress(void *ctx, const char *step, size_t done, size_t total)
-{
-    const struct order *o = ctx;
-    log_action("job=%lld %s %zu/%zu", (long long)o->job.job, step, done, total);
-}
-
-static bool analyse(struct shop *s, struct order *o, struct analysis_report *report,
-                    struct err *err)
-{
-    const struct conf *conf = s->worker->conf;
-    struct analysis_request request = {
-        .files = o->files,
-        .file_count = o->job.inputs,
-        .stage = o->stage,
-        .params = o->params,
-        .kinds = o->job.kinds,
-        .maker = {.ae_title = conf->ae_title,
-                  .device_uid = conf->device_uid,
-                  .serial = conf->serial,
-                  .timezone = conf_timezone(conf),
-                  .software = "anode " ANODE_VERSION,
-                  .device_name = "none"},
-        .predecessor = o->job.has_predecessor ? &o->predecessor : NULL,
-        .remark = o->job.remark,
-        .folder = o->folder,
-        .deadline_s = clock_steady() + conf->job_deadline_s,
-        .progress = progress,
-        .progress_ctx = o,
-    };
-    clock_gettime(CLOCK_REALTIME, &request.started);
-    if (o->job.refuse)
-        return analysis_refuse(&request, VERDICT_FAILED, o->job.reason, report, err);
-    if (!open_device(s, err))
-        return false;
-    request.maker.device_name = gpu_device(s->gpu)->name;
-    return analysis_run(&request, s->gpu, report, err);
-}
-
-static bool send_objects(struct shop *s, const struct order *o,
-                         const struct analysis_report *report, struct err *err)
-{
-    for (size_t i = 0; i < report->object_count; i++) {
-        const struct result_object *r = &report->objects[i];
-        struct msg_object m = {.job = o->job.job, .kind = (uint32_t)r->kind};
-        const char *slash = strrchr(r->path, '/');
-        snprintf(m.name, sizeof m.name, "%s", slash ? slash + 1 : r->path);
-        memcpy(m.sop_class_uid, r->sop_class_uid, sizeof m.sop_class_uid);
-        memcpy(m.sop_instance_uid, r->sop_instance_uid, sizeof m.sop_instance_uid);
-        memcpy(m.series_instance_uid, r->series_instance_uid, sizeof m.series_instance_uid);
-        memcpy(m.study_instance_uid, r->study_instance_uid, sizeof m.study_instance_uid);
-        memcpy(m.transfer_syntax_uid, r->transfer_syntax_uid, sizeof m.transfer_syntax_uid);
-        if (!msg_send(s->channel, MSG_OBJECT, &m, NULL, 0, err))
+    t->files = arena_alloc(t->arena, t->order.file_count + 1, sizeof *t->files);
+    if (!t->files)
+        return err_set(err, ERR_NOMEM, "no memory for %zu inputs", t->order.file_count);
+    for (size_t i = 0; i < t->order.file_count; i++) {
+        const struct order_file *f = &t->order.files[i];
+        char path[PATH_MAX];
+        if (!datadir_path(s->worker->dir, f->path, path, err) ||
+            (!t->refuse && !check_present(path, f->path, err)))
             return false;
+        memcpy(t->files[i].digest, f->digest, DIGEST_SIZE);
+        t->files[i].path = arena_strdup(t->arena, path);
+        if (!t->files[i].path)
+            return err_set(err, ERR_NOMEM, "no memory for a file name");
     }
     return true;
 }
 
-static bool work(struct shop *s, struct order *o, struct msg_done *done, struct err *err)
+static bool find_outcome(struct task *t, struct err *err)
+{
+    t->refuse = t->order.outcome[0] != 0;
+    for (int v = VERDICT_DONE; t->refuse && v <= VERDICT_FAILED; v++) {
+        t->outcome = (enum verdict)v;
+        if (strcmp(verdict_name(t->outcome), t->order.outcome) == 0)
+            return true;
+    }
+    return !t->refuse || err_set(err, ERR_INTERNAL, "unknown outcome \"%.60s\"", t->order.outcome);
+}
+
+static bool read_order(struct shop *s, struct task *t, const struct msg_job *job, struct err *err)
+{
+    char path[PATH_MAX];
+    const struct object_id *p = &t->order.predecessor;
+    if (!datadir_path(s->worker->dir, job->folder, t->folder, err) ||
+        !fs_join(path, t->folder, ORDER_FILE, err) || !order_read(path, t->arena, &t->order, err) ||
+        !find_outcome(t, err))
+        return false;
+    t->stage = stage_find(t->order.stage);
+    if (!t->stage || t->stage->param_count > PARAMS_MAX || t->order.job != job->job)
+        return err_set(err, ERR_INTERNAL, "no analysis %.60s for job %lld", t->order.stage,
+                       (long long)job->job);
+    memcpy(t->predecessor.sop_class_uid, p->sop_class_uid, UID_SIZE);
+    memcpy(t->predecessor.sop_instance_uid, p->sop_instance_uid, UID_SIZE);
+    memcpy(t->predecessor.series_instance_uid, p->series_instance_uid, UID_SIZE);
+    memcpy(t->predecessor.study_instance_uid, p->study_instance_uid, UID_SIZE);
+    return params_parse(t->stage, t->order.parameters, t->params, err) && take_files(s, t, err);
+}
+
+// The job
+
+static void progress(void *ctx, const char *step, size_t done, size_t total)
+{
+    const struct task *t = ctx;
+    log_action("job=%lld %s %zu/%zu", (long long)t->job, step, done, total);
+}
+
+static bool analyse(struct shop *s, struct task *t, struct analysis_report *report, struct err *err)
+{
+    const struct conf *conf = s->worker->conf;
+    struct analysis_request request = {
+        .files = t->files,
+        .file_count = t->order.file_count,
+        .stage = t->stage,
+        .params = t->params,
+        .kinds = t->order.results,
+        .maker = {.ae_title = conf->ae_title,
+                  .device_uid = conf->device_uid,
+                  .serial = conf->serial,
+                  .software = "anode " ANODE_VERSION,
+                  .device_name = t->refuse ? "none" : gpu_device(s->gpu)->name,
+                  .timezone = conf_timezone(conf)},
+        .predecessor = t->order.has_predecessor ? &t->predecessor : NULL,
+        .remark = t->order.remark,
+        .folder = t->folder,
+        .deadline_s = clock_steady() + conf->job_deadline_s,
+        .progress = progress,
+        .progress_ctx = t,
+    };
+    clock_gettime(CLOCK_REALTIME, &request.started);
+    if (t->refuse)
+        return analysis_refuse(&request, t->outcome, t->order.reason, report, err);
+    gpu_set_deadline(s->gpu, request.deadline_s);
+    bool ok = analysis_run(&request, s->gpu, report, err);
+    gpu_set_deadline(s->gpu, 0);
+    return ok;
+}
+
+static int rank_of(enum stage_result kind) // images before what refers to them
+{
+    switch (kind) {
+    case RESULT_SC:
+        return 1;
+    case RESULT_PMAP:
+        return 2;
+    case RESULT_SEG:
+        return 3;
+    case RESULT_PDF:
+        return 4;
+    case RESULT_GSPS:
+        return 5;
+    case RESULT_SR:
+        break;
+    }
+    return 6;
+}
+
+static bool list_results(struct task *t, const struct analysis_report *report, struct err *err)
+{
+    char path[PATH_MAX];
+    struct order_object *list = arena_alloc(t->arena, report->object_count + 1, sizeof *list);
+    if (!list)
+        return err_set(err, ERR_NOMEM, "no memory for the list of results");
+    for (size_t i = 0; i < report->object_count; i++) {
+        const struct result_object *r = &report->objects[i];
+        struct object_id *id = &list[i].id;
+        const char *slash = strrchr(r->path, '/'), *kind = stage_result_name(r->kind);
+        snprintf(id->kind, sizeof id->kind, "%s", kind ? kind : "");
+        memcpy(id->sop_class_uid, r->sop_class_uid, UID_SIZE);
+        memcpy(id->sop_instance_uid, r->sop_instance_uid, UID_SIZE);
+        memcpy(id->series_instance_uid, r->series_instance_uid, UID_SIZE);
+        memcpy(id->study_instance_uid, r->study_instance_uid, UID_SIZE);
+        memcpy(id->transfer_syntax_uid, r->transfer_syntax_uid, UID_SIZE);
+        snprintf(list[i].file, sizeof list[i].file, "%s", slash ? slash + 1 : r->path);
+        list[i].rank = rank_of(r->kind);
+    }
+    return fs_join(path, t->folder, RESULTS_FILE, err) &&
+           order_write_results(path, t->job, list, report->object_count, err);
+}
+
+static bool do_task(struct shop *s, struct task *t, const struct msg_job *job,
+                    struct msg_done *done, struct err *err)
 {
     struct analysis_report report = {0};
-    bool ok = receive_order(s, o, err);
-    done->job = o->job.job;
-    log_action("job=%lld", (long long)o->job.job);
+    if (!read_order(s, t, job, err))
+        return false;
+    bool ok = analyse(s, t, &report, err) && list_results(t, &report, err);
     if (ok) {
-        ok = analyse(s, o, &report, err) && send_objects(s, o, &report, err);
-        if (ok) {
-            done->verdict = (uint32_t)report.findings->verdict;
-            done->seconds = report.seconds;
-            done->peak_bytes = report.host_peak_bytes;
-            snprintf(done->reason, sizeof done->reason, "%s", report.findings->reason);
-        }
-        analysis_report_finish(&report);
+        done->verdict = (uint32_t)report.findings->verdict;
+        done->seconds = report.seconds;
+        done->peak_bytes = report.host_peak_bytes;
+        snprintf(done->reason, sizeof done->reason, "%s", report.findings->reason);
     }
-    if (s->gpu && !o->job.refuse)
+    analysis_report_finish(&report);
+    if (!t->refuse)
         snprintf(done->device, sizeof done->device, "%.150s", gpu_device(s->gpu)->name);
     return ok;
 }
 
 // False: this process is of no more use.
-static bool take_job(struct shop *s)
+static bool take_job(struct shop *s, const struct msg_job *job)
 {
     struct err err = {0};
-    struct msg_done done = {0};
-    struct order *o = calloc(1, sizeof *o);
-    if (o)
-        o->arena = arena_create();
-    if (!o || !o->arena) {
-        log_error("no memory for a job");
-        free(o);
-        return false;
+    struct msg_done done = {.job = job->job};
+    struct task *t = calloc(1, sizeof *t);
+    if (t)
+        t->arena = arena_create();
+    log_action("job=%lld", (long long)job->job);
+    if (t && t->arena) {
+        t->job = job->job;
+        done.ok = do_task(s, t, job, &done, &err);
+        order_finish(&t->order);
+        arena_destroy(t->arena);
+    } else {
+        err_set(&err, ERR_NOMEM, "no memory for a job");
     }
-    done.ok = work(s, o, &done, &err);
+    free(t);
     if (!done.ok) {
         done.code = err.code;
         snprintf(done.reason, sizeof done.reason, "%s", err.text);
     }
-    arena_destroy(o->arena);
-    free(o);
     log_action(NULL);
-    bool sound = !s->gpu || !gpu_failed(s->gpu);
-    return msg_send(s->channel, MSG_DONE, &done, NULL, 0, NULL) && sound;
+    return msg_send(s->channel, MSG_DONE, &done, NULL, 0, NULL) && !gpu_failed(s->gpu);
 }
 
-// So that the first job does not pay for it. What fails here fails there, with its reason.
-static void prepare(struct shop *s)
+// So that the first job does not pay for it. A pipeline that cannot be made is the trouble of the
+// analysis that wants it, a lost device is ours.
+static bool prepare(struct shop *s)
 {
     struct err err = {0};
+    struct msg_ready ready = {0};
     double start = clock_steady();
-    if (!s->worker->warm)
-        return;
     log_action("opening the device");
-    if (!open_device(s, &err) || !kernels_prepare(s->gpu, kernels_all, &err))
+    ready.ok = open_device(s, &err);
+    if (ready.ok && !kernels_prepare(s->gpu, kernels_all, &err)) {
         log_warn("%s", err.text);
-    else
-        log_info("device=\"%s\" ready seconds=%.2f", gpu_device(s->gpu)->name,
-                 clock_steady() - start);
+        ready.ok = !gpu_failed(s->gpu);
+    }
+    if (ready.ok) {
+        snprintf(ready.device, sizeof ready.device, "%.159s", gpu_device(s->gpu)->name);
+        log_info("device=\"%s\" ready seconds=%.2f", ready.device, clock_steady() - start);
+    } else {
+        snprintf(ready.text, sizeof ready.text, "%s", err.text);
+    }
     log_action(NULL);
+    signal(SIGTERM, SIG_IGN); // from here on the end of the channel is the end, in order
+    return msg_send(s->channel, MSG_READY, &ready, NULL, 0, NULL) && ready.ok;
 }
 
 int worker_run(void *ctx, int channel)
@@ -248,10 +272,9 @@ int worker_run(void *ctx, int channel)
     s->channel = channel;
     if (setpriority(PRIO_PROCESS, 0, NICENESS) != 0)
         log_warn("the analysis runs at the priority of the receivers");
-    prepare(s);
-    signal(SIGTERM, SIG_IGN); // from here on the end of the channel is the end, in order
-    while (msg_receive(channel, &s->m, NULL) == MSG_GOT && s->m.kind == MSG_JOB && take_job(s))
-        continue;
+    bool sound = prepare(s);
+    while (sound && msg_receive(channel, &s->m, NULL) == MSG_GOT && s->m.kind == MSG_JOB)
+        sound = take_job(s, s->m.body);
     gpu_destroy(s->gpu);
     free(s);
     return 0;

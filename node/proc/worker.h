@@ -1,7 +1,8 @@
-// Runs jobs, one at a time, on one Vulkan device, which it keeps open. It has
-// no network and no database: a job comes through its channel (MSG_JOB, its MSG_INPUTs), objects
-// and a verdict go back (MSG_OBJECTs, MSG_DONE). It ends when the channel does; past the deadline
-// of a job, or when the device is lost, the core replaces it.
+// Runs jobs, one at a time, on one Vulkan device, which it keeps open. It has no network and no
+// database. When its device is warm it says MSG_READY; a MSG_JOB names the folder of a job, where
+// order.json says what is to be done and where results.json and the result files go; MSG_DONE ends
+// it. A device that cannot be opened, or is lost, ends the worker after it has said so. It ends in
+// order when the channel does; past the deadline of a job the core replaces it.
 // Process: worker (forked by the core).
 #pragma once
 #include <stdbool.h>
@@ -11,8 +12,7 @@
 struct worker {
     const struct conf *conf;
     const struct datadir *dir;
-    bool cpu;  // the software device, whatever the configuration says
-    bool warm; // opens the device and compiles before the first job comes
+    const char *device; // UUID
 };
 
 // Body for child_start(); ctx is a struct worker.

@@ -186,8 +186,13 @@ class Site(Node):
             found += map(int, listed)
         return found
 
+    def workers(self, *states):
+        """The workers, or those in one of states."""
+        return [w for w in self.status()["workers"] if not states or w["state"] in states]
+
     def worker(self):
-        return self.status()["worker"]["pid"]
+        """Pid of the one worker, once it can take a job."""
+        return wait_for(lambda: self.workers("idle", "running"), 60, f"a worker that is ready ({self.tail(5)})")[0]["pid"]
 
     def rows(self, query, *values):
         """Looks into the state database."""
