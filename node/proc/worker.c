@@ -38,6 +38,7 @@ struct task { // one job
     const struct stage *stage;
     double params[PARAMS_MAX];
     struct analysis_file *files;
+    size_t file_count;
     struct result_predecessor predecessor;
     bool refuse;
     enum verdict outcome;
@@ -55,10 +56,12 @@ static bool open_device(struct shop *s, struct err *err)
 
 // Reading the order
 
-// A file that is gone will not come back by trying again.
-static bool check_present(const char *path, const char *name, struct err *err)
+// A file that is gone will not come back by trying again. A report does without it.
+static bool find_file(struct task *t, const char *path, const char *name, bool *found,
+                      struct err *err)
 {
-    if (access(path, F_OK) == 0)
+    *found = access(path, F_OK) == 0;
+    if (*found || (errno == ENOENT && t->refuse))
         return true;
     return errno == ENOENT ? err_set(err, ERR_INPUT, "the received file %s is missing", name)
                            : err_errno(err, errno, "%s", name);
@@ -72,12 +75,16 @@ static bool take_files(struct shop *s, struct task *t, struct err *err)
     for (size_t i = 0; i < t->order.file_count; i++) {
         const struct order_file *f = &t->order.files[i];
         char path[PATH_MAX];
+        bool found;
         if (!datadir_path(s->worker->dir, f->path, path, err) ||
-            (!t->refuse && !check_present(path, f->path, err)))
+            !find_file(t, path, f->path, &found, err))
             return false;
-        memcpy(t->files[i].digest, f->digest, DIGEST_SIZE);
-        t->files[i].path = arena_strdup(t->arena, path);
-        if (!t->files[i].path)
+        if (!found)
+            continue;
+        struct analysis_file *file = &t->files[t->file_count++];
+        memcpy(file->digest, f->digest, DIGEST_SIZE);
+        file->path = arena_strdup(t->arena, path);
+        if (!file->path)
             return err_set(err, ERR_NOMEM, "no memory for a file name");
     }
     return true;
@@ -126,7 +133,7 @@ static bool analyse(struct shop *s, struct task *t, struct analysis_report *repo
     const struct conf *conf = s->worker->conf;
     struct analysis_request request = {
         .files = t->files,
-        .file_count = t->order.file_count,
+        .file_count = t->file_count,
         .stage = t->stage,
         .params = t->params,
         .kinds = t->order.results,

@@ -5,6 +5,7 @@ are down. Each test is a sentence; each has a node, a data folder and ports of i
 usage: test_node.py [NAME...]    only tests whose name contains one of NAME
 """
 import concurrent.futures
+import errno
 import json
 import os
 import random
@@ -21,6 +22,7 @@ import traceback
 
 import pydicom
 
+from faults import Faults
 from node import (PATIENT, TIMES, Orthanc, PeerError, Sink, Site, acknowledged, make_series, measurements, need, phantom, ports, send, texts, uid, wait_for, yaml)
 import schema  # beside peers.py, which node.py has found
 
@@ -571,16 +573,13 @@ def an_attempt_lost_by_a_crash_is_not_the_last(tmp):
 
 def a_job_that_always_fails_says_so_at_the_destination(tmp):
     p, q = ports(2)
-    extra = TIMES + "worker:\n  job_attempts: 2\n"
+    extra = TIMES + "worker:\n  job_attempts: 1\n"
     study = "1.2.826.0.1.3680043.10.1234.1.1"
     with Sink(tmp / "pacs", q) as sink:
         with Site(tmp / "node", p, {"PACS": q}, extra=extra) as site:
-            for attempt in (1, 2):  # each is stopped in its worker, and killed
-                os.kill(site.worker(), signal.SIGSTOP)
-                if attempt == 1:
-                    send(make_series(tmp / "in", 1), p)
-                os.kill(wait_for(lambda: site.workers("running"), 30, "a running job")[0]["pid"], signal.SIGKILL)
-                wait_for(lambda: not site.workers("running"), 30, "the end of the worker")
+            os.kill(site.worker(), signal.SIGSTOP)
+            send(make_series(tmp / "in", 1), p)
+            os.kill(wait_for(lambda: site.workers("running"), 30, "a running job")[0]["pid"], signal.SIGKILL)
             site.wait_idle()
             job = site.jobs()[0]
             equal((job["state"], job["verdict"]), ("failed", "failed"), "job")
@@ -691,6 +690,78 @@ def a_worker_that_warms_up_delays_no_answer(tmp):
         return site.log_text()
 
 
+def a_full_or_broken_disk_costs_no_attempt(tmp):
+    p, q = ports(2)
+    faults = Faults(tmp)
+    kinds_of_trouble = (("write", "/outbox/", errno.ENOSPC), ("fsync", "/outbox/", errno.EIO), ("mkdir", "/outbox/", errno.ENOSPC), ("create", "/outbox/", errno.ENOSPC), ("write", "/outbox/", errno.ENOMEM))
+    with Sink(tmp / "pacs", q) as sink, Site(tmp / "node", p, {"PACS": q}, env=faults.env, extra=TIMES + "worker:\n  job_attempts: 1\n") as site:
+        for number, (operation, part, error) in enumerate(kinds_of_trouble, 1):
+            faults.begin(operation, part, error)
+            send(make_series(tmp / f"in{number}", number), p)
+            waiting = wait_for(lambda: [j for j in site.jobs() if (j["id"], j["state"]) == (number, "queued") and j["waits"] >= 2], 30, f"a job that waits while {operation} fails")[0]
+            check(os.strerror(error) in waiting["reason"], f"reason: {waiting['reason']}")
+            equal(waiting["attempts"], 0, "attempts of the job that waits")
+            check(not [d for d in sink.objects() if d.StudyInstanceUID.endswith(f".{number}.1")], "objects in the PACS")
+            check(faults.end() > 0, f"{operation} never failed")
+            site.wait_idle()
+            equal((site.jobs()[0]["state"], site.jobs()[0]["attempts"]), ("done", 1), f"the job after {operation} failed")
+            one_set(sink.objects(), f"1.2.826.0.1.3680043.10.1234.{number}.1")
+        return site.log_text()
+
+
+def a_full_disk_under_the_database_costs_no_attempt(tmp):
+    p, q = ports(2)
+    faults = Faults(tmp)
+    with Sink(tmp / "pacs", q) as sink, Site(tmp / "node", p, {"PACS": q}, env=faults.env, extra=TIMES + "worker:\n  job_attempts: 1\n") as site:
+        os.kill(site.worker(), signal.SIGSTOP)
+        send(make_series(tmp / "in", 1), p)
+        pid = wait_for(lambda: site.workers("running"), 30, "a running job")[0]["pid"]
+        faults.begin("write", "state.db-wal")  # the end of the job cannot be written
+        os.kill(pid, signal.SIGCONT)
+        wait_for(lambda: faults.hits() > 2, 30, "an end that cannot be written")
+        faults.end()
+        site.wait_idle()
+        equal(site.jobs()[0]["state"], "done", "job")
+        one_set(sink.objects(), "1.2.826.0.1.3680043.10.1234.1.1")
+        return site.log_text()
+
+
+def an_input_that_is_gone_is_final_at_once(tmp):
+    p, q = ports(2)
+    files = make_series(tmp / "in", 1)
+    with Sink(tmp / "pacs", q) as sink, Site(tmp / "node", p, {"PACS": q}) as site:
+        worker = site.worker()
+        os.kill(worker, signal.SIGSTOP)
+        send(files, p)
+        wait_for(lambda: site.workers("running"), 30, "a running job")
+        site.has_file(uid(files[3])).unlink()
+        os.kill(worker, signal.SIGCONT)
+        site.wait_idle()
+        job = site.jobs()[0]
+        equal((job["state"], job["verdict"], job["attempts"]), ("done", "not evaluable", 1), "job")
+        check("missing" in job["reason"], f"reason: {job['reason']}")
+        report = one_set(sink.objects(), "1.2.826.0.1.3680043.10.1234.1.1")
+        check("missing" in texts(report), f"the report does not say why: {texts(report)}")
+        return site.log_text()
+
+
+def an_input_that_no_parser_takes_is_final_at_once(tmp):
+    p, q = ports(2)
+    files = make_series(tmp / "in", 1)
+    with Sink(tmp / "pacs", q), Site(tmp / "node", p, {"PACS": q}) as site:
+        worker = site.worker()
+        os.kill(worker, signal.SIGSTOP)
+        send(files, p)
+        wait_for(lambda: site.workers("running"), 30, "a running job")
+        for f in files:
+            site.has_file(uid(f)).write_bytes(b"no DICOM file" * 100)
+        os.kill(worker, signal.SIGCONT)
+        site.wait_idle()
+        job = site.jobs()[0]
+        equal((job["verdict"], job["attempts"]), ("not evaluable", 1), "job")
+        return site.log_text()
+
+
 def reload_takes_a_new_configuration_or_keeps_the_old_one(tmp):
     p, q, r = ports(3)
     with Site(tmp / "node", p, {"PACS": q}) as site:
@@ -708,6 +779,13 @@ def reload_takes_a_new_configuration_or_keeps_the_old_one(tmp):
         site.conf.write_text(yaml(site.data, new, {"PACS": q, "CT2": r}))
         os.kill(site.pid, signal.SIGHUP)
         wait_for(lambda: echo(new).returncode == 0, 20, "the new port")
+        equal(site.status()["port"], new, "port shown")
+        check(echo(p).returncode != 0, "the old port still answers")
+        site.conf.write_text(yaml(tmp / "elsewhere", new, {"PACS": q, "CT2": r}))
+        os.kill(site.pid, signal.SIGHUP)
+        wait_for(lambda: "node.data_dir changes only with a restart" in site.log_text(), 20, "a refusal of the other folder")
+        site.conf.write_text(yaml(site.data, new, {"PACS": q, "CT2": r}))
+        equal(site.status()["data_dir"], str(site.data), "data_dir shown")
         return site.log_text()
 
 
