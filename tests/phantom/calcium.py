@@ -227,19 +227,25 @@ class Plane:
     def __init__(self, x, y, z, pixel):
         self.at, self.pixel = (x, y, z), pixel
         self.value = np.full(x.shape, AIR, np.float32)
+        self.low = x.min(axis=0), y.min(axis=1), z.min()
+        self.high = x.max(axis=0), y.max(axis=1), z.max()
 
     def near(self, centre, reach):
-        """The part of the plane within reach of centre, or None. Rows and columns change slowly
-        over the plane, so two lines through the middle find it."""
-        x, y, z = self.at
-        if z.min() > centre[2] + reach or z.max() < centre[2] - reach:
+        """The part of the plane within reach of centre, or None: a box of rows and columns, which
+        hold what lies within reach, and a pixel more where the plane is turned."""
+        if self.low[2] > centre[2] + reach or self.high[2] < centre[2] - reach:
             return None
-        rows = np.abs(y - centre[1]).min(axis=1) <= reach
-        cols = np.abs(x - centre[0]).min(axis=0) <= reach
-        if not rows.any() or not cols.any():
+        j = np.flatnonzero((self.low[0] <= centre[0] + reach) & (self.high[0] >= centre[0] - reach))
+        i = np.flatnonzero((self.low[1] <= centre[1] + reach) & (self.high[1] >= centre[1] - reach))
+        if not len(i) or not len(j):
             return None
-        i, j = np.flatnonzero(rows), np.flatnonzero(cols)
         return (slice(i[0], i[-1] + 1), slice(j[0], j[-1] + 1))
+
+    def may_reach(self, centres, reaches):
+        """Indices of those centres within whose reach the plane's box lies."""
+        low, high = np.array([a.min() for a in self.low]), np.array([a.max() for a in self.high])
+        within = (centres >= low - reaches[:, None]) & (centres <= high + reaches[:, None])
+        return np.flatnonzero(within.all(axis=1))
 
     def points(self, part=...):
         return [a[part] for a in self.at]
@@ -288,17 +294,21 @@ def paint_wall(plane):
 
 
 def paint_spine(plane):
-    x, y, z = plane.points()
+    middle = (plane.low[2] + plane.high[2]) / 2
+    part = plane.near((0, 77, middle), 40)  # all of a vertebra; it stands along the whole axis
+    if part is None:
+        return
+    x, y, z = plane.points(part)
     disc = np.abs((z + 5 + 14) % 29 - 14) < 3
     body = ((np.abs(x / 20) ** 2.3 + np.abs((y - 62) / 15.5) ** 2.3) ** (1 / 2.3) - 1) * 15.5
-    plane.paint(body, np.where(disc, 85, BONE - 60))
-    plane.paint(body + 1.8, np.where(disc, 85, MARROW))
+    plane.paint(body, np.where(disc, 85, BONE - 60), part)
+    plane.paint(body + 1.8, np.where(disc, 85, MARROW), part)
     arch = [((-24, 78, 0), 4), ((-11, 81, 0), 4.5), ((0, 94, 0), 4.5), ((11, 81, 0), 4.5), ((24, 78, 0), 4)]
     flat = [x, y, np.zeros_like(z)]
-    plane.paint(tube(flat, arch), BONE)
-    plane.paint(tube(flat, [((0, 92, 0), 3.5), ((0, 104, 0), 3)]), BONE)
-    plane.paint(tube(flat, arch) + 2.2, MARROW)
-    plane.paint(tube(flat, [((0, 81, 0), 8.5), ((0, 81.1, 0), 8.5)]), 25)
+    plane.paint(tube(flat, arch), BONE, part)
+    plane.paint(tube(flat, [((0, 92, 0), 3.5), ((0, 104, 0), 3)]), BONE, part)
+    plane.paint(tube(flat, arch) + 2.2, MARROW, part)
+    plane.paint(tube(flat, [((0, 81, 0), 8.5), ((0, 81.1, 0), 8.5)]), 25, part)
 
 
 def paint_mediastinum(plane, blood, chambers, cavities):
@@ -350,8 +360,10 @@ def paint_plane(plane, scene):
     inside = np.clip(0.5 - cavity / plane.pixel, 0, 1)
     x, y, z = plane.points()
     plane.paint(cavity, LUNG + 0.35 * y)  # the back of a lying patient's lungs is denser
-    for a, b, r in scene["vessels"]:
-        part = plane.near((a + b) / 2, np.linalg.norm(b - a) / 2 + r + 1)
+    centres, reaches = scene["vessel_boxes"]
+    for k in plane.may_reach(centres, reaches):
+        a, b, r = scene["vessels"][k]
+        part = plane.near(centres[k], reaches[k])
         if part is not None:
             plane.paint(tube(plane.points(part), [(a, r), (b, r * 0.8)]), BLOOD, part, inside[part])
     before = plane.value.copy()
@@ -451,8 +463,10 @@ def score(options, slices, which):
         chosen = [masks[i] for i in which if masks[i] is not None]
         if not chosen:
             continue
-        hu = stored.astype(float) - 1024
-        labels, count = ndimage.label((hu >= 130) & np.logical_or.reduce(chosen), np.ones((3, 3)))
+        mask = np.logical_or.reduce(chosen)
+        box = ndimage.find_objects(mask.astype(np.uint8))[0]
+        hu = stored[box].astype(float) - 1024
+        labels, count = ndimage.label((hu >= 130) & mask[box], np.ones((3, 3)))
         for island in range(1, count + 1):
             values = hu[labels == island]
             area = values.size * area_px
@@ -466,7 +480,8 @@ def score(options, slices, which):
 
 
 def uid(options, *parts):
-    text = json.dumps([vars(options), parts], sort_keys=True, default=str)
+    said = {key: value for key, value in vars(options).items() if key not in ("out", "jobs")}
+    text = json.dumps([said, parts], sort_keys=True, default=str)
     return "2.25." + str(int(hashlib.sha256(text.encode()).hexdigest()[:31], 16))
 
 
@@ -535,7 +550,9 @@ def build_scene(options):
             p, pixel = to_patient(options, (-14, -71, z)), options.fov / options.size
             spots.append((k, int(p[1] / pixel - options.centre[1] / pixel + options.size / 2), int(p[0] / pixel - options.centre[0] / pixel + options.size / 2)))
         spots = [s for s in spots if pixel**2 < 1.0 and all(0 <= v < options.size for v in s[1:])]
-    return {"options": options, "chambers": chambers, "cavities": cavities, "lines": lines, "items": items, "spots": spots, "vessels": lung_vessels(rng),
+    vessels = lung_vessels(rng)
+    boxes = (np.array([(a + b) / 2 for a, b, _ in vessels]), np.array([np.linalg.norm(b - a) / 2 + r + 1 for a, b, r in vessels]))
+    return {"options": options, "chambers": chambers, "cavities": cavities, "lines": lines, "items": items, "spots": spots, "vessels": vessels, "vessel_boxes": boxes,
             "blood": 320 if options.contrast else BLOOD}
 
 
@@ -545,7 +562,7 @@ def truth(options, scene, slices):
     totals = {a: score(options, slices, [i for i, item in enumerate(items) if item.get("artery") == a]) for a in ARTERIES}
     totals["TOTAL"] = {key: round(sum(t[key] for t in totals.values()), 3) for key in ("agatston", "volume_mm3", "mass_mg")}
     return {
-        "params": {k: v for k, v in vars(options).items() if k != "out"},
+        "params": {k: v for k, v in vars(options).items() if k not in ("out", "jobs")},
         "mass_cal_mg_per_cc_per_HU": options.mass_factor,
         "lesions": [{"artery": item["artery"], "center_mm_xyz": middle(item), "diameter_mm": item["diameter_mm"],
                      "length_mm": item["length_mm"], "hu": round(item["hu"], 1), "measured": score(options, slices, [i])}
