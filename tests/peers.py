@@ -3,12 +3,15 @@ as child processes on loopback, DCMTK's sender, and waiting for conditions.
 
 Every process is a context manager: it ends with its block, whatever happens, and dies with us.
 """
+import contextlib
 import ctypes
+import fcntl
 import hashlib
 import io
 import json
 import os
 import pathlib
+import random
 import shutil
 import signal
 import socket
@@ -16,6 +19,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+import threading
 import time
 import urllib.request
 
@@ -24,6 +28,7 @@ import pydicom
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 ANODE = pathlib.Path(os.environ.get("ANODE", ROOT / "build" / "anode"))
 SKIP = 77
+HANG_S = 1200  # of wall time, for one program that a test runs: no program takes that long on any machine
 
 
 class PeerError(Exception):
@@ -49,27 +54,84 @@ def shared_data(*parts):
     return path if path.exists() else None
 
 
-def free_ports(count):
-    """Ports nobody listens on now; all different."""
-    held = [socket.socket() for _ in range(count)]
+_reserved, _reserving = [], threading.Lock()
+
+
+def reserve_port(port):
+    """Whether the port of loopback is ours now, until this process ends: nobody listens on it, and
+    no other test holds the name that stands for it in the abstract namespace."""
+    name, tcp = socket.socket(socket.AF_UNIX), socket.socket()
     try:
-        for s in held:
-            s.bind(("127.0.0.1", 0))
-        return [s.getsockname()[1] for s in held]
+        name.bind(f"\0anode-test-port-{port}")
+        tcp.bind(("127.0.0.1", port))
+    except OSError:
+        name.close()
+        return False
     finally:
-        for s in held:
-            s.close()
+        tcp.close()
+    _reserved.append(name)
+    return True
+
+
+def free_ports(count):
+    """Ports nobody listens on; all different, and given to no other test while this process lives.
+    They lie below those that the system gives to connections."""
+    try:
+        low = int(pathlib.Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    except OSError:
+        low = 32768
+    first, last = (max(1024, low - 16384), low - 1) if low > 2048 else (20000, 32000)
+    with _reserving:
+        found = []
+        for port in random.SystemRandom().sample(range(first, last + 1), last - first + 1):
+            if len(found) == count:
+                return found
+            if reserve_port(port):
+                found.append(port)
+        raise PeerError(f"no {count} free ports from {first} to {last}")
+
+
+class Patience:
+    """How long one has waited, for time-outs that are there for hangs only: a second counts in full
+    while the machine has half a processor to spare, and a twentieth while it has not, as then what is
+    waited for may well be ready to run and not get its turn."""
+
+    SPARE, BUSY_WEIGHT = 0.5, 0.05
+
+    def __init__(self):
+        self.spent, self.last = 0.0, self.look()
+
+    @staticmethod
+    def look():
+        """(seconds of the clock, seconds that processors stood idle, microseconds that a quota took)"""
+        idle = throttled = 0.0
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            idle = int(pathlib.Path("/proc/stat").read_text().split(None, 5)[4]) / os.sysconf("SC_CLK_TCK")
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            text = pathlib.Path("/sys/fs/cgroup/cpu.stat").read_text()
+            throttled = float(text.split("throttled_usec")[1].split()[0])
+        return time.monotonic(), idle, throttled
+
+    def count(self):
+        """Seconds counted so far."""
+        now = self.look()
+        took, idle, throttled = (a - b for a, b in zip(now, self.last))
+        if took >= 0.5:  # idle time is counted in hundredths of a second
+            self.spent += took * (1 if idle >= self.SPARE * took and not throttled else self.BUSY_WEIGHT)
+            self.last = now
+        return self.spent
 
 
 def wait_for(condition, seconds, what):
-    """Returns condition()'s first true value; PeerError when none came in time."""
-    end = time.monotonic() + seconds
+    """Returns condition()'s first true value; PeerError when none came in time. seconds are for hangs
+    and count by Patience: no test may depend on how many there are."""
+    start, patience = time.monotonic(), Patience()
     while True:
         value = condition()
         if value:
             return value
-        if time.monotonic() > end:
-            raise PeerError(f"waited {seconds:g} s for {what}")
+        if patience.count() > seconds:
+            raise PeerError(f"waited {seconds:g} s ({time.monotonic() - start:.0f} s of the clock) for {what}")
         time.sleep(0.05)
 
 
@@ -127,8 +189,8 @@ class Process:
         if self.running():
             self.child.terminate()
             try:
-                self.child.wait(seconds)
-            except subprocess.TimeoutExpired:
+                wait_for(lambda: not self.running(), seconds, f"the end of {self.log.name}")
+            except PeerError:
                 self.child.kill()
         return self.child.wait()
 
@@ -168,13 +230,13 @@ class Orthanc(Process):
             raise
 
     def get(self, path, raw=False):
-        with urllib.request.urlopen(self.url + path, timeout=60) as answer:
+        with urllib.request.urlopen(self.url + path, timeout=HANG_S) as answer:
             data = answer.read()
         return data if raw else json.loads(data)
 
     def post(self, path, body):
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
-        with urllib.request.urlopen(urllib.request.Request(self.url + path, data=data, method="POST"), timeout=60) as answer:
+        with urllib.request.urlopen(urllib.request.Request(self.url + path, data=data, method="POST"), timeout=HANG_S) as answer:
             return json.loads(answer.read() or b"null")
 
     def find(self, level, **query):
@@ -223,31 +285,52 @@ class Node(Process):
 
     def command(self, *arguments, check=True):
         """anode status, anode jobs ... on this node's configuration."""
-        return subprocess.run([ANODE, arguments[0], "-c", self.conf, *arguments[1:]], capture_output=True, text=True, check=check, timeout=60)
+        return subprocess.run([ANODE, arguments[0], "-c", self.conf, *arguments[1:]], capture_output=True, text=True, check=check, timeout=HANG_S)
 
 
 def store(files, port, called="ORTHANC", calling="MODALITY", host="127.0.0.1"):
     """Sends files by C-STORE over one association (dcmsend); PeerError unless all were accepted."""
     need("dcmsend")
     command = ["dcmsend", "-aet", calling, "-aec", called, "--no-uid-checks", host, str(port), *map(str, files)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=600, env=dict(os.environ, TCP_NODELAY="1"))
+    done = subprocess.run(command, capture_output=True, text=True, timeout=HANG_S, env=dict(os.environ, TCP_NODELAY="1"))
     if done.returncode != 0:
         raise PeerError(f"dcmsend ended with {done.returncode}: {done.stdout[-1000:]}{done.stderr[-1000:]}")
 
 
-def phantom(*arguments):
-    """The folder of a synthetic thorax (tests/phantom/calcium.py), made once for these arguments."""
-    script = ROOT / "tests" / "phantom" / "calcium.py"
-    key = hashlib.sha256(script.read_bytes() + repr(arguments).encode()).hexdigest()[:16]
-    folder = ROOT / "build" / "phantoms" / key
-    if not folder.exists():
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        draft = pathlib.Path(tempfile.mkdtemp(prefix=key, dir=folder.parent))
-        subprocess.run(["/usr/bin/python3", script, draft, *map(str, arguments)], check=True, stdout=subprocess.DEVNULL)
+@contextlib.contextmanager
+def made_once(folder):
+    """For a folder below build that is made once and used by all: gives an empty draft to fill, or None
+    when the folder is there. Of several processes one makes it, the others wait."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with open(folder.with_name(folder.name + ".lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if folder.exists():
+            yield None
+            return
+        for left in folder.parent.glob(folder.name + ".*"):  # by somebody who was killed
+            if left.is_dir():
+                shutil.rmtree(left, ignore_errors=True)
+        draft = pathlib.Path(tempfile.mkdtemp(prefix=folder.name + ".", dir=folder.parent))
         try:
+            yield draft
             draft.rename(folder)
-        except OSError:  # somebody else was faster
-            shutil.rmtree(draft)
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
+
+
+def phantom(*arguments, generator="calcium"):
+    """The folder of a synthetic series (tests/phantom/<generator>.py) with its truth.json, made once
+    for these arguments and this generator; those of an earlier generator are removed."""
+    script = ROOT / "tests" / "phantom" / f"{generator}.py"
+    digest = lambda data: hashlib.sha256(data).hexdigest()[:12]  # noqa: E731
+    prefix = f"{generator}-{digest(script.read_bytes())}-"
+    folder = ROOT / "build" / "phantoms" / (prefix + digest(repr(arguments).encode()))
+    with made_once(folder) as draft:
+        if draft:
+            for old in folder.parent.glob(f"{generator}-*"):
+                if not old.name.startswith(prefix) and old.is_dir():
+                    shutil.rmtree(old, ignore_errors=True)
+            subprocess.run(["/usr/bin/python3", script, draft, *map(str, arguments)], check=True, stdout=subprocess.DEVNULL, timeout=HANG_S)
     return folder
 
 
@@ -257,15 +340,10 @@ def unpacked(*parts):
     if archive is None:
         return None
     folder = ROOT / "build" / "unpacked" / archive.name
-    if not folder.exists():
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        draft = pathlib.Path(tempfile.mkdtemp(prefix=archive.name, dir=folder.parent))
-        with tarfile.open(archive) as tar:
-            tar.extractall(draft)
-        try:
-            draft.rename(folder)
-        except OSError:
-            shutil.rmtree(draft)
+    with made_once(folder) as draft:
+        if draft:
+            with tarfile.open(archive) as tar:
+                tar.extractall(draft)
     return folder
 
 

@@ -68,7 +68,7 @@ static void check_file(const char *path)
     struct attrs attrs = {0};
     struct scan scan;
     err = (struct err){0};
-    alarm(30); // an endless loop ends the program
+    alarm(300); // an endless loop ends the program
     struct object *o = object_open(path, &err);
     if (!o) {
         check_failed();

@@ -287,7 +287,7 @@ COPIED = {
 
 def run(*command):
     # dcentvfy and dciodvfy say what they find on stderr, and their status is not to be trusted
-    p = subprocess.run(command, capture_output=True, timeout=300)
+    p = subprocess.run(command, capture_output=True, timeout=1200)
     return p.returncode, (p.stdout + p.stderr).decode("utf-8", "replace")
 
 

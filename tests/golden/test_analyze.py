@@ -30,7 +30,7 @@ class Analyze(unittest.TestCase):
 
     def anode(self, *words, status=0, env=None):
         done = subprocess.run([peers.ANODE, "analyze", *map(str, words)], capture_output=True, text=True, check=False, cwd=self.tmp,
-                              timeout=600, env=dict(os.environ, **(env or {})))
+                              timeout=1200, env=dict(os.environ, **(env or {})))
         self.assertEqual(done.returncode, status, done.stdout + done.stderr)
         return done
 

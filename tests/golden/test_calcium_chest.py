@@ -68,7 +68,7 @@ def analyse(sources, folder):
         ds.save_as(folder / f"{ds.SOPInstanceUID}.dcm")
     out = folder.parent / (folder.name + "-out")
     out.mkdir()
-    subprocess.run([ANODE, "analyze", "-s", "calcium", "-o", out, folder], check=True, timeout=300,
+    subprocess.run([ANODE, "analyze", "-s", "calcium", "-o", out, folder], check=True, timeout=1200,
                    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     return json.loads((out / "report.json").read_text())["results"][0]
 

@@ -22,7 +22,7 @@ def main():
         for number in range(SERIES):
             series.copy(source, scratch / "in" / f"{number:03d}", number)
         subprocess.run([peers.ANODE, "analyze", "-s", "calcium", "-o", scratch / "out", scratch / "in"], check=True,
-                       stdout=subprocess.DEVNULL, timeout=500)
+                       stdout=subprocess.DEVNULL, timeout=peers.HANG_S)
         results = json.loads((scratch / "out" / "report.json").read_text())["results"]
     assert len(results) == SERIES, f"{len(results)} results"
     assert all(r["verdict"] == "done" for r in results), {r["reason"] for r in results}

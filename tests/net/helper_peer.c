@@ -312,7 +312,7 @@ uint16_t peer_free_port(void)
 
 bool peer_wait(uint16_t port)
 {
-    for (double end = seconds_now() + 20; seconds_now() < end; poll(NULL, 0, 10)) {
+    for (double end = seconds_now() + HANG_S; seconds_now() < end; poll(NULL, 0, 10)) {
         struct peer p;
         bool there = peer_connect(&p, port);
         peer_close(&p);
@@ -325,7 +325,7 @@ bool peer_wait(uint16_t port)
 static bool receive_all(struct peer *p, void *to, size_t size, bool *ended)
 {
     uint8_t *at = to;
-    double end = seconds_now() + 10;
+    double end = seconds_now() + HANG_S;
     *ended = false;
     while (size) {
         struct pollfd f = {p->fd, POLLIN, 0};
@@ -503,7 +503,7 @@ int tool_run(const char *const argv[])
 {
     int status = 0;
     pid_t child = tool_start(argv);
-    for (double end = seconds_now() + 60; seconds_now() < end;) {
+    for (double end = seconds_now() + HANG_S; seconds_now() < end;) {
         if (waitpid(child, &status, WNOHANG) == child)
             return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
         poll(NULL, 0, 2);

@@ -10,6 +10,11 @@
 #define EXPLICIT_LE  "1.2.840.10008.1.2.1"
 #define IMPLICIT_LE  "1.2.840.10008.1.2"
 
+// Seconds after which a wait is a hang on any machine, however busy: what a test waits for comes
+// long before, or never. Time-outs that a test wants *not* to happen are longer.
+#define HANG_S  300
+#define NEVER_S 3600
+
 struct bytes {
     uint8_t *data; // owned
     size_t size, room;
@@ -55,7 +60,7 @@ struct bytes peer_request(const char *calling, const char *called, const char *a
 int peer_associate(struct peer *p, const char *calling, const char *called,
                    const struct peer_context *contexts, size_t count);
 
-// The next PDU, at most 10 s; type 0: the end of the connection, -1: time-out.
+// The next PDU, at most HANG_S; type 0: the end of the connection, -1: time-out.
 int peer_receive(struct peer *p, struct bytes *body);
 
 // P-DATA-TF with one PDV. flags: 1 command, 2 last.

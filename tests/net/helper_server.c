@@ -101,8 +101,8 @@ static void serve_one(const struct server *s, const struct server_options *optio
     config.fd = connection;
     config.peer_address = "127.0.0.1";
     config.max_pdu = config.max_pdu ? config.max_pdu : 131072;
-    config.dimse_timeout_s = config.dimse_timeout_s ? config.dimse_timeout_s : 30;
-    config.acse_timeout_s = config.acse_timeout_s ? config.acse_timeout_s : 30;
+    config.dimse_timeout_s = config.dimse_timeout_s ? config.dimse_timeout_s : NEVER_S;
+    config.acse_timeout_s = config.acse_timeout_s ? config.acse_timeout_s : NEVER_S;
     config.max_object_bytes = config.max_object_bytes ? config.max_object_bytes : 1u << 30;
     config.application_version = "ANODE TEST";
     bool ok = scp_serve(&config, &handler, &summary, &err);
@@ -170,7 +170,7 @@ const char *server_event(struct server *s)
             return line;
         }
         struct pollfd p = {s->events, POLLIN, 0};
-        if (poll(&p, 1, 20000) <= 0)
+        if (poll(&p, 1, HANG_S * 1000) <= 0)
             return "";
         ssize_t n = read(s->events, s->buffer + s->used, sizeof s->buffer - s->used);
         if (n <= 0)

@@ -1,17 +1,12 @@
 """What the tests of the node share: small CT series of known UIDs, a destination that writes down
 what it gets, a node whose short times make waiting short, and ways to look into it.
 """
-import atexit
-import functools
 import json
 import os
 import pathlib
-import shutil
 import sqlite3
 import subprocess
 import sys
-import tempfile
-import threading
 
 import numpy as np
 import pydicom
@@ -20,22 +15,31 @@ from pydicom.uid import ExplicitVRLittleEndian
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 import peers  # noqa: E402
-from peers import Node, Orthanc, PeerError, Process, need, wait_for  # noqa: E402
+from peers import HANG_S, Node, Orthanc, PeerError, Process, need, wait_for  # noqa: E402, F401
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
 ROOT_UID = "1.2.826.0.1.3680043.10.1234"
 PATIENT = "Geheim^Erika"  # must appear in no log
-TIMES = """completion:
-  quiet_s: 1.5
-  short_quiet_s: 0.3
-  longest_wait_s: 30
-  find_timeout_s: 2
-limits:
-  min_free_mib: 16
-sending:
-  retry_first_s: 0.5
-  retry_max_s: 2
-"""
+_TIMES = {
+    # quiet_s is longer than a sender pauses: a test that ends a series by it says so by a time of its own.
+    "completion": {"quiet_s": 4, "short_quiet_s": 0.3, "longest_wait_s": 30, "find_timeout_s": 2},
+    "limits": {"min_free_mib": 16},
+    "sending": {"retry_first_s": 0.5, "retry_max_s": 2},
+}
+
+
+def times(**changed):
+    """The part of a configuration that makes waiting short; keys of these sections by name."""
+    sections = {"max_associations": "limits", "max_associations_per_peer": "limits", "dimse_timeout_s": "limits"}
+    found = {name: dict(keys) for name, keys in _TIMES.items()}
+    for key, value in changed.items():
+        section = sections.get(key) or next(name for name, keys in _TIMES.items() if key in keys)
+        found[section][key] = value
+    return "".join(f"{name}:\n" + "".join(f"  {key}: {value}\n" for key, value in keys.items()) for name, keys in found.items())
+
+
+TIMES = times()
+NEVER_QUIET = times(quiet_s=600, longest_wait_s=3600)  # only what the source says ends a series
 
 
 def make_series(folder, number, count=8, description="Ca Score", modality="CT", size=64, seed=0, **attributes):
@@ -78,37 +82,13 @@ def make_series(folder, number, count=8, description="Ca Score", modality="CT", 
     return files
 
 
-_taken, _taking = set(), threading.RLock()
-
-
-def ports(count):
-    """Free ports that no other test of this program has been given."""
-    with _taking:
-        found = []
-        while len(found) < count:
-            port = peers.free_ports(1)[0]
-            if port not in _taken:
-                _taken.add(port)
-                found.append(port)
-        return found
-
-
-@functools.lru_cache(maxsize=1)
-def _phantom():
-    folder = tempfile.mkdtemp(prefix="anode-phantom-")
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    program = pathlib.Path(__file__).resolve().parents[1] / "phantom" / "calcium.py"
-    done = subprocess.run(["/usr/bin/python3", program, folder, "--size", "320", "--slices", "40"], capture_output=True, text=True, timeout=300)
-    if done.returncode != 0:
-        raise PeerError(f"no phantom: {done.stderr[-1000:]}")
-    files = peers.dicom_files(folder)
-    return files, str(pydicom.dcmread(str(files[0]), stop_before_pixels=True).StudyInstanceUID)
+ports = peers.free_ports
 
 
 def phantom():
-    """A small thorax with coronary calcium that can be scored: its files and its study; made once."""
-    with _taking:
-        return _phantom()
+    """A small thorax with coronary calcium that can be scored: its files and its study."""
+    files = peers.dicom_files(peers.phantom("--size", "320", "--slices", "40"))
+    return files, str(pydicom.dcmread(str(files[0]), stop_before_pixels=True).StudyInstanceUID)
 
 
 def uid(path):
@@ -265,7 +245,7 @@ def send(files, port, calling="PACS", called="ANODE", program="dcmsend", check=T
     """Sends files over one association. Returns the finished process."""
     base = [program, "-aet", calling, "-aec", called]
     base += ["--no-uid-checks"] if program == "dcmsend" else ["-v"]
-    done = subprocess.run([*base, "127.0.0.1", str(port), *map(str, files)], capture_output=True, text=True, timeout=300, env=dict(os.environ, TCP_NODELAY="1"))
+    done = subprocess.run([*base, "127.0.0.1", str(port), *map(str, files)], capture_output=True, text=True, timeout=peers.HANG_S, env=dict(os.environ, TCP_NODELAY="1"))
     if check and done.returncode != 0:
         raise PeerError(f"{program} ended with {done.returncode}: {done.stdout[-1000:]}{done.stderr[-1000:]}")
     return done

@@ -342,7 +342,7 @@ static void a_full_disk_is_answered_a700_at_once_and_the_association_lives(void)
         struct bytes data = dataset(CT_IMAGE, "1.2.3.4", sizes[i]);
         double start = seconds_now();
         CU_ASSERT_EQUAL(peer_store(&p, 1, CT_IMAGE, "1.2.3.4", &data), 0xa700);
-        CU_ASSERT(seconds_now() - start < 5);
+        CU_ASSERT(seconds_now() - start < HANG_S);
         server_expect(&s, "open");
         CU_ASSERT_STRING_EQUAL(server_event(&s), "discard");
         bytes_free(&data);
@@ -418,15 +418,14 @@ static void an_instance_that_nobody_decides_on_aborts_the_association(void)
     server_stop(&s);
 }
 
-// The time from now until the server gives up, which must be between low and high seconds.
-static void gives_up(struct server *s, double low, double high, const char *end)
+// The server gives up, not before a second has passed since start.
+static void gives_up(struct server *s, double start)
 {
-    double start = seconds_now();
-    ends_clean(s, end);
+    ends_clean(s, "end bad timeout");
     double took = seconds_now() - start;
-    if (took < low || took > high)
+    if (took < 1)
         printf("    gave up after %.2f s\n", took);
-    CU_ASSERT(took >= low && took <= high);
+    CU_ASSERT(took >= 1);
 }
 
 static void silent_peers_are_dropped_in_time(void)
@@ -436,30 +435,34 @@ static void silent_peers_are_dropped_in_time(void)
     struct bytes rq = peer_request("TESTER", "ANODE", NULL, &ct, 1);
     server_start(&s,
                  &(struct server_options){.config = {.acse_timeout_s = 1, .dimse_timeout_s = 1}});
+    double start = seconds_now();
     CU_ASSERT_FATAL(peer_connect(&p, s.port)); // says nothing
-    gives_up(&s, 0.5, 8, "end bad timeout");
+    gives_up(&s, start);
     peer_close(&p);
+    start = seconds_now();
     CU_ASSERT_FATAL(peer_connect(&p, s.port)); // half a request
     CU_ASSERT(peer_send(&p, rq.data, rq.size / 2));
-    gives_up(&s, 0.5, 8, "end bad timeout");
+    gives_up(&s, start);
     peer_close(&p);
+    start = seconds_now();
     connected(&s, &p); // an association, then nothing
-    gives_up(&s, 0.5, 8, "end bad timeout");
+    gives_up(&s, start);
     peer_close(&p);
+    start = seconds_now();
     connected(&s, &p); // half an object
     CU_ASSERT(peer_store_command(&p, 1, CT_IMAGE, "1.2.3.4"));
     CU_ASSERT(peer_pdv(&p, 1, 0, "\x08\0\x16\0UI\x1a\0", 8));
-    gives_up(&s, 0.5, 8, "end bad timeout");
+    gives_up(&s, start);
     CU_ASSERT_EQUAL(server_files(&s), 0);
     peer_close(&p);
     bytes_free(&rq);
     server_stop(&s);
 }
 
-// Sends a byte every 50 ms until the peer closes or 10 s have passed.
+// Sends a byte every 50 ms until the peer closes, at most for HANG_S.
 static void drip(struct peer *p, const uint8_t *data, size_t size)
 {
-    double end = seconds_now() + 10;
+    double end = seconds_now() + HANG_S;
     for (size_t i = 0; seconds_now() < end; i++) {
         struct pollfd f = {p->fd, POLLIN, 0};
         if (!peer_send(p, data + i % size, 1) || poll(&f, 1, 50) > 0)
@@ -472,9 +475,9 @@ static void dripping_peers_are_dropped_in_time(void)
     struct server s;
     struct peer p;
     struct bytes rq = peer_request("TESTER", "ANODE", NULL, &ct, 1);
-    server_start(
-        &s, &(struct server_options){
-                .config = {.acse_timeout_s = 1, .dimse_timeout_s = 30, .min_bytes_per_s = 1000}});
+    server_start(&s, &(struct server_options){.config = {.acse_timeout_s = 1,
+                                                         .dimse_timeout_s = NEVER_S,
+                                                         .min_bytes_per_s = 1000}});
     double start = seconds_now();
     CU_ASSERT_FATAL(peer_connect(&p, s.port)); // the request
     drip(&p, rq.data, rq.size);
@@ -491,7 +494,7 @@ static void dripping_peers_are_dropped_in_time(void)
     peer_close(&p);
     CU_ASSERT_STRING_EQUAL(server_event(&s), "discard");
     ends_clean(&s, "too slow");
-    CU_ASSERT(seconds_now() - start < 25);
+    CU_ASSERT(seconds_now() - start < HANG_S);
     CU_ASSERT_EQUAL(server_files(&s), 0);
     bytes_free(&rq);
     server_stop(&s);
@@ -548,7 +551,7 @@ static void malformed_pdus_end_the_association_at_once(void)
     struct server s;
     struct peer p;
     struct bytes answer = {0};
-    server_start(&s, &(struct server_options){.config = {.acse_timeout_s = 20}});
+    server_start(&s, &(struct server_options){0});
     double start = seconds_now();
     for (size_t i = 0; i < sizeof before / sizeof *before + sizeof inside / sizeof *inside; i++) {
         size_t j = i - sizeof before / sizeof *before;
@@ -564,7 +567,7 @@ static void malformed_pdus_end_the_association_at_once(void)
         peer_close(&p);
         ends_clean(&s, "released=0");
     }
-    CU_ASSERT(seconds_now() - start < 15);
+    CU_ASSERT(seconds_now() - start < HANG_S);
     CU_ASSERT_EQUAL(server_files(&s), 0);
     bytes_free(&answer);
     server_stop(&s);

@@ -14,7 +14,7 @@ ANODE = pathlib.Path(os.environ.get("ANODE", ROOT / "build" / "anode"))
 
 
 def check(path, *more):
-    return subprocess.run([ANODE, "check", *more, "-c", path], capture_output=True, text=True, check=False, timeout=60)
+    return subprocess.run([ANODE, "check", *more, "-c", path], capture_output=True, text=True, check=False, timeout=1200)
 
 
 def places(lines):

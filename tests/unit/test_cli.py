@@ -28,7 +28,7 @@ def check(holds, what):
 
 def anode(*words, status=0, env=None, cwd=None):
     """Runs the program; its output when it ends with that status."""
-    done = subprocess.run([ANODE, *map(str, words)], capture_output=True, text=True, check=False, timeout=120,
+    done = subprocess.run([ANODE, *map(str, words)], capture_output=True, text=True, check=False, timeout=1200,
                           env=dict(os.environ, **(env or {})), cwd=cwd)
     check(done.returncode == status, f"anode {words}: exit status {done.returncode}, not {status}: {done.stdout}{done.stderr}")
     return done
@@ -161,8 +161,6 @@ def values_that_route_prints_can_be_copied_as_patterns(tmp):
     check(f"description {described}\n" in shown, shown)
     copied = re.search(r'SeriesDescription is "(.*)", wanted nothing', shown)
     check(copied and copied[1] == described, shown)
-    conf.write_text(yaml(tmp, 11112, {"PACS": 104}, when="PatientID: nobody"))
-    check('PatientID is "ID1", wanted nobody' in anode("route", "-c", conf, tmp / "in").stdout, "the value of an identifying attribute is not shown")
     conf.write_text(yaml(tmp, 11112, {"PACS": 104}, when=f"SeriesDescription: '{copied[1]}'"))
     check('route "calcium" runs calcium' in anode("route", "-c", conf, tmp / "in").stdout, "the copied value does not match")
     hostile = anode("route", "-c", conf, tmp / "in2").stdout

@@ -63,7 +63,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def pass_on(self):
         """The PACS builds addresses from the Host header, so that goes along unchanged."""
         size = int(self.headers.get("Content-Length") or 0)
-        upstream = http.client.HTTPConnection("127.0.0.1", self.server.pacs_port, timeout=120)
+        upstream = http.client.HTTPConnection("127.0.0.1", self.server.pacs_port, timeout=1200)
         try:
             headers = {k: v for k, v in self.headers.items() if k.lower() not in ("connection", "accept-encoding")}
             upstream.request(self.command, self.path, self.rfile.read(size) if size else None, headers)

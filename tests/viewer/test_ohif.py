@@ -49,8 +49,8 @@ def package(name, version):
 
 def look(url, study, modalities, playwright):
     """What ohif.js saw."""
-    command = ["node", HERE / "ohif.js", playwright, shutil.which("chromium"), url, study, OUT, "90", *modalities]
-    done = subprocess.run([str(c) for c in command], capture_output=True, text=True, timeout=500)
+    command = ["node", HERE / "ohif.js", playwright, shutil.which("chromium"), url, study, OUT, "300", *modalities]
+    done = subprocess.run([str(c) for c in command], capture_output=True, text=True, timeout=peers.HANG_S)
     if done.returncode != 0:
         raise AssertionError(f"the browser failed: {done.stderr[-2000:]}")
     seen = json.loads(done.stdout)
