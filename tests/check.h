@@ -24,8 +24,9 @@ struct check_case {
     void (*run)(void);
 };
 
-// Runs count cases as one suite. Returns the exit status for main(): 0, or 1 when an assertion
-// failed.
+// Runs count cases as one suite; of them only those that ANODE_TEST_CASES lists (sentences with
+// commas between them), where it is set. Returns the exit status for main(): 0, 1 when an assertion
+// failed, 2 when it lists a case that does not exist.
 int check_main(const char *suite, const struct check_case *cases, size_t count);
 
 // Prints "skipped: why" and ends the program with status 77.

@@ -1,5 +1,6 @@
 // The calcium stage on a synthetic chest with known lesions and things that must not count. Scores
 // are compared with tests/ref/calcium.c within masks of the lesions.
+// Sanitized: arteries_score_as_the_plain_implementation_says
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,6 +1,10 @@
 // Findings built by hand to DICOM files, judged by other toolkits: results_peer.py runs the
 // validators and compares what pydicom reads with expected.json, which is written here from the
 // same tables as the findings.
+// Sanitized: results_of_a_plain_source results_of_an_enhanced_multi_frame_source
+// Sanitized: results_several_pictures_are_one_multi_frame results_errors_leave_no_file
+// Sanitized: results_write_errors_leave_no_file results_into_no_folder_is_an_io_error
+// Sanitized: results_failed_because_the_first_source_is_truncated
 #include <dirent.h>
 #include <limits.h>
 #include <math.h>
