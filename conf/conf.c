@@ -21,7 +21,7 @@ static const char *const ordered[][2] = {
     {"sending.retry_first_s", "sending.retry_max_s"},
 };
 
-static void read_peers(struct reader *r, const struct tree *list)
+static void conf_read_peers(struct reader *r, const struct tree *list)
 {
     struct conf *c = r->c;
     if (!reader_is_list(r, list, "peers", "peers"))
@@ -57,7 +57,7 @@ static void read_peers(struct reader *r, const struct tree *list)
 }
 
 // The value a file gives for "section.key", or NULL.
-static const struct tree *given(const struct tree *root, const char *name)
+static const struct tree *conf_given(const struct tree *root, const char *name)
 {
     char section[64];
     snprintf(section, sizeof section, "%.*s", (int)strcspn(name, "."), name);
@@ -65,14 +65,14 @@ static const struct tree *given(const struct tree *root, const char *name)
     return map ? tree_get(map, strchr(name, '.') + 1, NULL) : NULL;
 }
 
-static void check_order(struct reader *r, const struct tree *root)
+static void conf_check_order(struct reader *r, const struct tree *root)
 {
     for (size_t i = 0; i < sizeof ordered / sizeof ordered[0]; i++) {
         const struct conf_key *low = keys_find(ordered[i][0]), *high = keys_find(ordered[i][1]);
         double limit = keys_number(high, r->c);
         if (keys_number(low, r->c) <= limit)
             continue;
-        const struct tree *at = given(root, low->name);
+        const struct tree *at = conf_given(root, low->name);
         if (at) {
             conf_report_add(&r->report, at->line, at->column, low->name,
                             "must not be larger than %s, which is %g", high->name, limit);
@@ -86,7 +86,7 @@ static void check_order(struct reader *r, const struct tree *root)
     }
 }
 
-static void check_sections(struct reader *r, const struct tree *root)
+static void conf_check_sections(struct reader *r, const struct tree *root)
 {
     for (size_t i = 0; i + 1 < root->count; i += 2) {
         const struct tree *at = root->items[i];
@@ -112,7 +112,7 @@ static void check_sections(struct reader *r, const struct tree *root)
 }
 
 // The sections that are plain keys of struct conf.
-static void read_sections(struct reader *r, const struct tree *root)
+static void conf_read_sections(struct reader *r, const struct tree *root)
 {
     char last[64] = "", section[64], scope[72];
     const struct conf_key *key;
@@ -153,18 +153,18 @@ static void derive_identity(struct reader *r)
         c->serial = reader_keep(r, hex);
 }
 
-static void read_root(struct reader *r, const struct tree *root)
+static void conf_read_root(struct reader *r, const struct tree *root)
 {
     if (!reader_is_map(r, root, "", "sections (node, peers, routes, ...)"))
         return;
-    check_sections(r, root);
-    read_sections(r, root);
-    check_order(r, root);
+    conf_check_sections(r, root);
+    conf_read_sections(r, root);
+    conf_check_order(r, root);
     derive_identity(r);
     const struct tree *peers = tree_get(root, "peers", NULL),
                       *routes = tree_get(root, "routes", NULL);
     if (peers)
-        read_peers(r, peers);
+        conf_read_peers(r, peers);
     else
         reader_complain(r, root, "peers", "is missing: name the PACS that sends and receives");
     if (routes)
@@ -173,7 +173,7 @@ static void read_root(struct reader *r, const struct tree *root)
         reader_complain(r, root, "routes", "is missing: say which series go to which analysis");
 }
 
-static void read_file(struct reader *r, const char *path, struct err *err)
+static void conf_read_file(struct reader *r, const char *path, struct err *err)
 {
     size_t len;
     char *text = fs_read_file(path, FILE_SIZE_MAX, &len, err);
@@ -186,7 +186,7 @@ static void read_file(struct reader *r, const char *path, struct err *err)
     if (arena) {
         struct tree *root = tree_parse(text, len, arena, &r->report);
         if (root)
-            read_root(r, root);
+            conf_read_root(r, root);
     } else {
         r->no_memory = true;
     }
@@ -206,7 +206,7 @@ struct conf *conf_load(const char *path, const struct conf_checks *checks, FILE 
         r->checks = checks;
         r->report.arena = c->arena;
         c->path = reader_keep(r, path);
-        read_file(r, path, &own);
+        conf_read_file(r, path, &own);
         *errors = r->report.count;
         conf_report_print(&r->report, path, report);
     }
@@ -252,8 +252,8 @@ const struct conf_peer *conf_find_peer(const struct conf *c, const char *ae_titl
 }
 
 // The first condition that does not hold, or NULL.
-static const struct conf_condition *failing(const struct conf_route *route,
-                                            const struct attrs *attrs)
+static const struct conf_condition *route_failing_condition(const struct conf_route *route,
+                                                            const struct attrs *attrs)
 {
     for (size_t i = 0; i < route->when_count; i++) {
         const struct conf_condition *condition = &route->when[i];
@@ -285,7 +285,7 @@ const struct conf_route *conf_match(const struct conf *c, const struct attrs *at
 {
     for (size_t i = 0; i < c->route_count; i++) {
         const struct conf_route *route = &c->routes[i];
-        const struct conf_condition *condition = failing(route, attrs);
+        const struct conf_condition *condition = route_failing_condition(route, attrs);
         if (condition) {
             if (why)
                 explain(why, route, condition, attrs, values);

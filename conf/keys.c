@@ -155,7 +155,7 @@ const struct conf_key *keys_find(const char *name)
 
 // ---- one value as text ----
 
-static bool parse_whole(const char *text, double min, double max, uint32_t *out)
+static bool value_parse_whole(const char *text, double min, double max, uint32_t *out)
 {
     size_t len = strlen(text);
     if (len == 0 || len > 10 || strspn(text, "0123456789") != len)
@@ -165,17 +165,17 @@ static bool parse_whole(const char *text, double min, double max, uint32_t *out)
     return (double)n >= min && (double)n <= max;
 }
 
-static bool parse_signed(const char *text, double min, double max, int32_t *out)
+static bool value_parse_signed(const char *text, double min, double max, int32_t *out)
 {
     uint32_t size = 0;
     bool negative = *text == '-';
-    if (!parse_whole(text + negative, 0, INT32_MAX, &size))
+    if (!value_parse_whole(text + negative, 0, INT32_MAX, &size))
         return false;
     *out = negative ? -(int32_t)size : (int32_t)size;
     return *out >= min && *out <= max;
 }
 
-static bool parse_number(const char *text, double min, double max, double *out)
+static bool value_parse_number(const char *text, double min, double max, double *out)
 {
     size_t len = strlen(text);
     if (len == 0 || len > 40 || strspn(text, "0123456789.eE+-") != len)
@@ -185,7 +185,7 @@ static bool parse_number(const char *text, double min, double max, double *out)
     return *end == 0 && isfinite(*out) && *out >= min && *out <= max;
 }
 
-static bool parse_bool(const char *text, bool *out)
+static bool value_parse_bool(const char *text, bool *out)
 {
     static const char *const words[2][3] = {{"false", "no", "off"}, {"true", "yes", "on"}};
     for (int value = 0; value < 2; value++) {
@@ -201,7 +201,7 @@ static bool parse_bool(const char *text, bool *out)
 
 // PS3.5 6.2: 1 to 16 characters of the default repertoire without backslash and control
 // characters; blanks around it do not count, blanks alone are no AE title.
-static bool check_ae(const char *text, char *why)
+static bool value_check_ae(const char *text, char *why)
 {
     size_t len = strlen(text);
     if (len < 1 || len > 16)
@@ -221,7 +221,7 @@ static bool check_ae(const char *text, char *why)
     return false;
 }
 
-static bool check_host(const char *text, char *why)
+static bool value_check_host(const char *text, char *why)
 {
     size_t len = strlen(text);
     bool ok = len >= 1 && len <= 253;
@@ -232,7 +232,7 @@ static bool check_host(const char *text, char *why)
     return ok;
 }
 
-static bool check_address(const char *text, char *why)
+static bool value_check_address(const char *text, char *why)
 {
     struct in6_addr address;
     if (!*text || inet_pton(AF_INET, text, &address) == 1 ||
@@ -242,7 +242,7 @@ static bool check_address(const char *text, char *why)
     return false;
 }
 
-static bool check_path(const char *text, char *why)
+static bool value_check_path(const char *text, char *why)
 {
     if (*text != '/' || strlen(text) > 1024) {
         snprintf(why, KEYS_WHY_SIZE,
@@ -253,7 +253,7 @@ static bool check_path(const char *text, char *why)
 }
 
 // PS3.3 C.12.1.1.8: &ZZXX, from -1200 to +1400; -0000 is not used.
-static bool check_zone(const char *text, char *why)
+static bool value_check_zone(const char *text, char *why)
 {
     bool shaped =
         strlen(text) == 5 && (*text == '+' || *text == '-') && strspn(text + 1, "0123456789") == 4;
@@ -268,7 +268,7 @@ static bool check_zone(const char *text, char *why)
     return false;
 }
 
-static bool check_text(const struct conf_key *key, const char *text, char *why)
+static bool value_check_text(const struct conf_key *key, const char *text, char *why)
 {
     if (strlen(text) > (size_t)key->max)
         snprintf(why, KEYS_WHY_SIZE, "longer than %g bytes", key->max);
@@ -282,7 +282,7 @@ static bool check_text(const struct conf_key *key, const char *text, char *why)
 }
 
 // Whether text is one of a list "a|b|c"; else why names the list and the nearest of it.
-static bool check_choice(const char *choices, const char *text, char *why)
+static bool value_check_choice(const char *choices, const char *text, char *why)
 {
     char copy[128];
     snprintf(copy, sizeof copy, "%s", choices);
@@ -301,33 +301,33 @@ static bool check_choice(const char *choices, const char *text, char *why)
     return false;
 }
 
-static bool check_string(const struct conf_key *key, const char *text, char *why)
+static bool value_check_string(const struct conf_key *key, const char *text, char *why)
 {
     switch (key->type) {
     case CONF_AE:
-        return check_ae(text, why);
+        return value_check_ae(text, why);
     case CONF_HOST:
-        return check_host(text, why);
+        return value_check_host(text, why);
     case CONF_ADDRESS:
-        return check_address(text, why);
+        return value_check_address(text, why);
     case CONF_PATH:
-        return check_path(text, why);
+        return value_check_path(text, why);
     case CONF_CHOICE:
-        return check_choice(key->choices, text, why);
+        return value_check_choice(key->choices, text, why);
     case CONF_ZONE:
-        return check_zone(text, why);
+        return value_check_zone(text, why);
     case CONF_UID:
         if (uid_is_usable(text))
             return true;
         snprintf(why, KEYS_WHY_SIZE, "\"%.64s\" is no UID: up to 64 digits and dots", text);
         return false;
     default:
-        return check_text(key, text, why);
+        return value_check_text(key, text, why);
     }
 }
 
 // Blanks around an AE title do not count (PS3.5 6.2).
-static const char *trim(const char *text, char *out, size_t size)
+static const char *value_trim(const char *text, char *out, size_t size)
 {
     text += strspn(text, " ");
     size_t len = strlen(text);
@@ -347,7 +347,7 @@ bool keys_parse(struct arena *arena, const struct conf_key *key, const char *tex
     switch (key->type) {
     case CONF_UINT16:
     case CONF_UINT32:
-        if (!parse_whole(text, key->min, key->max, &whole)) {
+        if (!value_parse_whole(text, key->min, key->max, &whole)) {
             snprintf(why, KEYS_WHY_SIZE, "wants a whole number from %.0f to %.0f, not \"%.64s\"",
                      key->min, key->max, text);
             return false;
@@ -358,29 +358,29 @@ bool keys_parse(struct arena *arena, const struct conf_key *key, const char *tex
             *(uint32_t *)field = whole;
         return true;
     case CONF_INT32:
-        if (parse_signed(text, key->min, key->max, field))
+        if (value_parse_signed(text, key->min, key->max, field))
             return true;
         snprintf(why, KEYS_WHY_SIZE, "wants a whole number from %.0f to %.0f, not \"%.64s\"",
                  key->min, key->max, text);
         return false;
     case CONF_NUMBER:
-        if (parse_number(text, key->min, key->max, field))
+        if (value_parse_number(text, key->min, key->max, field))
             return true;
         snprintf(why, KEYS_WHY_SIZE, "wants a number from %g to %.0f without a unit, not \"%.64s\"",
                  key->min, key->max, text);
         return false;
     case CONF_BOOL:
-        if (parse_bool(text, field))
+        if (value_parse_bool(text, field))
             return true;
         snprintf(why, KEYS_WHY_SIZE, "wants true or false, not \"%.64s\"", text);
         return false;
     case CONF_AE:
-        text = trim(text, trimmed, sizeof trimmed);
+        text = value_trim(text, trimmed, sizeof trimmed);
         break;
     default:
         break;
     }
-    if (!check_string(key, text, why))
+    if (!value_check_string(key, text, why))
         return false;
     *(char **)field = arena_strdup(arena, text);
     if (!*(char **)field)
@@ -411,7 +411,7 @@ void keys_print_text(FILE *out, const char *text)
     fputc('"', out);
 }
 
-static void print_number(FILE *out, double value)
+static void value_print_number(FILE *out, double value)
 {
     char text[32];
     snprintf(text, sizeof text, "%.15g", value);
@@ -445,7 +445,7 @@ void keys_print(FILE *out, const struct conf_key *key, const void *base)
         fprintf(out, "%d", (int)*(const int32_t *)field);
         break;
     case CONF_NUMBER:
-        print_number(out, *(const double *)field);
+        value_print_number(out, *(const double *)field);
         break;
     case CONF_BOOL:
         fputs(*(const bool *)field ? "true" : "false", out);

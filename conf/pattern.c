@@ -27,8 +27,8 @@ struct pattern {
     size_t part_count;
 };
 
-static bool compile(struct pattern *p, const char *expression, size_t len, uint32_t options,
-                    char *why, size_t size)
+static bool pattern_compile_one(struct pattern *p, const char *expression, size_t len,
+                                uint32_t options, char *why, size_t size)
 {
     int code;
     size_t offset;
@@ -73,7 +73,7 @@ static bool compile_regex(struct pattern *p, char *why, size_t size)
         return false;
     }
     p->kind = REGEX;
-    return compile(p, p->text + 1, len, end[1] == 'i' ? PCRE2_CASELESS : 0, why, size);
+    return pattern_compile_one(p, p->text + 1, len, end[1] == 'i' ? PCRE2_CASELESS : 0, why, size);
 }
 
 // Text with * and ? as an expression for the whole value. What follows a star is looked for once,
@@ -101,15 +101,15 @@ static bool compile_text(struct pattern *p, char *why, size_t size)
     }
     size_t len = (size_t)(out - expression);
     p->kind = TEXT;
-    bool ok =
-        compile(p, expression, len,
-                PCRE2_CASELESS | PCRE2_DOTALL | PCRE2_ANCHORED | PCRE2_ENDANCHORED, why, size);
+    bool ok = pattern_compile_one(
+        p, expression, len, PCRE2_CASELESS | PCRE2_DOTALL | PCRE2_ANCHORED | PCRE2_ENDANCHORED, why,
+        size);
     free(expression);
     return ok;
 }
 
 // A number as a DS or IS element may hold it: no hexadecimal, no infinity.
-static bool parse_number(const char *text, size_t len, double *out)
+static bool pattern_parse_number(const char *text, size_t len, double *out)
 {
     char copy[64];
     if (len == 0 || len >= sizeof copy || strspn(text, "0123456789+-.eE") < len)
@@ -135,7 +135,7 @@ static bool compile_comparison(struct pattern *p, char *why, size_t size)
         const char *number = p->text + len + strspn(p->text + len, " ");
         p->kind = NUMBER;
         p->comparison = signs[i].comparison;
-        if (parse_number(number, strlen(number), &p->number))
+        if (pattern_parse_number(number, strlen(number), &p->number))
             return true;
         break;
     }
@@ -258,7 +258,7 @@ static bool code_matches(const struct pattern *p, const char *value, size_t len)
 static bool number_matches(const struct pattern *p, const char *value, size_t len)
 {
     double n;
-    if (!parse_number(value, len, &n))
+    if (!pattern_parse_number(value, len, &n))
         return false;
     switch (p->comparison) {
     case LESS:

@@ -88,8 +88,8 @@ void reader_complain_unknown(struct reader *r, const struct tree *key, const cha
 }
 
 // Reports keys of map that the table does not have in scope ("node.", "peers[].").
-static void check_unknown(struct reader *r, const struct tree *map, const char *scope,
-                          const char *shown)
+static void reader_check_unknown(struct reader *r, const struct tree *map, const char *scope,
+                                 const char *shown)
 {
     for (size_t i = 0; i + 1 < map->count; i += 2) {
         const struct tree *at = map->items[i];
@@ -139,7 +139,7 @@ void reader_scope(struct reader *r, const struct tree *map, const char *scope, c
 {
     char path[READER_PATH_SIZE], why[KEYS_WHY_SIZE];
     if (map)
-        check_unknown(r, map, scope, shown);
+        reader_check_unknown(r, map, scope, shown);
     const struct conf_key *key;
     for (size_t k = 0; (key = conf_key_at(k)); k++) {
         const char *name = keys_name_in(key, scope);

@@ -20,7 +20,7 @@ void conf_report_add(struct report *r, unsigned line, unsigned column, const cha
         r->no_memory = true;
 }
 
-static int by_place(const void *a, const void *b)
+static int entry_by_place(const void *a, const void *b)
 {
     const struct report_entry *x = a, *y = b;
     if (x->line != y->line)
@@ -31,7 +31,7 @@ static int by_place(const void *a, const void *b)
 void conf_report_print(struct report *r, const char *file, FILE *out)
 {
     size_t shown = r->count < REPORT_SHOWN_MAX ? r->count : REPORT_SHOWN_MAX;
-    qsort(r->entries, shown, sizeof r->entries[0], by_place);
+    qsort(r->entries, shown, sizeof r->entries[0], entry_by_place);
     for (size_t i = 0; i < shown; i++) {
         const struct report_entry *e = &r->entries[i];
         fprintf(out, "%s:%u:%u: %s\n", file, e->line, e->column, e->text ? e->text : "no memory");

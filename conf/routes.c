@@ -42,7 +42,7 @@ static struct pattern *read_pattern(struct reader *r, const struct tree *t, cons
     return NULL;
 }
 
-static void check_keyword(struct reader *r, const struct tree *key, const char *path)
+static void route_check_keyword(struct reader *r, const struct tree *key, const char *path)
 {
     char why[KEYS_WHY_SIZE] = "";
     if (!r->checks || !r->checks->keyword || r->checks->keyword(key->text, why, sizeof why))
@@ -72,7 +72,7 @@ static void read_when(struct reader *r, const struct tree *t, const char *shown,
         if (key->kind != TREE_SCALAR)
             continue;
         reader_path(path, "%s.when.%.64s", shown, key->text);
-        check_keyword(r, key, path);
+        route_check_keyword(r, key, path);
         struct pattern *pattern = read_pattern(r, t->items[i + 1], path);
         if (!pattern)
             continue;
@@ -83,7 +83,8 @@ static void read_when(struct reader *r, const struct tree *t, const char *shown,
 }
 
 // What the reader complains about an analysis that there is not.
-static bool check_stage(struct reader *r, const struct tree *t, const char *path, const char *name)
+static bool route_check_stage(struct reader *r, const struct tree *t, const char *path,
+                              const char *name)
 {
     char why[KEYS_WHY_SIZE] = "";
     if (!r->checks || !r->checks->stage || r->checks->stage(name, why, sizeof why))
@@ -94,7 +95,7 @@ static bool check_stage(struct reader *r, const struct tree *t, const char *path
     return false;
 }
 
-static struct conf_run *find_run(const struct conf_route *route, const char *stage)
+static struct conf_run *route_find_run(const struct conf_route *route, const char *stage)
 {
     for (size_t i = 0; i < route->run_count; i++) {
         if (strcmp(route->runs[i].stage, stage) == 0)
@@ -108,9 +109,9 @@ static bool read_run(struct reader *r, const struct tree *t, const char *path,
                      struct conf_route *route)
 {
     const char *name = reader_scalar(r, t, path);
-    if (!name || !check_stage(r, t, path, name))
+    if (!name || !route_check_stage(r, t, path, name))
         return false;
-    if (find_run(route, name)) {
+    if (route_find_run(route, name)) {
         conf_report_add(&r->report, t->line, t->column, path,
                         "\"%.64s\" is named twice: remove one", name);
         return false;
@@ -148,7 +149,8 @@ static bool read_runs(struct reader *r, const struct tree *t, const char *shown,
 
 // The analyses that give a kind of result get its bit. False: none does; why gets the first one's
 // reason.
-static bool give_result(struct reader *r, struct conf_route *route, const char *kind, char *why)
+static bool route_give_result(struct reader *r, struct conf_route *route, const char *kind,
+                              char *why)
 {
     bool given = false;
     for (size_t i = 0; i < route->run_count; i++) {
@@ -169,7 +171,8 @@ static bool give_result(struct reader *r, struct conf_route *route, const char *
 }
 
 // False with the reason in why when no analysis gives that kind, or it was named before.
-static bool add_result(struct reader *r, struct conf_route *route, const char *kind, char *why)
+static bool route_add_result(struct reader *r, struct conf_route *route, const char *kind,
+                             char *why)
 {
     for (size_t i = 0; i < route->result_count; i++) {
         if (strcmp(route->result_names[i], kind) == 0) {
@@ -177,15 +180,15 @@ static bool add_result(struct reader *r, struct conf_route *route, const char *k
             return false;
         }
     }
-    if (!give_result(r, route, kind, why))
+    if (!route_give_result(r, route, kind, why))
         return false;
     route->result_names[route->result_count++] = reader_keep(r, kind);
     return true;
 }
 
 // An analysis without a result would run for nothing.
-static void check_results(struct reader *r, const struct tree *at, const char *path,
-                          const struct conf_route *route)
+static void route_check_results(struct reader *r, const struct tree *at, const char *path,
+                                const struct conf_route *route)
 {
     for (size_t i = 0; r->checks && r->checks->result && i < route->run_count; i++) {
         if (!route->runs[i].results)
@@ -210,23 +213,23 @@ static void read_results(struct reader *r, const struct tree *t, const struct tr
     }
     route->result_names = reader_reserve(r, t ? t->count : 3, sizeof *route->result_names);
     for (size_t i = 0; !t && route->result_names && i < 3; i++)
-        add_result(r, route, defaults[i], why); // those that an analysis gives
+        route_add_result(r, route, defaults[i], why); // those that an analysis gives
     for (size_t i = 0; t && route->result_names && i < t->count; i++) {
         reader_path(path, "%s.results[%zu]", shown, i);
         const char *kind = reader_scalar(r, t->items[i], path);
         *why = 0;
-        bool added = kind && add_result(r, route, kind, why);
+        bool added = kind && route_add_result(r, route, kind, why);
         if (kind && !added)
             reader_complain(r, t->items[i], path, why);
         ok = ok && added;
     }
     reader_path(path, "%s.results", shown);
     if (ok)
-        check_results(r, t ? t : entry, path, route);
+        route_check_results(r, t ? t : entry, path, route);
 }
 
-static void add_return(struct reader *r, const struct tree *t, const char *path,
-                       struct conf_route *route, const char *name)
+static void route_add_return(struct reader *r, const struct tree *t, const char *path,
+                             struct conf_route *route, const char *name)
 {
     struct near near = {.word = name};
     near_try(&near, "source");
@@ -274,12 +277,12 @@ static void read_return(struct reader *r, const struct tree *t, const char *show
         reader_path(path, "%s.return_to[%zu]", shown, i);
         const char *name = reader_scalar(r, t->items[i], path);
         if (name)
-            add_return(r, t->items[i], path, route, name);
+            route_add_return(r, t->items[i], path, route, name);
     }
 }
 
 // The options of a run, with room for as many as the file gives.
-static struct conf_option *option_at(struct reader *r, struct conf_run *run, const char *name)
+static struct conf_option *run_option_at(struct reader *r, struct conf_run *run, const char *name)
 {
     for (size_t i = 0; i < run->option_count; i++) {
         if (strcmp(run->options[i].name, name) == 0)
@@ -291,15 +294,15 @@ static struct conf_option *option_at(struct reader *r, struct conf_run *run, con
     return o->name ? o : NULL;
 }
 
-static bool has_option(const struct reader *r, const struct conf_run *run, const char *name)
+static bool run_has_option(const struct reader *r, const struct conf_run *run, const char *name)
 {
     return !r->checks || !r->checks->has_option || r->checks->has_option(run->stage, name);
 }
 
 // One parameter of one analysis; what is set again by name of the analysis replaces what was said
 // for all.
-static void set_option(struct reader *r, struct conf_run *run, const struct tree *key,
-                       const struct tree *value, const char *path)
+static void run_set_option(struct reader *r, struct conf_run *run, const struct tree *key,
+                           const struct tree *value, const char *path)
 {
     char why[KEYS_WHY_SIZE] = "";
     const char *text = reader_scalar(r, value, path);
@@ -312,27 +315,27 @@ static void set_option(struct reader *r, struct conf_run *run, const struct tree
         reader_complain(r, value, path, why);
         return;
     }
-    struct conf_option *o = option_at(r, run, key->text);
+    struct conf_option *o = run_option_at(r, run, key->text);
     char *kept = reader_keep(r, text);
     if (o)
         *o = (struct conf_option){o->name, kept, value->line, value->column};
 }
 
 // A parameter for every analysis of the route that has it.
-static void share_option(struct reader *r, const struct tree *key, const struct tree *value,
-                         const char *path, struct conf_route *route)
+static void route_share_option(struct reader *r, const struct tree *key, const struct tree *value,
+                               const char *path, struct conf_route *route)
 {
     size_t takers = 0;
     for (size_t i = 0; i < route->run_count; i++)
-        takers += has_option(r, &route->runs[i], key->text);
+        takers += run_has_option(r, &route->runs[i], key->text);
     if (takers == 0 && route->run_count > 1) {
         reader_complain(r, value, path, "no analysis of this route takes this option");
         return;
     }
     for (size_t i = 0; i < route->run_count; i++) {
-        if (takers > 0 && !has_option(r, &route->runs[i], key->text))
+        if (takers > 0 && !run_has_option(r, &route->runs[i], key->text))
             continue;
-        set_option(r, &route->runs[i], key, value, path);
+        run_set_option(r, &route->runs[i], key, value, path);
         if (value->kind != TREE_SCALAR || tree_is_empty(value))
             return; // one complaint is enough
     }
@@ -346,7 +349,7 @@ static void read_options_of(struct reader *r, const struct tree *t, const char *
         if (t->items[i]->kind != TREE_SCALAR)
             continue;
         reader_path(path, "%s.%.64s", shown, t->items[i]->text);
-        set_option(r, run, t->items[i], t->items[i + 1], path);
+        run_set_option(r, run, t->items[i], t->items[i + 1], path);
     }
 }
 
@@ -354,7 +357,7 @@ static void read_options_of(struct reader *r, const struct tree *t, const char *
 static void read_named_options(struct reader *r, const struct tree *key, const struct tree *value,
                                const char *path, struct conf_route *route)
 {
-    struct conf_run *run = find_run(route, key->text);
+    struct conf_run *run = route_find_run(route, key->text);
     struct near near = {.word = key->text};
     for (size_t i = 0; i < route->run_count; i++)
         near_try(&near, route->runs[i].stage);
@@ -368,7 +371,7 @@ static void read_named_options(struct reader *r, const struct tree *key, const s
 }
 
 // How many values there are, at both levels.
-static size_t count_options(const struct tree *t)
+static size_t tree_count_options(const struct tree *t)
 {
     size_t count = t->count / 2;
     for (size_t i = 1; i < t->count; i += 2)
@@ -383,7 +386,7 @@ static void read_options(struct reader *r, const struct tree *t, const char *sho
     reader_path(path, "%s.options", shown);
     if (!reader_is_map(r, t, path, "parameters and values, as in {threshold_hu: 130}"))
         return;
-    size_t count = count_options(t);
+    size_t count = tree_count_options(t);
     if (count > READER_ENTRIES_MAX) {
         reader_complain(r, t, path, "has more than 256 parameters");
         return;
@@ -403,7 +406,7 @@ static void read_options(struct reader *r, const struct tree *t, const char *sho
             if (named)
                 read_named_options(r, key, value, path, route);
             else
-                share_option(r, key, value, path, route);
+                route_share_option(r, key, value, path, route);
         }
     }
 }

@@ -20,7 +20,7 @@ struct items {
     size_t count, room;
 };
 
-static void die(struct builder *b, const yaml_mark_t *mark, const char *what)
+static void tree_die(struct builder *b, const yaml_mark_t *mark, const char *what)
 {
     if (!b->dead)
         conf_report_add(b->report, (unsigned)mark->line + 1, (unsigned)mark->column + 1, "", "%s",
@@ -94,7 +94,7 @@ static void die_of_syntax(struct builder *b)
         snprintf(what, sizeof what, "YAML syntax: %s%s%s (%s)", p->problem ? p->problem : "error",
                  p->context ? " " : "", p->context ? p->context : "", remedy(b));
     }
-    die(b, &mark, what);
+    tree_die(b, &mark, what);
 }
 
 static bool next_event(struct builder *b, yaml_event_t *event)
@@ -110,7 +110,7 @@ static bool next_event(struct builder *b, yaml_event_t *event)
 static struct tree *new_node(struct builder *b, enum tree_kind kind, const yaml_mark_t *mark)
 {
     if (++b->nodes > TREE_NODES_MAX) {
-        die(b, mark, "the file holds too many values (20000 at most)");
+        tree_die(b, mark, "the file holds too many values (20000 at most)");
         return NULL;
     }
     struct tree *t = arena_alloc(b->arena, 1, sizeof *t);
@@ -124,7 +124,7 @@ static struct tree *new_node(struct builder *b, enum tree_kind kind, const yaml_
     return t;
 }
 
-static bool push(struct builder *b, struct items *items, struct tree *t)
+static bool tree_push(struct builder *b, struct items *items, struct tree *t)
 {
     if (items->count == items->room) {
         size_t room = items->room ? 2 * items->room : 8;
@@ -151,7 +151,7 @@ static bool has_control(const unsigned char *text, size_t len)
     return false;
 }
 
-static struct tree *read_scalar(struct builder *b, const yaml_event_t *event)
+static struct tree *tree_read_scalar(struct builder *b, const yaml_event_t *event)
 {
     struct tree *t = new_node(b, TREE_SCALAR, &event->start_mark);
     if (!t)
@@ -172,10 +172,10 @@ static struct tree *read_scalar(struct builder *b, const yaml_event_t *event)
     return t;
 }
 
-static struct tree *read_node(struct builder *b, yaml_event_t *event, unsigned depth);
+static struct tree *tree_read_node(struct builder *b, yaml_event_t *event, unsigned depth);
 
 // Everything up to the end of a list or mapping.
-static struct tree *read_items(struct builder *b, const yaml_event_t *start, unsigned depth)
+static struct tree *tree_read_items(struct builder *b, const yaml_event_t *start, unsigned depth)
 {
     bool list = start->type == YAML_SEQUENCE_START_EVENT;
     struct tree *t = new_node(b, list ? TREE_LIST : TREE_MAP, &start->start_mark);
@@ -185,9 +185,9 @@ static struct tree *read_items(struct builder *b, const yaml_event_t *start, uns
         if (!next_event(b, &event))
             break;
         bool end = event.type == YAML_SEQUENCE_END_EVENT || event.type == YAML_MAPPING_END_EVENT;
-        struct tree *item = end ? NULL : read_node(b, &event, depth + 1);
+        struct tree *item = end ? NULL : tree_read_node(b, &event, depth + 1);
         yaml_event_delete(&event);
-        if (end || !item || !push(b, &items, item))
+        if (end || !item || !tree_push(b, &items, item))
             break;
     }
     if (t && !b->dead && items.count > 0) {
@@ -234,21 +234,21 @@ static struct tree *undecorated(struct builder *b, struct tree *t, const unsigne
     return t;
 }
 
-static struct tree *read_node(struct builder *b, yaml_event_t *event, unsigned depth)
+static struct tree *tree_read_node(struct builder *b, yaml_event_t *event, unsigned depth)
 {
     if (depth > TREE_DEPTH_MAX) {
-        die(b, &event->start_mark, "nested too deeply (16 levels at most)");
+        tree_die(b, &event->start_mark, "nested too deeply (16 levels at most)");
         return NULL;
     }
     switch (event->type) {
     case YAML_SCALAR_EVENT:
-        return undecorated(b, read_scalar(b, event), event->data.scalar.anchor,
+        return undecorated(b, tree_read_scalar(b, event), event->data.scalar.anchor,
                            event->data.scalar.tag);
     case YAML_SEQUENCE_START_EVENT:
-        return undecorated(b, read_items(b, event, depth), event->data.sequence_start.anchor,
+        return undecorated(b, tree_read_items(b, event, depth), event->data.sequence_start.anchor,
                            event->data.sequence_start.tag);
     case YAML_MAPPING_START_EVENT:
-        return undecorated(b, read_items(b, event, depth), event->data.mapping_start.anchor,
+        return undecorated(b, tree_read_items(b, event, depth), event->data.mapping_start.anchor,
                            event->data.mapping_start.tag);
     case YAML_ALIAS_EVENT: {
         struct tree *t = new_node(b, TREE_BROKEN, &event->start_mark);
@@ -259,12 +259,12 @@ static struct tree *read_node(struct builder *b, yaml_event_t *event, unsigned d
         return t;
     }
     default:
-        die(b, &event->start_mark, "YAML syntax: a value is missing");
+        tree_die(b, &event->start_mark, "YAML syntax: a value is missing");
         return NULL;
     }
 }
 
-static int by_key(const void *a, const void *b)
+static int tree_by_key(const void *a, const void *b)
 {
     const struct tree *const *x = a, *const *y = b;
     int order = strcmp((*x)->text, (*y)->text);
@@ -275,7 +275,7 @@ static int by_key(const void *a, const void *b)
     return (*x)->column < (*y)->column ? -1 : 1;
 }
 
-static void check_keys(struct builder *b, const struct tree *map, const char *path)
+static void tree_check_keys(struct builder *b, const struct tree *map, const char *path)
 {
     const struct tree **keys = arena_alloc(b->arena, map->count / 2 + 1, sizeof *keys);
     size_t count = 0;
@@ -290,7 +290,7 @@ static void check_keys(struct builder *b, const struct tree *map, const char *pa
             conf_report_add(b->report, map->items[i]->line, map->items[i]->column, path,
                             "a key must be a text, not %s", tree_kind_name(map->items[i]));
     }
-    qsort(keys, count, sizeof *keys, by_key);
+    qsort(keys, count, sizeof *keys, tree_by_key);
     const struct tree *first = count ? keys[0] : NULL;
     for (size_t i = 1; i < count; i++) {
         if (strcmp(keys[i]->text, first->text) == 0)
@@ -303,12 +303,12 @@ static void check_keys(struct builder *b, const struct tree *map, const char *pa
 }
 
 // Reports what was noticed of t and all below, now that the path to it is known.
-static void check_tree(struct builder *b, const struct tree *t, const char *path)
+static void tree_check(struct builder *b, const struct tree *t, const char *path)
 {
     if (t->problem)
         conf_report_add(b->report, t->line, t->column, path, "%s", t->problem);
     if (t->kind == TREE_MAP)
-        check_keys(b, t, path);
+        tree_check_keys(b, t, path);
     for (size_t i = 0; i < t->count; i++) {
         char below[PATH_SIZE];
         const struct tree *key = t->kind == TREE_MAP ? t->items[i & ~(size_t)1] : NULL;
@@ -318,11 +318,11 @@ static void check_tree(struct builder *b, const struct tree *t, const char *path
         else if (key->kind == TREE_SCALAR)
             snprintf(below + used, sizeof below - (size_t)used, "%s%.64s", *path ? "." : "",
                      key->text);
-        check_tree(b, t->items[i], below);
+        tree_check(b, t->items[i], below);
     }
 }
 
-static struct tree *read_document(struct builder *b)
+static struct tree *tree_read_document(struct builder *b)
 {
     struct tree *root = NULL;
     for (;;) {
@@ -331,11 +331,11 @@ static struct tree *read_document(struct builder *b)
             return NULL;
         bool end = event.type == YAML_STREAM_END_EVENT;
         if (event.type == YAML_DOCUMENT_START_EVENT && root)
-            die(b, &event.start_mark,
-                "a second document starts here: one file holds one configuration");
+            tree_die(b, &event.start_mark,
+                     "a second document starts here: one file holds one configuration");
         else if (event.type != YAML_STREAM_START_EVENT && event.type != YAML_DOCUMENT_START_EVENT &&
                  event.type != YAML_DOCUMENT_END_EVENT && !end)
-            root = read_node(b, &event, 1);
+            root = tree_read_node(b, &event, 1);
         yaml_event_delete(&event);
         if (end || b->dead)
             break;
@@ -354,9 +354,9 @@ struct tree *tree_parse(const char *text, size_t len, struct arena *arena, struc
     }
     yaml_parser_set_input_string(&b.parser, (const unsigned char *)text, len);
     yaml_parser_set_encoding(&b.parser, YAML_UTF8_ENCODING);
-    struct tree *root = read_document(&b);
+    struct tree *root = tree_read_document(&b);
     if (root)
-        check_tree(&b, root, "");
+        tree_check(&b, root, "");
     yaml_parser_delete(&b.parser);
     return b.dead ? NULL : root;
 }

@@ -70,7 +70,7 @@ void framing_destroy(struct framing *f)
     free(f);
 }
 
-static void broken(struct framing *f, const char *why)
+static void framing_broken(struct framing *f, const char *why)
 {
     if (!f->broken)
         f->broken = why;
@@ -88,7 +88,7 @@ static uint32_t get32(const struct framing *f, const uint8_t *p)
 }
 
 // Adds to the element kept now, or drops it when it grows too large.
-static void keep(struct framing *f, const uint8_t *data, size_t size)
+static void framing_keep(struct framing *f, const uint8_t *data, size_t size)
 {
     if (!f->keeping)
         return;
@@ -105,7 +105,7 @@ static void keep(struct framing *f, const uint8_t *data, size_t size)
         uint8_t *head = realloc(f->head, room);
         if (!head) {
             f->no_memory = true;
-            broken(f, "no memory");
+            framing_broken(f, "no memory");
             return;
         }
         f->head = head;
@@ -115,10 +115,10 @@ static void keep(struct framing *f, const uint8_t *data, size_t size)
     f->head_size += size;
 }
 
-static void push(struct framing *f, enum level level, bool implicit)
+static void framing_enter(struct framing *f, enum level level, bool implicit)
 {
     if (f->depth == FRAMING_DEPTH) {
-        broken(f, "nested too deep");
+        framing_broken(f, "nested too deep");
         return;
     }
     f->depth++;
@@ -149,13 +149,13 @@ static unsigned element_header_size(const struct framing *f)
 static void begin_undefined(struct framing *f, uint32_t tag, const uint8_t *vr, bool implicit)
 {
     if (tag == 0x7fe00010)
-        push(f, LEVEL_FRAGMENTS, false);
+        framing_enter(f, LEVEL_FRAGMENTS, false);
     else if (implicit || is_vr(vr, "SQ"))
-        push(f, LEVEL_SEQUENCE, implicit);
+        framing_enter(f, LEVEL_SEQUENCE, implicit);
     else if (is_vr(vr, "UN")) // its content is Implicit VR Little Endian: PS3.5 6.2.2
-        push(f, LEVEL_SEQUENCE, true);
+        framing_enter(f, LEVEL_SEQUENCE, true);
     else
-        broken(f, "an undefined length where none may be");
+        framing_broken(f, "an undefined length where none may be");
 }
 
 static void begin_element(struct framing *f, uint32_t tag)
@@ -166,7 +166,7 @@ static void begin_element(struct framing *f, uint32_t tag)
                                              : get16(f, f->header + 6);
     unsigned group = tag >> 16;
     if (group < 8 || group == 0xffff) {
-        broken(f, "not a data set");
+        framing_broken(f, "not a data set");
         return;
     }
     if (f->depth == 0) {
@@ -174,7 +174,7 @@ static void begin_element(struct framing *f, uint32_t tag)
         f->keeping = group % 2 == 0 && group < 0x7fe0 &&
                      (length == UNDEFINED || length <= FRAMING_ELEMENT_MAX);
     }
-    keep(f, f->header, f->header_size);
+    framing_keep(f, f->header, f->header_size);
     if (length == UNDEFINED)
         begin_undefined(f, tag, f->header + 4, implicit);
     else
@@ -185,17 +185,17 @@ static void begin_item(struct framing *f, uint32_t tag, uint32_t length)
 {
     enum level level = f->stack[f->depth].level;
     bool implicit = f->stack[f->depth].implicit;
-    keep(f, f->header, f->header_size);
+    framing_keep(f, f->header, f->header_size);
     if (tag == (level == LEVEL_ITEM ? 0xfffee00d : 0xfffee0dd)) // its end
         f->depth--;
     else if (tag != 0xfffee000 || level == LEVEL_ITEM)
-        broken(f, "a sequence that is none");
+        framing_broken(f, "a sequence that is none");
     else if (length != UNDEFINED)
         f->skip = length;
     else if (level == LEVEL_SEQUENCE)
-        push(f, LEVEL_ITEM, implicit);
+        framing_enter(f, LEVEL_ITEM, implicit);
     else
-        broken(f, "a fragment of undefined length");
+        framing_broken(f, "a fragment of undefined length");
 }
 
 // The 8 bytes are there: more to come of this header, or the element or item begins.
@@ -206,29 +206,29 @@ static void header_complete(struct framing *f, unsigned *want)
     bool element = level == LEVEL_DATASET || (level == LEVEL_ITEM && tag >> 16 != 0xfffe);
     *want = element ? element_header_size(f) : 8;
     if (*want == 0)
-        broken(f, "not a data set");
+        framing_broken(f, "not a data set");
     if (*want != f->header_size || f->broken)
         return;
     if (!element)
         begin_item(f, tag, get32(f, f->header + 4));
     else if (tag >> 16 == 0xfffe)
-        broken(f, "an item outside a sequence");
+        framing_broken(f, "an item outside a sequence");
     else
         begin_element(f, tag);
     f->header_size = 0;
 }
 
-static void walk(struct framing *f, const uint8_t *data, size_t size)
+static void framing_walk(struct framing *f, const uint8_t *data, size_t size)
 {
     unsigned want = f->header_size < 8 ? 8 : 12;
     f->bytes += size;
     if (f->bytes > f->max_bytes)
-        broken(f, "larger than allowed");
+        framing_broken(f, "larger than allowed");
     while (size && !f->broken) {
         size_t n;
         if (f->skip) {
             n = size < f->skip ? size : (size_t)f->skip;
-            keep(f, data, n);
+            framing_keep(f, data, n);
             f->skip -= n;
         } else {
             n = want - f->header_size < size ? want - f->header_size : size;
@@ -244,7 +244,7 @@ static void walk(struct framing *f, const uint8_t *data, size_t size)
     }
 }
 
-static void walk_deflated(struct framing *f, const void *data, size_t size)
+static void framing_inflate(struct framing *f, const void *data, size_t size)
 {
     uint8_t out[16384];
     z_stream *z = &f->inflate;
@@ -254,25 +254,25 @@ static void walk_deflated(struct framing *f, const void *data, size_t size)
         z->next_out = out;
         z->avail_out = sizeof out;
         int rc = inflate(z, Z_NO_FLUSH);
-        walk(f, out, sizeof out - z->avail_out);
+        framing_walk(f, out, sizeof out - z->avail_out);
         f->inflated = rc == Z_STREAM_END;
         if (rc == Z_BUF_ERROR || (rc == Z_OK && z->avail_in == 0 && z->avail_out))
             return; // all taken
         if (rc != Z_OK && rc != Z_STREAM_END)
-            broken(f, "not a deflated data set");
+            framing_broken(f, "not a deflated data set");
     }
 }
 
 bool framing_add(struct framing *f, const void *data, size_t size)
 {
     if (!f->inflating) {
-        walk(f, data, size);
+        framing_walk(f, data, size);
         return !f->broken;
     }
     const uint8_t *p = data;
     while (size && !f->broken) { // zlib counts in unsigned int
         size_t n = size < 1 << 20 ? size : 1 << 20;
-        walk_deflated(f, p, n);
+        framing_inflate(f, p, n);
         p += n;
         size -= n;
     }
@@ -282,9 +282,9 @@ bool framing_add(struct framing *f, const void *data, size_t size)
 bool framing_end(struct framing *f, struct err *err)
 {
     if (!f->broken && f->bytes == 0)
-        broken(f, "empty");
+        framing_broken(f, "empty");
     if (!f->broken && (f->depth || f->skip || f->header_size || (f->inflating && !f->inflated)))
-        broken(f, "truncated");
+        framing_broken(f, "truncated");
     if (f->broken)
         return err_set(err, f->no_memory ? ERR_NOMEM : ERR_INPUT, "data set: %s", f->broken);
     return true;

@@ -32,12 +32,12 @@ bool scp_init(struct err *err)
     return link_globals(err);
 }
 
-static bool same(const char *a, const char *b)
+static bool text_is(const char *a, const char *b)
 {
     return strcmp(a, b) == 0;
 }
 
-static void cut(char *to, const char *text, size_t size)
+static void text_cut(char *to, const char *text, size_t size)
 {
     OFStandard::strlcpy(to, text, size);
 }
@@ -188,13 +188,13 @@ struct Store {
     void refuse(enum scp_status with, const char *text, const char *detail = "")
     {
         status = with;
-        cut(comment, text, sizeof comment);
-        cut(reason, *detail ? detail : text, sizeof reason);
+        text_cut(comment, text, sizeof comment);
+        text_cut(reason, *detail ? detail : text, sizeof reason);
     }
 };
 } // namespace
 
-static void trim(char *text)
+static void title_trim(char *text)
 {
     size_t n = strlen(text), lead = strspn(text, " ");
     while (n > lead && text[n - 1] == ' ')
@@ -203,7 +203,7 @@ static void trim(char *text)
     text[n - lead] = 0;
 }
 
-static void reject(Session &s, T_ASC_RejectParametersReason reason, const char *why)
+static void session_reject(Session &s, T_ASC_RejectParametersReason reason, const char *why)
 {
     char calling[17], called[17];
     T_ASC_RejectParameters p = {ASC_RESULT_REJECTEDPERMANENT, ASC_SOURCE_SERVICEUSER, reason};
@@ -217,7 +217,7 @@ static void reject(Session &s, T_ASC_RejectParametersReason reason, const char *
 static bool is_storage(const char *uid)
 {
     for (int i = 0; i < numberOfDcmAllStorageSOPClassUIDs; i++) {
-        if (same(uid, dcmAllStorageSOPClassUIDs[i]))
+        if (text_is(uid, dcmAllStorageSOPClassUIDs[i]))
             return true;
     }
     return false;
@@ -229,11 +229,11 @@ static const char *choose_syntax(const T_ASC_PresentationContext &pc, bool verif
 {
     for (int i = 0; i < pc.transferSyntaxCount; i++) {
         const char *offered = pc.proposedTransferSyntaxes[i];
-        if (verification && !same(offered, UID_LittleEndianImplicitTransferSyntax) &&
-            !same(offered, UID_LittleEndianExplicitTransferSyntax))
+        if (verification && !text_is(offered, UID_LittleEndianImplicitTransferSyntax) &&
+            !text_is(offered, UID_LittleEndianExplicitTransferSyntax))
             continue; // nothing of it is ever encoded otherwise
         for (const char *const *ours = object_transfer_syntaxes(); *ours; ours++) {
-            if (same(offered, *ours))
+            if (text_is(offered, *ours))
                 return offered;
         }
     }
@@ -241,7 +241,7 @@ static const char *choose_syntax(const T_ASC_PresentationContext &pc, bool verif
 }
 
 // Answers each presentation context; returns how many were accepted.
-static int negotiate(T_ASC_Parameters *params)
+static int session_negotiate(T_ASC_Parameters *params)
 {
     int accepted = 0;
     for (int i = 0; i < ASC_countPresentationContexts(params); i++) {
@@ -250,7 +250,7 @@ static int negotiate(T_ASC_Parameters *params)
             ASC_refusePresentationContext(params, pc.presentationContextID, ASC_P_NOREASON);
             continue;
         }
-        bool verification = same(pc.abstractSyntax, UID_VerificationSOPClass);
+        bool verification = text_is(pc.abstractSyntax, UID_VerificationSOPClass);
         const char *syntax = choose_syntax(pc, verification);
         if (!verification && !is_storage(pc.abstractSyntax))
             ASC_refusePresentationContext(params, pc.presentationContextID,
@@ -268,20 +268,20 @@ static bool bad_application_context(T_ASC_Parameters *params)
 {
     char name[DIC_UI_LEN + 1] = "";
     return ASC_getApplicationContextName(params, name, sizeof name).bad() ||
-           !same(name, UID_StandardApplicationContext);
+           !text_is(name, UID_StandardApplicationContext);
 }
 
-static void titles(Session &s)
+static void session_titles(Session &s)
 {
     DUL_ASSOCIATESERVICEPARAMETERS &p = s.assoc->params->DULparams;
     snprintf(s.summary->calling, sizeof s.summary->calling, "%s", p.callingAPTitle);
     snprintf(s.summary->called, sizeof s.summary->called, "%s", p.calledAPTitle);
-    trim(s.summary->calling);
-    trim(s.summary->called);
+    title_trim(s.summary->calling);
+    title_trim(s.summary->called);
 }
 
 // From A-ASSOCIATE-RQ to our answer. true: answered, by acceptance when s.established.
-static bool establish(Session &s, struct err *err)
+static bool session_establish(Session &s, struct err *err)
 {
     const struct scp_config *c = s.config;
     log_action("negotiating peer=%s", c->peer_address);
@@ -297,29 +297,31 @@ static bool establish(Session &s, struct err *err)
     }
     if (s.link.fault() != Link::Fault::None) // DCMTK takes an end without a request for a request
         return s.link.explain(err, "association request", "none");
-    titles(s);
+    session_titles(s);
     int reason = 0;
     T_ASC_Parameters *params = s.assoc->params;
     if (bad_application_context(params))
-        reject(s, ASC_REASON_SU_APPCONTEXTNAMENOTSUPPORTED, "application context");
+        session_reject(s, ASC_REASON_SU_APPCONTEXTNAMENOTSUPPORTED, "application context");
     else if (!s.summary->called[0])
-        reject(s, ASC_REASON_SU_CALLEDAETITLENOTRECOGNIZED, "no called AE title");
+        session_reject(s, ASC_REASON_SU_CALLEDAETITLENOTRECOGNIZED, "no called AE title");
     else if (!s.summary->calling[0])
-        reject(s, ASC_REASON_SU_CALLINGAETITLENOTRECOGNIZED, "no calling AE title");
+        session_reject(s, ASC_REASON_SU_CALLINGAETITLENOTRECOGNIZED, "no calling AE title");
     else if ((reason = s.handler->admit(s.handler->ctx, s.summary->calling, s.summary->called)) ==
              7)
-        reject(s, ASC_REASON_SU_CALLEDAETITLENOTRECOGNIZED, "called AE title not recognised");
+        session_reject(s, ASC_REASON_SU_CALLEDAETITLENOTRECOGNIZED,
+                       "called AE title not recognised");
     else if (reason == 3)
-        reject(s, ASC_REASON_SU_CALLINGAETITLENOTRECOGNIZED, "calling AE title not recognised");
+        session_reject(s, ASC_REASON_SU_CALLINGAETITLENOTRECOGNIZED,
+                       "calling AE title not recognised");
     else if (reason)
-        reject(s, ASC_REASON_SU_NOREASON, "not admitted");
+        session_reject(s, ASC_REASON_SU_NOREASON, "not admitted");
     if (s.summary->rejected)
         return true;
     snprintf(params->ourImplementationClassUID, sizeof params->ourImplementationClassUID, "%s",
              ANODE_IMPLEMENTATION_CLASS_UID);
     snprintf(params->ourImplementationVersionName, sizeof params->ourImplementationVersionName,
              "%s", s.version);
-    int proposed = ASC_countPresentationContexts(params), accepted = negotiate(params);
+    int proposed = ASC_countPresentationContexts(params), accepted = session_negotiate(params);
     cond = ASC_acknowledgeAssociation(s.assoc);
     if (cond.bad())
         return s.link.explain(err, "association answer", cond.text());
@@ -332,8 +334,8 @@ static bool establish(Session &s, struct err *err)
 }
 
 // What the data set itself says; see object_peek().
-static bool peek(const struct framing *framing, struct object_ids *ids, struct attrs *attrs,
-                 struct err *err)
+static bool store_peek(const struct framing *framing, struct object_ids *ids, struct attrs *attrs,
+                       struct err *err)
 {
     size_t size;
     const char *transfer_syntax;
@@ -342,8 +344,8 @@ static bool peek(const struct framing *framing, struct object_ids *ids, struct a
 }
 
 // The whole data set is in the file: may it be kept?
-static void check(Store &store, const Sink &sink, struct framing *framing, struct object_ids *ids,
-                  struct attrs *attrs)
+static void store_check(Store &store, const Sink &sink, struct framing *framing,
+                        struct object_ids *ids, struct attrs *attrs)
 {
     struct err err = {};
     const T_DIMSE_C_StoreRQ *rq = store.request;
@@ -353,12 +355,12 @@ static void check(Store &store, const Sink &sink, struct framing *framing, struc
         err_errno(&err, sink.error(), "write");
         store.refuse(SCP_OUT_OF_RESOURCES, err.code == ERR_FULL ? "no space left" : "cannot write",
                      err.text);
-    } else if (!framing_end(framing, &err) || !peek(framing, ids, attrs, &err)) {
+    } else if (!framing_end(framing, &err) || !store_peek(framing, ids, attrs, &err)) {
         store.refuse(err.code == ERR_NOMEM ? SCP_OUT_OF_RESOURCES : SCP_CANNOT_UNDERSTAND,
                      err.text);
-    } else if (!same(ids->sop_class_uid, rq->AffectedSOPClassUID)) {
+    } else if (!text_is(ids->sop_class_uid, rq->AffectedSOPClassUID)) {
         store.refuse(SCP_MISMATCH, "SOP class of data set and command differ");
-    } else if (!same(ids->sop_instance_uid, rq->AffectedSOPInstanceUID)) {
+    } else if (!text_is(ids->sop_instance_uid, rq->AffectedSOPInstanceUID)) {
         store.refuse(SCP_MISMATCH, "SOP instance of data set and command differ");
     } else if (!uid_is_usable(ids->study_instance_uid) ||
                !uid_is_usable(ids->series_instance_uid)) {
@@ -366,8 +368,8 @@ static void check(Store &store, const Sink &sink, struct framing *framing, struc
     }
 }
 
-static void commit(Session &s, Store &store, const Sink &sink, const struct object_ids *ids,
-                   const struct attrs *attrs, struct digest *digest)
+static void store_commit(Session &s, Store &store, const Sink &sink, const struct object_ids *ids,
+                         const struct attrs *attrs, struct digest *digest)
 {
     struct scp_instance in = {};
     static_assert(sizeof in.study_instance_uid == sizeof ids->study_instance_uid &&
@@ -387,21 +389,21 @@ static void commit(Session &s, Store &store, const Sink &sink, const struct obje
     store.open = false; // it is the handler's now
     store.status = s.handler->commit(s.handler->ctx, &in, store.comment);
     store.comment[sizeof store.comment - 1] = 0;
-    cut(store.reason, store.comment, sizeof store.reason);
+    text_cut(store.reason, store.comment, sizeof store.reason);
 }
 
 // What the command alone shows to be wrong.
-static void check_command(Store &store, const T_ASC_PresentationContext &pc)
+static void store_check_command(Store &store, const T_ASC_PresentationContext &pc)
 {
     if (!uid_is_usable(store.request->AffectedSOPInstanceUID))
         store.refuse(SCP_INVALID_INSTANCE, "SOP Instance UID is malformed");
-    else if (!same(store.request->AffectedSOPClassUID, pc.abstractSyntax) ||
+    else if (!text_is(store.request->AffectedSOPClassUID, pc.abstractSyntax) ||
              !is_storage(pc.abstractSyntax))
         store.refuse(SCP_MISMATCH, "SOP class is not that of the presentation context");
 }
 
 // A descriptor for the data set, or -1.
-static int open_file(Session &s, Store &store)
+static int store_open_file(Session &s, Store &store)
 {
     struct err err = {};
     if (store.status != SCP_SUCCESS)
@@ -415,7 +417,7 @@ static int open_file(Session &s, Store &store)
 }
 
 // Receives the data set into the handler's file, or nowhere. false: the association is broken.
-static bool receive(Session &s, Store &store, Sink &sink, struct err *err)
+static bool store_receive(Session &s, Store &store, Sink &sink, struct err *err)
 {
     T_ASC_PresentationContextID context = 0;
     SinkStream stream(&sink);
@@ -430,7 +432,7 @@ static bool receive(Session &s, Store &store, Sink &sink, struct err *err)
     return true;
 }
 
-static bool answer(Session &s, Store &store, struct err *err)
+static bool store_answer(Session &s, Store &store, struct err *err)
 {
     T_DIMSE_C_StoreRSP rsp = {};
     DcmDataset detail;
@@ -460,21 +462,21 @@ static void log_store(Session &s, const Store &store, uint64_t bytes)
 }
 
 // With digest and framing made: the data set, the checks, the handler's verdict.
-static bool receive_and_commit(Session &s, Store &store, struct digest *digest,
-                               struct framing *framing, struct err *err)
+static bool store_receive_and_commit(Session &s, Store &store, struct digest *digest,
+                                     struct framing *framing, struct err *err)
 {
     struct object_ids ids = {};
     struct attrs attrs = {};
-    int fd = open_file(s, store);
+    int fd = store_open_file(s, store);
     Sink sink(fd, s.config->max_object_bytes, digest, framing);
     struct meta meta = {store.request->AffectedSOPClassUID, store.request->AffectedSOPInstanceUID,
                         store.transfer_syntax, s.version, s.summary->calling};
     sink.head_filled(meta_write(&meta, sink.head_room()));
-    bool ok = receive(s, store, sink, err);
+    bool ok = store_receive(s, store, sink, err);
     if (ok && store.status == SCP_SUCCESS)
-        check(store, sink, framing, &ids, &attrs);
+        store_check(store, sink, framing, &ids, &attrs);
     if (ok && store.status == SCP_SUCCESS)
-        commit(s, store, sink, &ids, &attrs, digest);
+        store_commit(s, store, sink, &ids, &attrs, digest);
     if (store.open)
         s.handler->discard(s.handler->ctx);
     attrs_finish(&attrs);
@@ -483,31 +485,31 @@ static bool receive_and_commit(Session &s, Store &store, struct digest *digest,
     if (store.status == SCP_NO_ANSWER)
         return err_set(err, ERR_TIMEOUT, "%s", store.comment);
     log_store(s, store, sink.bytes());
-    return answer(s, store, err);
+    return store_answer(s, store, err);
 }
 
-static bool serve_store(Session &s, T_DIMSE_C_StoreRQ *request, T_ASC_PresentationContextID context,
-                        struct err *err)
+static bool session_serve_store(Session &s, T_DIMSE_C_StoreRQ *request,
+                                T_ASC_PresentationContextID context, struct err *err)
 {
     T_ASC_PresentationContext pc;
     if (ASC_findAcceptedPresentationContext(s.assoc->params, context, &pc).bad())
         return err_set(err, ERR_NET, "C-STORE in a presentation context that was not accepted");
     Store store = {request, context, pc.acceptedTransferSyntax};
-    trim(request->AffectedSOPInstanceUID); // some pad with a blank
-    trim(request->AffectedSOPClassUID);
-    check_command(store, pc);
+    title_trim(request->AffectedSOPInstanceUID); // some pad with a blank
+    title_trim(request->AffectedSOPClassUID);
+    store_check_command(store, pc);
     struct digest *digest = digest_create();
     struct framing *framing = framing_create(pc.acceptedTransferSyntax, s.config->max_object_bytes);
     if (!digest || !framing)
         store.refuse(SCP_OUT_OF_RESOURCES, "no memory");
-    bool ok = receive_and_commit(s, store, digest, framing, err);
+    bool ok = store_receive_and_commit(s, store, digest, framing, err);
     digest_destroy(digest);
     framing_destroy(framing);
     return ok;
 }
 
-static bool serve_echo(Session &s, T_DIMSE_C_EchoRQ *request, T_ASC_PresentationContextID context,
-                       struct err *err)
+static bool session_serve_echo(Session &s, T_DIMSE_C_EchoRQ *request,
+                               T_ASC_PresentationContextID context, struct err *err)
 {
     OFCondition cond =
         DIMSE_sendEchoResponse(s.assoc, context, request, STATUS_ECHO_Success, nullptr);
@@ -516,7 +518,7 @@ static bool serve_echo(Session &s, T_DIMSE_C_EchoRQ *request, T_ASC_Presentation
 }
 
 // Commands until release. false: broken.
-static bool serve_commands(Session &s, struct err *err)
+static bool session_serve_commands(Session &s, struct err *err)
 {
     s.link.patience(s.config->dimse_timeout_s);
     s.link.pace(s.config->acse_timeout_s, s.config->min_bytes_per_s);
@@ -535,9 +537,9 @@ static bool serve_commands(Session &s, struct err *err)
         if (cond.bad())
             return s.link.explain(err, "command", cond.text());
         if (message.CommandField == DIMSE_C_STORE_RQ)
-            ok = serve_store(s, &message.msg.CStoreRQ, context, err);
+            ok = session_serve_store(s, &message.msg.CStoreRQ, context, err);
         else if (message.CommandField == DIMSE_C_ECHO_RQ)
-            ok = serve_echo(s, &message.msg.CEchoRQ, context, err);
+            ok = session_serve_echo(s, &message.msg.CEchoRQ, context, err);
         else
             ok = err_set(err, ERR_NET, "command %04x is not served", message.CommandField);
     }
@@ -545,7 +547,7 @@ static bool serve_commands(Session &s, struct err *err)
 }
 
 // The socket under a descriptor above 2 (DCMTK takes no other for external), or -1.
-static int lift(int fd, struct err *err)
+static int socket_lift(int fd, struct err *err)
 {
     if (fd > 2)
         return fd;
@@ -556,16 +558,16 @@ static int lift(int fd, struct err *err)
     return higher;
 }
 
-static bool serve(Session &s, struct err *err)
+static bool session_serve(Session &s, struct err *err)
 {
     LinkLayer layer(s.link);
     OFCondition cond = ASC_initializeNetwork(NET_ACCEPTOR, 0, no_limit_s, &s.net);
     if (cond.bad())
         return err_set(err, ERR_INTERNAL, "cannot set up the network: %s", cond.text());
     ASC_setTransportLayer(s.net, &layer, 0);
-    bool ok = establish(s, err);
+    bool ok = session_establish(s, err);
     if (ok && s.established) {
-        ok = serve_commands(s, err);
+        ok = session_serve_commands(s, err);
         if (!ok)
             s.link.abort(abort_user, 0);
     }
@@ -579,7 +581,7 @@ bool scp_serve(const struct scp_config *config, const struct scp_handler *handle
                struct scp_summary *summary, struct err *err)
 {
     *summary = {};
-    int fd = lift(config->fd, err);
+    int fd = socket_lift(config->fd, err);
     if (fd < 0)
         return false;
     Session s;
@@ -591,7 +593,7 @@ bool scp_serve(const struct scp_config *config, const struct scp_handler *handle
     dcmExternalSocketHandle.set(fd);
     bool ok = false;
     try {
-        ok = serve(s, err);
+        ok = session_serve(s, err);
     } catch (const std::bad_alloc &) {
         err_set(err, ERR_NOMEM, "no memory for the association");
     }

@@ -255,13 +255,13 @@ bool Requestor::echo(struct err *err)
     return status == STATUS_Success || err_set(err, ERR_NET, "C-ECHO: status %04x", status);
 }
 
-static Context as_is(const struct scu_file *f)
+static Context syntax_as_is(const struct scu_file *f)
 {
     return {f->sop_class_uid, {f->transfer_syntax_uid}};
 }
 
 // What every storage peer must take (PS3.5 10.1), for when it does not take the file's own syntax.
-static Context uncompressed(const struct scu_file *f)
+static Context syntax_uncompressed(const struct scu_file *f)
 {
     Context c = {f->sop_class_uid, {}};
     for (const char *s :
@@ -278,11 +278,12 @@ static size_t context_index(const std::vector<Context> &contexts, const Context 
 }
 
 // How many of the files one association can carry; fills its contexts.
-static size_t plan(const struct scu_file *files, size_t count, std::vector<Context> &contexts)
+static size_t contexts_plan(const struct scu_file *files, size_t count,
+                            std::vector<Context> &contexts)
 {
     for (size_t i = 0; i < count; i++) {
         std::vector<Context> more;
-        for (const Context &c : {as_is(&files[i]), uncompressed(&files[i])}) {
+        for (const Context &c : {syntax_as_is(&files[i]), syntax_uncompressed(&files[i])}) {
             if (context_index(contexts, c) == contexts.size())
                 more.push_back(c);
         }
@@ -301,7 +302,7 @@ static bool outcome_set(struct scu_outcome *o, enum scu_fate fate, const char *t
 }
 
 // Reads the file and makes sure that it is what the caller says.
-static bool load(const struct scu_file *f, DcmFileFormat &file, struct scu_outcome *outcome)
+static bool file_load(const struct scu_file *f, DcmFileFormat &file, struct scu_outcome *outcome)
 {
     OFString sop_class, instance;
     OFCondition cond = file.loadFile(f->path);
@@ -321,16 +322,16 @@ static bool load(const struct scu_file *f, DcmFileFormat &file, struct scu_outco
 static bool send_file(Requestor &r, const std::vector<Context> &contexts, const struct scu_file *f,
                       struct scu_outcome *outcome, struct err *err)
 {
-    size_t context = context_index(contexts, as_is(f));
+    size_t context = context_index(contexts, syntax_as_is(f));
     const char *syntax = r.accepted(context);
     if (!syntax) {
-        context = context_index(contexts, uncompressed(f));
+        context = context_index(contexts, syntax_uncompressed(f));
         syntax = r.accepted(context);
     }
     if (!syntax)
         return outcome_set(outcome, SCU_NO_CONTEXT, "the peer takes no transfer syntax of it");
     DcmFileFormat file;
-    if (!load(f, file, outcome))
+    if (!file_load(f, file, outcome))
         return true;
     E_TransferSyntax xfer = DcmXfer(syntax).getXfer();
     if (file.getDataset()->chooseRepresentation(xfer, nullptr).bad() ||
@@ -364,7 +365,7 @@ static bool store_all(const struct scu_peer *peer, const struct scu_file *files,
 {
     for (size_t done = 0; done < count;) {
         std::vector<Context> contexts;
-        size_t some = plan(files + done, count - done, contexts);
+        size_t some = contexts_plan(files + done, count - done, contexts);
         if (!store_some(peer, files + done, some, contexts, done, on_outcome, ctx, err))
             return false;
         done += some;
@@ -374,7 +375,7 @@ static bool store_all(const struct scu_peer *peer, const struct scu_file *files,
 
 // C++ ends here: what was thrown becomes an error, and errors name the peer.
 template <typename Work>
-static bool guarded(const struct scu_peer *peer, struct err *err, Work work)
+static bool scu_guarded(const struct scu_peer *peer, struct err *err, Work work)
 {
     bool ok = false;
     try {
@@ -389,7 +390,8 @@ bool scu_store(const struct scu_peer *peer, const struct scu_file *files, size_t
                void (*on_outcome)(void *ctx, size_t index, const struct scu_outcome *outcome),
                void *ctx, struct err *err)
 {
-    return guarded(peer, err, [&] { return store_all(peer, files, count, on_outcome, ctx, err); });
+    return scu_guarded(peer, err,
+                       [&] { return store_all(peer, files, count, on_outcome, ctx, err); });
 }
 
 namespace
@@ -438,7 +440,8 @@ bool scu_find_series_count(const struct scu_peer *peer, const char *study_instan
                            const char *series_instance_uid, long *count, struct err *err)
 {
     Count found = {series_instance_uid, -1};
-    bool ok = guarded(peer, err, [&] { return find_count(peer, study_instance_uid, &found, err); });
+    bool ok =
+        scu_guarded(peer, err, [&] { return find_count(peer, study_instance_uid, &found, err); });
     *count = ok ? found.instances : -1;
     return ok;
 }
@@ -457,5 +460,5 @@ static bool echo_once(const struct scu_peer *peer, struct err *err)
 
 bool scu_echo(const struct scu_peer *peer, struct err *err)
 {
-    return guarded(peer, err, [&] { return echo_once(peer, err); });
+    return scu_guarded(peer, err, [&] { return echo_once(peer, err); });
 }

@@ -5,7 +5,7 @@
 #include "dimse/read/object.h"
 #include "base/near.h"
 
-static bool check_stage(const char *name, char *why, size_t size)
+static bool node_check_stage(const char *name, char *why, size_t size)
 {
     if (stage_find(name))
         return true;
@@ -19,7 +19,8 @@ static bool check_stage(const char *name, char *why, size_t size)
     return false;
 }
 
-static bool check_result(const char *stage, const char *kind, unsigned *bit, char *why, size_t size)
+static bool node_check_result(const char *stage, const char *kind, unsigned *bit, char *why,
+                              size_t size)
 {
     enum stage_result result;
     const struct stage *s = stage_find(stage);
@@ -35,7 +36,7 @@ static bool check_result(const char *stage, const char *kind, unsigned *bit, cha
     return true;
 }
 
-static bool has_option(const char *stage, const char *name)
+static bool node_has_option(const char *stage, const char *name)
 {
     const struct stage *s = stage_find(stage);
     for (size_t i = 0; s && i < s->param_count; i++) {
@@ -45,8 +46,8 @@ static bool has_option(const char *stage, const char *name)
     return !s;
 }
 
-static bool check_option(const char *stage, const char *name, const char *value, char *why,
-                         size_t size)
+static bool node_check_option(const char *stage, const char *name, const char *value, char *why,
+                              size_t size)
 {
     const struct stage *s = stage_find(stage);
     struct err err = {0};
@@ -58,7 +59,7 @@ static bool check_option(const char *stage, const char *name, const char *value,
     return ok;
 }
 
-static bool check_keyword(const char *keyword, char *why, size_t size)
+static bool node_check_keyword(const char *keyword, char *why, size_t size)
 {
     if (object_keyword_known(keyword))
         return true;
@@ -71,9 +72,9 @@ static bool check_keyword(const char *keyword, char *why, size_t size)
 }
 
 const struct conf_checks node_checks = {
-    .stage = check_stage,
-    .result = check_result,
-    .has_option = has_option,
-    .option = check_option,
-    .keyword = check_keyword,
+    .stage = node_check_stage,
+    .result = node_check_result,
+    .has_option = node_has_option,
+    .option = node_check_option,
+    .keyword = node_check_keyword,
 };

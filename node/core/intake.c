@@ -87,7 +87,7 @@ json_t *intake_peers(const struct intake *in)
 
 // Clients
 
-static void close_client(struct client *c)
+static void client_close(struct client *c)
 {
     struct intake *in = c->intake;
     for (size_t i = 0; i < c->series_count; i++)
@@ -107,14 +107,14 @@ static void close_client(struct client *c)
     free(c);
 }
 
-static void dismiss(struct client *c)
+static void client_dismiss(struct client *c)
 {
     c->gone = true;
     c->intake->sweep = true;
 }
 
 // Has this client sent some of a series?
-static bool has_sent(const struct client *c, int64_t series)
+static bool client_has_sent(const struct client *c, int64_t series)
 {
     for (size_t i = c->series_count; i-- > 0;) {
         if (c->series[i] == series)
@@ -125,9 +125,9 @@ static bool has_sent(const struct client *c, int64_t series)
 
 // Notes that it has. False: it was noted before, or there is no memory: the association then counts
 // as over, and quiet times decide.
-static bool note_sent(struct client *c, int64_t series)
+static bool client_note_sent(struct client *c, int64_t series)
 {
-    if (has_sent(c, series))
+    if (client_has_sent(c, series))
         return false;
     if (c->series_count == c->series_room) {
         size_t room = c->series_room ? 2 * c->series_room : 4;
@@ -143,22 +143,22 @@ static bool note_sent(struct client *c, int64_t series)
 
 // An instance of a series has come from this client. A run that begins counts every association
 // that is open, also one that has sent some of an earlier run only.
-static void count_association(struct client *c, int64_t series)
+static void client_count_association(struct client *c, int64_t series)
 {
     struct intake *in = c->intake;
     bool begins = arrivals_instance(in->core->arrivals, series);
-    bool noted = note_sent(c, series);
+    bool noted = client_note_sent(c, series);
     if (noted && !begins)
         arrivals_join(in->core->arrivals, series);
     for (struct client *other = in->clients; begins && other; other = other->next) {
-        if (has_sent(other, series))
+        if (client_has_sent(other, series))
             arrivals_join(in->core->arrivals, series);
     }
 }
 
 // Records
 
-static bool usable(const struct msg_record *r)
+static bool record_usable(const struct msg_record *r)
 {
     const char *uids[] = {r->study_instance_uid, r->series_instance_uid, r->sop_instance_uid,
                           r->sop_class_uid, r->transfer_syntax_uid};
@@ -169,13 +169,13 @@ static bool usable(const struct msg_record *r)
     return strncmp(r->path, "series/", 7) == 0 && !strstr(r->path, "..");
 }
 
-static void refuse_record(struct client *c, const struct msg_verdict *refusal)
+static void record_refuse(struct client *c, const struct msg_verdict *refusal)
 {
     if (!msg_send(c->fd, MSG_VERDICT, refusal, NULL, 0, NULL))
-        dismiss(c);
+        client_dismiss(c);
 }
 
-static void stage(struct client *c, const struct msg *m)
+static void record_stage(struct client *c, const struct msg *m)
 {
     struct intake *in = c->intake;
     const struct msg_record *asked = m->body;
@@ -184,7 +184,7 @@ static void stage(struct client *c, const struct msg *m)
         size_t room = in->staged_room ? 2 * in->staged_room : 16;
         struct staged *grown = realloc(in->staged, room * sizeof *grown);
         if (!grown) {
-            refuse_record(c, &full);
+            record_refuse(c, &full);
             return;
         }
         in->staged = grown;
@@ -194,16 +194,16 @@ static void stage(struct client *c, const struct msg *m)
     memset(s, 0, sizeof *s);
     memcpy(&s->record, m->body, sizeof s->record);
     s->client = c;
-    if (!c->hello.calling[0] || !usable(&s->record) ||
+    if (!c->hello.calling[0] || !record_usable(&s->record) ||
         !attrs_unpack(&s->attrs, m->tail, m->tail_size)) {
         log_error("peer=%s record refused: malformed, or no memory", c->hello.calling);
-        refuse_record(c, &full);
+        record_refuse(c, &full);
         return;
     }
     in->staged_count++;
 }
 
-static bool record(struct intake *in, struct staged *s, struct err *err)
+static bool record_write(struct intake *in, struct staged *s, struct err *err)
 {
     const struct msg_record *r = &s->record;
     struct core *core = in->core;
@@ -237,7 +237,7 @@ static bool record(struct intake *in, struct staged *s, struct err *err)
     return true;
 }
 
-static void follow_up(struct intake *in, struct staged *s)
+static void record_follow_up(struct intake *in, struct staged *s)
 {
     struct client *c = s->client;
     const char *sop = s->record.sop_instance_uid;
@@ -247,7 +247,7 @@ static void follow_up(struct intake *in, struct staged *s)
         seen->stored += s->answer == ANSWER_STORED;
     }
     if (s->recorded.what == RECORD_STORED) {
-        count_association(c, s->recorded.series);
+        client_count_association(c, s->recorded.series);
     } else if (s->recorded.what == RECORD_DUPLICATE) {
         log_info("sop=%s peer=%s received again%s", sop, c->hello.calling,
                  s->answer == ANSWER_STORED ? "; its file had been lost" : "");
@@ -264,7 +264,7 @@ void intake_flush(struct intake *in)
     if (in->staged_count > 0) {
         ok = state_begin(in->core->state, &err);
         for (size_t i = 0; ok && i < in->staged_count; i++)
-            ok = record(in, &in->staged[i], &err);
+            ok = record_write(in, &in->staged[i], &err);
         ok = ok && state_commit(in->core->state, &err);
         if (!ok) {
             state_rollback(in->core->state);
@@ -276,9 +276,9 @@ void intake_flush(struct intake *in)
         struct msg_verdict verdict = {.number = s->record.number,
                                       .answer = ok ? s->answer : ANSWER_OUT_OF_RESOURCES};
         if (ok)
-            follow_up(in, s);
+            record_follow_up(in, s);
         if (!msg_send(s->client->fd, MSG_VERDICT, &verdict, NULL, 0, NULL))
-            dismiss(s->client);
+            client_dismiss(s->client);
         attrs_finish(&s->attrs);
     }
     in->staged_count = 0;
@@ -286,7 +286,7 @@ void intake_flush(struct intake *in)
         struct client *c = *at;
         if (c->gone) {
             *at = c->next;
-            close_client(c);
+            client_close(c);
         } else {
             at = &c->next;
         }
@@ -296,7 +296,7 @@ void intake_flush(struct intake *in)
 
 // Commands
 
-static void push_text(struct client *c)
+static void client_push_text(struct client *c)
 {
     struct err err = {0};
     while (c->text) {
@@ -306,7 +306,7 @@ static void push_text(struct client *c)
             if (err.code == ERR_TIMEOUT)
                 loop_events(c->intake->core->loop, c->fd, POLLIN | POLLOUT);
             else
-                dismiss(c);
+                client_dismiss(c);
             return;
         }
         c->text_sent += piece;
@@ -318,7 +318,7 @@ static void push_text(struct client *c)
     }
 }
 
-static void answer_command(struct client *c, const struct msg_control *m)
+static void client_answer(struct client *c, const struct msg_control *m)
 {
     if (c->text)
         return; // one after the other
@@ -326,12 +326,12 @@ static void answer_command(struct client *c, const struct msg_control *m)
     c->text_size = c->text ? strlen(c->text) : 0;
     c->text_sent = 0;
     if (c->text)
-        push_text(c);
+        client_push_text(c);
     else
-        dismiss(c);
+        client_dismiss(c);
 }
 
-static void greet(struct client *c, const struct msg_hello *m)
+static void client_greet(struct client *c, const struct msg_hello *m)
 {
     c->hello = *m;
     struct seen *s = seen_peer(c->intake, m->calling);
@@ -344,14 +344,14 @@ static void greet(struct client *c, const struct msg_hello *m)
 }
 
 // False: nothing more to read from this client in this round.
-static bool take(struct client *c, const struct msg *m)
+static bool client_take(struct client *c, const struct msg *m)
 {
     if (m->kind == MSG_RECORD) {
-        stage(c, m);
+        record_stage(c, m);
         return false;
     }
     if (m->kind == MSG_HELLO && !c->hello.calling[0]) {
-        greet(c, m->body);
+        client_greet(c, m->body);
         return true;
     }
     if (m->kind == MSG_GOODBYE) {
@@ -363,21 +363,21 @@ static bool take(struct client *c, const struct msg *m)
         return true;
     }
     if (m->kind == MSG_CONTROL) {
-        answer_command(c, m->body);
+        client_answer(c, m->body);
         return true;
     }
     log_error("client says %d, which is not for the core", (int)m->kind);
-    dismiss(c);
+    client_dismiss(c);
     return false;
 }
 
-static void on_client(void *ctx, int fd, short revents)
+static void intake_on_client(void *ctx, int fd, short revents)
 {
     static struct msg m;
     struct client *c = ctx;
     struct err err = {0};
     if (revents & POLLOUT)
-        push_text(c);
+        client_push_text(c);
     while (!c->gone) {
         enum msg_arrival arrival = msg_receive(fd, &m, &err);
         if (arrival == MSG_NONE)
@@ -385,14 +385,14 @@ static void on_client(void *ctx, int fd, short revents)
         if (arrival != MSG_GOT) {
             if (arrival == MSG_BROKEN)
                 log_error("client: %s", err.text);
-            dismiss(c);
-        } else if (!take(c, &m)) {
+            client_dismiss(c);
+        } else if (!client_take(c, &m)) {
             return;
         }
     }
 }
 
-static void on_connect(void *ctx, int listening, short revents)
+static void intake_on_connect(void *ctx, int listening, short revents)
 {
     struct intake *in = ctx;
     (void)revents;
@@ -401,7 +401,7 @@ static void on_connect(void *ctx, int listening, short revents)
         if (fd < 0)
             return;
         struct client *c = calloc(1, sizeof *c);
-        if (!c || !loop_add(in->core->loop, fd, POLLIN, on_client, c, NULL)) {
+        if (!c || !loop_add(in->core->loop, fd, POLLIN, intake_on_client, c, NULL)) {
             log_error("client refused: no memory");
             free(c);
             close(fd);
@@ -423,7 +423,7 @@ struct intake *intake_create(struct core *core, struct err *err)
     }
     in->core = core;
     in->fd = msg_listen(core->dir.dirfd, err);
-    if (in->fd < 0 || !loop_add(core->loop, in->fd, POLLIN, on_connect, in, err)) {
+    if (in->fd < 0 || !loop_add(core->loop, in->fd, POLLIN, intake_on_connect, in, err)) {
         intake_destroy(in);
         return NULL;
     }
@@ -437,7 +437,7 @@ void intake_destroy(struct intake *in)
     while (in->clients) {
         struct client *c = in->clients;
         in->clients = c->next;
-        close_client(c);
+        client_close(c);
     }
     if (in->fd >= 0) {
         loop_remove(in->core->loop, in->fd);

@@ -9,7 +9,7 @@ struct names { // to be removed
     size_t count, room;
 };
 
-static bool keep_name(struct names *n, const char *name)
+static bool names_keep(struct names *n, const char *name)
 {
     if (n->count == n->room) {
         size_t room = n->room ? 2 * n->room : 64;
@@ -23,7 +23,7 @@ static bool keep_name(struct names *n, const char *name)
     return true;
 }
 
-static void remove_names(struct core *core, struct names *n)
+static void names_remove(struct core *core, struct names *n)
 {
     for (size_t i = 0; i < n->count; i++)
         datadir_remove(&core->dir, n->list[i]);
@@ -41,7 +41,7 @@ struct check {
     bool ok;
 };
 
-static bool check_file(void *ctx, const char *name)
+static bool retain_check_file(void *ctx, const char *name)
 {
     struct check *c = ctx;
     char quarantine[DATADIR_NAME];
@@ -49,7 +49,7 @@ static bool check_file(void *ctx, const char *name)
     c->ok = datadir_quarantine_name(name, quarantine, c->err) &&
             state_owner(c->core->state, name, quarantine, &owner, c->err);
     if (c->ok && owner == OWNER_NONE)
-        c->ok = keep_name(&c->orphans, name) || err_set(c->err, ERR_NOMEM, "no memory");
+        c->ok = names_keep(&c->orphans, name) || err_set(c->err, ERR_NOMEM, "no memory");
     if (c->ok && owner == OWNER_QUARANTINE) {
         c->ok = datadir_move(&c->core->dir, name, quarantine, c->err);
         c->quarantined++;
@@ -57,7 +57,7 @@ static bool check_file(void *ctx, const char *name)
     return c->ok;
 }
 
-static bool check_row(void *ctx, const char *sop_instance_uid, const char *path)
+static bool retain_check_row(void *ctx, const char *sop_instance_uid, const char *path)
 {
     struct check *c = ctx;
     if (!datadir_exists(&c->core->dir, path)) {
@@ -67,12 +67,12 @@ static bool check_row(void *ctx, const char *sop_instance_uid, const char *path)
     return true;
 }
 
-static bool check_folder(void *ctx, const char *name)
+static bool retain_check_folder(void *ctx, const char *name)
 {
     struct check *c = ctx;
     bool known = false;
     c->ok = state_folder_known(c->core->state, name, &known, c->err) &&
-            (known || keep_name(&c->orphans, name) || err_set(c->err, ERR_NOMEM, "no memory"));
+            (known || names_keep(&c->orphans, name) || err_set(c->err, ERR_NOMEM, "no memory"));
     return c->ok;
 }
 
@@ -80,12 +80,12 @@ bool retain_reconcile(struct core *core, struct err *err)
 {
     struct check c = {.core = core, .err = err, .ok = true};
     size_t drafts = datadir_sweep_drafts(&core->dir);
-    bool ok = datadir_each(&core->dir, DATADIR_SERIES, check_file, &c, err) && c.ok;
+    bool ok = datadir_each(&core->dir, DATADIR_SERIES, retain_check_file, &c, err) && c.ok;
     size_t files = c.orphans.count;
-    ok = ok && state_each_file(core->state, check_row, &c, err) &&
-         datadir_each(&core->dir, DATADIR_OUTBOX, check_folder, &c, err) && c.ok;
+    ok = ok && state_each_file(core->state, retain_check_row, &c, err) &&
+         datadir_each(&core->dir, DATADIR_OUTBOX, retain_check_folder, &c, err) && c.ok;
     if (ok)
-        remove_names(core, &c.orphans);
+        names_remove(core, &c.orphans);
     free(c.orphans.list);
     if (ok && (drafts || c.orphans.count || c.quarantined || c.missing))
         log_warn("drafts=%zu files_without_row=%zu unfinished_results=%zu removed; quarantined=%zu "
@@ -101,7 +101,7 @@ struct expiry {
     size_t count, room;
 };
 
-static bool note_series(void *ctx, int64_t series)
+static bool retain_note_series(void *ctx, int64_t series)
 {
     struct expiry *e = ctx;
     if (e->count == e->room) {
@@ -116,21 +116,21 @@ static bool note_series(void *ctx, int64_t series)
     return true;
 }
 
-static bool note_path(void *ctx, const char *path)
+static bool retain_note_path(void *ctx, const char *path)
 {
-    return keep_name(ctx, path);
+    return names_keep(ctx, path);
 }
 
-static void forget(struct core *core, int64_t series)
+static void retain_forget(struct core *core, int64_t series)
 {
     struct err err = {0};
     struct names names = {0};
     bool ok = state_begin(core->state, &err) &&
-              state_forget_series(core->state, series, note_path, &names, &err) &&
+              state_forget_series(core->state, series, retain_note_path, &names, &err) &&
               state_commit(core->state, &err);
     if (ok) {
         log_info("series=%lld forgotten: files=%zu", (long long)series, names.count);
-        remove_names(core, &names);
+        names_remove(core, &names);
     } else {
         state_rollback(core->state);
         log_error("series=%lld not forgotten: %s", (long long)series, err.text);
@@ -143,9 +143,9 @@ void retain_expire(struct core *core)
     struct expiry e = {0};
     struct err err = {0};
     double before = clock_wall() - core->conf->keep_done_days * 86400;
-    if (!state_expired(core->state, before, note_series, &e, &err))
+    if (!state_expired(core->state, before, retain_note_series, &e, &err))
         log_error("retention: %s", err.text);
     for (size_t i = 0; i < e.count; i++)
-        forget(core, e.series[i]);
+        retain_forget(core, e.series[i]);
     free(e.series);
 }

@@ -22,7 +22,7 @@ struct session {
     struct msg_hello hello;
 };
 
-static void on_term(int number)
+static void association_on_term(int number)
 {
     (void)number;
     if (!receiving)
@@ -30,7 +30,7 @@ static void on_term(int number)
     stop = 1;
 }
 
-static int admit(void *ctx, const char *calling, const char *called)
+static int association_admit(void *ctx, const char *calling, const char *called)
 {
     struct session *s = ctx;
     const struct conf *conf = s->association->conf;
@@ -57,7 +57,7 @@ static int admit(void *ctx, const char *calling, const char *called)
     return 0;
 }
 
-static int open_draft(void *ctx, struct err *err)
+static int association_open_draft(void *ctx, struct err *err)
 {
     struct session *s = ctx;
     const struct association *a = s->association;
@@ -76,7 +76,7 @@ static int open_draft(void *ctx, struct err *err)
     return fs_draft_open(&s->draft, folder, err) ? s->draft.fd : -1;
 }
 
-static void discard(void *ctx)
+static void association_discard(void *ctx)
 {
     struct session *s = ctx;
     fs_draft_finish(&s->draft);
@@ -134,8 +134,8 @@ static enum scp_status contradiction(const struct session *s, char comment[65])
                                                                           : SCP_DUPLICATE;
 }
 
-static enum scp_status keep(struct session *s, const struct scp_instance *in, char comment[65],
-                            struct err *err)
+static enum scp_status association_keep(struct session *s, const struct scp_instance *in,
+                                        char comment[65], struct err *err)
 {
     const struct datadir *dir = s->association->dir;
     struct msg_record record;
@@ -173,7 +173,8 @@ static enum scp_status keep(struct session *s, const struct scp_instance *in, ch
     return SCP_OUT_OF_RESOURCES;
 }
 
-static enum scp_status commit(void *ctx, const struct scp_instance *in, char comment[65])
+static enum scp_status association_commit(void *ctx, const struct scp_instance *in,
+                                          char comment[65])
 {
     struct session *s = ctx;
     struct err err = {0};
@@ -182,7 +183,7 @@ static enum scp_status commit(void *ctx, const struct scp_instance *in, char com
         log_info("sop=%s ignored: a result of this node has come back", in->sop_instance_uid);
         status = SCP_SUCCESS;
     } else {
-        status = keep(s, in, comment, &err);
+        status = association_keep(s, in, comment, &err);
     }
     fs_draft_finish(&s->draft);
     if (status == SCP_NO_ANSWER) {
@@ -201,7 +202,7 @@ static enum scp_status commit(void *ctx, const struct scp_instance *in, char com
     return status;
 }
 
-static void serve(struct session *s)
+static void association_serve(struct session *s)
 {
     const struct association *a = s->association;
     const struct conf *conf = a->conf;
@@ -215,8 +216,11 @@ static void serve(struct session *s)
         .max_object_bytes = (uint64_t)conf->max_object_mib << 20,
         .application_version = ANODE_IMPLEMENTATION_VERSION_NAME,
     };
-    struct scp_handler handler = {
-        .ctx = s, .admit = admit, .open = open_draft, .commit = commit, .discard = discard};
+    struct scp_handler handler = {.ctx = s,
+                                  .admit = association_admit,
+                                  .open = association_open_draft,
+                                  .commit = association_commit,
+                                  .discard = association_discard};
     struct scp_summary summary = {0};
     struct err err = {0};
     bool ok = scp_serve(&config, &handler, &summary, &err);
@@ -235,7 +239,7 @@ int association_run(void *ctx, int channel)
     (void)channel;
     struct session s = {.association = ctx};
     struct err err = {0};
-    struct sigaction term = {.sa_handler = on_term};
+    struct sigaction term = {.sa_handler = association_on_term};
     sigaction(SIGTERM, &term, NULL);
     log_action("address=%s", s.association->address);
     s.core = msg_connect(s.association->dir->dirfd, &err);
@@ -246,7 +250,7 @@ int association_run(void *ctx, int channel)
         log_error("connection refused: %s", err.text);
         return 2;
     }
-    serve(&s);
+    association_serve(&s);
     close(s.core);
     return 0;
 }

@@ -96,7 +96,7 @@ static void address_text(const struct sockaddr_storage *from, char out[ADDRESS_S
 
 // Reads the A-ASSOCIATE-RQ, so that closing does not reset the connection before the answer is
 // read, and rejects it.
-static int reject(void *ctx, int channel)
+static int listener_reject(void *ctx, int channel)
 {
     (void)channel;
     static const unsigned char answer[] = {3, 0, 0, 0, 0, 4, 0, 2, 3, 2};
@@ -120,7 +120,7 @@ static int reject(void *ctx, int channel)
     return 0;
 }
 
-static bool remember(struct accepting *a, pid_t pid, bool rejecter, const char *address)
+static bool guest_remember(struct accepting *a, pid_t pid, bool rejecter, const char *address)
 {
     if (a->count == a->room) {
         size_t room = a->room ? 2 * a->room : 32;
@@ -141,7 +141,7 @@ struct load {
     size_t all, same_address, rejecters;
 };
 
-static struct load count_guests(const struct accepting *a, const char *address)
+static struct load guests_count(const struct accepting *a, const char *address)
 {
     struct load load = {0};
     for (size_t i = 0; i < a->count; i++) {
@@ -152,10 +152,10 @@ static struct load count_guests(const struct accepting *a, const char *address)
     return load;
 }
 
-static void welcome(struct accepting *a, int fd, const char *address)
+static void listener_welcome(struct accepting *a, int fd, const char *address)
 {
     const struct conf *conf = a->listener->conf;
-    struct load load = count_guests(a, address);
+    struct load load = guests_count(a, address);
     bool busy = load.all >= conf->max_associations;
     if (busy || load.same_address >= conf->max_associations_per_peer) {
         log_warn("address=%s associations=%zu of_address=%zu refused: %s", address, load.all,
@@ -172,18 +172,18 @@ static void welcome(struct accepting *a, int fd, const char *address)
                                     .keep_count = sizeof keep / sizeof keep[0]};
     struct child child;
     struct err err = {0};
-    if (!child_start(&child, &options, busy ? reject : association_run,
+    if (!child_start(&child, &options, busy ? listener_reject : association_run,
                      busy ? (void *)&fd : (void *)&association, &err)) {
         log_error("address=%s refused: %s", address, err.text);
         return;
     }
-    if (!remember(a, child.pid, busy, address)) {
+    if (!guest_remember(a, child.pid, busy, address)) {
         log_error("address=%s refused: no memory", address);
         kill(child.pid, SIGKILL);
     }
 }
 
-static void accept_all(struct accepting *a)
+static void listener_accept_all(struct accepting *a)
 {
     for (;;) {
         struct sockaddr_storage from = {0};
@@ -203,12 +203,12 @@ static void accept_all(struct accepting *a)
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
         setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
         address_text(&from, address);
-        welcome(a, fd, address);
+        listener_welcome(a, fd, address);
         close(fd);
     }
 }
 
-static void reap(struct accepting *a)
+static void listener_reap(struct accepting *a)
 {
     int status;
     pid_t pid;
@@ -225,31 +225,31 @@ static void reap(struct accepting *a)
     }
 }
 
-static void signal_guests(const struct accepting *a, int number)
+static void guests_signal(const struct accepting *a, int number)
 {
     for (size_t i = 0; i < a->count; i++)
         kill(a->guests[i].pid, number);
 }
 
-static void take_signals(struct accepting *a)
+static void listener_take_signals(struct accepting *a)
 {
     struct signalfd_siginfo info;
     while (read(a->signals, &info, sizeof info) == (ssize_t)sizeof info) {
         if (info.ssi_signo == SIGCHLD) {
-            reap(a);
+            listener_reap(a);
         } else if (info.ssi_signo == SIGALRM) {
-            signal_guests(a, SIGKILL);
+            guests_signal(a, SIGKILL);
         } else {
             a->open = false;
             if (info.ssi_signo == SIGTERM) {
-                signal_guests(a, SIGTERM);
+                guests_signal(a, SIGTERM);
                 alarm(DRAIN_S);
             }
         }
     }
 }
 
-static bool prepare(struct accepting *a)
+static bool listener_prepare(struct accepting *a)
 {
     sigset_t set;
     sigemptyset(&set);
@@ -265,7 +265,7 @@ static bool prepare(struct accepting *a)
 int listener_run(void *ctx, int channel)
 {
     struct accepting a = {.listener = ctx, .open = true};
-    if (!prepare(&a)) {
+    if (!listener_prepare(&a)) {
         log_error("signalfd: %s", strerror(errno));
         return 2;
     }
@@ -276,15 +276,15 @@ int listener_run(void *ctx, int channel)
         if (poll(fds, 3, -1) < 0 && errno != EINTR)
             break;
         if (fds[0].revents)
-            take_signals(&a);
+            listener_take_signals(&a);
         if (fds[1].revents) { // nothing is ever said there: its end is the core's
             a.orphan = true;
             a.open = false;
         }
         if (fds[2].revents && a.open)
-            accept_all(&a);
+            listener_accept_all(&a);
     }
-    signal_guests(&a, SIGKILL);
+    guests_signal(&a, SIGKILL);
     free(a.guests);
     close(a.signals);
     return 0;
