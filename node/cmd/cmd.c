@@ -13,7 +13,7 @@ static const struct cmd commands[] = {
     {"route", "cj", "PATH...", 1, SIZE_MAX, "which route each series found would take, and why",
      cmd_route},
     {"status", "cj", "", 0, 0, "series, jobs, outbox, peers of the running node", cmd_status},
-    {"jobs", "cj", "[show|retry|discard ID]", 0, 2,
+    {"jobs", "cjf", "[show|retry|discard ID]", 0, 2,
      "list the jobs of the running node; show, retry or discard one", cmd_jobs},
     {"devices", "j", "", 0, 0, "Vulkan devices, and which one would be used", cmd_devices},
     {"stages", "j", "", 0, 0, "analyses: version, input, results, parameters", cmd_stages},
@@ -29,6 +29,7 @@ static const struct cmd_option {
     {'s', true, "stage", "ANALYSIS", "this analysis, for every series that it takes"},
     {'o', true, "output", "DIR", "where results go; absent or empty (a new anode-YYYYMMDD-HHMMSS)"},
     {'n', false, "nifti", NULL, "also write label maps as NIfTI-1"},
+    {'f', false, "failed", NULL, "with retry: all jobs that failed"},
     {'j', false, "json", NULL, "print JSON, see json.md"},
     {'h', true, "help", NULL, "print this"},
 };
@@ -114,6 +115,7 @@ static void cmd_take(struct cmd_args *args, int letter, const char *value)
     args->json = args->json || letter == 'j';
     args->nifti = args->nifti || letter == 'n';
     args->print = args->print || letter == 'p';
+    args->failed = args->failed || letter == 'f';
 }
 
 // Tells getopt_long() the options of a command.

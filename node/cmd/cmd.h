@@ -9,7 +9,7 @@ struct cmd_args {
     const char *conf;   // -c FILE; NULL: not given
     const char *stage;  // -s ANALYSIS; NULL: not given
     const char *folder; // -o DIR; NULL: not given
-    bool json, nifti, print;
+    bool json, nifti, print, failed;
     char **operands; // what is no option
     size_t operand_count;
 };

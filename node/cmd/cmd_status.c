@@ -149,6 +149,23 @@ static void status_print_peers(const json_t *list)
     }
 }
 
+static void status_print_workers(const json_t *list)
+{
+    size_t i;
+    json_t *one;
+    json_array_foreach(list, i, one)
+    {
+        printf("  %lld on %s: %s", status_number(one, "number"), status_text(one, "device"),
+               status_text(one, "state"));
+        if (status_number(one, "job") > 0)
+            printf(" job %lld for %lld s", status_number(one, "job"),
+                   status_number(one, "seconds"));
+        printf("%s%s\n", *status_text(one, "trouble") ? "; " : "", status_text(one, "trouble"));
+    }
+    if (json_array_size(list) == 0)
+        printf("  none\n");
+}
+
 static void status_print_node(const json_t *all)
 {
     char at[32];
@@ -157,6 +174,10 @@ static void status_print_node(const json_t *all)
            status_number(all, "pid"), status_time(all, "started_at", at),
            json_is_true(json_object_get(all, "draining")) ? ", stopping" : "",
            status_text(all, "data_dir"));
+    if (*status_text(all, "trouble"))
+        printf("no analysis at the moment: %s\n", status_text(all, "trouble"));
+    printf("workers\n");
+    status_print_workers(json_object_get(all, "workers"));
     printf("peers\n");
     status_print_peers(json_object_get(all, "peers"));
     printf("series, newest first\n");
@@ -195,6 +216,8 @@ static void status_print(const json_t *answer)
         status_print_node(answer);
     } else if (strncmp(schema, "anode.jobs/", strlen("anode.jobs/")) == 0) {
         status_print_jobs(json_object_get(answer, "jobs"));
+    } else if (strncmp(schema, "anode.retry/", strlen("anode.retry/")) == 0) {
+        printf("%lld jobs that had failed are queued again\n", status_number(answer, "jobs"));
     } else {
         printf("job %lld of series %s, run %lld\n", status_number(answer, "id"),
                status_text(answer, "series"), status_number(answer, "run"));
@@ -291,6 +314,8 @@ int cmd_jobs(const struct cmd_args *args)
     struct msg_control control = {.verb = VERB_JOBS};
     const char *word = args->operand_count ? args->operands[0] : NULL;
     struct near near = {.word = word ? word : ""};
+    if (!word && args->failed)
+        return jobs_refuse("--failed stands alone with", "retry", NULL);
     if (!word)
         return status_put(args, &control);
     for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++) {
@@ -300,6 +325,11 @@ int cmd_jobs(const struct cmd_args *args)
     }
     if (control.verb == VERB_JOBS)
         return jobs_refuse("nothing is called", word, near.best);
+    if (args->failed && (control.verb != VERB_RETRY || args->operand_count > 1))
+        return jobs_refuse("--failed stands alone with retry, not with",
+                           args->operands[args->operand_count - 1], NULL);
+    if (args->failed)
+        return status_put(args, &(struct msg_control){.verb = VERB_RETRY_FAILED});
     if (args->operand_count < 2)
         return jobs_refuse("the number of a job is missing after", word, NULL);
     char *end = NULL;

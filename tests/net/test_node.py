@@ -9,6 +9,7 @@ import errno
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import socket
@@ -532,6 +533,12 @@ def json_answers_are_what_their_document_says(tmp):
         site.wait_idle()
         for document, name in ((site.status(), "anode.status/1"), (json.loads(site.command("jobs", "--json").stdout), "anode.jobs/1"), (site.job(1), "anode.job/1")):
             equal(schema.complaints(document, name), [], f"complaints about {name}")
+        again = json.loads(site.command("jobs", "retry", "--failed", "--json").stdout)
+        equal(schema.complaints(again, "anode.retry/1"), [], "complaints about a retry")
+        equal(again["jobs"], 0, "failed jobs")
+        check("0 jobs that had failed are queued again" in site.command("jobs", "retry", "--failed").stdout, "not said")
+        shown = site.command("status").stdout
+        check(re.search(r"^workers\n  \d+ on .+: (idle|warming)$", shown, re.M), f"no workers:\n{shown}")
         return site.log_text()
 
 
