@@ -40,5 +40,7 @@ void main()
     uint bits = 0u, first = grid_in(push.grid, at) / EACH;
     for (uint n = 0u; n < TEXELS; n++)
         bits |= inside(texelFetch(value, int(first + n))) << (n * EACH);
-    mask[grid_mask_out(push.grid, at)] = bits & column_bits(at.x / 32u, 0u, push.grid.columns);
+    if (at.x + 32u > push.grid.columns) // only the last word of a row is not full
+        bits &= column_bits(at.x / 32u, 0u, push.grid.columns);
+    mask[grid_mask_out(push.grid, at)] = bits;
 }
