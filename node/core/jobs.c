@@ -492,8 +492,10 @@ static bool take_file(void *ctx, const struct state_file *row)
     f->slot = row->slot;
     f->position = row->position;
     f->path = arena_strdup(c->arena, row->path);
+    f->sop_instance_uid = arena_strdup(c->arena, row->sop_instance_uid);
+    f->sop_class_uid = arena_strdup(c->arena, row->sop_class_uid);
     memcpy(f->digest, row->digest, DIGEST_SIZE);
-    return c->ok = f->path != NULL;
+    return c->ok = f->path && f->sop_instance_uid && f->sop_class_uid;
 }
 
 static bool take_predecessor(void *ctx, const struct state_object *row)

@@ -254,9 +254,10 @@ static const char *const sql[Q_COUNT] = {
     [Q_INPUTS] = "SELECT i.slot, i.position, i.series, i.last_instance, s.series_uid, s.modality"
                  " FROM job_input i JOIN series s ON s.id = i.series WHERE i.job = ?"
                  " ORDER BY i.slot, i.position",
-    [Q_JOB_FILES] = "SELECT i.slot, i.position, f.path, f.digest FROM job_input i"
-                    " JOIN instance f ON f.series = i.series AND f.id <= i.last_instance"
-                    " WHERE i.job = ? ORDER BY i.slot, i.position, f.sop_uid",
+    [Q_JOB_FILES] =
+        "SELECT i.slot, i.position, f.path, f.digest, f.sop_uid, f.sop_class FROM job_input i"
+        " JOIN instance f ON f.series = i.series AND f.id <= i.last_instance"
+        " WHERE i.job = ? ORDER BY i.slot, i.position, f.sop_uid",
     [Q_PREDECESSOR] = OBJECT_COLUMNS
     " WHERE kind = 'sr' AND state IN ('sent', 'pending') AND job IN (SELECT e.id FROM job e"
     " JOIN job j ON e.stage = j.stage AND e.scope = j.scope AND e.id <= j.id"
@@ -1047,6 +1048,8 @@ bool state_each_job_file(struct state *s, int64_t job,
             .slot = sqlite3_column_int(stmt, 0),
             .position = sqlite3_column_int(stmt, 1),
             .path = text(stmt, 2),
+            .sop_instance_uid = text(stmt, 4),
+            .sop_class_uid = text(stmt, 5),
         };
         if (sqlite3_column_bytes(stmt, 3) == DIGEST_SIZE)
             memcpy(row.digest, sqlite3_column_blob(stmt, 3), DIGEST_SIZE);

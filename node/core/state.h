@@ -187,6 +187,7 @@ bool state_each_input(struct state *s, int64_t job,
 struct state_file { // an instance that a job takes
     int slot, position;
     const char *path; // below the data folder
+    const char *sop_instance_uid, *sop_class_uid;
     uint8_t digest[DIGEST_SIZE];
 };
 // By slot, position and SOP Instance UID.

@@ -47,6 +47,8 @@ static json_t *files_json(const struct order *o, bool *ok)
         json_put_integer(one, "slot", f->slot, ok);
         json_put_integer(one, "position", f->position, ok);
         json_put_text(one, "path", f->path, ok);
+        json_put_text(one, "sop_instance_uid", f->sop_instance_uid, ok);
+        json_put_text(one, "sop_class_uid", f->sop_class_uid, ok);
         json_put_text(one, "digest", hex, ok);
         json_add(list, one, ok);
     }
@@ -238,6 +240,8 @@ static void get_files(const json_t *list, struct arena *arena, struct order *o, 
         f->slot = (int)get_integer(one, "slot", 0, INT32_MAX, ok);
         f->position = (int)get_integer(one, "position", 0, INT32_MAX, ok);
         f->path = keep_text(arena, one, "path", ok);
+        f->sop_instance_uid = keep_text(arena, one, "sop_instance_uid", ok);
+        f->sop_class_uid = keep_text(arena, one, "sop_class_uid", ok);
         *ok = *ok && digest_from_hex(get_text(one, "digest", ok), f->digest);
     }
 }

@@ -15,10 +15,11 @@
 #define ORDER_FILE   "order.json"
 #define RESULTS_FILE "results.json"
 
-struct order_file {   // an instance
-    int slot;         // which of the inputs that the analysis declares
-    int position;     // among several series of one slot
-    const char *path; // below the data folder
+struct order_file {                               // an instance
+    int slot;                                     // which of the inputs that the analysis declares
+    int position;                                 // among several series of one slot
+    const char *path;                             // below the data folder
+    const char *sop_instance_uid, *sop_class_uid; // as received
     uint8_t digest[DIGEST_SIZE];
 };
 

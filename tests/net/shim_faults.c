@@ -75,22 +75,21 @@ static bool at_fails(const char *operation, int folder, const char *path)
     return fails(operation, joined);
 }
 
+// NOLINTBEGIN(bugprone-macro-parentheses,readability-inconsistent-declaration-parameter-name)
 #define NEXT(name)                                                                                 \
     __typeof__(&name) name##_next = (__typeof__(&name))(uintptr_t)dlsym(RTLD_NEXT, #name)
-
-static mode_t mode_of(int flags, va_list args)
-{
-    return flags & (O_CREAT | O_TMPFILE) ? (mode_t)va_arg(args, int) : 0;
-}
 
 #define OPEN(name)                                                                                 \
     int name(const char *path, int flags, ...)                                                     \
     {                                                                                              \
         NEXT(name);                                                                                \
-        va_list args;                                                                              \
-        va_start(args, flags);                                                                     \
-        mode_t mode = mode_of(flags, args);                                                        \
-        va_end(args);                                                                              \
+        mode_t mode = 0;                                                                           \
+        if (flags & (O_CREAT | O_TMPFILE)) {                                                       \
+            va_list args;                                                                          \
+            va_start(args, flags);                                                                 \
+            mode = (mode_t)va_arg(args, int);                                                      \
+            va_end(args);                                                                          \
+        }                                                                                          \
         if (flags & O_CREAT && fails("create", path))                                              \
             return -1;                                                                             \
         return name##_next(path, flags, mode);                                                     \
@@ -102,10 +101,13 @@ OPEN(open64)
     int name(int folder, const char *path, int flags, ...)                                         \
     {                                                                                              \
         NEXT(name);                                                                                \
-        va_list args;                                                                              \
-        va_start(args, flags);                                                                     \
-        mode_t mode = mode_of(flags, args);                                                        \
-        va_end(args);                                                                              \
+        mode_t mode = 0;                                                                           \
+        if (flags & (O_CREAT | O_TMPFILE)) {                                                       \
+            va_list args;                                                                          \
+            va_start(args, flags);                                                                 \
+            mode = (mode_t)va_arg(args, int);                                                      \
+            va_end(args);                                                                          \
+        }                                                                                          \
         if (flags & O_CREAT && at_fails("create", folder, path))                                   \
             return -1;                                                                             \
         return name##_next(folder, path, flags, mode);                                             \
@@ -139,3 +141,4 @@ int mkdir(const char *path, mode_t mode)
     }
 PWRITE(pwrite)
 PWRITE(pwrite64)
+// NOLINTEND(bugprone-macro-parentheses,readability-inconsistent-declaration-parameter-name)
