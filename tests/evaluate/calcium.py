@@ -43,9 +43,9 @@ def tolerance(value):
 
 def rows(truth, expected, result):
     verdict = result.entry["verdict"]
-    found = [Row("verdict", expected, verdict)] if expected else []
+    found = [Row("verdict", expected, verdict)]
     if verdict not in ("done", "nothing found"):
-        return found or [Row("verdict", None, f"{verdict}: {result.entry['reason']}")]
+        return [*found, Row(f"reason: {result.entry['reason']}", None, None)]
     known = truth["total"] if truth else {}
     scores = result.report.artery_scores()
     for artery in ARTERIES:

@@ -41,7 +41,7 @@ def text(value):
 
 
 def line(case, quantity, truth, measured, error, percent, verdict):
-    return f"{case:30.30} {quantity:34.34} {truth:>14.14} {measured:>14.14} {error:>9} {percent:>7} {verdict}"
+    return f"{case:30.30} {quantity:34} {truth:>14.14} {measured:>14.14} {error:>9} {percent:>7} {verdict}"
 
 
 def print_rows(case, rows):
@@ -58,6 +58,8 @@ def print_summary(rows):
     print()
     for name, those in named.items():
         judged = [r for r in those if r.truth is not None]
+        if not judged:
+            continue
         off = sum(r.verdict == "OFF" for r in judged)
         relative = [100 * abs(r.error / r.truth) for r in judged if r.error is not None and r.truth]
         spread = f"; absolute error: median {statistics.median(relative):.1f} %, most {max(relative):.1f} %" if relative else ""

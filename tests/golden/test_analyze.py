@@ -1,6 +1,9 @@
 #!/usr/bin/python3
 """`anode analyze` and its folder: results of two runs, series or patients are never mixed, names are
-stable, the report is what doc/json.md says."""
+stable, the report is what doc/json.md says.
+
+Sanitized: Analyze.test_two_patients_of_one_series_uid_are_never_mixed
+"""
 import json
 import os
 import pathlib

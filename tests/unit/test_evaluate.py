@@ -1,0 +1,60 @@
+#!/usr/bin/python3
+"""What `./run evaluate` counts as right, and which phantoms and folders it takes."""
+import contextlib
+import importlib
+import io
+import pathlib
+import sys
+import tempfile
+import unittest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+from evaluate import frame  # noqa: E402
+from evaluate.row import Row  # noqa: E402
+
+STAGES = sorted(p.stem for p in frame.HERE.glob("*.py") if p.stem not in ("frame", "row"))
+
+
+class Evaluate(unittest.TestCase):
+    def test_a_number_is_right_within_its_tolerance_and_a_word_when_it_is_the_same(self):
+        self.assertEqual([Row("x", 10.0, v, 0.5).verdict for v in (9.4, 9.5, 10.5, 10.6)], ["OFF", "ok", "ok", "OFF"])
+        self.assertEqual([Row("x", "done", v).verdict for v in ("done", "failed")], ["ok", "OFF"])
+        self.assertEqual(Row("x", None, 3.0).verdict, "no truth")
+        self.assertEqual(Row("x", 10.0, None).verdict, "OFF")
+
+    def test_the_table_shows_error_and_verdict_and_the_sum_counts_them(self):
+        rows = [Row("score", 10.0, 12.0, 1), Row("score", 20.0, 20.0, 1), Row("score", None, 5.0)]
+        with contextlib.redirect_stdout(io.StringIO()) as out:
+            frame.print_rows("one", rows)
+            frame.print_summary(rows)
+        lines = out.getvalue().splitlines()
+        self.assertEqual(lines[0].split(), ["one", "score", "10.0", "12.0", "+2.0", "+20.0", "OFF"])
+        self.assertEqual(lines[1].split()[-1], "ok")
+        self.assertIn("score: 1 of 2 within bounds; absolute error: median 10.0 %, most 20.0 %", lines)
+
+    def test_a_folder_is_a_series_or_as_many_as_have_a_truth(self):
+        with tempfile.TemporaryDirectory() as scratch:
+            scratch = pathlib.Path(scratch)
+            with self.assertRaises(SystemExit):
+                frame.folders(scratch)
+            for name in ("a", "b"):
+                (scratch / name).mkdir()
+                (scratch / name / "im").write_bytes(bytes(128) + b"DICM")
+            self.assertEqual(frame.folders(scratch), [(scratch.name, scratch, None)])
+            (scratch / "b" / "truth.json").write_text('{"total": 1}')
+            self.assertEqual(frame.folders(scratch), [("b", scratch / "b", {"total": 1})])
+
+    def test_every_stage_has_phantoms_that_a_seed_changes(self):
+        self.assertTrue(STAGES)
+        for name in STAGES:
+            stage = importlib.import_module(f"evaluate.{name}")
+            self.assertTrue((frame.HERE.parent / "phantom" / f"{stage.GENERATOR}.py").exists(), name)
+            one, two = stage.cases(1), stage.cases(2)
+            self.assertEqual([c[0] for c in one], [c[0] for c in two])
+            self.assertEqual(len({c[0] for c in one}), len(one), "names")
+            self.assertTrue(all(a[1] != b[1] for a, b in zip(one, two)), name)
+            self.assertTrue(callable(stage.rows))
+
+
+if __name__ == "__main__":
+    unittest.main()
