@@ -770,6 +770,22 @@ def an_input_that_no_parser_takes_is_final_at_once(tmp):
         return site.log_text()
 
 
+def failed_jobs_run_again_when_asked(tmp):
+    p, q = ports(2)
+    with Sink(tmp / "pacs", q) as sink, Site(tmp / "node", p, {"PACS": q}, extra=TIMES + "worker:\n  job_attempts: 1\n") as site:
+        for number in (1, 2):
+            os.kill(site.worker(), signal.SIGSTOP)
+            send(make_series(tmp / f"in{number}", number), p)
+            os.kill(wait_for(lambda: site.workers("running"), 30, "a running job")[0]["pid"], signal.SIGKILL)
+            site.wait_idle()
+        equal([j["state"] for j in site.jobs()], ["failed"] * 2, "jobs")
+        site.command("jobs", "retry", "--failed")
+        site.wait_idle()
+        equal([j["state"] for j in site.jobs()], ["done"] * 2, "jobs")
+        check(len(sink.objects()) >= 4, "reports of both, before and after")
+        return site.log_text()
+
+
 def reload_takes_a_new_configuration_or_keeps_the_old_one(tmp):
     p, q, r = ports(3)
     with Site(tmp / "node", p, {"PACS": q}) as site:
