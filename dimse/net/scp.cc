@@ -372,16 +372,17 @@ static void store_commit(Session &s, Store &store, const Sink &sink, const struc
                          const struct attrs *attrs, struct digest *digest)
 {
     struct scp_instance in = {};
-    static_assert(sizeof in.study_instance_uid == sizeof ids->study_instance_uid &&
-                      sizeof in.modality == sizeof ids->modality,
+    static_assert(sizeof in.id.study_instance_uid == sizeof ids->study_instance_uid &&
+                      sizeof in.id.modality == sizeof ids->modality,
                   "copied whole");
-    memcpy(in.study_instance_uid, ids->study_instance_uid, sizeof in.study_instance_uid);
-    memcpy(in.series_instance_uid, ids->series_instance_uid, sizeof in.series_instance_uid);
-    memcpy(in.sop_instance_uid, ids->sop_instance_uid, sizeof in.sop_instance_uid);
-    memcpy(in.sop_class_uid, ids->sop_class_uid, sizeof in.sop_class_uid);
-    memcpy(in.modality, ids->modality, sizeof in.modality);
+    memcpy(in.id.study_instance_uid, ids->study_instance_uid, sizeof in.id.study_instance_uid);
+    memcpy(in.id.series_instance_uid, ids->series_instance_uid, sizeof in.id.series_instance_uid);
+    memcpy(in.id.sop_instance_uid, ids->sop_instance_uid, sizeof in.id.sop_instance_uid);
+    memcpy(in.id.sop_class_uid, ids->sop_class_uid, sizeof in.id.sop_class_uid);
+    memcpy(in.id.modality, ids->modality, sizeof in.id.modality);
     memcpy(in.device_uid, ids->device_uid, sizeof in.device_uid);
-    snprintf(in.transfer_syntax_uid, sizeof in.transfer_syntax_uid, "%s", store.transfer_syntax);
+    snprintf(in.id.transfer_syntax_uid, sizeof in.id.transfer_syntax_uid, "%s",
+             store.transfer_syntax);
     in.instance_number = ids->instance_number;
     in.bytes = sink.file_bytes();
     in.attrs = attrs;

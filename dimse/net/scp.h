@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include "base/attrs.h"
 #include "base/err.h"
+#include "base/identity.h"
 #include "base/uid.h"
 
 #ifdef __cplusplus
@@ -27,8 +28,8 @@ enum scp_status { // what a C-STORE is answered with
 
 // An instance that is whole in its draft file, not yet durable.
 struct scp_instance {
-    char study_instance_uid[65], series_instance_uid[65], sop_instance_uid[65], sop_class_uid[65];
-    char transfer_syntax_uid[65], modality[17], device_uid[65];
+    struct instance_id id;
+    char device_uid[UID_SIZE];
     int32_t instance_number;
     uint64_t bytes;              // of the file
     uint8_t digest[DIGEST_SIZE]; // SHA-256 of the data set as received (without meta header)

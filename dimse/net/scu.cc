@@ -199,8 +199,9 @@ bool Requestor::store(size_t context, const struct scu_file *file, DcmDataset *d
     T_DIMSE_C_StoreRSP rsp = {};
     DcmDataset *detail = nullptr;
     rq.MessageID = assoc_->nextMsgID++;
-    OFStandard::strlcpy(rq.AffectedSOPClassUID, file->sop_class_uid, sizeof rq.AffectedSOPClassUID);
-    OFStandard::strlcpy(rq.AffectedSOPInstanceUID, file->sop_instance_uid,
+    OFStandard::strlcpy(rq.AffectedSOPClassUID, file->id.sop_class_uid,
+                        sizeof rq.AffectedSOPClassUID);
+    OFStandard::strlcpy(rq.AffectedSOPInstanceUID, file->id.sop_instance_uid,
                         sizeof rq.AffectedSOPInstanceUID);
     rq.DataSetType = DIMSE_DATASET_PRESENT;
     rq.Priority = DIMSE_PRIORITY_MEDIUM;
@@ -257,16 +258,16 @@ bool Requestor::echo(struct err *err)
 
 static Context syntax_as_is(const struct scu_file *f)
 {
-    return {f->sop_class_uid, {f->transfer_syntax_uid}};
+    return {f->id.sop_class_uid, {f->id.transfer_syntax_uid}};
 }
 
 // What every storage peer must take (PS3.5 10.1), for when it does not take the file's own syntax.
 static Context syntax_uncompressed(const struct scu_file *f)
 {
-    Context c = {f->sop_class_uid, {}};
+    Context c = {f->id.sop_class_uid, {}};
     for (const char *s :
          {UID_LittleEndianExplicitTransferSyntax, UID_LittleEndianImplicitTransferSyntax}) {
-        if (strcmp(s, f->transfer_syntax_uid) != 0)
+        if (strcmp(s, f->id.transfer_syntax_uid) != 0)
             c.syntaxes.emplace_back(s);
     }
     return c;
@@ -312,7 +313,7 @@ static bool file_load(const struct scu_file *f, DcmFileFormat &file, struct scu_
     }
     file.getDataset()->findAndGetOFString(DCM_SOPClassUID, sop_class);
     file.getDataset()->findAndGetOFString(DCM_SOPInstanceUID, instance);
-    if (sop_class == f->sop_class_uid && instance == f->sop_instance_uid)
+    if (sop_class == f->id.sop_class_uid && instance == f->id.sop_instance_uid)
         return true;
     outcome_set(outcome, SCU_BAD_FILE, "the file holds another instance");
     return false;

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "base/err.h"
+#include "base/identity.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -22,7 +23,7 @@ struct scu_peer {
 
 struct scu_file {
     const char *path;
-    char sop_class_uid[65], sop_instance_uid[65], transfer_syntax_uid[65];
+    struct object_id id; // sop_class_uid, sop_instance_uid, transfer_syntax_uid are read
 };
 
 enum scu_fate {

@@ -136,11 +136,11 @@ static bool add_object(void *ctx, const struct state_object *row)
     json_t *o = json_object();
     json_put_integer(o, "id", row->id, &l->ok);
     json_put_text(o, "destination", row->destination, &l->ok);
-    json_put_text(o, "kind", row->kind, &l->ok);
+    json_put_text(o, "kind", row->object.kind, &l->ok);
     json_put_text(o, "path", row->path, &l->ok);
-    json_put_text(o, "sop_class", row->sop_class_uid, &l->ok);
-    json_put_text(o, "sop_instance", row->sop_instance_uid, &l->ok);
-    json_put_text(o, "series", row->series_instance_uid, &l->ok);
+    json_put_text(o, "sop_class", row->object.sop_class_uid, &l->ok);
+    json_put_text(o, "sop_instance", row->object.sop_instance_uid, &l->ok);
+    json_put_text(o, "series", row->object.series_instance_uid, &l->ok);
     json_put_text(o, "state", row->state, &l->ok);
     json_put_integer(o, "attempts", row->attempts, &l->ok);
     json_put_number(o, "first_at", row->first_at, &l->ok);

@@ -160,8 +160,9 @@ static void client_count_association(struct client *c, int64_t series)
 
 static bool record_usable(const struct msg_record *r)
 {
-    const char *uids[] = {r->study_instance_uid, r->series_instance_uid, r->sop_instance_uid,
-                          r->sop_class_uid, r->transfer_syntax_uid};
+    const struct instance_id *id = &r->id;
+    const char *uids[] = {id->study_instance_uid, id->series_instance_uid, id->sop_instance_uid,
+                          id->sop_class_uid, id->transfer_syntax_uid};
     for (size_t i = 0; i < sizeof uids / sizeof uids[0]; i++) {
         if (!uid_is_usable(uids[i]))
             return false;
@@ -208,12 +209,7 @@ static bool record_write(struct intake *in, struct staged *s, struct err *err)
     const struct msg_record *r = &s->record;
     struct core *core = in->core;
     char quarantine[DATADIR_NAME];
-    struct state_instance instance = {.study_instance_uid = r->study_instance_uid,
-                                      .series_instance_uid = r->series_instance_uid,
-                                      .sop_instance_uid = r->sop_instance_uid,
-                                      .sop_class_uid = r->sop_class_uid,
-                                      .transfer_syntax_uid = r->transfer_syntax_uid,
-                                      .modality = r->modality,
+    struct state_instance instance = {.id = r->id,
                                       .instance_number = r->instance_number,
                                       .bytes = r->bytes,
                                       .path = r->path,
@@ -232,7 +228,7 @@ static bool record_write(struct intake *in, struct staged *s, struct err *err)
     s->answer = answers[s->recorded.what];
     if (s->recorded.what == RECORD_DUPLICATE && !datadir_exists(&core->dir, s->recorded.path)) {
         s->answer = ANSWER_STORED; // the first file was lost: this one takes its place
-        return state_replace_file(core->state, r->sop_instance_uid, r->path, err);
+        return state_replace_file(core->state, r->id.sop_instance_uid, r->path, err);
     }
     return true;
 }
@@ -240,7 +236,7 @@ static bool record_write(struct intake *in, struct staged *s, struct err *err)
 static void record_follow_up(struct intake *in, struct staged *s)
 {
     struct client *c = s->client;
-    const char *sop = s->record.sop_instance_uid;
+    const char *sop = s->record.id.sop_instance_uid;
     struct seen *seen = seen_peer(in, c->hello.calling);
     if (seen) {
         seen->last_at = clock_wall();
@@ -253,7 +249,7 @@ static void record_follow_up(struct intake *in, struct staged *s)
                  s->answer == ANSWER_STORED ? "; its file had been lost" : "");
     } else {
         log_warn("sop=%s peer=%s series=%s quarantined: %s", sop, c->hello.calling,
-                 s->record.series_instance_uid, s->recorded.reason);
+                 s->record.id.series_instance_uid, s->recorded.reason);
     }
 }
 

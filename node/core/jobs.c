@@ -157,19 +157,13 @@ static bool add_objects(const struct place *p, const char *destination,
                         const struct order_object *objects, size_t count, struct err *err)
 {
     for (size_t i = 0; i < count; i++) {
-        const struct object_id *id = &objects[i].id;
         char path[DATADIR_NAME + sizeof objects[i].file];
         snprintf(path, sizeof path, "%s/%s", p->folder, objects[i].file);
         struct state_object o = {.job = p->job,
+                                 .object = objects[i].id,
                                  .destination = destination,
-                                 .kind = id->kind,
                                  .rank = objects[i].rank,
-                                 .path = path,
-                                 .sop_class_uid = id->sop_class_uid,
-                                 .sop_instance_uid = id->sop_instance_uid,
-                                 .series_instance_uid = id->series_instance_uid,
-                                 .study_instance_uid = id->study_instance_uid,
-                                 .transfer_syntax_uid = id->transfer_syntax_uid};
+                                 .path = path};
         if (!datadir_exists(&p->jobs->core->dir, path))
             return err_set(err, ERR_INTERNAL, "the result %s is missing", path);
         if (!state_add_object(p->jobs->core->state, &o, err))
@@ -501,14 +495,8 @@ static bool take_file(void *ctx, const struct state_file *row)
 static bool take_predecessor(void *ctx, const struct state_object *row)
 {
     struct order *o = ctx;
-    struct object_id *id = &o->predecessor;
     o->has_predecessor = true;
-    snprintf(id->kind, sizeof id->kind, "%s", row->kind);
-    snprintf(id->sop_class_uid, UID_SIZE, "%s", row->sop_class_uid);
-    snprintf(id->sop_instance_uid, UID_SIZE, "%s", row->sop_instance_uid);
-    snprintf(id->series_instance_uid, UID_SIZE, "%s", row->series_instance_uid);
-    snprintf(id->study_instance_uid, UID_SIZE, "%s", row->study_instance_uid);
-    snprintf(id->transfer_syntax_uid, UID_SIZE, "%s", row->transfer_syntax_uid);
+    o->predecessor = row->object;
     return false;
 }
 

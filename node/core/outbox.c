@@ -201,11 +201,9 @@ static bool collect(void *ctx, const struct state_object *row)
     i->job = row->job;
     i->attempts = row->attempts;
     i->first_at = row->first_at;
-    snprintf(i->kind, sizeof i->kind, "%s", row->kind);
+    snprintf(i->kind, sizeof i->kind, "%s", row->object.kind);
     f->path = i->path;
-    snprintf(f->sop_class_uid, sizeof f->sop_class_uid, "%s", row->sop_class_uid);
-    snprintf(f->sop_instance_uid, sizeof f->sop_instance_uid, "%s", row->sop_instance_uid);
-    snprintf(f->transfer_syntax_uid, sizeof f->transfer_syntax_uid, "%s", row->transfer_syntax_uid);
+    f->id = row->object;
     d->rows[d->count++] = row->id;
     return d->count < BATCH_MAX;
 }

@@ -607,8 +607,8 @@ static bool find_series(struct state *s, const struct state_instance *in, const 
                         int64_t *id, char attrs_uid[65], struct err *err)
 {
     *id = 0;
-    sqlite3_stmt *stmt = bind(s, err, Q_FIND_SERIES, "ttt", in->series_instance_uid,
-                              in->study_instance_uid, patient);
+    sqlite3_stmt *stmt = bind(s, err, Q_FIND_SERIES, "ttt", in->id.series_instance_uid,
+                              in->id.study_instance_uid, patient);
     enum step result = step(s, stmt, err);
     if (result == STEP_ROW) {
         *id = sqlite3_column_int64(stmt, 0);
@@ -626,27 +626,28 @@ static bool grow_series(struct state *s, const struct state_instance *in, int64_
         !find_series(s, in, patient, series, attrs_uid, err))
         return false;
     if (*series == 0) {
-        bool ok = done(s,
-                       bind(s, err, Q_ADD_SERIES, "ttttttdtb", in->series_instance_uid,
-                            in->study_instance_uid, patient, in->modality, in->calling, in->address,
-                            in->at, in->sop_instance_uid, in->attrs->packed, in->attrs->size),
-                       err);
+        bool ok =
+            done(s,
+                 bind(s, err, Q_ADD_SERIES, "ttttttdtb", in->id.series_instance_uid,
+                      in->id.study_instance_uid, patient, in->id.modality, in->calling, in->address,
+                      in->at, in->id.sop_instance_uid, in->attrs->packed, in->attrs->size),
+                 err);
         *series = sqlite3_last_insert_rowid(s->db);
         return ok;
     }
     if (!done(s, bind(s, err, Q_GROW_SERIES, "di", in->at, *series), err))
         return false;
-    return strcmp(in->sop_instance_uid, attrs_uid) >= 0 ||
+    return strcmp(in->id.sop_instance_uid, attrs_uid) >= 0 ||
            done(s,
-                bind(s, err, Q_SERIES_SET_ATTRS, "tbti", in->sop_instance_uid, in->attrs->packed,
-                     in->attrs->size, in->modality, *series),
+                bind(s, err, Q_SERIES_SET_ATTRS, "tbti", in->id.sop_instance_uid, in->attrs->packed,
+                     in->attrs->size, in->id.modality, *series),
                 err);
 }
 
 static bool quarantine(struct state *s, const struct state_instance *in,
                        const char *quarantine_path, struct state_recorded *out, struct err *err)
 {
-    sqlite3_stmt *stmt = bind(s, err, Q_FIND_QUARANTINE, "tb", in->sop_instance_uid, in->digest,
+    sqlite3_stmt *stmt = bind(s, err, Q_FIND_QUARANTINE, "tb", in->id.sop_instance_uid, in->digest,
                               (size_t)DIGEST_SIZE);
     enum step result = step(s, stmt, err);
     if (result == STEP_FAILED)
@@ -660,7 +661,7 @@ static bool quarantine(struct state *s, const struct state_instance *in,
     }
     out->what = RECORD_CONFLICT;
     return done(s,
-                bind(s, err, Q_ADD_QUARANTINE, "tbtttdt", in->sop_instance_uid, in->digest,
+                bind(s, err, Q_ADD_QUARANTINE, "tbtttdt", in->id.sop_instance_uid, in->digest,
                      (size_t)DIGEST_SIZE, quarantine_path, in->calling, in->address, in->at,
                      out->reason),
                 err);
@@ -670,7 +671,7 @@ bool state_record(struct state *s, const struct state_instance *in, const char *
                   struct state_recorded *out, struct err *err)
 {
     memset(out, 0, sizeof *out);
-    sqlite3_stmt *stmt = bind(s, err, Q_FIND_INSTANCE, "t", in->sop_instance_uid);
+    sqlite3_stmt *stmt = bind(s, err, Q_FIND_INSTANCE, "t", in->id.sop_instance_uid);
     enum step result = step(s, stmt, err);
     if (result == STEP_FAILED)
         return false;
@@ -685,10 +686,10 @@ bool state_record(struct state *s, const struct state_instance *in, const char *
     out->what = RECORD_STORED;
     return grow_series(s, in, &out->series, err) &&
            done(s,
-                bind(s, err, Q_ADD_INSTANCE, "itttbtiittd", out->series, in->sop_instance_uid,
-                     in->sop_class_uid, in->transfer_syntax_uid, in->digest, (size_t)DIGEST_SIZE,
-                     in->path, (int64_t)in->bytes, (int64_t)in->instance_number, in->calling,
-                     in->address, in->at),
+                bind(s, err, Q_ADD_INSTANCE, "itttbtiittd", out->series, in->id.sop_instance_uid,
+                     in->id.sop_class_uid, in->id.transfer_syntax_uid, in->digest,
+                     (size_t)DIGEST_SIZE, in->path, (int64_t)in->bytes,
+                     (int64_t)in->instance_number, in->calling, in->address, in->at),
                 err);
 }
 
@@ -1189,9 +1190,10 @@ bool state_collection_end(struct state *s, int64_t id, struct err *err)
 bool state_add_object(struct state *s, const struct state_object *o, struct err *err)
 {
     return done(s,
-                bind(s, err, Q_ADD_OBJECT, "ittitttttt", o->job, o->destination, o->kind,
-                     (int64_t)o->rank, o->path, o->sop_class_uid, o->sop_instance_uid,
-                     o->series_instance_uid, o->study_instance_uid, o->transfer_syntax_uid),
+                bind(s, err, Q_ADD_OBJECT, "ittitttttt", o->job, o->destination, o->object.kind,
+                     (int64_t)o->rank, o->path, o->object.sop_class_uid, o->object.sop_instance_uid,
+                     o->object.series_instance_uid, o->object.study_instance_uid,
+                     o->object.transfer_syntax_uid),
                 err);
 }
 
@@ -1210,6 +1212,11 @@ bool state_each_destination(struct state *s,
     return result == STEP_END;
 }
 
+static void copy_uid(sqlite3_stmt *stmt, int column, char out[UID_SIZE])
+{
+    snprintf(out, UID_SIZE, "%s", text(stmt, column));
+}
+
 static bool walk_objects(struct state *s, sqlite3_stmt *stmt, state_object_fn *each, void *ctx,
                          struct err *err)
 {
@@ -1219,14 +1226,8 @@ static bool walk_objects(struct state *s, sqlite3_stmt *stmt, state_object_fn *e
             .id = sqlite3_column_int64(stmt, 0),
             .job = sqlite3_column_int64(stmt, 1),
             .destination = text(stmt, 2),
-            .kind = text(stmt, 3),
             .rank = sqlite3_column_int(stmt, 4),
             .path = text(stmt, 5),
-            .sop_class_uid = text(stmt, 6),
-            .sop_instance_uid = text(stmt, 7),
-            .series_instance_uid = text(stmt, 8),
-            .study_instance_uid = text(stmt, 9),
-            .transfer_syntax_uid = text(stmt, 10),
             .state = text(stmt, 11),
             .attempts = sqlite3_column_int64(stmt, 12),
             .first_at = sqlite3_column_double(stmt, 13),
@@ -1234,6 +1235,12 @@ static bool walk_objects(struct state *s, sqlite3_stmt *stmt, state_object_fn *e
             .sent_at = sqlite3_column_double(stmt, 15),
             .reason = text(stmt, 16),
         };
+        snprintf(row.object.kind, sizeof row.object.kind, "%s", text(stmt, 3));
+        copy_uid(stmt, 6, row.object.sop_class_uid);
+        copy_uid(stmt, 7, row.object.sop_instance_uid);
+        copy_uid(stmt, 8, row.object.series_instance_uid);
+        copy_uid(stmt, 9, row.object.study_instance_uid);
+        copy_uid(stmt, 10, row.object.transfer_syntax_uid);
         if (!each(ctx, &row)) {
             sqlite3_reset(stmt);
             return true;

@@ -12,6 +12,7 @@
 #include <stdint.h>
 #include "base/attrs.h"
 #include "base/err.h"
+#include "base/identity.h"
 #include "base/uid.h"
 
 struct state; // opaque
@@ -27,8 +28,7 @@ void state_rollback(struct state *s);                // no transaction is fine
 // Instances
 
 struct state_instance {
-    const char *study_instance_uid, *series_instance_uid, *sop_instance_uid, *sop_class_uid;
-    const char *transfer_syntax_uid, *modality;
+    struct instance_id id;
     int32_t instance_number;
     uint64_t bytes;
     uint8_t digest[DIGEST_SIZE];
@@ -265,10 +265,10 @@ bool state_collection_end(struct state *s, int64_t id, struct err *err);
 
 struct state_object {
     int64_t id, job;
-    const char *destination, *kind;
-    int rank; // sent in this order
-    const char *path, *sop_class_uid, *sop_instance_uid, *series_instance_uid, *study_instance_uid;
-    const char *transfer_syntax_uid;
+    struct object_id object;
+    const char *destination;
+    int rank;          // sent in this order
+    const char *path;  // below the data folder
     const char *state; // "pending", "sent", "failed", "discarded"
     int64_t attempts;
     double first_at; // first attempt; 0: none yet

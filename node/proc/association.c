@@ -88,12 +88,7 @@ static void association_discard(void *ctx)
 static void fill_record(const struct scp_instance *in, const char *name, struct msg_record *out)
 {
     memset(out, 0, sizeof *out);
-    memcpy(out->study_instance_uid, in->study_instance_uid, sizeof out->study_instance_uid);
-    memcpy(out->series_instance_uid, in->series_instance_uid, sizeof out->series_instance_uid);
-    memcpy(out->sop_instance_uid, in->sop_instance_uid, sizeof out->sop_instance_uid);
-    memcpy(out->sop_class_uid, in->sop_class_uid, sizeof out->sop_class_uid);
-    memcpy(out->transfer_syntax_uid, in->transfer_syntax_uid, sizeof out->transfer_syntax_uid);
-    memcpy(out->modality, in->modality, sizeof out->modality);
+    out->id = in->id;
     memcpy(out->digest, in->digest, sizeof out->digest);
     out->instance_number = in->instance_number;
     out->bytes = in->bytes;
@@ -180,21 +175,21 @@ static enum scp_status association_commit(void *ctx, const struct scp_instance *
     struct err err = {0};
     enum scp_status status;
     if (in->device_uid[0] && strcmp(in->device_uid, s->association->conf->device_uid) == 0) {
-        log_info("sop=%s ignored: a result of this node has come back", in->sop_instance_uid);
+        log_info("sop=%s ignored: a result of this node has come back", in->id.sop_instance_uid);
         status = SCP_SUCCESS;
     } else {
         status = association_keep(s, in, comment, &err);
     }
     fs_draft_finish(&s->draft);
     if (status == SCP_NO_ANSWER) {
-        log_error("sop=%s not answered: %s", in->sop_instance_uid, err.text);
+        log_error("sop=%s not answered: %s", in->id.sop_instance_uid, err.text);
         snprintf(comment, 65, "%.64s", err.text);
     } else if (status == SCP_OUT_OF_RESOURCES) {
-        log_error("sop=%s not stored: %s", in->sop_instance_uid, err.text);
+        log_error("sop=%s not stored: %s", in->id.sop_instance_uid, err.text);
         snprintf(comment, 65, "not stored: %s", err_code_name(err.code));
     } else {
-        log_debug("sop=%s series=%s bytes=%llu status=%04x", in->sop_instance_uid,
-                  in->series_instance_uid, (unsigned long long)in->bytes, (unsigned)status);
+        log_debug("sop=%s series=%s bytes=%llu status=%04x", in->id.sop_instance_uid,
+                  in->id.series_instance_uid, (unsigned long long)in->bytes, (unsigned)status);
     }
     receiving = 0;
     if (stop)

@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "base/err.h"
+#include "base/identity.h"
 #include "base/uid.h"
 
 #define MSG_MAX 65536 // bytes of a packet
@@ -34,8 +35,7 @@ struct msg_hello {
 
 struct msg_record {
     uint64_t number; // counts the records of one association
-    char study_instance_uid[65], series_instance_uid[65], sop_instance_uid[65], sop_class_uid[65];
-    char transfer_syntax_uid[65], modality[17];
+    struct instance_id id;
     int32_t instance_number;
     uint64_t bytes;
     uint8_t digest[DIGEST_SIZE];

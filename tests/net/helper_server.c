@@ -74,9 +74,10 @@ static enum scp_status keeper_commit(void *ctx, const struct scp_instance *in, c
     tell(k->events,
          "commit %s %04x class=%s ts=%s study=%s series=%s modality=%s/%s number=%d "
          "bytes=%llu digest=%s",
-         in->sop_instance_uid, k->options->commit, in->sop_class_uid, in->transfer_syntax_uid,
-         in->study_instance_uid, in->series_instance_uid, in->modality, modality ? modality : "",
-         in->instance_number, (unsigned long long)in->bytes, hex);
+         in->id.sop_instance_uid, k->options->commit, in->id.sop_class_uid,
+         in->id.transfer_syntax_uid, in->id.study_instance_uid, in->id.series_instance_uid,
+         in->id.modality, modality ? modality : "", in->instance_number,
+         (unsigned long long)in->bytes, hex);
     snprintf(comment, 65, "%s", k->options->comment ? k->options->comment : "");
     return k->options->commit;
 }

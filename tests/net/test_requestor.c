@@ -45,9 +45,9 @@ static void batch_add(struct batch *b, const char *path, const char *sop_class,
     CU_ASSERT_FATAL(strlen(path) < sizeof b->paths[0]);
     memcpy(b->paths[b->count], path, strlen(path) + 1);
     f->path = b->paths[b->count++];
-    snprintf(f->sop_class_uid, sizeof f->sop_class_uid, "%s", sop_class);
-    snprintf(f->sop_instance_uid, sizeof f->sop_instance_uid, "%s", instance);
-    snprintf(f->transfer_syntax_uid, sizeof f->transfer_syntax_uid, "%s", syntax);
+    snprintf(f->id.sop_class_uid, sizeof f->id.sop_class_uid, "%s", sop_class);
+    snprintf(f->id.sop_instance_uid, sizeof f->id.sop_instance_uid, "%s", instance);
+    snprintf(f->id.transfer_syntax_uid, sizeof f->id.transfer_syntax_uid, "%s", syntax);
 }
 
 static void batch_add_ct(struct batch *b, const char *instance, size_t pixels)

@@ -36,7 +36,7 @@ static void msg_carries_body_and_tail(void)
     CU_ASSERT_EQUAL(got->instance_number, record.instance_number);
     CU_ASSERT_EQUAL(got->bytes, record.bytes);
     CU_ASSERT_STRING_EQUAL(got->path, record.path);
-    CU_ASSERT_STRING_EQUAL(got->sop_instance_uid, "");
+    CU_ASSERT_STRING_EQUAL(got->id.sop_instance_uid, "");
     CU_ASSERT_EQUAL(m.tail_size, sizeof tail);
     CU_ASSERT_EQUAL(memcmp(m.tail, tail, sizeof tail), 0);
     unpair(fds);

@@ -29,22 +29,21 @@ static struct state *fresh(void)
 static struct state_instance instance(const char *sop, const char *series, uint8_t content,
                                       struct attrs *attrs)
 {
-    static char file[64], series_uid[65];
+    static char file[64];
     static unsigned count;
     snprintf(file, sizeof file, "series/00/%u.dcm", count++);
-    snprintf(series_uid, sizeof series_uid, "1.2.%s", series);
-    struct state_instance in = {.study_instance_uid = "1.2",
-                                .series_instance_uid = series_uid,
-                                .sop_instance_uid = sop,
-                                .sop_class_uid = "1.2.840.10008.5.1.4.1.1.2",
-                                .transfer_syntax_uid = "1.2.840.10008.1.2.1",
-                                .modality = "CT",
+    struct state_instance in = {.id = {.study_instance_uid = "1.2",
+                                       .sop_class_uid = "1.2.840.10008.5.1.4.1.1.2",
+                                       .transfer_syntax_uid = "1.2.840.10008.1.2.1",
+                                       .modality = "CT"},
                                 .bytes = 1000,
                                 .path = file,
                                 .calling = "CT1",
                                 .address = "10.0.0.1",
                                 .at = 1000,
                                 .attrs = attrs};
+    snprintf(in.id.sop_instance_uid, UID_SIZE, "%s", sop);
+    snprintf(in.id.series_instance_uid, UID_SIZE, "1.2.%s", series);
     memset(in.digest, content, sizeof in.digest);
     return in;
 }
@@ -165,14 +164,14 @@ static void add_object(struct state *s, int64_t job, const char *to, const char 
     snprintf(file, sizeof file, "outbox/%lld/1/%s.dcm", (long long)job, kind);
     struct state_object o = {.job = job,
                              .destination = to,
-                             .kind = kind,
                              .rank = rank,
                              .path = file,
-                             .sop_class_uid = "1.2.3",
-                             .sop_instance_uid = uid,
-                             .series_instance_uid = "1.2.4",
-                             .study_instance_uid = "1.2",
-                             .transfer_syntax_uid = "1.2.5"};
+                             .object = {.sop_class_uid = "1.2.3",
+                                        .series_instance_uid = "1.2.4",
+                                        .study_instance_uid = "1.2",
+                                        .transfer_syntax_uid = "1.2.5"}};
+    snprintf(o.object.kind, sizeof o.object.kind, "%s", kind);
+    snprintf(o.object.sop_instance_uid, UID_SIZE, "%s", uid);
     struct err err = {0};
     CU_ASSERT_TRUE(state_add_object(s, &o, &err));
 }
@@ -183,7 +182,7 @@ static bool join_kinds(void *ctx, const struct state_object *row)
 {
     char *kinds = ctx;
     const size_t used = strlen(kinds);
-    return snprintf(kinds + used, KINDS_SIZE - used, "%s ", row->kind) > 0;
+    return snprintf(kinds + used, KINDS_SIZE - used, "%s ", row->object.kind) > 0;
 }
 
 static const char *due(struct state *s, const char *to, double now)
@@ -237,7 +236,7 @@ static void state_record_keeps_patients_and_studies_apart(void)
     struct attrs a = patient("P", "x");
     struct state_instance in = instance("1.2.3.3", "1", 3, &a);
     struct state_recorded out;
-    in.study_instance_uid = "1.3";
+    memcpy(in.id.study_instance_uid, "1.3", 4);
     CU_ASSERT_TRUE(state_record(s, &in, "q", &out, NULL));
     three = out.series;
     CU_ASSERT_TRUE(three != one && three != two);
@@ -622,7 +621,8 @@ static void state_adds_an_object_of_known_uid_only_once(void)
 
 static bool copy_uid(void *ctx, const struct state_object *row)
 {
-    memcpy(ctx, row->sop_instance_uid, strlen(row->sop_instance_uid) + 1); // 65 bytes of room
+    memcpy(ctx, row->object.sop_instance_uid,
+           strlen(row->object.sop_instance_uid) + 1); // 65 bytes of room
     return false;
 }
 
