@@ -61,8 +61,9 @@ static bool gather_add(struct gather *g, const struct object *o, const char *pat
     bool ok = object_attrs(o, &attrs, err) && patient_key(&attrs, patient, err);
     if (ok)
         s = gather_series_of(g, ids, patient);
-    ok = ok && ((s && gather_add_file(s, path)) || gather_no_memory(err));
-    if (ok) {
+    if (ok && (!s || !gather_add_file(s, path)))
+        ok = gather_no_memory(err);
+    if (ok && s) {
         s->own = s->own || object_is_own(o, device_uid);
         if (!s->first_sop_instance_uid[0] ||
             strcmp(s->first_sop_instance_uid, ids->sop_instance_uid) > 0) {
