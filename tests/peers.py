@@ -27,6 +27,7 @@ import pydicom
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 ANODE = pathlib.Path(os.environ.get("ANODE", ROOT / "build" / "anode"))
+SHAPES = pathlib.Path(os.environ.get("ANODE_SHAPES", ANODE.parent / "tests" / "anode_shapes"))  # with the stages of tests/shapes
 SKIP = 77
 HANG_S = 1200  # of wall time, for one program that a test runs: no program takes that long on any machine
 
@@ -103,10 +104,12 @@ class Patience:
 
     @staticmethod
     def look():
-        """(seconds of the clock, seconds that processors stood idle, microseconds that a quota took)"""
+        """(seconds of the clock, seconds that our processors stood idle, microseconds that a quota took)"""
         idle = throttled = 0.0
         with contextlib.suppress(OSError, ValueError, IndexError):
-            idle = int(pathlib.Path("/proc/stat").read_text().split(None, 5)[4]) / os.sysconf("SC_CLK_TCK")
+            ours = {f"cpu{n}" for n in os.sched_getaffinity(0)}
+            rows = (line.split() for line in pathlib.Path("/proc/stat").read_text().splitlines())
+            idle = sum(int(row[4]) for row in rows if row and row[0] in ours) / os.sysconf("SC_CLK_TCK")
         with contextlib.suppress(OSError, ValueError, IndexError):
             text = pathlib.Path("/sys/fs/cgroup/cpu.stat").read_text()
             throttled = float(text.split("throttled_usec")[1].split()[0])
@@ -267,16 +270,16 @@ def node_yaml(data_dir, port, peers, route="calcium", when=None, extra=""):
 
 
 class Node(Process):
-    """anode serve."""
+    """anode serve; program: anode or SHAPES."""
 
-    def __init__(self, folder, port, peers, yaml=None, env=None, **options):
+    def __init__(self, folder, port, peers, yaml=None, env=None, program=ANODE, **options):
         folder = pathlib.Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        if not ANODE.exists():
-            raise PeerError(f"{ANODE} is not built")
-        self.port, self.conf = port, folder / "anode.yaml"
+        if not program.exists():
+            raise PeerError(f"{program} is not built")
+        self.port, self.conf, self.program = port, folder / "anode.yaml", program
         self.conf.write_text(yaml or node_yaml(folder / "data", port, peers, **options))
-        super().__init__([ANODE, "serve", "-c", self.conf], folder / "anode.log", env=env)
+        super().__init__([program, "serve", "-c", self.conf], folder / "anode.log", env=env)
         try:
             self.wait_listening(port)
         except BaseException:
@@ -285,7 +288,7 @@ class Node(Process):
 
     def command(self, *arguments, check=True):
         """anode status, anode jobs ... on this node's configuration."""
-        return subprocess.run([ANODE, arguments[0], "-c", self.conf, *arguments[1:]], capture_output=True, text=True, check=check, timeout=HANG_S)
+        return subprocess.run([self.program, arguments[0], "-c", self.conf, *arguments[1:]], capture_output=True, text=True, check=check, timeout=HANG_S)
 
 
 def store(files, port, called="ORTHANC", calling="MODALITY", host="127.0.0.1"):

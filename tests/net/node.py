@@ -110,11 +110,11 @@ def yaml(data_dir, port, peers, extra="", when="Modality: CT", options="", node=
 class Site(Node):
     """A node with its configuration in folder; may be started again on what is there."""
 
-    def __init__(self, folder, port, peers, env=None, **options):
+    def __init__(self, folder, port, peers, env=None, program=peers.ANODE, **options):
         self.folder = pathlib.Path(folder)
         self.data = self.folder / "data"
         self.peers, self.options, self.environment = peers, options, env
-        super().__init__(folder, port, peers, yaml=yaml(self.data, port, peers, **options), env=env)
+        super().__init__(folder, port, peers, yaml=yaml(self.data, port, peers, **options), env=env, program=program)
         try:  # connections wait in the backlog while files and rows are made to agree
             wait_for(lambda: not self.running() or self.command("status", check=False).returncode == 0, 60, "the node to answer")
         except BaseException:
@@ -123,7 +123,7 @@ class Site(Node):
 
     def again(self):
         """The node once more, after stop() or kill()."""
-        return Site(self.folder, self.port, self.peers, env=self.environment, **self.options)
+        return Site(self.folder, self.port, self.peers, env=self.environment, program=self.program, **self.options)
 
     def kill(self):
         """SIGKILL to the core, which takes all others with it; waits until they are gone."""
