@@ -1,4 +1,5 @@
 #include "base/attrs.h"
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -38,17 +39,42 @@ bool attrs_next(const struct attrs *a, const char **key, const char **value)
 
 const char *attrs_get(const struct attrs *a, const char *key)
 {
-    const char *k = NULL, *v = NULL;
-    while (attrs_next(a, &k, &v)) {
-        if (strcmp(k, key) == 0)
-            return v;
+    for (; a; a = a->base) {
+        const char *k = NULL, *v = NULL;
+        while (attrs_next(a, &k, &v)) {
+            if (strcmp(k, key) == 0)
+                return v;
+        }
     }
     return NULL;
 }
 
+bool attrs_number(const struct attrs *a, const char *key, double *value)
+{
+    const char *text = attrs_get(a, key);
+    if (!text)
+        return false;
+    text += strspn(text, " ");
+    size_t length = strspn(text, "+-.0123456789Ee"); // no hexadecimal, no "inf", no decimal comma
+    char *end = NULL;
+    double number = strtod(text, &end);
+    const char *rest = text + length + strspn(text + length, " ");
+    if (length == 0 || end != text + length || (*rest != 0 && *rest != '\\') || !isfinite(number))
+        return false;
+    *value = number;
+    return true;
+}
+
+static void attrs_drop_packed(struct attrs *a)
+{
+    free(a->packed);
+    a->packed = NULL;
+    a->size = 0;
+}
+
 bool attrs_unpack(struct attrs *a, const void *packed, size_t size)
 {
-    attrs_finish(a);
+    attrs_drop_packed(a);
     if (size == 0)
         return true;
     const char *p = packed;
@@ -67,7 +93,6 @@ bool attrs_unpack(struct attrs *a, const void *packed, size_t size)
 
 void attrs_finish(struct attrs *a)
 {
-    free(a->packed);
-    a->packed = NULL;
-    a->size = 0;
+    attrs_drop_packed(a);
+    a->base = NULL;
 }

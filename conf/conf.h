@@ -38,7 +38,7 @@ struct conf_option {
 // One analysis of a route.
 struct conf_run {
     char *stage;      // its name
-    unsigned results; // enum stage_result bits: those of the route that it gives
+    unsigned results; // enum result_kind bits: those of the route that it gives
     struct conf_option *options;
     size_t option_count;
 };

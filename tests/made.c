@@ -90,8 +90,21 @@ void made_set_bytes(struct made_file *f, uint32_t tag, const char *vr, const voi
 void made_set(struct made_file *f, uint32_t tag, const char *vr, const char *value)
 {
     struct bytes b = {0};
-    if (strcmp(vr, "US") == 0) {
-        add_number(&b, (uint32_t)strtoul(value, NULL, 10), 2, is_big(f));
+    if (strcmp(vr, "US") == 0 || strcmp(vr, "UL") == 0) {
+        add_number(&b, (uint32_t)strtoul(value, NULL, 10), vr[1] == 'S' ? 2 : 4, is_big(f));
+    } else if (strcmp(vr, "FL") == 0 || strcmp(vr, "FD") == 0) {
+        double number = strtod(value, NULL);
+        float small = (float)number;
+        uint64_t bits = 0;
+        memcpy(&bits, vr[1] == 'L' ? (void *)&small : (void *)&number, vr[1] == 'L' ? 4 : 8);
+        if (is_big(f) && vr[1] == 'D') {
+            add_number(&b, (uint32_t)(bits >> 32), 4, true);
+            add_number(&b, (uint32_t)bits, 4, true);
+        } else {
+            add_number(&b, (uint32_t)bits, 4, is_big(f));
+            if (vr[1] == 'D')
+                add_number(&b, (uint32_t)(bits >> 32), 4, false);
+        }
     } else {
         add(&b, value, strlen(value));
         if (b.size % 2)
@@ -99,6 +112,24 @@ void made_set(struct made_file *f, uint32_t tag, const char *vr, const char *val
     }
     made_set_bytes(f, tag, vr, b.data, b.size);
     free(b.data);
+}
+
+void made_nest(struct made_file *f, uint32_t sequence, struct made_file *item)
+{
+    struct bytes b = {0};
+    size_t size;
+    uint8_t *data = made_data(item, &size);
+    for (size_t i = 0; i < f->count; i++) {
+        if (f->attrs[i].tag == sequence)
+            add(&b, f->attrs[i].value, f->attrs[i].size);
+    }
+    add_tag(&b, 0xfffee000, is_big(f));
+    add_number(&b, (uint32_t)size, 4, is_big(f));
+    add(&b, data, size);
+    made_set_bytes(f, sequence, "SQ", b.data, b.size);
+    free(data);
+    free(b.data);
+    made_finish(item);
 }
 
 void made_drop(struct made_file *f, uint32_t tag)

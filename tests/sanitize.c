@@ -16,6 +16,9 @@ const char *__lsan_default_suppressions(void)
 {
     return "leak:libvulkan_lvp.so\n" // Mesa's software device
            "leak:libVkLayer_khronos_validation.so\n"
+           // Fontconfig keeps what it knows of typefaces for the life of the program, by offsets
+           // that do not look like addresses.
+           "leak:libfontconfig.so\n"
            // DCMTK 3.6.7 loses an empty list for some malformed A-ASSOCIATE-RQ; its process ends
            // then.
            "leak:LST_Create\n";

@@ -142,4 +142,17 @@ def read(ds):
             walk(child)
 
     walk(ds)
-    return Report(groups, statements)
+    return Report(merged(groups), statements)
+
+
+def merged(groups):
+    """Groups of one Tracking Unique Identifier are one finding: the first refers to a segment, the
+    second has its outlines."""
+    found = {}
+    for group in groups:
+        first = found.setdefault(group.tracking_uid or id(group), group)
+        if first is not group:
+            first.numbers += group.numbers
+            first.texts += group.texts
+            first.outline_points += group.outline_points
+    return list(found.values())

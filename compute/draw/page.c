@@ -1,168 +1,51 @@
 #include "compute/draw/page.h"
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
-#include <cairo.h>
-#include "compute/draw/font.h"
+#include <cairo-pdf.h>
+#include "compute/draw/pen.h"
+#include "compute/draw/plane.h"
+#include "compute/draw/plot.h"
+#include "compute/draw/table.h"
 #include "compute/draw/tile.h"
 
-#define MARGIN      40.0
-#define INNER       (PAGE_WIDTH - 2 * MARGIN)
-#define BODY_END    (PAGE_HEIGHT - 54.0) // above the footer
-#define FACTS_WIDTH 520.0
-#define GUTTER      40.0
-#define ROW_HEIGHT  31.0
-#define COLUMNS_MAX 24
-#define LINES_MAX   10 // of one wrapped text
-#define LINE_SIZE   256
-#define TILE_LEAST  250.0 // height below which an image is moved to the next page
-#define TILE_GAP    14.0
-#define CAPTION     26.0
-#define TILES_A_ROW 4
+#define MARGIN       40.0
+#define INNER        (PAGE_WIDTH - 2 * MARGIN)
+#define BODY_END     (PAGE_HEIGHT - 54.0) // above the footer
+#define FACTS_WIDTH  520.0
+#define GUTTER       40.0
+#define WARNING_STEP 25.0
+#define FACT_STEP    22.0
+#define TEXT_LINES   10    // of one wrapped warning, fact or reason
+#define TILE_LEAST   250.0 // height below which an image is moved to the next page
+#define TILE_GAP     14.0
+#define CAPTION      26.0
+#define TILES_A_ROW  4
+#define PLOT_HEIGHT  330.0
+#define PLOTS_A_ROW  2
+#define LEGEND_STEP  24.0
+#define LEGEND_ROWS  4
+#define A4_WIDTH     841.89 // points, landscape
+#define A4_HEIGHT    595.28
 
-struct ink {
-    double r, g, b;
-};
-static const struct ink ink_text = {0.10, 0.14, 0.19}, ink_quiet = {0.38, 0.44, 0.51},
-                        ink_accent = {0.02, 0.29, 0.47}, ink_rule = {0.78, 0.82, 0.86},
-                        ink_stripe = {0.955, 0.965, 0.975}, ink_white = {1, 1, 1},
-                        ink_alarm = {0.64, 0.08, 0.10}, ink_amber = {0.88, 0.62, 0.0},
-                        ink_amber_pale = {1.0, 0.965, 0.86}, ink_black = {0, 0, 0},
-                        ink_caption = {0.86, 0.89, 0.92};
-
-// What is left to lay out, page by page. The first pass only counts pages (cr draws nowhere).
+// What is left to lay out, page by page. The first pass only counts pages.
 struct layout {
     const struct findings *f;
-    const struct volume *v; // NULL: no images
+    const struct image_set *set; // NULL: no images
     const struct page_context *context;
-    cairo_t *cr;
-    bool dry;
-    bool refused;         // not evaluable or failed
-    uint32_t page, pages; // pages 0: not known yet
-    double y;             // first free line of this page
-    uint32_t warning, table, row, fact, image;
+    const struct page_table *exclusions; // NULL: none
+    struct plane *sections;              // [section_count]; NULL: not read
+    struct pen *pen;
+    bool dry;                                         // pixels are not needed
+    bool refused;                                     // not evaluable or failed
+    bool lacks_glyphs;                                // on this page
+    uint32_t page, pages;                             // pages 0: not known yet
+    double y;                                         // first free line of this page
+    uint32_t warning, table, row, fact, curve, image; // image: page images, then sections
+    bool pixels_broken;                               // *pixels_err says why
+    struct err pixels_err;
 };
-
-// ---- text ----
-
-// Copies what is UTF-8 of text; other bytes and control characters become '?'.
-static void clean(const char *text, char *out, size_t size)
-{
-    size_t used = 0;
-    for (const unsigned char *p = (const unsigned char *)(text ? text : "");
-         *p && used + 5 < size;) {
-        size_t more = *p < 0x80                 ? 0
-                      : *p >= 0xc2 && *p < 0xe0 ? 1
-                      : (*p & 0xf0) == 0xe0     ? 2
-                      : *p >= 0xf0 && *p < 0xf5 ? 3
-                                                : 4;
-        bool ok = more < 4 && *p >= 0x20 && *p != 0x7f;
-        for (size_t i = 1; ok && i <= more; i++)
-            ok = (p[i] & 0xc0) == 0x80;
-        // overlong forms, surrogates, beyond U+10FFFF
-        ok = ok && !(*p == 0xe0 && p[1] < 0xa0) && !(*p == 0xed && p[1] >= 0xa0) &&
-             !(*p == 0xf0 && p[1] < 0x90) && !(*p == 0xf4 && p[1] >= 0x90);
-        if (ok) {
-            memcpy(out + used, p, more + 1);
-            used += more + 1;
-            p += more + 1;
-        } else {
-            out[used++] = '?';
-            p++;
-        }
-    }
-    out[used] = 0;
-}
-
-static void use(cairo_t *cr, struct ink ink)
-{
-    cairo_set_source_rgb(cr, ink.r, ink.g, ink.b);
-}
-
-static void set_font(cairo_t *cr, enum font font, double size)
-{
-    cairo_set_font_face(cr, font_face(font));
-    cairo_set_font_size(cr, size);
-}
-
-static double text_width(cairo_t *cr, const char *text)
-{
-    cairo_text_extents_t e;
-    cairo_text_extents(cr, text, &e);
-    return e.x_advance;
-}
-
-// The longest beginning of text, in whole characters, that fits; *len bytes with "..." when cut.
-static void cut_to(cairo_t *cr, const char *text, double width, char out[LINE_SIZE])
-{
-    clean(text, out, LINE_SIZE - 4);
-    size_t len = strlen(out);
-    while (len > 0 && text_width(cr, out) > width) {
-        do
-            len--;
-        while (len > 0 && ((unsigned char)out[len] & 0xc0) == 0x80);
-        memcpy(out + len, "...", 4);
-    }
-}
-
-enum align { LEFT, CENTRE, RIGHT };
-
-// One line with its baseline at y, cut when it is wider than width.
-static void put(cairo_t *cr, const char *text, double x, double y, double width, enum align align)
-{
-    char line[LINE_SIZE];
-    cut_to(cr, text, width, line);
-    double free_width = width - text_width(cr, line);
-    cairo_move_to(cr, x + (align == LEFT ? 0 : align == RIGHT ? free_width : free_width / 2), y);
-    cairo_show_text(cr, line);
-}
-
-struct lines {
-    char text[LINES_MAX][LINE_SIZE];
-    int count;
-};
-
-// Breaks at blanks so that every line fits; what is more than LINES_MAX lines is cut.
-static void wrap(cairo_t *cr, const char *text, double width, struct lines *out)
-{
-    char copy[LINES_MAX * LINE_SIZE];
-    clean(text, copy, sizeof copy);
-    out->count = 0;
-    char *rest = copy, line[LINE_SIZE] = "";
-    for (char *word = strsep(&rest, " "); word && out->count < LINES_MAX;
-         word = strsep(&rest, " ")) {
-        char longer[2 * LINE_SIZE];
-        snprintf(longer, sizeof longer, "%s%s%.200s", line, *line ? " " : "", word);
-        bool fits = strlen(longer) < LINE_SIZE && text_width(cr, longer) <= width;
-        if (!fits && *line) {
-            memcpy(out->text[out->count++], line, sizeof line);
-            snprintf(longer, sizeof longer, "%.200s", word);
-        }
-        cut_to(cr, longer, width, line);
-    }
-    if (*line && out->count < LINES_MAX)
-        memcpy(out->text[out->count++], line, sizeof line);
-}
-
-static void put_lines(cairo_t *cr, const struct lines *lines, double x, double y, double step)
-{
-    for (int i = 0; i < lines->count; i++) {
-        cairo_move_to(cr, x, y + i * step);
-        cairo_show_text(cr, lines->text[i]);
-    }
-}
-
-static void box(cairo_t *cr, double x, double y, double width, double height, struct ink fill)
-{
-    use(cr, fill);
-    cairo_rectangle(cr, x, y, width, height);
-    cairo_fill(cr);
-}
-
-static void rule(cairo_t *cr, double x, double y, double width, double thickness, struct ink ink)
-{
-    box(cr, x, y - thickness / 2, width, thickness, ink);
-}
 
 // ---- the parts of a page ----
 
@@ -175,51 +58,53 @@ static const char *title_of(const struct layout *l)
 
 static void draw_head(struct layout *l)
 {
-    cairo_t *cr = l->cr;
-    box(cr, 0, 0, PAGE_WIDTH, PAGE_HEIGHT, ink_white);
-    box(cr, 0, 0, PAGE_WIDTH, 46, ink_alarm);
-    use(cr, ink_white);
-    set_font(cr, FONT_BOLD, 23);
-    put(cr, "NOT FOR DIAGNOSTIC USE", MARGIN, 31, INNER, CENTRE);
-    use(cr, ink_text);
-    set_font(cr, FONT_BOLD, 32);
-    bool further = l->page > 1 && l->f->page.headline;
-    put(cr, title_of(l), MARGIN, further ? 92 : 100, 820, LEFT);
-    use(cr, ink_accent);
-    set_font(cr, FONT_BOLD, 20);
+    struct pen *pen = l->pen;
+    pen_box(pen, 0, 0, PAGE_WIDTH, PAGE_HEIGHT, ink_white);
+    pen_box(pen, 0, 0, PAGE_WIDTH, 46, ink_alarm);
+    pen_ink(pen, ink_white);
+    pen_font(pen, FONT_BOLD, 23);
+    pen_line(pen, "NOT FOR DIAGNOSTIC USE", MARGIN, 31, INNER, CENTRE);
+    pen_ink(pen, ink_text);
+    pen_font(pen, FONT_BOLD, 32);
+    const bool further = l->page > 1 && l->f->page.headline;
+    pen_line(pen, title_of(l), MARGIN, further ? 92 : 100, 820, LEFT);
+    pen_ink(pen, ink_accent);
+    pen_font(pen, FONT_BOLD, 20);
     if (further)
-        put(cr, l->f->page.headline, MARGIN, 120, 820, LEFT);
+        pen_line(pen, l->f->page.headline, MARGIN, 120, 820, LEFT);
     const char *const right[] = {l->context->study_description, l->context->series_description,
                                  l->context->date};
     double y = 74;
-    set_font(cr, FONT_REGULAR, 17);
-    use(cr, ink_quiet);
+    pen_font(pen, FONT_REGULAR, 17);
+    pen_ink(pen, ink_quiet);
     for (int i = 0; i < 3; i++) {
         if (!right[i] || !*right[i])
             continue;
-        put(cr, right[i], MARGIN + 840, y, INNER - 840, RIGHT);
+        pen_line(pen, right[i], MARGIN + 840, y, INNER - 840, RIGHT);
         y += 22;
     }
-    rule(cr, MARGIN, 130, INNER, 3, ink_accent);
+    pen_rule(pen, MARGIN, 130, INNER, 3, ink_accent);
     l->y = 148;
 }
 
 static void draw_foot(struct layout *l, bool cut)
 {
-    cairo_t *cr = l->cr;
+    struct pen *pen = l->pen;
     const struct page_context *c = l->context;
-    char left[LINE_SIZE], right[96];
-    snprintf(left, sizeof left, "%s%s%s%s%s%s", c->software ? c->software : "",
+    char left[512], right[160];
+    l->lacks_glyphs = pen_lacked_glyph(pen);
+    snprintf(left, sizeof left, "%.100s%s%.40s%s%.160s%s", c->software ? c->software : "",
              c->version && *c->version ? "  |  analysis version " : "",
              c->version ? c->version : "", c->device && *c->device ? "  |  " : "",
              c->device ? c->device : "", "  |  for research use");
-    snprintf(right, sizeof right, "%spage %u of %u", cut ? "more was found than is shown, " : "",
-             l->page, l->pages);
-    rule(cr, MARGIN, PAGE_HEIGHT - 46, INNER, 1, ink_rule);
-    use(cr, ink_quiet);
-    set_font(cr, FONT_REGULAR, 15);
-    put(cr, left, MARGIN, PAGE_HEIGHT - 20, INNER - 420, LEFT);
-    put(cr, right, MARGIN + INNER - 400, PAGE_HEIGHT - 20, 400, RIGHT);
+    snprintf(right, sizeof right, "%s%spage %u of %u",
+             l->lacks_glyphs ? "[U+...] has no typeface here  |  " : "",
+             cut ? "more was found than is shown  |  " : "", l->page, l->pages);
+    pen_rule(pen, MARGIN, PAGE_HEIGHT - 46, INNER, 1, ink_rule);
+    pen_ink(pen, ink_quiet);
+    pen_font(pen, FONT_REGULAR, 15);
+    pen_line(pen, left, MARGIN, PAGE_HEIGHT - 20, INNER - 540, LEFT);
+    pen_line(pen, right, MARGIN + INNER - 520, PAGE_HEIGHT - 20, 520, RIGHT);
 }
 
 static void draw_headline(struct layout *l)
@@ -227,170 +112,76 @@ static void draw_headline(struct layout *l)
     const char *text = l->f->page.headline;
     if (!text || !*text)
         return;
-    use(l->cr, ink_accent);
-    set_font(l->cr, FONT_BOLD, 42);
-    put(l->cr, text, MARGIN, l->y + 46, INNER, LEFT);
-    l->y += 72;
+    pen_ink(l->pen, ink_accent);
+    pen_font(l->pen, FONT_BOLD, 42);
+    const unsigned lines = pen_wrap(l->pen, text, MARGIN, l->y + 46, INNER, 50, 2, LEFT);
+    l->y += 22 + 50.0 * lines;
 }
 
 // Why there are no numbers, too large to be overlooked.
 static void draw_refusal(struct layout *l)
 {
-    cairo_t *cr = l->cr;
-    struct lines lines;
-    use(cr, ink_alarm);
-    set_font(cr, FONT_BOLD, 64);
-    const char *head = l->f->verdict == VERDICT_FAILED ? "ANALYSIS FAILED" : "NOT EVALUABLE";
-    put(cr, head, MARGIN, l->y + 84, INNER, LEFT);
-    use(cr, ink_text);
-    set_font(cr, FONT_REGULAR, 30);
-    wrap(cr, l->f->reason ? l->f->reason : "", INNER, &lines);
-    put_lines(cr, &lines, MARGIN, l->y + 142, 40);
-    l->y += 160 + 40.0 * lines.count;
-    set_font(cr, FONT_REGULAR, 22);
-    use(cr, ink_quiet);
-    put(cr, "No measurement was made.", MARGIN, l->y + 12, INNER, LEFT);
+    struct pen *pen = l->pen;
+    pen_ink(pen, ink_alarm);
+    pen_font(pen, FONT_BOLD, 64);
+    pen_line(pen, l->f->verdict == VERDICT_FAILED ? "ANALYSIS FAILED" : "NOT EVALUABLE", MARGIN,
+             l->y + 84, INNER, LEFT);
+    pen_ink(pen, ink_text);
+    pen_font(pen, FONT_REGULAR, 30);
+    const unsigned lines =
+        pen_wrap(pen, l->f->reason, MARGIN, l->y + 142, INNER, 40, TEXT_LINES, LEFT);
+    l->y += 160 + 40.0 * lines;
+    pen_font(pen, FONT_REGULAR, 22);
+    pen_ink(pen, ink_quiet);
+    pen_line(pen, "No measurement was made.", MARGIN, l->y + 12, INNER, LEFT);
     l->y += 50;
+}
+
+static unsigned draw_warning(struct layout *l, uint32_t i, double y)
+{
+    return pen_wrap(l->pen, l->f->page.warnings[i], MARGIN + 26, y + 18, INNER - 50, WARNING_STEP,
+                    TEXT_LINES, LEFT);
 }
 
 // Warnings that fit, in one box.
 static void draw_warnings(struct layout *l)
 {
-    cairo_t *cr = l->cr;
     const struct page *page = &l->f->page;
-    double top = l->y, y = top;
-    uint32_t first = l->warning;
-    struct lines lines;
-    // the box must be below its text, so its height is found first
-    for (int paint = 0; paint < 2 && first < page->warning_count; paint++) {
-        if (paint) {
-            box(cr, MARGIN, top, INNER, y + 4 - top, ink_amber_pale);
-            box(cr, MARGIN, top, 7, y + 4 - top, ink_amber);
-        }
-        y = top + 12;
-        use(cr, ink_text);
-        set_font(cr, FONT_BOLD, 19);
-        uint32_t end = paint ? l->warning : page->warning_count;
-        for (uint32_t i = first; i < end; i++) {
-            wrap(cr, page->warnings[i], INNER - 50, &lines);
-            if (!paint && i > first && y + 25.0 * lines.count > BODY_END - 40)
-                break;
-            if (paint)
-                put_lines(cr, &lines, MARGIN + 26, y + 18, 25);
-            else
-                l->warning = i + 1;
-            y += 25.0 * lines.count + 4;
-        }
+    const uint32_t first = l->warning;
+    double y = l->y + 12;
+    pen_font(l->pen, FONT_BOLD, 19);
+    while (l->warning < page->warning_count) { // the box is below its text: its height comes first
+        const double height = WARNING_STEP * draw_warning(l, l->warning, NAN);
+        if (l->warning > first && y + height > BODY_END - 40)
+            break;
+        y += height + 4;
+        l->warning++;
     }
-    if (l->warning > first)
-        l->y = y + 22;
+    if (l->warning == first)
+        return;
+    pen_box(l->pen, MARGIN, l->y, INNER, y + 4 - l->y, ink_amber_pale);
+    pen_box(l->pen, MARGIN, l->y, 7, y + 4 - l->y, ink_amber);
+    pen_ink(l->pen, ink_text);
+    double at = l->y + 12;
+    for (uint32_t i = first; i < l->warning; i++)
+        at += WARNING_STEP * draw_warning(l, i, at) + 4;
+    l->y = y + 22;
 }
 
-static const char *cell(const struct page_table *t, uint32_t row, uint32_t column)
+// Tables of the findings, then that of what was left out; NULL: no further one. Refused findings
+// have no numbers to show.
+static const struct page_table *table_at(const struct layout *l, uint32_t n)
 {
-    const char *text = t->cells[(size_t)row * t->columns + column];
-    return text ? text : "";
-}
-
-// Columns of numbers are set flush right, so that digits of one place stand below each other.
-static bool is_numeric(const struct page_table *t, uint32_t column)
-{
-    bool digits = false;
-    for (uint32_t row = 1; row < t->rows; row++) {
-        const char *text = cell(t, row, column);
-        if (text[strspn(text, "0123456789.,+-<>=~% ")])
-            return false;
-        digits = digits || strpbrk(text, "0123456789");
-    }
-    return digits;
-}
-
-struct columns {
-    uint32_t count;
-    double x[COLUMNS_MAX], width[COLUMNS_MAX];
-    bool numeric[COLUMNS_MAX];
-    double total;
-};
-
-static void measure_columns(cairo_t *cr, const struct page_table *t, double room,
-                            struct columns *out)
-{
-    char text[LINE_SIZE];
-    out->count = t->columns < COLUMNS_MAX ? t->columns : COLUMNS_MAX;
-    out->total = 0;
-    for (uint32_t c = 0; c < out->count; c++) {
-        double width = 0;
-        for (uint32_t row = 0; row < t->rows; row++) {
-            set_font(cr, row == 0 || row + 1 == t->rows ? FONT_BOLD : FONT_REGULAR, 18);
-            clean(cell(t, row, c), text, sizeof text);
-            width = fmax(width, text_width(cr, text));
-        }
-        out->numeric[c] = is_numeric(t, c);
-        out->width[c] = width + 36;
-        out->total += out->width[c];
-    }
-    // wide tables shrink, narrow ones get some air
-    double factor = out->total > room ? room / out->total : fmin(1.35, room / out->total);
-    double x = MARGIN;
-    for (uint32_t c = 0; c < out->count; c++) {
-        out->width[c] *= factor;
-        out->x[c] = x;
-        x += out->width[c];
-    }
-    out->total *= factor;
-}
-
-static void draw_row(cairo_t *cr, const struct page_table *t, uint32_t row, const struct columns *k,
-                     double y)
-{
-    bool head = row == 0, total = row > 0 && row + 1 == t->rows;
-    if (!head && row % 2 == 0 && !total)
-        box(cr, MARGIN, y, k->total, ROW_HEIGHT, ink_stripe);
-    if (total)
-        rule(cr, MARGIN, y, k->total, 1.5, ink_quiet);
-    use(cr, head ? ink_accent : ink_text);
-    set_font(cr, head || total ? FONT_BOLD : FONT_REGULAR, 18);
-    for (uint32_t c = 0; c < k->count; c++)
-        put(cr, cell(t, row, c), k->x[c] + 12, y + 22, k->width[c] - 24,
-            k->numeric[c] ? RIGHT : LEFT);
-    if (head)
-        rule(cr, MARGIN, y + ROW_HEIGHT, k->total, 1.5, ink_accent);
-}
-
-// Rows of the current table that fit; true when the table is done.
-static bool draw_table(struct layout *l, double room, double *y)
-{
-    const struct page_table *t = &l->f->page.tables[l->table];
-    if (t->rows == 0 || t->columns == 0)
-        return true;
-    double needed = 34 + 2 * ROW_HEIGHT;
-    if (*y + needed > BODY_END)
-        return false;
-    struct columns k;
-    measure_columns(l->cr, t, room, &k);
-    char title[LINE_SIZE];
-    snprintf(title, sizeof title, "%.200s%s", t->title ? t->title : "",
-             l->row ? " (continued)" : "");
-    use(l->cr, ink_text);
-    set_font(l->cr, FONT_BOLD, 20);
-    put(l->cr, title, MARGIN, *y + 22, room, LEFT);
-    *y += 34;
-    draw_row(l->cr, t, 0, &k, *y);
-    *y += ROW_HEIGHT;
-    for (l->row = l->row ? l->row : 1; l->row < t->rows; l->row++) {
-        if (*y + ROW_HEIGHT > BODY_END)
-            return false;
-        draw_row(l->cr, t, l->row, &k, *y);
-        *y += ROW_HEIGHT;
-    }
-    *y += 20;
-    return true;
+    const uint32_t tables = l->refused ? 0 : l->f->page.table_count;
+    return n < tables ? &l->f->page.tables[n] : n == tables ? l->exclusions : NULL;
 }
 
 static double draw_tables(struct layout *l, double room)
 {
     double y = l->y;
-    while (!l->refused && l->table < l->f->page.table_count && draw_table(l, room, &y)) {
+    const struct page_table *t;
+    while ((t = table_at(l, l->table)) &&
+           table_draw(l->pen, t, MARGIN, room, &y, BODY_END, &l->row)) {
         l->table++;
         l->row = 0;
     }
@@ -399,106 +190,241 @@ static double draw_tables(struct layout *l, double room)
 
 static double draw_facts(struct layout *l, double x, double width)
 {
-    cairo_t *cr = l->cr;
+    struct pen *pen = l->pen;
     const struct page *page = &l->f->page;
-    double top = l->y, y = top + 38;
-    struct lines lines;
-    use(cr, ink_text);
-    set_font(cr, FONT_BOLD, 20);
-    put(cr, "Scan and method", x + 18, top + 22, width, LEFT);
-    set_font(cr, FONT_REGULAR, 16);
-    for (uint32_t first = l->fact; l->fact < page->fact_count; l->fact++) {
-        wrap(cr, page->facts[l->fact], width - 18, &lines);
-        if (l->fact > first && y + 22.0 * lines.count > BODY_END)
+    const double top = l->y;
+    double y = top + 38;
+    if (y + FACT_STEP > BODY_END)
+        return top;
+    pen_ink(pen, ink_text);
+    pen_font(pen, FONT_BOLD, 20);
+    pen_line(pen, "Scan and method", x + 18, top + 22, width, LEFT);
+    pen_font(pen, FONT_REGULAR, 16);
+    for (const uint32_t first = l->fact; l->fact < page->fact_count; l->fact++) {
+        const char *text = page->facts[l->fact];
+        const unsigned lines = pen_wrap(pen, text, 0, NAN, width - 18, FACT_STEP, TEXT_LINES, LEFT);
+        if (l->fact > first && y + FACT_STEP * lines > BODY_END)
             break;
-        use(cr, ink_text);
-        put_lines(cr, &lines, x + 18, y + 17, 22);
-        y += 22.0 * lines.count + 3;
+        pen_wrap(pen, text, x + 18, y + 17, width - 18, FACT_STEP, TEXT_LINES, LEFT);
+        y += FACT_STEP * lines + 3;
     }
-    box(cr, x, top, 3, y - top, ink_rule);
+    pen_box(pen, x, top, 3, y - top, ink_rule);
     return y + 20;
 }
 
 // Tables on the left, facts beside them or, without tables, over the whole width.
 static void draw_body(struct layout *l)
 {
-    const struct page *page = &l->f->page;
-    bool facts = l->fact < page->fact_count, tables = !l->refused && l->table < page->table_count;
-    double left = facts ? INNER - FACTS_WIDTH - GUTTER : INNER;
-    double facts_x = tables ? MARGIN + left + GUTTER : MARGIN;
-    double a = tables ? draw_tables(l, left) : l->y;
-    double b = facts ? draw_facts(l, facts_x, tables ? FACTS_WIDTH : INNER) : l->y;
+    const bool facts = l->fact < l->f->page.fact_count, tables = table_at(l, l->table) != NULL;
+    const double left = facts ? INNER - FACTS_WIDTH - GUTTER : INNER;
+    const double facts_x = tables ? MARGIN + left + GUTTER : MARGIN;
+    const double a = tables ? draw_tables(l, left) : l->y;
+    const double b = facts ? draw_facts(l, facts_x, tables ? FACTS_WIDTH : INNER) : l->y;
     l->y = fmax(a, b);
 }
 
-static void draw_legend(struct layout *l, double y)
+static bool body_left(const struct layout *l)
 {
-    cairo_t *cr = l->cr;
-    double x = MARGIN;
-    set_font(cr, FONT_REGULAR, 16);
-    for (uint32_t i = 0; i < l->f->layer_count; i++) {
-        const struct layer *layer = &l->f->layers[i];
-        const char *name =
-            layer->description && *layer->description ? layer->description : layer->name;
-        char text[LINE_SIZE];
-        clean(name, text, sizeof text);
-        double width = text_width(cr, text);
-        if (x + width + 24 > MARGIN + INNER)
-            return;
-        cairo_set_source_rgb(cr, layer->rgb[0] / 255.0, layer->rgb[1] / 255.0,
-                             layer->rgb[2] / 255.0);
-        cairo_rectangle(cr, x, y - 12, 14, 14);
-        cairo_fill(cr);
-        use(cr, ink_caption);
-        cairo_move_to(cr, x + 22, y);
-        cairo_show_text(cr, text);
-        x += width + 52;
+    return l->fact < l->f->page.fact_count || table_at(l, l->table);
+}
+
+// ---- curves ----
+
+static bool curves_left(const struct layout *l)
+{
+    return !l->refused && l->curve < l->f->curve_count;
+}
+
+static void draw_curves(struct layout *l)
+{
+    while (curves_left(l) && l->y + PLOT_HEIGHT <= BODY_END) {
+        const uint32_t left = l->f->curve_count - l->curve;
+        const uint32_t columns = left < PLOTS_A_ROW ? left : PLOTS_A_ROW;
+        const double width = (INNER - (columns - 1) * GUTTER) / columns;
+        for (uint32_t n = 0; n < columns; n++, l->curve++)
+            plot_draw(l->pen, &l->f->curves[l->curve], MARGIN + n * (width + GUTTER), l->y, width,
+                      PLOT_HEIGHT - 20);
+        l->y += PLOT_HEIGHT;
     }
+}
+
+// ---- images and sections ----
+
+static bool has_pixels(const struct layout *l)
+{
+    return l->set && l->set->pixels;
+}
+
+static uint32_t tile_count(const struct layout *l)
+{
+    if (l->refused || !has_pixels(l))
+        return 0;
+    return l->f->page.image_count + l->f->page.section_count;
 }
 
 static bool images_left(const struct layout *l)
 {
-    return l->v && !l->refused && l->image < l->f->page.image_count;
+    return l->image < tile_count(l);
 }
 
-// Rows of images in what is left of the page, on a black strip over its whole width.
+// What is wrong with an image leaves it black; what is wrong with the machine ends the pages.
+static void note_pixels(struct layout *l, const struct err *err)
+{
+    if (err->code == ERR_INPUT || l->pixels_broken)
+        return;
+    l->pixels_broken = true;
+    l->pixels_err = *err;
+}
+
+static void draw_image(struct layout *l, const struct page_image *image, double x, double y,
+                       double width, double height)
+{
+    struct plane plane;
+    struct err err = {0};
+    struct tile tile = {.plane = &plane};
+    const struct value_map *map = NULL;
+    bool ok;
+    if (image->map >= 0) {
+        ok = plane_read_map(&plane, l->set, l->f, image->map, &image->place, image->regions, &err);
+        map = ok ? &l->f->maps[image->map] : NULL;
+    } else {
+        ok = plane_read_slice(&plane, l->set, l->f, &image->place, image->regions, &err);
+    }
+    if (!ok)
+        note_pixels(l, &err);
+    memcpy(tile.box, image->box, sizeof tile.box);
+    memcpy(tile.window, image->window, sizeof tile.window);
+    if (map) {
+        tile.palette = map->palette;
+        tile.unit = tile_unit(&map->unit);
+        if (!(image->window[1] > 0))
+            memcpy(tile.window, map->window, sizeof tile.window);
+    }
+    tile_draw(l->pen, l->f, &tile, x, y, width, height);
+    plane_finish(&plane);
+}
+
+static void draw_section(struct layout *l, uint32_t n, double x, double y, double width,
+                         double height)
+{
+    const struct page_section *section = &l->f->page.sections[n];
+    struct tile tile = {.plane = l->sections ? &l->sections[n] : NULL};
+    memcpy(tile.window, section->window, sizeof tile.window);
+    tile_draw(l->pen, l->f, &tile, x, y, width, height);
+}
+
+static void draw_caption(struct layout *l, uint32_t n, double x, double y, double width)
+{
+    const uint32_t images = l->f->page.image_count;
+    char name[96] = "";
+    const char *text =
+        n < images ? l->f->page.images[n].caption : l->f->page.sections[n - images].caption;
+    if (!text && n < images) {
+        const struct place *p = &l->f->page.images[n].place;
+        if (p->image < l->set->image_count)
+            image_place_name(l->set, p->image, p->slice, p->point, name, sizeof name);
+        text = name;
+    }
+    pen_ink(l->pen, ink_caption);
+    pen_font(l->pen, FONT_REGULAR, 16);
+    pen_line(l->pen, text, x, y, width, CENTRE);
+}
+
+// Whether some tile shows regions; then the legend names them.
+static bool regions_shown(const struct layout *l)
+{
+    const struct page *page = &l->f->page;
+    for (uint32_t i = 0; i < page->image_count; i++) {
+        if (page->images[i].regions)
+            return true;
+    }
+    for (uint32_t i = 0; i < page->section_count; i++) {
+        if (page->sections[i].regions)
+            return true;
+    }
+    return false;
+}
+
+// Names of layers and regions with their colours, from y on; y NAN: only measured. What does not
+// fit in its rows is counted. Returns its height.
+static double draw_legend(struct layout *l, double y)
+{
+    const struct findings *f = l->f;
+    const uint32_t regions = regions_shown(l) ? f->region_count : 0;
+    const uint32_t count = f->layer_count + regions;
+    double x = MARGIN;
+    unsigned row = 0;
+    pen_font(l->pen, FONT_REGULAR, 16);
+    for (uint32_t i = 0; i < count; i++) {
+        const struct layer *layer = i < f->layer_count ? &f->layers[i] : NULL;
+        const struct region *region = layer ? NULL : &f->regions[i - f->layer_count];
+        const char *name = !layer                                      ? region->label
+                           : layer->description && *layer->description ? layer->description
+                                                                       : layer->name;
+        const double width = fmin(pen_width(l->pen, name), INNER - 120);
+        const double room = row + 1 == LEGEND_ROWS ? INNER - 120 : INNER; // "and 100 more"
+        if (x > MARGIN && x + 22 + width > MARGIN + room) {
+            char more[32];
+            snprintf(more, sizeof more, "and %u more", count - i);
+            if (row + 1 == LEGEND_ROWS) {
+                pen_ink(l->pen, ink_caption);
+                if (isfinite(y))
+                    pen_line(l->pen, more, x, y + row * LEGEND_STEP, 120, LEFT);
+                break;
+            }
+            x = MARGIN;
+            row++;
+        }
+        if (isfinite(y)) {
+            pen_rgb(l->pen, layer ? layer->rgb : region->rgb);
+            cairo_rectangle(pen_cairo(l->pen), x, y + row * LEGEND_STEP - 12, 14, 14);
+            cairo_fill(pen_cairo(l->pen));
+            pen_ink(l->pen, ink_caption);
+            pen_line(l->pen, name, x + 22, y + row * LEGEND_STEP, width + 1, LEFT);
+        }
+        x += width + 52;
+    }
+    return count ? 10 + LEGEND_STEP * (row + 1) : 10;
+}
+
+// Rows of tiles in what is left of the page, on a black strip over its whole width.
 static void draw_images(struct layout *l)
 {
-    cairo_t *cr = l->cr;
-    const struct page *page = &l->f->page;
-    double legend = l->f->layer_count ? 34 : 10, room = BODY_END - l->y - legend;
-    if (!images_left(l) || room < TILE_LEAST)
+    if (!images_left(l))
         return;
-    uint32_t left = page->image_count - l->image;
-    uint32_t rows_wanted = (left + TILES_A_ROW - 1) / TILES_A_ROW;
+    const double legend = draw_legend(l, NAN), room = BODY_END - l->y - legend;
+    if (room < TILE_LEAST)
+        return;
+    const uint32_t left = tile_count(l) - l->image, images = l->f->page.image_count;
+    const uint32_t rows_wanted = (left + TILES_A_ROW - 1) / TILES_A_ROW;
     uint32_t rows = (uint32_t)(room / (TILE_LEAST + CAPTION + TILE_GAP));
     rows = rows < 1 ? 1 : rows > rows_wanted ? rows_wanted : rows;
     uint32_t columns = (left + rows - 1) / rows; // rows of equal length
     columns = columns < TILES_A_ROW ? columns : TILES_A_ROW;
-    double width = (INNER - (columns - 1) * TILE_GAP) / columns;
-    double height = fmin(room / rows - CAPTION - TILE_GAP, width * 1.1);
-    box(cr, 0, l->y, PAGE_WIDTH, BODY_END - l->y, ink_black);
+    const double width = (INNER - (columns - 1) * TILE_GAP) / columns;
+    const double height = fmin(room / rows - CAPTION - TILE_GAP, width * 1.1);
+    pen_box(l->pen, 0, l->y, PAGE_WIDTH, BODY_END - l->y, ink_black);
     draw_legend(l, l->y + 24);
     double y = l->y + legend;
     for (uint32_t n = 0; n < rows * columns && images_left(l); n++, l->image++) {
-        const struct page_image *image = &page->images[l->image];
-        double x = MARGIN + n % columns * (width + TILE_GAP);
+        const double x = MARGIN + n % columns * (width + TILE_GAP);
         if (n > 0 && n % columns == 0)
             y += height + CAPTION + TILE_GAP;
-        if (!l->dry)
-            tile_draw(cr, l->f, l->v, image, x, y, width, height);
-        use(cr, ink_caption);
-        set_font(cr, FONT_REGULAR, 16);
-        put(cr, image->caption, x, y + height + 19, width, CENTRE);
+        if (!l->dry && l->image < images)
+            draw_image(l, &l->f->page.images[l->image], x, y, width, height);
+        else if (!l->dry)
+            draw_section(l, l->image - images, x, y, width, height);
+        draw_caption(l, l->image, x, y + height + 19, width);
     }
     l->y = BODY_END;
 }
 
+// ---- pages ----
+
 static bool anything_left(const struct layout *l)
 {
-    const struct page *page = &l->f->page;
-    return l->warning < page->warning_count || l->fact < page->fact_count ||
-           (!l->refused && l->table < page->table_count) || images_left(l);
+    return l->warning < l->f->page.warning_count || body_left(l) || curves_left(l) ||
+           images_left(l);
 }
 
 static void draw_page(struct layout *l)
@@ -510,36 +436,154 @@ static void draw_page(struct layout *l)
     else if (l->page == 1)
         draw_headline(l);
     draw_warnings(l);
-    if (l->warning == l->f->page.warning_count) {
+    if (l->warning == l->f->page.warning_count)
         draw_body(l);
-        if (l->fact == l->f->page.fact_count && (l->refused || l->table == l->f->page.table_count))
+    if (l->warning == l->f->page.warning_count && !body_left(l)) {
+        draw_curves(l);
+        if (!curves_left(l))
             draw_images(l);
     }
     draw_foot(l, l->page == PAGES_MAX && anything_left(l));
 }
 
-// ---- pictures ----
-
-static struct layout start(const struct findings *f, const struct volume *v,
-                           const struct page_context *context, cairo_t *cr)
+// "401.4 mm3", "12 to 15 mL"; "" without a value. Returns text.
+static const char *value_text(const struct measurement *m, char *text, size_t size)
 {
-    return (struct layout){.f = f,
-                           .v = v,
-                           .context = context,
-                           .cr = cr,
-                           .refused =
-                               f->verdict == VERDICT_NOT_EVALUABLE || f->verdict == VERDICT_FAILED};
+    text[0] = 0;
+    if (!m->concept.value)
+        return text;
+    if (m->ranged)
+        snprintf(text, size, "%.*f to %.*f %s", m->decimals, m->low, m->decimals, m->high,
+                 tile_unit(&m->unit));
+    else
+        snprintf(text, size, "%.*f %s", m->decimals, m->value, tile_unit(&m->unit));
+    return text;
 }
 
-static bool keep_picture(struct findings *f, cairo_surface_t *surface, const struct layout *l)
+// The table of what was left out, in the arena of f; NULL in *out without any. False: no memory.
+static bool list_exclusions(struct findings *f, const struct image_set *set,
+                            const struct page_table **out)
 {
+    enum { WHAT, WHY, WHERE, VALUE, COLUMNS };
+    static const char *const head[COLUMNS] = {"What", "Why", "Where", "Would have counted"};
+    const uint32_t count = f->exclusion_count,
+                   shown = count < PAGE_EXCLUSIONS_MAX ? count : PAGE_EXCLUSIONS_MAX;
+    *out = NULL;
+    if (!count)
+        return true;
+    const uint32_t rows = 1 + shown + (shown < count);
+    struct page_table *t = arena_alloc(f->arena, 1, sizeof *t);
+    const char **cells = arena_alloc(f->arena, (size_t)rows * COLUMNS, sizeof *cells);
+    if (!t || !cells)
+        return false;
+    memcpy(cells, head, sizeof head);
+    for (uint32_t i = 0; i < shown; i++) {
+        const struct exclusion *e = &f->exclusions[i];
+        const char **row = cells + (size_t)(1 + i) * COLUMNS;
+        char where[96] = "", value[96];
+        if (e->has_place && set && e->place.image < set->image_count)
+            image_place_name(set, e->place.image, e->place.slice, e->place.point, where,
+                             sizeof where);
+        row[WHAT] = e->what;
+        row[WHY] = e->reason;
+        row[WHERE] = arena_strdup(f->arena, where);
+        row[VALUE] = arena_strdup(f->arena, value_text(&e->value, value, sizeof value));
+        if (!row[WHERE] || !row[VALUE])
+            return false;
+    }
+    if (shown < count && !(cells[(size_t)(1 + shown) * COLUMNS] =
+                               arena_printf(f->arena, "and %u more", count - shown)))
+        return false;
+    *t = (struct page_table){"Left out", cells, rows, COLUMNS, false};
+    *out = t;
+    return true;
+}
+
+// False with *err when Cairo, or reading pixels, could not do it.
+static bool check(const struct layout *l, struct err *err)
+{
+    const cairo_status_t status = cairo_status(pen_cairo(l->pen));
+    if (l->pixels_broken) {
+        if (err)
+            *err = l->pixels_err;
+        return false;
+    }
+    if (status == CAIRO_STATUS_SUCCESS)
+        return true;
+    return err_set(err, status == CAIRO_STATUS_NO_MEMORY ? ERR_NOMEM : ERR_INTERNAL, "page: %s",
+                   cairo_status_to_string(status));
+}
+
+// How many pages there will be on target; 0 with *err set.
+static uint32_t count_pages(struct layout l, cairo_t *target, struct err *err)
+{
+    cairo_matrix_t matrix;
+    cairo_surface_t *surface = cairo_image_surface_create(CAIRO_FORMAT_RGB24, 1, 1);
+    cairo_t *cr = cairo_create(surface);
+    cairo_get_matrix(target, &matrix); // texts are measured as they will be drawn
+    cairo_set_matrix(cr, &matrix);
+    l.pen = pen_create(cr, err);
+    l.dry = true;
+    bool ok = l.pen;
+    while (ok && l.page < PAGES_MAX && (l.page == 0 || anything_left(&l))) {
+        draw_page(&l);
+        ok = check(&l, err);
+    }
+    pen_destroy(l.pen);
+    cairo_destroy(cr);
+    cairo_surface_destroy(surface);
+    return ok ? l.page : 0;
+}
+
+// Takes a page that has been drawn.
+typedef bool (*page_taker)(void *ctx, const struct layout *l);
+
+// Draws all pages on cr.
+static bool draw_pages(struct findings *f, const struct image_set *set,
+                       const struct page_context *context, cairo_t *cr, page_taker take, void *ctx,
+                       struct err *err)
+{
+    struct layout l = {.f = f, .set = set, .context = context};
+    const uint32_t sections = f->page.section_count;
+    l.refused = f->verdict == VERDICT_NOT_EVALUABLE || f->verdict == VERDICT_FAILED;
+    bool ok = list_exclusions(f, set, &l.exclusions) ||
+              err_set(err, ERR_NOMEM, "page: no memory for a table");
+    ok = ok && (l.pages = count_pages(l, cr, err)) > 0;
+    if (ok && tile_count(&l) && sections) {
+        l.sections = calloc(sections, sizeof *l.sections);
+        ok = l.sections ? plane_read_sections(l.sections, set, f, f->page.sections, sections, err)
+                        : err_set(err, ERR_NOMEM, "page: no memory for sections");
+    }
+    ok = ok && (l.pen = pen_create(cr, err));
+    while (ok && l.page < l.pages) {
+        draw_page(&l);
+        ok = check(&l, err) && (take(ctx, &l) || err_set(err, ERR_NOMEM, "page: no memory for it"));
+    }
+    for (uint32_t s = 0; l.sections && s < sections; s++)
+        plane_finish(&l.sections[s]);
+    free(l.sections);
+    pen_destroy(l.pen);
+    return ok;
+}
+
+// ---- pictures ----
+
+struct pictures {
+    struct findings *f;
+    cairo_surface_t *surface;
+};
+
+static bool keep_picture(void *ctx, const struct layout *l)
+{
+    const struct pictures *to = ctx;
+    struct findings *f = to->f;
     struct picture *p = findings_add_picture(f);
     uint8_t *rgb = arena_alloc(f->arena, (size_t)PAGE_WIDTH * PAGE_HEIGHT, 3), *out = rgb;
     if (!p || !rgb)
         return false;
-    cairo_surface_flush(surface);
-    const unsigned char *data = cairo_image_surface_get_data(surface);
-    size_t stride = (size_t)cairo_image_surface_get_stride(surface);
+    cairo_surface_flush(to->surface);
+    const unsigned char *data = cairo_image_surface_get_data(to->surface);
+    const size_t stride = (size_t)cairo_image_surface_get_stride(to->surface);
     for (size_t j = 0; j < PAGE_HEIGHT; j++) {
         for (size_t i = 0; i < PAGE_WIDTH; i++) {
             uint32_t pixel;
@@ -557,54 +601,101 @@ static bool keep_picture(struct findings *f, cairo_surface_t *surface, const str
     return p->name && p->title;
 }
 
-// False with *err when Cairo could not do it.
-static bool check(cairo_t *cr, struct err *err)
-{
-    cairo_status_t status = cairo_status(cr);
-    if (status == CAIRO_STATUS_SUCCESS)
-        return true;
-    return err_set(err, status == CAIRO_STATUS_NO_MEMORY ? ERR_NOMEM : ERR_INTERNAL, "page: %s",
-                   cairo_status_to_string(status));
-}
-
-static bool draw_all(struct findings *f, struct layout count, cairo_surface_t *surface,
-                     struct err *err)
-{
-    struct layout l = count;
-    count.dry = true;
-    do
-        draw_page(&count);
-    while (anything_left(&count) && count.page < PAGES_MAX);
-    l.pages = count.page;
-    do {
-        draw_page(&l);
-        if (!check(l.cr, err))
-            return false;
-        if (!keep_picture(f, surface, &l))
-            return err_set(err, ERR_NOMEM, "page: no memory for a picture");
-    } while (l.page < l.pages);
-    return true;
-}
-
-bool page_draw(struct findings *f, const struct volume *v, const struct page_context *context,
+bool page_draw(struct findings *f, const struct image_set *set, const struct page_context *context,
                struct err *err)
 {
-    if (!font_face(FONT_REGULAR) || !font_face(FONT_BOLD))
-        return err_set(err, ERR_NOMEM, "page: no memory for the typefaces");
     cairo_surface_t *surface =
         cairo_image_surface_create(CAIRO_FORMAT_RGB24, PAGE_WIDTH, PAGE_HEIGHT);
     cairo_t *cr = cairo_create(surface);
-    cairo_font_options_t *options = cairo_font_options_create();
-    cairo_font_options_set_hint_style(options, CAIRO_HINT_STYLE_NONE);
-    cairo_font_options_set_hint_metrics(options, CAIRO_HINT_METRICS_OFF);
-    cairo_font_options_set_antialias(options, CAIRO_ANTIALIAS_GRAY);
-    cairo_set_font_options(cr, options);
-    uint32_t before = f->picture_count;
-    bool ok = check(cr, err) && draw_all(f, start(f, v, context, cr), surface, err);
+    struct pictures to = {f, surface};
+    const uint32_t before = f->picture_count;
+    const bool ok = draw_pages(f, set, context, cr, keep_picture, &to, err);
     if (!ok)
         f->picture_count = before;
-    cairo_font_options_destroy(options);
     cairo_destroy(cr);
     cairo_surface_destroy(surface);
+    return ok;
+}
+
+// ---- the document ----
+
+struct bytes {
+    uint8_t *data; // malloc
+    size_t size, room;
+};
+
+static cairo_status_t put_bytes(void *ctx, const unsigned char *data, unsigned int size)
+{
+    struct bytes *b = ctx;
+    if (b->size + size > b->room) {
+        const size_t room = (b->size + size) * 2;
+        uint8_t *larger = realloc(b->data, room);
+        if (!larger)
+            return CAIRO_STATUS_NO_MEMORY;
+        b->data = larger;
+        b->room = room;
+    }
+    memcpy(b->data + b->size, data, size);
+    b->size += size;
+    return CAIRO_STATUS_SUCCESS;
+}
+
+// Cairo writes the time of day, in a version of PDF without compressed objects in plain sight;
+// blanks keep all offsets.
+static void drop_date(struct bytes *b)
+{
+    static const char key[] = "/CreationDate (";
+    uint8_t *at = b->size ? memmem(b->data, b->size, key, sizeof key - 1) : NULL;
+    uint8_t *end = at ? memchr(at, ')', b->size - (size_t)(at - b->data)) : NULL;
+    if (end)
+        memset(at, ' ', (size_t)(end - at) + 1);
+}
+
+static bool end_page(void *ctx, const struct layout *l)
+{
+    (void)l;
+    cairo_show_page(ctx);
+    return true;
+}
+
+static bool keep_document(struct findings *f, const char *title, const struct bytes *bytes)
+{
+    uint8_t *copy = arena_alloc(f->arena, bytes->size, 1);
+    const char *name = arena_strdup(f->arena, title);
+    struct document *d = copy && name ? findings_add_document(f) : NULL;
+    if (!d)
+        return false;
+    memcpy(copy, bytes->data, bytes->size);
+    *d = (struct document){"report", name, "application/pdf", copy, bytes->size};
+    return true;
+}
+
+bool page_document(struct findings *f, const struct image_set *set,
+                   const struct page_context *context, struct err *err)
+{
+    struct bytes bytes = {0};
+    const struct layout named = {.f = f, .context = context};
+    const double scale = fmin(A4_WIDTH / PAGE_WIDTH, A4_HEIGHT / PAGE_HEIGHT);
+    cairo_surface_t *surface =
+        cairo_pdf_surface_create_for_stream(put_bytes, &bytes, A4_WIDTH, A4_HEIGHT);
+    cairo_pdf_surface_restrict_to_version(surface, CAIRO_PDF_VERSION_1_4);
+    cairo_pdf_surface_set_metadata(surface, CAIRO_PDF_METADATA_TITLE, title_of(&named));
+    cairo_pdf_surface_set_metadata(surface, CAIRO_PDF_METADATA_CREATOR,
+                                   context->software ? context->software : "");
+    cairo_t *cr = cairo_create(surface);
+    cairo_translate(cr, (A4_WIDTH - PAGE_WIDTH * scale) / 2, (A4_HEIGHT - PAGE_HEIGHT * scale) / 2);
+    cairo_scale(cr, scale, scale);
+    bool ok = draw_pages(f, set, context, cr, end_page, cr, err);
+    cairo_destroy(cr);
+    cairo_surface_finish(surface);
+    const cairo_status_t status = cairo_surface_status(surface);
+    if (ok && status != CAIRO_STATUS_SUCCESS)
+        ok = err_set(err, status == CAIRO_STATUS_NO_MEMORY ? ERR_NOMEM : ERR_INTERNAL,
+                     "document: %s", cairo_status_to_string(status));
+    drop_date(&bytes);
+    ok = ok && (keep_document(f, title_of(&named), &bytes) ||
+                err_set(err, ERR_NOMEM, "document: no memory"));
+    cairo_surface_destroy(surface);
+    free(bytes.data);
     return ok;
 }

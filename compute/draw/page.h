@@ -1,21 +1,22 @@
-// The report page: findings->page drawn with Cairo into findings->pictures, ready for a secondary
-// capture or a PNG. 1440 x 1080 pixels, a further picture where tables or images need the room.
-// Every page says that it is not for diagnostic use. The same input gives the same bytes: typefaces
-// are built in, nothing depends on the machine's fonts or the time of day.
+// The report pages: findings->page, curves and exclusions drawn with Cairo and Pango, as pictures
+// for a secondary capture or a PNG, and as a PDF. 1440 x 1080 pixels a page, a further one where
+// tables, curves or images need the room. Every page says that it is not for diagnostic use. The
+// same input gives the same bytes on the same machine, whatever the time of day.
 // Process: worker, analyze. Thread-safety: one thread a findings.
 #pragma once
 #include <stdbool.h>
-#include "compute/findings/findings.h"
-#include "compute/image/volume.h"
 #include "base/err.h"
+#include "compute/findings/findings.h"
+#include "compute/image/image.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
-#define PAGE_WIDTH  1440 // pixels
-#define PAGE_HEIGHT 1080
-#define PAGES_MAX   24 // what does not fit on so many is left out, and the last page says so
+#define PAGE_WIDTH          1440 // pixels
+#define PAGE_HEIGHT         1080
+#define PAGES_MAX           24 // what does not fit on so many is left out, and the last page says so
+#define PAGE_EXCLUSIONS_MAX 60 // further ones are counted in one row
 
 // Where the findings come from. No patient identity: viewers show that beside the picture. Texts
 // are UTF-8; NULL or "" is left out.
@@ -29,12 +30,22 @@ struct page_context {
     const char *date;               // of the series: "2026-01-31 10:32"
 };
 
-// Appends pictures "page1", "page2", ... to f.
-// v    the volume that page images and marks refer to; NULL: images are left out
-// False with ERR_NOMEM, ERR_INTERNAL (Cairo); f has no new picture then.
-// A verdict of not evaluable or failed gives a page that says so, with the reason large.
-bool page_draw(struct findings *f, const struct volume *v, const struct page_context *context,
+// Both:
+// set  the images that places refer to; NULL, or without pixels: images and sections are left out,
+//      and so are the names of places
+// False with ERR_NOMEM, ERR_INTERNAL (Cairo), and what reading pixels says but ERR_INPUT: an image
+// that is not there is black. f is as before then.
+// A verdict of not evaluable or failed gives pages that say so, with the reason large, the
+// warnings, the exclusions and the facts.
+
+// Appends pictures "page1", "page2", ... of the product "page" to f.
+bool page_draw(struct findings *f, const struct image_set *set, const struct page_context *context,
                struct err *err);
+
+// Appends the same pages as a document "report", application/pdf: A4 landscape, texts can be
+// searched and copied; it has a title and a creator, and no date.
+bool page_document(struct findings *f, const struct image_set *set,
+                   const struct page_context *context, struct err *err);
 
 #ifdef __cplusplus
 }

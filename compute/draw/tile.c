@@ -1,13 +1,18 @@
 #include "compute/draw/tile.h"
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
-#include "compute/draw/font.h"
+#include "compute/draw/axis.h"
+#include "compute/findings/outline.h"
 
 #define TAKEN_MAX   64 // marks and texts of one tile that texts keep clear of
 #define TEXT_SIZE   12.0
 #define TEXT_STEP   14.0
 #define SURFACE_MAX 2048 // pixels along one side; larger parts are drawn with every n-th pixel
+#define BAR_ROOM    78.0 // right of the picture, for the colour bar
+#define BAR_WIDTH   14.0
+#define BAR_COLOURS 256
 
 // The part of a slice that is drawn, in pixels of the slice.
 struct part {
@@ -32,38 +37,48 @@ static void clip(double first, double count, uint32_t size, uint32_t *from, uint
     *n = usable ? (uint32_t)(b - a) : size;
 }
 
-static void find_range(const struct volume *v, uint32_t slice, struct part *p)
+static float plane_value(const struct plane *v, uint32_t i, uint32_t j)
+{
+    return v->values[(size_t)j * v->columns + i];
+}
+
+static void find_range(const struct plane *v, struct part *p)
 {
     p->low = INFINITY;
     p->high = -INFINITY;
     for (uint32_t j = 0; j < p->rows; j += p->step) {
         for (uint32_t i = 0; i < p->columns; i += p->step) {
-            double value = volume_value(v, p->left + i, p->top + j, slice);
+            double value = plane_value(v, p->left + i, p->top + j);
             p->low = fmin(p->low, value);
             p->high = fmax(p->high, value);
         }
     }
+    if (p->low > p->high) { // there is no value
+        p->low = 0;
+        p->high = 1;
+    }
 }
 
-static struct part part_of(const struct volume *v, const struct page_image *image)
+static struct part part_of(const struct plane *v, const struct tile *t)
 {
     struct part p;
-    clip(image->box[0], image->box[2], v->dim[0], &p.left, &p.columns);
-    clip(image->box[1], image->box[3], v->dim[1], &p.top, &p.rows);
+    clip(t->box[0], t->box[2], v->columns, &p.left, &p.columns);
+    clip(t->box[1], t->box[3], v->rows, &p.top, &p.rows);
     uint32_t longest = p.columns > p.rows ? p.columns : p.rows;
     p.step = 1 + (longest - 1) / SURFACE_MAX;
-    double centre = image->window[0], width = image->window[1];
+    double centre = t->window[0], width = t->window[1];
     if (isfinite(centre) && isfinite(width) && width > 0) {
         p.low = centre - width / 2;
         p.high = centre + width / 2;
     } else {
-        find_range(v, image->slice, &p);
+        find_range(v, &p);
     }
     return p;
 }
 
 // NULL: no memory.
-static cairo_surface_t *grey_of(const struct volume *v, uint32_t slice, const struct part *p)
+static cairo_surface_t *colours_of(const struct plane *v, const struct part *p,
+                                   enum palette palette)
 {
     uint32_t columns = (p->columns + p->step - 1) / p->step,
              rows = (p->rows + p->step - 1) / p->step;
@@ -77,10 +92,11 @@ static cairo_surface_t *grey_of(const struct volume *v, uint32_t slice, const st
     double range = p->high > p->low ? p->high - p->low : 1;
     for (uint32_t j = 0; j < rows; j++) {
         for (uint32_t i = 0; i < columns; i++) {
-            double value = volume_value(v, p->left + i * p->step, p->top + j * p->step, slice);
-            double grey = (value - p->low) / range * 255;
-            uint32_t byte = grey >= 255 ? 255 : grey > 0 ? (uint32_t)(grey + 0.5) : 0; // NAN: black
-            uint32_t pixel = byte << 16 | byte << 8 | byte;
+            uint8_t rgb[3];
+            double t =
+                (plane_value(v, p->left + i * p->step, p->top + j * p->step) - p->low) / range;
+            palette_colour(palette, v->inverted ? 1 - t : t, rgb);
+            uint32_t pixel = (uint32_t)rgb[0] << 16 | (uint32_t)rgb[1] << 8 | rgb[2];
             memcpy(data + j * stride + 4 * (size_t)i, &pixel, sizeof pixel);
         }
     }
@@ -88,12 +104,12 @@ static cairo_surface_t *grey_of(const struct volume *v, uint32_t slice, const st
     return s;
 }
 
-static struct frame fit(const struct volume *v, const struct part *p, double x, double y,
+static struct frame fit(const struct plane *v, const struct part *p, double x, double y,
                         double width, double height)
 {
-    double mm_x = p->columns * v->spacing[0], mm_y = p->rows * v->spacing[1];
+    double mm_x = p->columns * v->mm[0], mm_y = p->rows * v->mm[1];
     double scale = fmin(width / mm_x, height / mm_y); // paper units a millimetre
-    struct frame f = {.scale_x = scale * v->spacing[0], .scale_y = scale * v->spacing[1]};
+    struct frame f = {.scale_x = scale * v->mm[0], .scale_y = scale * v->mm[1]};
     f.width = mm_x * scale;
     f.height = mm_y * scale;
     f.x = x + (width - f.width) / 2;
@@ -101,13 +117,13 @@ static struct frame fit(const struct volume *v, const struct part *p, double x, 
     return f;
 }
 
-static void paint_pixels(cairo_t *cr, cairo_surface_t *grey, const struct part *p,
+static void paint_pixels(cairo_t *cr, cairo_surface_t *colours, const struct part *p,
                          const struct frame *f)
 {
     cairo_save(cr);
     cairo_translate(cr, f->x, f->y);
     cairo_scale(cr, f->scale_x * p->step, f->scale_y * p->step);
-    cairo_set_source_surface(cr, grey, 0, 0);
+    cairo_set_source_surface(cr, colours, 0, 0);
     cairo_pattern_set_filter(cairo_get_source(cr), CAIRO_FILTER_GOOD);
     cairo_pattern_set_extend(cairo_get_source(cr), CAIRO_EXTEND_PAD);
     cairo_rectangle(cr, 0, 0, f->width / (f->scale_x * p->step),
@@ -164,21 +180,6 @@ static void trace_points(cairo_t *cr, const struct mark *m, const struct part *p
     }
 }
 
-// In the current colour, with a dark edge against bright pixels.
-static void draw_text(cairo_t *cr, const char *text, double x, double y, double size)
-{
-    cairo_set_font_face(cr, font_face(FONT_BOLD));
-    cairo_set_font_size(cr, size);
-    cairo_move_to(cr, x, y);
-    cairo_text_path(cr, text);
-    cairo_save(cr);
-    cairo_set_source_rgba(cr, 0, 0, 0, 0.7);
-    cairo_set_line_width(cr, 3);
-    cairo_stroke_preserve(cr);
-    cairo_restore(cr);
-    cairo_fill(cr);
-}
-
 // Places that are taken by marks and texts, so that the next text keeps clear.
 struct taken {
     struct rect {
@@ -218,31 +219,35 @@ static double clamp(double value, double low, double high)
     return fmax(low, fmin(value, high));
 }
 
-static struct rect measure(cairo_t *cr, const char *text)
+// The next line of a text of several; NULL at its end.
+static const char *next_line(const char *text, char line[128])
+{
+    const size_t len = strcspn(text, "\n");
+    if (!*text)
+        return NULL;
+    snprintf(line, 128, "%.*s", (int)len, text);
+    return text + len + (text[len] != 0);
+}
+
+static struct rect measure(struct pen *pen, const char *text)
 {
     struct rect r = {.height = 2};
-    cairo_set_font_face(cr, font_face(FONT_BOLD));
-    cairo_set_font_size(cr, TEXT_SIZE);
-    while (*text) {
-        char one[128];
-        size_t len = strcspn(text, "\n");
-        cairo_text_extents_t e;
-        snprintf(one, sizeof one, "%.*s", (int)len, text);
-        cairo_text_extents(cr, one, &e);
-        r.width = fmax(r.width, e.x_advance);
+    char line[128];
+    pen_font(pen, FONT_BOLD, TEXT_SIZE);
+    while ((text = next_line(text, line))) {
+        r.width = fmax(r.width, pen_width(pen, line));
         r.height += TEXT_STEP;
-        text += len + (text[len] != 0);
     }
     return r;
 }
 
 // Where the mark wants its text; on the other side of the anchor where that would leave the frame;
 // lower where another text is.
-static struct rect place(cairo_t *cr, const struct mark *m, const struct part *p,
-                         const struct frame *f, struct taken *taken)
+static struct rect place_text(struct pen *pen, const struct mark *m, const struct part *p,
+                              const struct frame *f, struct taken *taken)
 {
     double anchor[2], at[2];
-    struct rect r = measure(cr, m->text);
+    struct rect r = measure(pen, m->text);
     to_paper(p, f, m->points, anchor);
     to_paper(p, f, m->points + 2, at);
     if (at[0] + r.width > f->x + f->width)
@@ -258,10 +263,11 @@ static struct rect place(cairo_t *cr, const struct mark *m, const struct part *p
     return r;
 }
 
-static void draw_text_mark(cairo_t *cr, const struct mark *m, const struct part *p,
+static void draw_text_mark(struct pen *pen, const struct mark *m, const struct part *p,
                            const struct frame *f, struct taken *taken)
 {
     double anchor[2];
+    char line[128];
     if (m->count < 2 || !m->text)
         return;
     to_paper(p, f, m->points, anchor);
@@ -269,15 +275,10 @@ static void draw_text_mark(cairo_t *cr, const struct mark *m, const struct part 
                  anchor[1] <= f->y + f->height;
     if (!shown)
         return; // belongs to something off the part that is shown
-    struct rect r = place(cr, m, p, f, taken);
+    struct rect r = place_text(pen, m, p, f, taken);
     const char *text = m->text;
-    for (int line = 1; *text; line++) {
-        char one[128];
-        size_t len = strcspn(text, "\n");
-        snprintf(one, sizeof one, "%.*s", (int)len, text);
-        draw_text(cr, one, r.x, r.y + TEXT_STEP * line - 3, TEXT_SIZE);
-        text += len + (text[len] != 0);
-    }
+    for (int i = 1; (text = next_line(text, line)); i++)
+        pen_edged(pen, line, r.x, r.y + TEXT_STEP * i - 3);
 }
 
 // A dark edge keeps a thin coloured line visible on bright calcium and bone.
@@ -292,12 +293,13 @@ static void stroke(cairo_t *cr, const uint8_t rgb[3])
     cairo_stroke(cr);
 }
 
-static void draw_mark(cairo_t *cr, const struct findings *fi, const struct mark *m,
+static void draw_mark(struct pen *pen, const struct findings *fi, const struct mark *m,
                       const struct part *p, const struct frame *f, struct taken *taken)
 {
     static const uint8_t white[3] = {255, 255, 255};
     bool known = m->layer >= 0 && (uint32_t)m->layer < fi->layer_count;
     const uint8_t *rgb = known ? fi->layers[m->layer].rgb : white;
+    cairo_t *cr = pen_cairo(pen);
     cairo_new_path(cr);
     switch (m->kind) {
     case MARK_POLYLINE:
@@ -310,37 +312,31 @@ static void draw_mark(cairo_t *cr, const struct findings *fi, const struct mark 
         trace_points(cr, m, p, f);
         break;
     case MARK_TEXT:
-        cairo_set_source_rgb(cr, rgb[0] / 255.0, rgb[1] / 255.0, rgb[2] / 255.0);
-        draw_text_mark(cr, m, p, f, taken);
+        pen_rgb(pen, rgb);
+        draw_text_mark(pen, m, p, f, taken);
         return;
     }
     take_path(cr, f, taken);
     stroke(cr, rgb);
 }
 
+static bool same_place(const struct place *a, const struct place *b)
+{
+    return a->image == b->image && a->slice == b->slice && a->point == b->point;
+}
+
 // Texts last, so that no outline crosses them.
-static void draw_marks(cairo_t *cr, const struct findings *f, uint32_t slice,
+static void draw_marks(struct pen *pen, const struct findings *f, const struct plane *v,
                        const struct part *part, const struct frame *frame)
 {
     struct taken taken = {.count = 0};
     for (int texts = 0; texts < 2; texts++) {
         for (uint32_t i = 0; i < f->mark_count; i++) {
             const struct mark *m = &f->marks[i];
-            if (m->slice == slice && (m->kind == MARK_TEXT) == (texts == 1))
-                draw_mark(cr, f, m, part, frame, &taken);
+            if (same_place(&m->place, &v->place) && (m->kind == MARK_TEXT) == (texts == 1))
+                draw_mark(pen, f, m, part, frame, &taken);
         }
     }
-}
-
-char tile_direction(const struct volume *v, int axis)
-{
-    static const char letters[3][2] = {{'R', 'L'}, {'A', 'P'}, {'F', 'H'}};
-    int largest = 0;
-    for (int i = 1; i < 3; i++) {
-        if (fabs(v->to_patient[i][axis]) > fabs(v->to_patient[largest][axis]))
-            largest = i;
-    }
-    return letters[largest][v->to_patient[largest][axis] > 0];
 }
 
 static char opposite(char direction)
@@ -350,20 +346,21 @@ static char opposite(char direction)
     return at ? to[at - from] : direction;
 }
 
-static void draw_directions(cairo_t *cr, const struct volume *v, const struct frame *f)
+static void draw_directions(struct pen *pen, const struct plane *v, const struct frame *f)
 {
-    char left[2] = {opposite(tile_direction(v, 0)), 0},
-         top[2] = {opposite(tile_direction(v, 1)), 0};
-    cairo_set_source_rgb(cr, 0.75, 0.8, 0.85);
-    draw_text(cr, left, f->x + 6, f->y + f->height / 2 + 5, 14);
-    draw_text(cr, top, f->x + f->width / 2 - 5, f->y + 18, 14);
+    char left[2] = {opposite(v->right), 0}, top[2] = {opposite(v->down), 0};
+    cairo_set_source_rgb(pen_cairo(pen), 0.75, 0.8, 0.85);
+    pen_font(pen, FONT_BOLD, 14);
+    pen_edged(pen, left, f->x + 6, f->y + f->height / 2 + 5);
+    pen_edged(pen, top, f->x + f->width / 2 - 5, f->y + 18);
 }
 
 // 100, 50, 20 or 10 mm, or less, whichever is a third of the picture at most.
-static void draw_scale(cairo_t *cr, const struct volume *v, const struct frame *f)
+static void draw_scale(struct pen *pen, const struct plane *v, const struct frame *f)
 {
     static const double lengths[] = {100, 50, 20, 10, 5, 2, 1};
-    double per_mm = f->scale_x / v->spacing[0];
+    cairo_t *cr = pen_cairo(pen);
+    double per_mm = f->scale_x / v->mm[0];
     size_t i = 0;
     while (i < 6 && lengths[i] * per_mm > f->width / 3)
         i++;
@@ -377,29 +374,170 @@ static void draw_scale(cairo_t *cr, const struct volume *v, const struct frame *
     cairo_line_to(cr, x + length, y);
     cairo_line_to(cr, x + length, y - 5);
     cairo_stroke(cr);
-    draw_text(cr, text, x + length + 6, y, 12);
+    pen_font(pen, FONT_BOLD, 12);
+    pen_edged(pen, text, x + length + 6, y);
 }
 
-void tile_draw(cairo_t *cr, const struct findings *f, const struct volume *v,
-               const struct page_image *image, double x, double y, double width, double height)
+// ---- regions ----
+
+// The rectangle that a region covers in a plane; empty: left > right.
+struct extent {
+    uint32_t left, right, top, bottom;
+};
+
+// [region_count]; NULL: no memory.
+static struct extent *find_extents(const struct plane *v, uint32_t regions)
 {
+    struct extent *e = malloc(regions * sizeof *e);
+    for (uint32_t r = 0; e && r < regions; r++)
+        e[r] = (struct extent){UINT32_MAX, 0, UINT32_MAX, 0};
+    for (uint32_t j = 0; e && j < v->rows; j++) {
+        for (uint32_t i = 0; i < v->columns; i++) {
+            const uint16_t label = v->labels[(size_t)j * v->columns + i];
+            if (label == 0 || label > regions)
+                continue;
+            struct extent *o = &e[label - 1];
+            o->left = i < o->left ? i : o->left;
+            o->right = i > o->right ? i : o->right;
+            o->top = j < o->top ? j : o->top;
+            o->bottom = j;
+        }
+    }
+    return e;
+}
+
+static bool trace_region(cairo_t *cr, const struct plane *v, uint16_t label, const struct extent *e,
+                         const struct part *p, const struct frame *f)
+{
+    const uint32_t columns = e->right - e->left + 1, rows = e->bottom - e->top + 1;
+    const uint32_t origin[2] = {e->left, e->top};
+    struct arena *arena = arena_create();
+    struct outline *list;
+    uint32_t count;
+    uint8_t *mask = arena ? arena_alloc(arena, (size_t)columns * rows, 1) : NULL;
+    for (uint32_t j = 0; mask && j < rows; j++) {
+        for (uint32_t i = 0; i < columns; i++)
+            mask[(size_t)j * columns + i] =
+                v->labels[(size_t)(e->top + j) * v->columns + e->left + i] == label;
+    }
+    const bool ok = mask && outline_trace(mask, columns, rows, origin, arena, &list, &count);
+    for (uint32_t n = 0; ok && n < count; n++) {
+        for (uint32_t i = 0; i + 1 < list[n].count; i++) {
+            double at[2];
+            to_paper(p, f, list[n].points + 2 * (size_t)i, at);
+            if (i == 0)
+                cairo_move_to(cr, at[0], at[1]);
+            else
+                cairo_line_to(cr, at[0], at[1]);
+        }
+        cairo_close_path(cr);
+    }
+    arena_destroy(arena);
+    return ok;
+}
+
+static void draw_regions(cairo_t *cr, const struct findings *fi, const struct plane *v,
+                         const struct part *p, const struct frame *f)
+{
+    static const double dashes[] = {5, 4};
+    struct extent *extents = find_extents(v, fi->region_count);
+    for (uint32_t r = 0; extents && r < fi->region_count; r++) {
+        if (extents[r].left > extents[r].right)
+            continue;
+        cairo_new_path(cr);
+        if (!trace_region(cr, v, (uint16_t)(r + 1), &extents[r], p, f))
+            continue;
+        cairo_set_dash(cr, dashes, fi->regions[r].role == REGION_SEARCHED ? 2 : 0, 0);
+        stroke(cr, fi->regions[r].rgb);
+    }
+    cairo_set_dash(cr, NULL, 0, 0);
+    free(extents);
+}
+
+// ---- the colour bar ----
+
+const char *tile_unit(const struct code *unit)
+{
+    if (!unit->value || !strcmp(unit->value, "1") || unit->value[0] == '{')
+        return "";
+    return strcmp(unit->value, "[hnsf'U]") ? unit->value : "HU";
+}
+
+// Right of the frame; most at the top.
+static void draw_bar(struct pen *pen, const struct tile *t, const struct part *p,
+                     const struct frame *f)
+{
+    cairo_t *cr = pen_cairo(pen);
+    const double x = f->x + f->width + 8, top = f->y + 24, height = f->height - 34;
+    cairo_surface_t *s = cairo_image_surface_create(CAIRO_FORMAT_RGB24, 1, BAR_COLOURS);
+    if (height < 40 || cairo_surface_status(s) != CAIRO_STATUS_SUCCESS) {
+        cairo_surface_destroy(s);
+        return;
+    }
+    unsigned char *data = cairo_image_surface_get_data(s);
+    for (size_t i = 0; i < BAR_COLOURS; i++) {
+        uint8_t rgb[3];
+        palette_colour(t->palette, 1 - (double)i / (BAR_COLOURS - 1), rgb);
+        const uint32_t pixel = (uint32_t)rgb[0] << 16 | (uint32_t)rgb[1] << 8 | rgb[2];
+        memcpy(data + i * (size_t)cairo_image_surface_get_stride(s), &pixel, sizeof pixel);
+    }
+    cairo_surface_mark_dirty(s);
+    cairo_save(cr);
+    cairo_translate(cr, x, top);
+    cairo_scale(cr, BAR_WIDTH, height / BAR_COLOURS);
+    cairo_set_source_surface(cr, s, 0, 0);
+    cairo_pattern_set_extend(cairo_get_source(cr), CAIRO_EXTEND_PAD);
+    cairo_rectangle(cr, 0, 0, 1, BAR_COLOURS);
+    cairo_fill(cr);
+    cairo_restore(cr);
+    cairo_surface_destroy(s);
+    pen_ink(pen, ink_caption);
+    cairo_set_line_width(cr, 1);
+    cairo_rectangle(cr, x, top, BAR_WIDTH, height);
+    cairo_stroke(cr);
+    pen_font(pen, FONT_REGULAR, TEXT_SIZE);
+    const double unit = pen_width(pen, t->unit); // a long one reaches over the picture
+    pen_edged(pen, t->unit, fmin(x, x + BAR_ROOM - 14 - unit), f->y + 14);
+    const struct axis axis = axis_between(p->low, p->high, (unsigned)fmin(6, height / 30));
+    for (unsigned n = 0; n < axis.ticks; n++) {
+        char text[32];
+        const double value = axis_tick(&axis, n),
+                     y = top + height * (axis.high - value) / (axis.high - axis.low);
+        pen_stroke(pen, x + BAR_WIDTH, y, x + BAR_WIDTH + 4, y, 1);
+        pen_line(pen, axis_text(&axis, value, text, sizeof text), x + BAR_WIDTH + 7, y + 4.5,
+                 BAR_ROOM - BAR_WIDTH - 15, LEFT);
+    }
+}
+
+void tile_draw(struct pen *pen, const struct findings *f, const struct tile *tile, double x,
+               double y, double width, double height)
+{
+    cairo_t *cr = pen_cairo(pen);
+    const struct plane *v = tile->plane;
     cairo_save(cr);
     cairo_rectangle(cr, x, y, width, height);
     cairo_clip(cr);
     cairo_set_source_rgb(cr, 0, 0, 0);
     cairo_paint(cr);
-    if (v && image->slice < v->dim[2]) {
-        struct part part = part_of(v, image);
-        struct frame frame = fit(v, &part, x, y, width, height);
-        cairo_surface_t *grey = grey_of(v, image->slice, &part);
-        if (grey)
-            paint_pixels(cr, grey, &part, &frame);
-        cairo_surface_destroy(grey);
+    if (v && v->values) {
+        struct part part = part_of(v, tile);
+        struct frame frame = fit(
+            v, &part, x, y, width - (tile->unit && width > 2 * BAR_ROOM ? BAR_ROOM : 0), height);
+        cairo_surface_t *colours = colours_of(v, &part, tile->palette);
+        if (colours)
+            paint_pixels(cr, colours, &part, &frame);
+        cairo_surface_destroy(colours);
+        if (tile->unit && width > 2 * BAR_ROOM)
+            draw_bar(pen, tile, &part, &frame);
         cairo_rectangle(cr, frame.x, frame.y, frame.width, frame.height);
         cairo_clip(cr);
-        draw_directions(cr, v, &frame);
-        draw_scale(cr, v, &frame);
-        draw_marks(cr, f, image->slice, &part, &frame);
+        if (v->labels)
+            draw_regions(cr, f, v, &part, &frame);
+        draw_directions(pen, v, &frame);
+        if (v->scaled)
+            draw_scale(pen, v, &frame);
+        if (v->has_place)
+            draw_marks(pen, f, v, &part, &frame);
     }
     cairo_restore(cr);
 }

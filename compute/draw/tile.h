@@ -1,19 +1,26 @@
-// One slice of a volume as a grey picture with its marks on top, drawn in true proportions.
-// Thread-safety: one thread a cairo_t.
+// A plane as a picture with what was found on it, in true proportions.
+// Thread-safety: one thread a pen.
 #pragma once
-#include <cairo.h>
+#include "compute/draw/palette.h"
+#include "compute/draw/pen.h"
+#include "compute/draw/plane.h"
 #include "compute/findings/findings.h"
-#include "compute/image/volume.h"
 
-// Draws image into the rectangle (x, y, width, height) of cr: the part of the slice that
-// image->box names (clipped to the slice; all of it when the box is empty), windowed to grey,
-// fitted and centred on black; then the outlines, points, ellipses and texts that f has on that
-// slice, in the colours of their layers; a scale bar and the patient directions of the edges.
-// window width <= 0 or not finite: from the least to the largest value of the box.
-// A slice that the volume does not have leaves the rectangle black.
-void tile_draw(cairo_t *cr, const struct findings *f, const struct volume *v,
-               const struct page_image *image, double x, double y, double width, double height);
+struct tile {
+    const struct plane *plane; // NULL: black
+    double box[4];    // part shown: first column, first row, columns, rows; clipped; empty: all
+    double window[2]; // centre, width; width <= 0 or not finite: from the least to the most
+    enum palette palette;
+    const char *unit; // of the colour bar beside it; NULL: no bar
+};
 
-// The patient direction (L, R, P, A, H, F; PS3.3 C.7.6.1.1.1) that voxel index axis (0 columns, 1
-// rows, 2 slices) grows to, by its largest component.
-char tile_direction(const struct volume *v, int axis);
+// Draws into the rectangle (x, y, width, height): the part of the plane that box names, in colours
+// of its palette, fitted and centred on black; the outlines of the plane's regions in their colours
+// (those that say where was looked are dashed); the marks that f has at its place, in the colours
+// of their layers; a scale bar and the patient directions where they are known; a bar of the
+// colours with ticks and unit.
+void tile_draw(struct pen *pen, const struct findings *f, const struct tile *tile, double x,
+               double y, double width, double height);
+
+// How people write a unit: "HU", "mm2", "" for a number without one. Borrowed from unit.
+const char *tile_unit(const struct code *unit);

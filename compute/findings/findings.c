@@ -1,4 +1,5 @@
 #include "compute/findings/findings.h"
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -64,101 +65,220 @@ static void *grow(struct arena *arena, void *array, uint32_t *count, size_t size
     return array;
 }
 
+// Appends one entry of value to an array of the findings; &entry, or NULL with no_memory set.
+#define APPEND(f, array, count, value)                                                             \
+    ({                                                                                             \
+        __typeof__(array) grown_ = grow((f)->arena, (array), &(count), sizeof *grown_);            \
+        __typeof__(array) entry_ = NULL;                                                           \
+        if (grown_) {                                                                              \
+            (array) = grown_;                                                                      \
+            entry_ = &grown_[(count)-1];                                                           \
+            *entry_ = (value);                                                                     \
+        } else {                                                                                   \
+            (f)->no_memory = true;                                                                 \
+        }                                                                                          \
+        entry_;                                                                                    \
+    })
+
+bool findings_ok(const struct findings *f, struct err *err)
+{
+    return !f->no_memory || err_set(err, ERR_NOMEM, "no memory for findings");
+}
+
 struct finding_group *findings_add_group(struct findings *f)
 {
-    struct finding_group *all = grow(f->arena, f->groups, &f->group_count, sizeof *all);
-    if (!all)
-        return NULL;
-    f->groups = all;
-    struct finding_group *g = &all[f->group_count - 1];
-    *g = (struct finding_group){.region = -1, .parent = -1};
-    return g;
+    const struct finding_group fresh = {.region = -1, .parent = -1, .probability = NAN};
+    return APPEND(f, f->groups, f->group_count, fresh);
 }
 
 struct measurement *findings_add_measurement(struct findings *f, struct finding_group *g)
 {
-    struct measurement *all = grow(f->arena, g->measurements, &g->measurement_count, sizeof *all);
-    if (!all)
-        return NULL;
-    g->measurements = all;
-    struct measurement *m = &all[g->measurement_count - 1];
-    *m = (struct measurement){.region = -1};
-    return m;
+    const struct measurement fresh = {.region = -1};
+    return APPEND(f, g->measurements, g->measurement_count, fresh);
 }
 
 struct evaluation *findings_add_evaluation(struct findings *f, struct finding_group *g)
 {
-    struct evaluation **array = g ? &g->evaluations : &f->evaluations;
-    uint32_t *count = g ? &g->evaluation_count : &f->evaluation_count;
-    struct evaluation *all = grow(f->arena, *array, count, sizeof *all);
-    if (!all)
-        return NULL;
-    *array = all;
-    all[*count - 1] = (struct evaluation){0};
-    return &all[*count - 1];
+    const struct evaluation fresh = {0};
+    if (g)
+        return APPEND(f, g->evaluations, g->evaluation_count, fresh);
+    return APPEND(f, f->evaluations, f->evaluation_count, fresh);
+}
+
+struct exclusion *findings_add_exclusion(struct findings *f)
+{
+    const struct exclusion fresh = {.value = {.region = -1}};
+    return APPEND(f, f->exclusions, f->exclusion_count, fresh);
 }
 
 struct layer *findings_add_layer(struct findings *f)
 {
-    struct layer *all = grow(f->arena, f->layers, &f->layer_count, sizeof *all);
-    if (!all)
-        return NULL;
-    f->layers = all;
-    all[f->layer_count - 1] = (struct layer){0};
-    return &all[f->layer_count - 1];
+    const struct layer fresh = {0};
+    return APPEND(f, f->layers, f->layer_count, fresh);
 }
 
 struct mark *findings_add_mark(struct findings *f)
 {
-    struct mark *all = grow(f->arena, f->marks, &f->mark_count, sizeof *all);
-    if (!all)
-        return NULL;
-    f->marks = all;
-    all[f->mark_count - 1] = (struct mark){.group = -1};
-    return &all[f->mark_count - 1];
+    const struct mark fresh = {.group = -1};
+    return APPEND(f, f->marks, f->mark_count, fresh);
 }
 
 struct region *findings_add_region(struct findings *f)
 {
-    if (f->region_count == UINT8_MAX)
+    const struct region fresh = {.group = -1, .automatic = true};
+    if (f->region_count == UINT16_MAX) { // a voxel of a label map could not name it
+        f->no_memory = true;
         return NULL;
-    struct region *all = grow(f->arena, f->regions, &f->region_count, sizeof *all);
-    if (!all)
+    }
+    return APPEND(f, f->regions, f->region_count, fresh);
+}
+
+// count zeroed elements; NULL with no_memory set.
+static void *voxels_of(struct findings *f, const struct image_set *set, uint32_t image, size_t size)
+{
+    void *voxels = arena_alloc(f->arena, image_voxels(&set->images[image]), size);
+    f->no_memory = f->no_memory || !voxels;
+    return voxels;
+}
+
+struct label_map *findings_add_labels(struct findings *f, const struct image_set *set,
+                                      uint32_t image, uint32_t point)
+{
+    struct label_map fresh = {.image = image, .point = point};
+    fresh.labels = voxels_of(f, set, image, sizeof *fresh.labels);
+    return fresh.labels ? APPEND(f, f->labels, f->label_count, fresh) : NULL;
+}
+
+struct fraction_map *findings_add_fractions(struct findings *f, const struct image_set *set,
+                                            uint32_t image, uint32_t point)
+{
+    struct fraction_map fresh = {.image = image, .point = point, .region = -1};
+    fresh.values = voxels_of(f, set, image, 1);
+    return fresh.values ? APPEND(f, f->fractions, f->fraction_count, fresh) : NULL;
+}
+
+struct value_map *findings_add_map(struct findings *f, const struct image_set *set, uint32_t image)
+{
+    struct value_map fresh = {.image = image};
+    fresh.values = voxels_of(f, set, image, sizeof *fresh.values);
+    if (!fresh.values)
         return NULL;
-    f->regions = all;
-    all[f->region_count - 1] = (struct region){.group = -1};
-    return &all[f->region_count - 1];
+    const size_t count = image_voxels(&set->images[image]);
+    for (size_t i = 0; i < count; i++)
+        fresh.values[i] = NAN;
+    return APPEND(f, f->maps, f->map_count, fresh);
+}
+
+struct curve *findings_add_curve(struct findings *f)
+{
+    const struct curve fresh = {0};
+    return APPEND(f, f->curves, f->curve_count, fresh);
+}
+
+static const double *copy_values(struct findings *f, const double *values, uint32_t count)
+{
+    double *copy = arena_alloc(f->arena, (size_t)count + 1, sizeof *copy);
+    if (copy && count)
+        memcpy(copy, values, count * sizeof *copy);
+    f->no_memory = f->no_memory || !copy;
+    return copy;
+}
+
+struct curve_line *findings_add_line(struct findings *f, struct curve *c, const char *name,
+                                     const double *x, const double *y, uint32_t count)
+{
+    const struct curve_line fresh = {.name = arena_strdup(f->arena, name),
+                                     .x = copy_values(f, x, count),
+                                     .y = copy_values(f, y, count),
+                                     .count = count};
+    if (!fresh.name || !fresh.x || !fresh.y) {
+        f->no_memory = true;
+        return NULL;
+    }
+    return APPEND(f, c->lines, c->line_count, fresh);
 }
 
 struct picture *findings_add_picture(struct findings *f)
 {
-    struct picture *all = grow(f->arena, f->pictures, &f->picture_count, sizeof *all);
-    if (!all)
-        return NULL;
-    f->pictures = all;
-    all[f->picture_count - 1] = (struct picture){0};
-    return &all[f->picture_count - 1];
+    const struct picture fresh = {.product = "page", .frames = 1};
+    return APPEND(f, f->pictures, f->picture_count, fresh);
 }
 
-// Texts go into objects whose character set is the source's: only ASCII is the same in all of them.
-static char *ascii_vprintf(struct arena *arena, const char *format, va_list ap)
+struct document *findings_add_document(struct findings *f)
+{
+    const struct document fresh = {0};
+    return APPEND(f, f->documents, f->document_count, fresh);
+}
+
+struct page_table *findings_add_table(struct findings *f, const char *title, uint32_t rows,
+                                      uint32_t columns)
+{
+    const char **cells = arena_alloc(f->arena, (size_t)rows * columns + 1, sizeof *cells);
+    struct page_table fresh = {
+        .title = arena_strdup(f->arena, title), .cells = cells, .rows = rows, .columns = columns};
+    if (!cells || !fresh.title) {
+        f->no_memory = true;
+        return NULL;
+    }
+    for (size_t i = 0; i < (size_t)rows * columns; i++)
+        cells[i] = "";
+    return APPEND(f, f->page.tables, f->page.table_count, fresh);
+}
+
+struct page_image *findings_add_image(struct findings *f)
+{
+    const struct page_image fresh = {.map = -1};
+    return APPEND(f, f->page.images, f->page.image_count, fresh);
+}
+
+struct page_section *findings_add_section(struct findings *f)
+{
+    const struct page_section fresh = {0};
+    return APPEND(f, f->page.sections, f->page.section_count, fresh);
+}
+
+const struct label_map *findings_labels(const struct findings *f, uint32_t image, uint32_t point)
+{
+    for (uint32_t i = 0; i < f->label_count; i++) {
+        if (f->labels[i].image == image && f->labels[i].point == point)
+            return &f->labels[i];
+    }
+    return NULL;
+}
+
+// Formats into the arena; control characters but line ends become blanks. NULL with no_memory set.
+static char *text_vprintf(struct findings *f, const char *format, va_list ap)
 {
     va_list again;
     va_copy(again, ap);
     int length = vsnprintf(NULL, 0, format, again);
     va_end(again);
-    if (length < 0)
+    char *text = length < 0 ? NULL : arena_alloc(f->arena, (size_t)length + 1, 1);
+    if (!text) {
+        f->no_memory = true;
         return NULL;
-    char *text = arena_alloc(arena, (size_t)length + 1, 1);
-    if (!text)
-        return NULL;
+    }
     vsnprintf(text, (size_t)length + 1, format, ap);
     for (char *p = text; *p; p++) {
-        unsigned char c = (unsigned char)*p;
-        if ((c < 0x20 && c != '\n') || c >= 0x7f)
-            *p = '?';
+        if (((unsigned char)*p < 0x20 && *p != '\n') || *p == 0x7f)
+            *p = ' ';
     }
     return text;
+}
+
+bool findings_set_cell(struct findings *f, struct page_table *t, uint32_t row, uint32_t column,
+                       const char *format, ...)
+{
+    va_list ap;
+    if (!t || row >= t->rows || column >= t->columns)
+        return false;
+    va_start(ap, format);
+    const char *text = text_vprintf(f, format, ap);
+    va_end(ap);
+    const char **cells = (const char **)(uintptr_t)t->cells;
+    if (text)
+        cells[(size_t)row * t->columns + column] = text;
+    return text != NULL;
 }
 
 bool findings_add_parameter(struct findings *f, const char *name, const char *unit,
@@ -166,27 +286,23 @@ bool findings_add_parameter(struct findings *f, const char *name, const char *un
 {
     va_list ap;
     va_start(ap, format);
-    const char *value = ascii_vprintf(f->arena, format, ap);
+    const char *value = text_vprintf(f, format, ap);
     va_end(ap);
     if (!value)
         return false;
-    struct parameter_value *all = grow(f->arena, f->parameters, &f->parameter_count, sizeof *all);
-    if (!all)
-        return false;
-    f->parameters = all;
-    all[f->parameter_count - 1] = (struct parameter_value){name, value, unit ? unit : ""};
-    return true;
+    const struct parameter_value fresh = {name, value, unit ? unit : ""};
+    return APPEND(f, f->parameters, f->parameter_count, fresh) != NULL;
 }
 
 // Appends to an array of texts.
 static bool add_text(struct findings *f, const char *const **texts, uint32_t *count,
                      const char *text)
 {
-    if (!text)
+    const char **all = text ? grow(f->arena, (void *)(uintptr_t)*texts, count, sizeof *all) : NULL;
+    if (!all) {
+        f->no_memory = true;
         return false;
-    const char **all = grow(f->arena, (void *)(uintptr_t)*texts, count, sizeof *all);
-    if (!all)
-        return false;
+    }
     *texts = all;
     all[*count - 1] = text;
     return true;
@@ -205,7 +321,7 @@ bool findings_add_warning(struct findings *f, const char *format, ...)
 {
     va_list ap;
     va_start(ap, format);
-    const char *text = ascii_vprintf(f->arena, format, ap);
+    const char *text = text_vprintf(f, format, ap);
     va_end(ap);
     return add_text(f, &f->page.warnings, &f->page.warning_count, text) && add_comment(f, text);
 }
@@ -214,7 +330,7 @@ bool findings_add_fact(struct findings *f, const char *format, ...)
 {
     va_list ap;
     va_start(ap, format);
-    const char *text = ascii_vprintf(f->arena, format, ap);
+    const char *text = text_vprintf(f, format, ap);
     va_end(ap);
     return add_text(f, &f->page.facts, &f->page.fact_count, text);
 }
@@ -223,24 +339,30 @@ void findings_refuse(struct findings *f, enum verdict verdict, const char *forma
 {
     va_list ap;
     va_start(ap, format);
-    const char *reason = ascii_vprintf(f->arena, format, ap);
+    const char *reason = text_vprintf(f, format, ap);
     va_end(ap);
     f->verdict = verdict;
     f->reason = reason ? reason : "out of memory";
+    f->evaluation_count = f->group_count = f->layer_count = f->mark_count = 0;
+    f->region_count = f->label_count = f->fraction_count = f->map_count = f->curve_count = 0;
+    f->picture_count = f->document_count = 0;
     f->evaluations = NULL;
     f->groups = NULL;
     f->layers = NULL;
     f->marks = NULL;
     f->regions = NULL;
     f->labels = NULL;
+    f->fractions = NULL;
+    f->maps = NULL;
+    f->curves = NULL;
     f->pictures = NULL;
-    f->page.tables = NULL;
-    f->page.images = NULL;
-    f->page.headline = NULL;
-    f->evaluation_count = f->group_count = f->layer_count = f->mark_count = 0;
-    f->region_count = f->picture_count = f->page.table_count = f->page.image_count = 0;
-    for (uint32_t i = 0; i < f->page.warning_count; i++) {
-        if (!add_comment(f, f->page.warnings[i]))
-            return;
-    }
+    f->documents = NULL;
+    const struct page kept = f->page;
+    f->page = (struct page){.title = kept.title,
+                            .warnings = kept.warnings,
+                            .warning_count = kept.warning_count,
+                            .facts = kept.facts,
+                            .fact_count = kept.fact_count};
+    for (uint32_t i = 0; i < f->page.warning_count; i++)
+        add_comment(f, f->page.warnings[i]);
 }

@@ -1,14 +1,14 @@
-// What an analysis found, as plain data: the encoders in dimse/ turn it into DICOM, and no stage
-// knows how. Everything lives in the findings' arena; texts are ASCII. Coordinates on an image:
-// pixels, column then row, the top left corner of the top left pixel is (0, 0), the centre of it
-// (0.5, 0.5). Source: PS3.3 C.10.5.1.2 (PIXEL), C.18.6 (SCOORD). Thread-safety: one thread.
+// What an analysis found, as plain data: the encoders in dimse/write turn it into DICOM, and no
+// stage knows how. Everything lives in the findings' arena; texts are UTF-8. Coordinates on an
+// image: pixels, column then row, the top left corner of the top left pixel is (0, 0), the centre
+// of it (0.5, 0.5). Source: PS3.3 C.10.5.1.2 (PIXEL), C.18.6 (SCOORD). Thread-safety: one thread.
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include "compute/image/volume.h"
 #include "base/arena.h"
 #include "base/err.h"
+#include "compute/image/image.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -22,14 +22,31 @@ enum verdict {
 };
 const char *verdict_name(enum verdict v); // "done", "nothing found", "not evaluable", "failed"
 
+// Templates of PS3.16 that a report can follow.
+enum report_template {
+    REPORT_MEASUREMENTS, // TID 1500 Measurement Report
+    REPORT_MAMMO_CAD,    // TID 4000 Mammography CAD Document Root
+};
+
 struct code {
     const char *value, *scheme,
         *meaning; // "450360000", "SCT", "Coronary artery calcium score"; value NULL: none
 };
 
+// A frame of an image: where something is, what to look at.
+struct place {
+    uint32_t image; // index into the images of the set
+    uint32_t slice, point;
+};
+
+// ---- Numbers and statements ---------------------------------------------------------------------
+
 struct measurement {
     struct code concept;
     double value;
+    bool ranged;            // only a range is known: low..high, value lies in it
+    double low, high;       // where ranged
+    const char *range_why;  // why; NULL: not said
     int decimals;           // digits after the point that are meant
     struct code unit;       // UCUM
     struct code method;     // measurement method; value NULL: none
@@ -44,25 +61,11 @@ struct evaluation {
     const char *text;
 };
 
-enum mark_kind { MARK_POINT, MARK_POLYLINE, MARK_ELLIPSE, MARK_TEXT };
-
-// A graphic on slice k of the volume. A polyline is closed when its first point is repeated at the
-// end.
-struct mark {
-    enum mark_kind kind;
-    uint32_t slice; // index in the volume
-    int layer;      // index into layers
-    int group;      // index into groups, or -1
-    const float
-        *points; // count pairs (column, row); text: one pair, its anchor, and one, its top left
-    uint32_t count;
-    const char *text; // MARK_TEXT: ASCII, lines separated by '\n'
-};
-
-struct layer {
-    const char *name; // CS: upper case, digits, blank, underscore; at most 16
-    const char *description;
-    uint8_t rgb[3];
+// Who found it, where that is not the analysis as a whole.
+struct algorithm {
+    const char *name, *version; // name NULL: the analysis
+    const char *parameters;     // NULL: none
+    struct code family;         // PS3.16 CID 7162: artificial intelligence, ...; value NULL: none
 };
 
 // What belongs together under one tracking identifier: an artery, a lesion, an organ.
@@ -73,43 +76,165 @@ struct finding_group {
     struct code laterality; // value NULL: none
     int region;             // index into regions, or -1
     int parent;             // group this one is part of (lesion -> artery), or -1
-    uint32_t key_slice;     // where to look first; only when marks exist
+    bool has_key;           // key holds
+    struct place key;       // where to look first
+    double probability;     // 0..1; NAN: none
+    struct algorithm algorithm;
     struct measurement *measurements;
     uint32_t measurement_count;
     struct evaluation *evaluations;
     uint32_t evaluation_count;
 };
 
-// A segment of the label map: voxels of value index + 1.
+// A candidate that the method rejected, or an input that it left out: part of the result.
+struct exclusion {
+    const char *what;   // "bright spot near the LAD"
+    const char *reason; // "no fat around it"
+    bool has_place;
+    struct place place;
+    double box[4]; // first column, first row, columns, rows at that place; columns 0: none
+    struct measurement value; // what it would have counted; concept.value NULL: none
+};
+
+// ---- Graphics -----------------------------------------------------------------------------------
+
+enum mark_kind { MARK_POINT, MARK_POLYLINE, MARK_ELLIPSE, MARK_TEXT };
+
+// A graphic on a frame. A polyline is closed when its first point is repeated at the end.
+struct mark {
+    enum mark_kind kind;
+    struct place place;
+    int layer; // index into layers
+    int group; // index into groups, or -1
+    const float
+        *points; // count pairs (column, row); text: one pair, its anchor, and one, its top left
+    uint32_t count;
+    const char *text; // MARK_TEXT: lines separated by '\n'
+};
+
+struct layer {
+    const char *name; // CS: upper case, digits, blank, underscore; at most 16
+    const char *description;
+    uint8_t rgb[3];
+    int order; // drawn from the lowest up; equal ones in the order of layers
+};
+
+// ---- Regions, maps, curves ----------------------------------------------------------------------
+
+enum region_role {
+    REGION_FOUND,    // what was found, measured
+    REGION_SEARCHED, // where was looked
+};
+
+// A segment.
 struct region {
     const char *label;
-    struct code category, type, site;
+    struct code category, type, site, laterality;
     uint8_t rgb[3];
-    int group; // index into groups, or -1
+    enum region_role role;
+    int group;      // index into groups, or -1
+    bool automatic; // no person had a part in it; false: semi-automatic
+    struct algorithm algorithm;
+};
+
+// Regions on the grid of an image, at one point of its axis: voxel value n belongs to region n - 1.
+// A region may occur in several maps (a phase each).
+struct label_map {
+    uint32_t image, point;
+    uint16_t *labels; // [slices][rows][columns]: 0 or region index + 1
+};
+
+// Membership of one region as a fraction.
+struct fraction_map {
+    uint32_t image, point;
+    int region;
+    bool probability; // false: occupancy
+    uint8_t *values;  // [slices][rows][columns]: 255 is all
+};
+
+enum palette { PALETTE_GREY, PALETTE_HOT, PALETTE_PERFUSION, PALETTE_DIFFERENCE };
+
+// A quantity a voxel, on the grid of an image.
+struct value_map {
+    const char *name;  // file name part, unique: "cbf"
+    const char *title; // "Cerebral blood flow"
+    uint32_t image;
+    struct code quantity, unit, method; // method.value NULL: none
+    struct code derivation;             // PS3.16 CID 7203; value NULL: none
+    double window[2];                   // centre, width
+    enum palette palette;
+    float *values; // [slices][rows][columns]; NAN: no value
+};
+
+struct curve_line {
+    const char *name;
+    const double *x, *y; // count entries; NAN: a gap
+    uint32_t count;
+    uint8_t rgb[3];
+    bool marks, bars; // points marked; drawn as a histogram
+};
+
+// A plot on the page. What of it is coded stands as measurements in groups.
+struct curve {
+    const char *title;
+    const char *x_name, *x_unit, *y_name, *y_unit; // units for people
+    struct curve_line *lines;
+    uint32_t line_count;
+    const double *guides; // x values of vertical lines
+    const char *const *guide_names;
+    uint32_t guide_count;
 };
 
 struct parameter_value {
     const char *name, *value, *unit; // as used, for the SR and report.json; unit "" when none
 };
 
+// ---- Pictures and the page ----------------------------------------------------------------------
+
+// One picture or the frames of one that moves. Pictures of one product make one secondary capture.
 struct picture {
-    const char *name; // "page1": file name part, [a-z0-9-]
+    const char *name;    // "page1": file name part, [a-z0-9-], unique
+    const char *product; // "page", "cine": what belongs together in one object; [a-z0-9-]
     const char *title;
     uint32_t width, height;
-    const uint8_t *rgb; // [height][width][3]
+    uint32_t frames;       // >= 1
+    double frame_ms;       // time a frame is shown; 0: a page, stays
+    char directions[2][4]; // patient directions of rows and columns ("L", "P"); "" not known
+    const uint8_t *rgb;    // [frames][height][width][3]
 };
 
-// What the report page shows; compute/draw/page.c draws it.
+// A document made of the pages, as it will be encapsulated.
+struct document {
+    const char *name, *title; // "report"
+    const char *mime;         // "application/pdf"
+    const uint8_t *bytes;
+    size_t size;
+};
+
+// What the report page shows; compute/draw/page.h draws it. Every curve of the findings is drawn
+// too.
 struct page_table {
     const char *title;
-    const char *const *cells; // [rows][columns]; the first row is the head, the last one the total
+    const char *const *cells; // [rows][columns]; the first row is the head
     uint32_t rows, columns;
+    bool total; // the last row is the total
 };
 struct page_image {
-    uint32_t slice;   // of the volume
-    double box[4];    // part shown: first column, first row, columns, rows (pixels)
-    double window[2]; // centre, width, in modality units
+    struct place place;
+    double box[4];    // part shown: first column, first row, columns, rows (pixels); empty: all
+    double window[2]; // centre, width, in modality units; width <= 0: from the least to the most
     const char *caption;
+    int map;      // index into maps: its slice is shown in its palette instead; -1: none
+    bool regions; // regions of the label map at that place are outlined in their colours
+};
+// A plane through the stack that is not one of its slices: rows are slices or columns of it.
+struct page_section {
+    uint32_t image, point;
+    int axis;       // 0: sagittal to the grid (column index), 1: coronal to it (row index)
+    uint32_t index; // of that axis
+    double window[2];
+    const char *caption;
+    bool regions;
 };
 struct page {
     const char *title;    // "Coronary calcium scoring"
@@ -121,48 +246,88 @@ struct page {
     uint32_t table_count;
     struct page_image *images;
     uint32_t image_count;
+    struct page_section *sections;
+    uint32_t section_count;
     const char *const *facts; // scan and method, a line each: "kVp 120", "increment 3.0 mm"
     uint32_t fact_count;
 };
+
+// ---- All of it ----------------------------------------------------------------------------------
 
 struct findings {
     struct arena *arena;
     enum verdict verdict;
     const char *reason;             // "" for VERDICT_DONE
     struct code procedure;          // procedure reported
-    struct evaluation *evaluations; // of the whole study: CAC-DRS class, estimate, warnings
+    struct evaluation *evaluations; // of the whole: CAC-DRS class, estimate, warnings
     uint32_t evaluation_count;
     struct finding_group *groups;
     uint32_t group_count;
+    struct exclusion *exclusions;
+    uint32_t exclusion_count;
     struct layer *layers;
     uint32_t layer_count;
     struct mark *marks;
     uint32_t mark_count;
     struct region *regions;
     uint32_t region_count;
-    uint8_t *labels; // [slices][rows][columns]: 0 or region index + 1; NULL: none
+    struct label_map *labels;
+    uint32_t label_count;
+    struct fraction_map *fractions;
+    uint32_t fraction_count;
+    struct value_map *maps;
+    uint32_t map_count;
+    struct curve *curves;
+    uint32_t curve_count;
     struct parameter_value *parameters;
     uint32_t parameter_count;
     struct page page;
     struct picture *pictures;
     uint32_t picture_count;
+    struct document *documents;
+    uint32_t document_count;
     uint64_t device_peak_bytes; // most device memory in use at once
+    bool no_memory;             // something could not be added: see findings_ok()
 };
 
 // An empty one with its arena, verdict VERDICT_FAILED, reason "no result". NULL: no memory.
 struct findings *findings_create(void);
 void findings_destroy(struct findings *f);
 
-// Each appends one zeroed entry and returns it, or NULL: no memory. Pointers returned before stay
-// valid only until the next call for the same array.
+// Whoever adds need not look at every return value: what could not be added for lack of memory is
+// remembered, and this is false with ERR_NOMEM from then on. The job asks it after run().
+bool findings_ok(const struct findings *f, struct err *err);
+
+// Each appends one entry, zeroed but for probability NAN, indices -1, frames 1, and returns it, or
+// NULL: no memory. Pointers returned before stay valid only until the next call for the same array.
 struct finding_group *findings_add_group(struct findings *f);
 struct measurement *findings_add_measurement(struct findings *f, struct finding_group *g);
 struct evaluation *findings_add_evaluation(struct findings *f,
-                                           struct finding_group *g); // g NULL: study
+                                           struct finding_group *g); // g NULL: of the whole
+struct exclusion *findings_add_exclusion(struct findings *f);
 struct layer *findings_add_layer(struct findings *f);
 struct mark *findings_add_mark(struct findings *f);
 struct region *findings_add_region(struct findings *f);
+// With zeroed voxels for the image of the set.
+struct label_map *findings_add_labels(struct findings *f, const struct image_set *set,
+                                      uint32_t image, uint32_t point);
+struct fraction_map *findings_add_fractions(struct findings *f, const struct image_set *set,
+                                            uint32_t image, uint32_t point);
+// With values of NAN.
+struct value_map *findings_add_map(struct findings *f, const struct image_set *set, uint32_t image);
+struct curve *findings_add_curve(struct findings *f);
+// x and y are copied.
+struct curve_line *findings_add_line(struct findings *f, struct curve *c, const char *name,
+                                     const double *x, const double *y, uint32_t count);
 struct picture *findings_add_picture(struct findings *f);
+struct document *findings_add_document(struct findings *f);
+struct page_table *findings_add_table(struct findings *f, const char *title, uint32_t rows,
+                                      uint32_t columns);
+// Row and column from 0. The text is formatted.
+bool findings_set_cell(struct findings *f, struct page_table *t, uint32_t row, uint32_t column,
+                       const char *format, ...) __attribute__((format(printf, 5, 6)));
+struct page_image *findings_add_image(struct findings *f);
+struct page_section *findings_add_section(struct findings *f);
 bool findings_add_parameter(struct findings *f, const char *name, const char *unit,
                             const char *format, ...) __attribute__((format(printf, 4, 5)));
 bool findings_add_warning(struct findings *f, const char *format, ...)
@@ -170,7 +335,11 @@ bool findings_add_warning(struct findings *f, const char *format, ...)
 bool findings_add_fact(struct findings *f, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-// Sets verdict and reason and drops every measurement, mark and region: nothing half done is shown.
+// The label map of an image at a point, or NULL.
+const struct label_map *findings_labels(const struct findings *f, uint32_t image, uint32_t point);
+
+// Sets verdict and reason and drops every measurement, mark, region, map and picture: nothing half
+// done is shown. Warnings, facts, parameters and exclusions stay.
 void findings_refuse(struct findings *f, enum verdict verdict, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 

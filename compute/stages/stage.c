@@ -1,116 +1,134 @@
 #include "compute/stages/stage.h"
 #include <errno.h>
+#include <inttypes.h>
 #include <math.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include "base/near.h"
 #include "compute/stages/calcium/calcium.h"
+
+#define TEXT_MAX 255 // bytes of a text parameter
 
 // Every analysis there is, in the order of its slot.
 static const struct stage *const stages[] = {
     &stage_calcium,
-    NULL,
 };
 
-static const struct {
-    enum stage_result kind;
-    const char *name;
-} results[] = {
-    {RESULT_SR, "sr"},   {RESULT_GSPS, "gsps"}, {RESULT_SC, "sc"},
-    {RESULT_SEG, "seg"}, {RESULT_PMAP, "pmap"}, {RESULT_PDF, "pdf"},
-};
+#define FURTHER_MAX 16
+static const struct stage *further[FURTHER_MAX];
+static size_t further_count;
 
-const char *stage_result_name(enum stage_result kind)
+void stage_register(const struct stage *stage)
 {
-    for (size_t i = 0; i < sizeof results / sizeof *results; i++) {
-        if (results[i].kind == kind)
-            return results[i].name;
-    }
-    return NULL;
-}
-
-bool stage_result_parse(const char *name, enum stage_result *kind)
-{
-    for (size_t i = 0; i < sizeof results / sizeof *results; i++) {
-        if (strcmp(results[i].name, name) == 0) {
-            *kind = results[i].kind;
-            return true;
-        }
-    }
-    return false;
-}
-
-const struct stage *stage_find(const char *name)
-{
-    for (size_t i = 0; stages[i]; i++) {
-        if (strcmp(stages[i]->name, name) == 0)
-            return stages[i];
-    }
-    return NULL;
+    if (further_count < FURTHER_MAX)
+        further[further_count++] = stage;
 }
 
 const struct stage *stage_at(size_t index)
 {
-    for (size_t i = 0; stages[i]; i++) {
-        if (i == index)
-            return stages[i];
+    const size_t own = sizeof stages / sizeof *stages;
+    if (index < own)
+        return stages[index];
+    return index - own < further_count ? further[index - own] : NULL;
+}
+
+const struct stage *stage_find(const char *name)
+{
+    for (size_t i = 0; stage_at(i); i++) {
+        if (strcmp(stage_at(i)->name, name) == 0)
+            return stage_at(i);
     }
     return NULL;
 }
 
-void stage_defaults(const struct stage *stage, double *params)
+bool stage_step(const struct stage_run *run, const char *what, double done, struct err *err)
+{
+    return !run->step || run->step(run->step_ctx, what, done, err);
+}
+
+const struct image *stage_image(const struct stage_run *run, size_t slot, uint32_t n)
+{
+    const struct stage_slot *s = &run->slots[slot];
+    return n < s->image_count ? &run->set->images[s->images[n]] : NULL;
+}
+
+enum stage_end stage_refuse(struct findings *f, const char *format, ...)
+{
+    char reason[512];
+    va_list ap;
+    va_start(ap, format);
+    vsnprintf(reason, sizeof reason, format, ap);
+    va_end(ap);
+    findings_refuse(f, VERDICT_NOT_EVALUABLE, "%s", reason);
+    return STAGE_REFUSED;
+}
+
+// Parameters
+
+static struct param_value default_of(const struct stage_param *p)
+{
+    struct param_value v = {.text = ""};
+    switch (p->type) {
+    case PARAM_NUMBER:
+        v.number = p->def;
+        break;
+    case PARAM_INTEGER:
+        v.integer = (int64_t)p->def;
+        break;
+    case PARAM_BOOL:
+        v.truth = p->def != 0;
+        break;
+    case PARAM_CHOICE:
+        v.choice = (unsigned)p->def;
+        break;
+    case PARAM_TEXT:
+    case PARAM_PATH:
+        v.text = p->text ? p->text : "";
+        break;
+    }
+    return v;
+}
+
+void stage_defaults(const struct stage *stage, struct param_value *params)
 {
     for (size_t i = 0; i < stage->param_count; i++)
-        params[i] = stage->params[i].def;
+        params[i] = default_of(&stage->params[i]);
 }
 
-// Edit distance of two names (Levenshtein); names longer than 63 are far from everything.
-static unsigned distance(const char *a, const char *b)
+const char *stage_param_text(const struct stage_param *param, const struct param_value *value,
+                             char *text, size_t size)
 {
-    size_t n = strlen(b);
-    unsigned row[64];
-    if (n >= 64 || strlen(a) >= 64)
-        return 64;
-    for (unsigned j = 0; j <= n; j++)
-        row[j] = j;
-    for (unsigned i = 1; a[i - 1]; i++) {
-        unsigned diagonal = row[0];
-        row[0] = i;
-        for (unsigned j = 1; j <= n; j++) {
-            unsigned replace = diagonal + (a[i - 1] != b[j - 1]);
-            unsigned insert = row[j - 1] + 1, erase = row[j] + 1;
-            diagonal = row[j];
-            row[j] = insert < erase ? insert : erase;
-            if (replace < row[j])
-                row[j] = replace;
+    switch (param->type) {
+    case PARAM_NUMBER:
+        for (int digits = 9; digits <= 17;
+             digits++) { // 17 always suffice; less would write 1.3e+02
+            snprintf(text, size, "%.*g", digits, value->number);
+            if (strtod(text, NULL) == value->number)
+                break;
         }
+        break;
+    case PARAM_INTEGER:
+        snprintf(text, size, "%" PRId64, value->integer);
+        break;
+    case PARAM_BOOL:
+        snprintf(text, size, "%s", value->truth ? "true" : "false");
+        break;
+    case PARAM_CHOICE:
+        snprintf(text, size, "%s", param->choices[value->choice]);
+        break;
+    case PARAM_TEXT:
+    case PARAM_PATH:
+        snprintf(text, size, "%s", value->text);
+        break;
     }
-    return row[n];
+    return text;
 }
 
-// The known name that is nearest to what was written, if it is near enough to be meant.
-struct nearest {
-    const char *name;
-    unsigned far;
-};
-
-static void consider(struct nearest *best, const char *wanted, const char *candidate)
-{
-    unsigned d = distance(wanted, candidate);
-    if (d <= 1 + strlen(candidate) / 3 && (!best->name || d < best->far))
-        *best = (struct nearest){candidate, d};
-}
-
-static void suggestion(const struct nearest *best, char *text, size_t size)
-{
-    text[0] = '\0';
-    if (best->name)
-        snprintf(text, size, " (did you mean \"%s\"?)", best->name);
-}
-
-static bool parse_number(const struct stage_param *p, const char *value, double *out,
-                         struct err *err)
+static bool read_number(const struct stage_param *p, const char *value, double *out,
+                        struct err *err)
 {
     char *end;
     errno = 0;
@@ -126,7 +144,7 @@ static bool parse_number(const struct stage_param *p, const char *value, double 
     return true;
 }
 
-static bool parse_bool(const struct stage_param *p, const char *value, double *out, struct err *err)
+static bool read_truth(const struct stage_param *p, const char *value, bool *out, struct err *err)
 {
     static const char *const words[2][3] = {{"false", "no", "off"}, {"true", "yes", "on"}};
     for (int truth = 0; truth < 2; truth++) {
@@ -140,47 +158,70 @@ static bool parse_bool(const struct stage_param *p, const char *value, double *o
     return err_set(err, ERR_CONFIG, "%s: \"%.40s\" is neither true nor false", p->name, value);
 }
 
-static bool parse_choice(const struct stage_param *p, const char *value, double *out,
-                         struct err *err)
+static bool read_choice(const struct stage_param *p, const char *value, unsigned *out,
+                        struct err *err)
 {
-    struct nearest best = {0};
-    for (int i = 0; p->choices[i]; i++) {
+    struct near near = {.word = value};
+    char known[128] = "";
+    for (unsigned i = 0; p->choices[i]; i++) {
         if (strcmp(value, p->choices[i]) == 0) {
             *out = i;
             return true;
         }
-        consider(&best, value, p->choices[i]);
-    }
-    char hint[80], known[128] = "";
-    for (int i = 0; p->choices[i]; i++) {
+        near_try(&near, p->choices[i]);
         size_t used = strlen(known);
         snprintf(known + used, sizeof known - used, "%s%s", i ? ", " : "", p->choices[i]);
     }
-    suggestion(&best, hint, sizeof hint);
-    return err_set(err, ERR_CONFIG, "%s: \"%.40s\" is none of %s%s", p->name, value, known, hint);
+    return err_set(err, ERR_CONFIG, "%s: \"%.40s\" is none of %s%s%s%s", p->name, value, known,
+                   near.best ? " (did you mean \"" : "", near.best ? near.best : "",
+                   near.best ? "\"?)" : "");
 }
 
-bool stage_option(const struct stage *stage, const char *name, const char *value, double *params,
-                  struct err *err)
+static bool read_text(const struct stage_param *p, const char *value, struct arena *arena,
+                      const char **out, struct err *err)
 {
-    struct nearest best = {0};
+    if (strlen(value) > TEXT_MAX)
+        return err_set(err, ERR_CONFIG, "%s: longer than %d bytes", p->name, TEXT_MAX);
+    if (p->type == PARAM_PATH && *value && *value != '/')
+        return err_set(err, ERR_CONFIG, "%s: \"%.80s\" is not an absolute path", p->name, value);
+    *out = arena_strdup(arena, value);
+    return *out || err_set(err, ERR_NOMEM, "no memory for an option");
+}
+
+static bool read_value(const struct stage_param *p, const char *value, struct arena *arena,
+                       struct param_value *out, struct err *err)
+{
+    double number;
+    switch (p->type) {
+    case PARAM_NUMBER:
+        return read_number(p, value, &out->number, err);
+    case PARAM_INTEGER:
+        if (!read_number(p, value, &number, err))
+            return false;
+        out->integer = (int64_t)number;
+        return true;
+    case PARAM_BOOL:
+        return read_truth(p, value, &out->truth, err);
+    case PARAM_CHOICE:
+        return read_choice(p, value, &out->choice, err);
+    case PARAM_TEXT:
+    case PARAM_PATH:
+        break;
+    }
+    return read_text(p, value, arena, &out->text, err);
+}
+
+bool stage_option(const struct stage *stage, const char *name, const char *value,
+                  struct arena *arena, struct param_value *params, struct err *err)
+{
+    struct near near = {.word = name};
     for (size_t i = 0; i < stage->param_count; i++) {
         const struct stage_param *p = &stage->params[i];
-        if (strcmp(p->name, name) != 0) {
-            consider(&best, name, p->name);
-            continue;
-        }
-        switch (p->type) {
-        case PARAM_NUMBER:
-        case PARAM_INTEGER:
-            return parse_number(p, value, &params[i], err);
-        case PARAM_BOOL:
-            return parse_bool(p, value, &params[i], err);
-        case PARAM_CHOICE:
-            return parse_choice(p, value, &params[i], err);
-        }
+        if (strcmp(p->name, name) == 0)
+            return read_value(p, value, arena, &params[i], err);
+        near_try(&near, p->name);
     }
-    char hint[80];
-    suggestion(&best, hint, sizeof hint);
-    return err_set(err, ERR_CONFIG, "%s has no option \"%.40s\"%s", stage->name, name, hint);
+    return err_set(err, ERR_CONFIG, "%s has no option \"%.40s\"%s%s%s", stage->name, name,
+                   near.best ? " (did you mean \"" : "", near.best ? near.best : "",
+                   near.best ? "\"?)" : "");
 }

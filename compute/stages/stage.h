@@ -1,13 +1,15 @@
-// An analysis is a row of a table: what it takes, its parameters, and a function from volumes to
+// An analysis is a row of a table: what it takes, its parameters, and a function from images to
 // findings. It hears nothing of DICOM, of files or of the network. Process: worker, analyze.
 // Thread-safety: the table is constant; run() uses one gpu from one thread.
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include "compute/findings/findings.h"
-#include "compute/image/volume.h"
+#include "base/arena.h"
 #include "base/err.h"
+#include "base/result.h"
+#include "compute/findings/findings.h"
+#include "compute/image/image.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -15,37 +17,16 @@ extern "C" {
 
 struct gpu; // compute/gpu/gpu.h
 
-enum stage_result { // kinds of result an analysis can give; bits
-    RESULT_SR = 1,
-    RESULT_GSPS = 2,
-    RESULT_SC = 4,
-    RESULT_SEG = 8,
-    RESULT_PMAP = 16,
-    RESULT_PDF = 32,
+// ---- Parameters ---------------------------------------------------------------------------------
+
+enum stage_param_type {
+    PARAM_NUMBER,
+    PARAM_INTEGER,
+    PARAM_BOOL,
+    PARAM_CHOICE,
+    PARAM_TEXT,
+    PARAM_PATH
 };
-const char *stage_result_name(enum stage_result kind); // "sr"
-bool stage_result_parse(const char *name, enum stage_result *kind);
-
-enum tristate { TRI_UNKNOWN, TRI_NO, TRI_YES };
-
-// How a series was acquired, as far as its headers say. Numbers are NAN when unknown.
-struct scan {
-    char modality[17];      // "CT"
-    double kvp;             // kV
-    double tube_current_ma; // mA
-    double exposure_mas;    // mAs
-    double slice_thickness_mm;
-    double reconstruction_diameter_mm;
-    char kernel[65]; // convolution kernel
-    char manufacturer[65], model[65];
-    char series_description[65], study_description[65], protocol[65], body_part[17];
-    char contrast[65];        // contrast agent; "" when none is named
-    enum tristate gated;      // ECG-gated (cardiac synchronisation), from the headers
-    char gating_evidence[65]; // which attribute said so
-    double image_window[2];   // centre, width of the first VOI window; NAN when absent
-};
-
-enum stage_param_type { PARAM_NUMBER, PARAM_INTEGER, PARAM_BOOL, PARAM_CHOICE };
 
 struct stage_param {
     const char *name; // "threshold_hu"
@@ -54,40 +35,126 @@ struct stage_param {
     enum stage_param_type type;
     double min, max, def; // PARAM_BOOL: def 0 or 1; PARAM_CHOICE: def is an index into choices
     const char *const *choices; // PARAM_CHOICE: NULL-ended
+    const char *text;           // PARAM_TEXT, PARAM_PATH: the default; NULL: ""
 };
 
-struct stage_input {
-    const struct volume *const *volumes;
-    size_t volume_count;
-    const struct scan *scan;
-    const double *params; // one a stage_param, checked against its range
-    struct gpu *gpu;      // borrowed
-    double deadline_s; // CLOCK_MONOTONIC seconds; 0: none. run() gives up past it with ERR_TIMEOUT
+// The value of one parameter, checked. Which member holds follows from the type of its stage_param.
+struct param_value {
+    double number;    // PARAM_NUMBER
+    int64_t integer;  // PARAM_INTEGER
+    bool truth;       // PARAM_BOOL
+    unsigned choice;  // PARAM_CHOICE: index into choices
+    const char *text; // PARAM_TEXT, PARAM_PATH: not NULL; borrowed
+};
+
+// ---- Inputs -------------------------------------------------------------------------------------
+
+// A pattern on one attribute, written as a condition of a route (conf/pattern.h).
+struct stage_accept {
+    const char *keyword, *pattern;
+};
+
+enum stage_input_count {
+    INPUT_ONE,      // exactly one series
+    INPUT_OPTIONAL, // one or none
+    INPUT_MANY,     // one or more
+};
+
+// A slot that series fill. A series takes the first slot whose patterns all match.
+struct stage_input_spec {
+    const char *name, *help; // "left cc", "Left breast, cranio-caudal"
+    enum stage_input_count count;
+    enum image_axis axis; // the axis its images have; with INPUT_MANY the frames of all its series
+                          // are split together
+    bool placed; // its frames have a place in space; INPUT_ONE: the slot has one main image
+                 // without a defect, or the job is not evaluable before run() is called
+    const struct stage_accept *accepts; // ended by a keyword of NULL
+};
+
+enum stage_scope {
+    SCOPE_SERIES, // a job is one series; one slot
+    SCOPE_STUDY,  // a job is what a study has for the slots
+};
+
+// A slot as a job has filled it.
+struct stage_slot {
+    const struct stage_input_spec *spec;
+    uint32_t series_count; // series in it; 0: missing
+    uint32_t image_count;
+    const uint32_t *images; // indices into the images of the set: the main one first
+};
+
+// ---- The analysis -------------------------------------------------------------------------------
+
+// How run() ended. It sets verdict and reason of the findings itself when it refuses.
+enum stage_end {
+    STAGE_DONE,    // findings are filled, verdict VERDICT_DONE or VERDICT_NOTHING_FOUND
+    STAGE_REFUSED, // the input cannot be judged: findings_refuse() has been called
+    STAGE_BROKEN,  // the machine failed (*err is set): the job may be tried again
+};
+
+struct stage;
+
+struct stage_run {
+    const struct stage *stage;
+    const struct image_set *set;
+    const struct stage_slot *slots;   // one a stage_input_spec
+    const struct param_value *params; // one a stage_param
+    struct gpu *gpu;                  // borrowed; waits on it end by the deadline of the job
+    struct arena *arena;              // of the job: what need not outlive it
+    // Tells how far it is and whether to go on; see stage_step().
+    bool (*step)(void *ctx, const char *what, double done, struct err *err);
+    void *step_ctx;
 };
 
 struct stage {
     const char *name;    // "calcium": what routes name
     const char *title;   // "Coronary calcium scoring": Series Description, report
     const char *version; // "1": changes whenever the same input may give another answer
-    unsigned slot;       // Series Number is 9000 + 10 * slot + kind
-    const char *accepts; // for people: "non-contrast CT, gated or not"
-    unsigned results;    // enum stage_result bits it can give
+    unsigned slot;       // Series Number is 9000 + 10 * slot + kind; 1..99, unique
+    const char *help;    // one sentence: what it measures
+    enum stage_scope scope;
+    const struct stage_input_spec *inputs;
+    size_t input_count;          // SCOPE_SERIES: 1
+    unsigned results;            // enum result_kind bits it can give
+    enum report_template report; // of its SR
     const struct stage_param *params;
     size_t param_count;
-    // False with *err set when the machine failed (ERR_DEVICE, ERR_NOMEM, ERR_TIMEOUT): the job may
-    // be tried again. An input that cannot be judged is true with VERDICT_NOT_EVALUABLE.
-    bool (*run)(const struct stage_input *in, struct findings *out, struct err *err);
+    // *err is set with STAGE_BROKEN only.
+    enum stage_end (*run)(const struct stage_run *run, struct findings *out, struct err *err);
 };
 
+// Progress and deadline in one call. what: "deconvolution"; done: 0..1 of the whole run.
+// False with ERR_TIMEOUT when the deadline of the job has passed: run() ends with STAGE_BROKEN.
+bool stage_step(const struct stage_run *run, const char *what, double done, struct err *err);
+
+// The image of a slot (n-th; 0 the main one), or NULL when it has none.
+const struct image *stage_image(const struct stage_run *run, size_t slot, uint32_t n);
+
+// Refuses: findings_refuse() with VERDICT_NOT_EVALUABLE; returns STAGE_REFUSED, so that run() can
+// end with `return stage_refuse(...)`.
+enum stage_end stage_refuse(struct findings *f, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+// ---- The table ----------------------------------------------------------------------------------
+
 const struct stage *stage_find(const char *name); // NULL: none
-const struct stage *stage_at(size_t index);       // NULL past the end
+const struct stage *stage_at(size_t index);       // in the order of slots; NULL past the end
+
+// Further stages, for the tests of the interface: before anything else uses the table. At most 16.
+void stage_register(const struct stage *stage);
 
 // Sets the default of every parameter. params has param_count entries.
-void stage_defaults(const struct stage *stage, double *params);
-// Parses one option as the configuration gives it. ERR_CONFIG: no such parameter (with the nearest
-// name), not a number, out of range (which is named).
-bool stage_option(const struct stage *stage, const char *name, const char *value, double *params,
-                  struct err *err);
+void stage_defaults(const struct stage *stage, struct param_value *params);
+// Parses one option as the configuration gives it. Texts are kept in arena.
+// ERR_CONFIG: no such parameter (with the nearest name), not a number, out of range (which is
+// named), a path that is not absolute, text that is too long (255 bytes). ERR_NOMEM.
+bool stage_option(const struct stage *stage, const char *name, const char *value,
+                  struct arena *arena, struct param_value *params, struct err *err);
+// A value as text, in the form that stage_option() reads: numbers with 9 digits or as many as read
+// back the same. Returns text.
+const char *stage_param_text(const struct stage_param *param, const struct param_value *value,
+                             char *text, size_t size);
 
 #ifdef __cplusplus
 }

@@ -1,5 +1,6 @@
 // Frames to stored values. Source: PS3.5 8 (native and encapsulated pixels), A.4 (fragments and
 // offset tables), PS3.3 C.7.6.3 (Image Pixel).
+#include <algorithm>
 #include <cinttypes>
 #include <cstring>
 #include "dimse/read/object_parts.h"
@@ -22,17 +23,52 @@ bool need_number(DcmItem &item, const DcmTagKey &tag, double low, double high, u
                    n == 0 ? "is missing" : "makes no sense");
 }
 
-bool check_photometric(DcmItem &header, struct err *err)
+bool read_photometric(DcmItem &header, struct pixel_format *out, struct err *err)
 {
     uint32_t samples = 0;
     std::string photometric = item_text(header, DCM_PhotometricInterpretation, 0);
     if (!need_number(header, DCM_SamplesPerPixel, 1, UINT16_MAX, &samples, err))
         return false;
-    if (samples == 1 && (photometric == "MONOCHROME1" || photometric == "MONOCHROME2"))
-        return true;
     if (photometric.empty())
         return err_set(err, ERR_INPUT, "PhotometricInterpretation is missing");
-    return err_set(err, ERR_UNSUPPORTED, "no grey values: %" PRIu32 " samples a pixel", samples);
+    out->inverted = photometric == "MONOCHROME1";
+    out->is_grey = samples == 1 && (out->inverted || photometric == "MONOCHROME2");
+    return true;
+}
+
+// Bits of floating point samples are those of their kind.
+bool read_float_bits(const struct object *o, struct pixel_format *out, struct err *err)
+{
+    uint32_t allocated = 0, wanted = o->layout.pixel_number == 0x0009 ? 64 : 32;
+    if (!need_number(const_cast<DcmDataset &>(o->header), DCM_BitsAllocated, 1, 64, &allocated,
+                     err))
+        return false;
+    if (allocated != wanted)
+        return err_set(err, ERR_INPUT, "BitsAllocated makes no sense");
+    out->bits_allocated = static_cast<uint16_t>(allocated);
+    out->bits_stored = 32;
+    out->high_bit = 31;
+    out->is_signed = out->is_float = true;
+    return true;
+}
+
+bool read_integer_bits(DcmItem &header, struct pixel_format *out, struct err *err)
+{
+    uint32_t allocated = 0, stored = 0, high = 0, representation = 0;
+    if (!need_number(header, DCM_BitsAllocated, 1, 64, &allocated, err) ||
+        !need_number(header, DCM_BitsStored, 1, allocated, &stored, err) ||
+        !need_number(header, DCM_HighBit, stored - 1, allocated - 1, &high, err) ||
+        !need_number(header, DCM_PixelRepresentation, 0, 1, &representation, err))
+        return false;
+    if ((allocated != 8 && allocated != 16 && allocated != 32) ||
+        (stored == 32 && representation == 0))
+        return err_set(err, ERR_UNSUPPORTED, "%" PRIu32 " of %" PRIu32 " bits stored", stored,
+                       allocated);
+    out->bits_allocated = static_cast<uint16_t>(allocated);
+    out->bits_stored = static_cast<uint16_t>(stored);
+    out->high_bit = static_cast<uint16_t>(high);
+    out->is_signed = representation == 1;
+    return true;
 }
 
 // Bytes a frame takes in native form. Cannot overflow: PIXELS_MAX * 4.
@@ -41,10 +77,12 @@ size_t frame_size(const struct pixel_format &f)
     return static_cast<size_t>(f.columns) * f.rows * (f.bits_allocated / 8);
 }
 
-void swap_pairs(std::vector<uint8_t> &bytes)
+// Turns the bytes of every size of them around.
+void swap_bytes(std::vector<uint8_t> &bytes, size_t size)
 {
-    for (size_t i = 0; i + 1 < bytes.size(); i += 2)
-        std::swap(bytes[i], bytes[i + 1]);
+    for (size_t i = 0; i + size <= bytes.size(); i += size)
+        std::reverse(bytes.begin() + static_cast<std::ptrdiff_t>(i),
+                     bytes.begin() + static_cast<std::ptrdiff_t>(i + size));
 }
 
 bool read_native(struct object *o, uint32_t frame, const struct pixel_format &f,
@@ -59,7 +97,7 @@ bool read_native(struct object *o, uint32_t frame, const struct pixel_format &f,
     uint64_t start = size * frame;
     bool big = o->syntax->header == EXS_BigEndianExplicit;
     bool pairs = big && f.bits_allocated == 8 && l.pixel_words; // bytes packed in swapped words
-    if (big && f.bits_allocated == 32)
+    if (big && f.bits_allocated == 32 && !f.is_float)
         return err_set(err, ERR_UNSUPPORTED, "32 bits in big endian");
     uint64_t first = pairs ? start & ~1ull : start;
     uint64_t count = pairs ? (start + size + 1 - first) & ~1ull : size;
@@ -68,8 +106,8 @@ bool read_native(struct object *o, uint32_t frame, const struct pixel_format &f,
     out->bytes.resize(static_cast<size_t>(count));
     if (!o->source->read(l.pixel_offset + first, out->bytes.data(), out->bytes.size(), err))
         return false;
-    if (pairs || (big && f.bits_allocated == 16))
-        swap_pairs(out->bytes);
+    if (pairs || (big && f.bits_allocated >= 16))
+        swap_bytes(out->bytes, pairs ? 2 : f.bits_allocated / 8u);
     if (first != start)
         out->bytes.erase(out->bytes.begin());
     out->bytes_per_sample = f.bits_allocated / 8u;
@@ -135,20 +173,36 @@ void spread(const uint8_t *bytes, size_t count, const struct pixel_format &f, in
     }
 }
 
-bool decode_frame(struct object *o, uint32_t frame, int32_t *values, struct err *err)
+// The samples of a grey frame of the kind that is wanted.
+bool read_samples(struct object *o, uint32_t frame, bool want_float, struct pixel_format *f,
+                  struct raw_frame *raw, struct err *err)
 {
-    struct pixel_format f = {};
-    struct raw_frame raw = {};
     if (!o->layout.has_pixels)
         return err_set(err, ERR_UNSUPPORTED, "no image");
     if (frame >= o->ids.frames)
         return err_set(err, ERR_INPUT, "no frame %" PRIu32 " of %" PRIu32, frame + 1,
                        o->ids.frames);
-    if (!object_pixel_format(o, &f, err) || !read_frame(o, frame, f, &raw, err))
+    if (!object_pixel_format(o, f, err))
+        return false;
+    if (!f->is_grey)
+        return err_set(err, ERR_UNSUPPORTED, "no grey values");
+    if (f->is_float != want_float)
+        return err_set(err, ERR_UNSUPPORTED, "%s pixels",
+                       f->is_float ? "floating point" : "integer");
+    if (!read_frame(o, frame, *f, raw, err))
+        return false;
+    if (raw->bytes.size() < static_cast<size_t>(f->columns) * f->rows * raw->bytes_per_sample)
+        return err_set(err, ERR_INPUT, "the frame has too few samples");
+    return true;
+}
+
+bool decode_frame(struct object *o, uint32_t frame, int32_t *values, struct err *err)
+{
+    struct pixel_format f = {};
+    struct raw_frame raw = {};
+    if (!read_samples(o, frame, false, &f, &raw, err))
         return false;
     size_t count = static_cast<size_t>(f.columns) * f.rows;
-    if (raw.bytes.size() < count * raw.bytes_per_sample)
-        return err_set(err, ERR_INPUT, "the frame has too few samples");
     switch (raw.bytes_per_sample) {
     case 1:
         spread<uint8_t>(raw.bytes.data(), count, f, values);
@@ -159,6 +213,25 @@ bool decode_frame(struct object *o, uint32_t frame, int32_t *values, struct err 
     default:
         spread<uint32_t>(raw.bytes.data(), count, f, values);
         break;
+    }
+    return true;
+}
+
+bool decode_float_frame(struct object *o, uint32_t frame, float *values, struct err *err)
+{
+    struct pixel_format f = {};
+    struct raw_frame raw = {};
+    if (!read_samples(o, frame, true, &f, &raw, err))
+        return false;
+    size_t count = static_cast<size_t>(f.columns) * f.rows;
+    if (raw.bytes_per_sample == sizeof *values) {
+        memcpy(values, raw.bytes.data(), count * sizeof *values);
+        return true;
+    }
+    for (size_t i = 0; i < count; i++) {
+        double value;
+        memcpy(&value, raw.bytes.data() + i * sizeof value, sizeof value);
+        values[i] = static_cast<float>(value);
     }
     return true;
 }
@@ -200,7 +273,7 @@ bool starts_image(struct object *o, const layout_fragment &fragment, bool *start
 }
 
 // Index of the first fragment of each frame, where frames have several.
-bool first_fragments(struct object *o, std::vector<size_t> *out, struct err *err)
+bool find_starts(struct object *o, std::vector<size_t> *out, struct err *err)
 {
     const std::vector<layout_fragment> &fragments = o->layout.fragments;
     std::vector<uint64_t> offsets;
@@ -225,32 +298,36 @@ bool first_fragments(struct object *o, std::vector<size_t> *out, struct err *err
     return true;
 }
 
+// The same, looked for once an object: a frame each would walk all fragments.
+bool know_starts(struct object *o, struct err *err)
+{
+    if (!o->starts_known) {
+        o->starts_err = {};
+        o->starts.clear();
+        find_starts(o, &o->starts, &o->starts_err);
+        o->starts_known = o->starts_err.code != ERR_IO && o->starts_err.code != ERR_NOMEM;
+        if (o->starts_err.code)
+            o->starts.clear();
+    }
+    if (o->starts_err.code && err)
+        *err = o->starts_err;
+    return !o->starts_err.code;
+}
+
 } // namespace
 
 bool object_pixel_format(struct object *o, struct pixel_format *out, struct err *err)
 {
     DcmDataset &header = o->header;
-    uint32_t allocated = 0, stored = 0, high = 0, representation = 0, rows = 0, columns = 0;
-    if (!check_photometric(header, err) ||
-        !need_number(header, DCM_Rows, 1, UINT16_MAX, &rows, err) ||
-        !need_number(header, DCM_Columns, 1, UINT16_MAX, &columns, err) ||
-        !need_number(header, DCM_BitsAllocated, 1, 64, &allocated, err) ||
-        !need_number(header, DCM_BitsStored, 1, allocated, &stored, err) ||
-        !need_number(header, DCM_HighBit, stored - 1, allocated - 1, &high, err) ||
-        !need_number(header, DCM_PixelRepresentation, 0, 1, &representation, err))
+    if (!read_photometric(header, out, err) ||
+        !need_number(header, DCM_Rows, 1, UINT16_MAX, &out->rows, err) ||
+        !need_number(header, DCM_Columns, 1, UINT16_MAX, &out->columns, err) ||
+        !(o->layout.pixel_number == 0x0010 ? read_integer_bits(header, out, err)
+                                           : read_float_bits(o, out, err)))
         return false;
-    if ((allocated != 8 && allocated != 16 && allocated != 32) ||
-        (stored == 32 && representation == 0))
-        return err_set(err, ERR_UNSUPPORTED, "%" PRIu32 " of %" PRIu32 " bits stored", stored,
-                       allocated);
-    if (static_cast<uint64_t>(rows) * columns > PIXELS_MAX)
-        return err_set(err, ERR_UNSUPPORTED, "%" PRIu32 " x %" PRIu32 " pixels", columns, rows);
-    out->rows = rows;
-    out->columns = columns;
-    out->bits_allocated = static_cast<uint16_t>(allocated);
-    out->bits_stored = static_cast<uint16_t>(stored);
-    out->high_bit = static_cast<uint16_t>(high);
-    out->is_signed = representation == 1;
+    if (static_cast<uint64_t>(out->rows) * out->columns > PIXELS_MAX)
+        return err_set(err, ERR_UNSUPPORTED, "%" PRIu32 " x %" PRIu32 " pixels", out->columns,
+                       out->rows);
     return true;
 }
 
@@ -267,11 +344,10 @@ bool object_frame_bytes(struct object *o, uint32_t frame, std::vector<uint8_t> *
     if (pieces == frames) {
         first = last = static_cast<size_t>(frame) + 1;
     } else if (frames > 1) {
-        std::vector<size_t> starts;
-        if (!first_fragments(o, &starts, err))
+        if (!know_starts(o, err))
             return false;
-        first = starts[frame];
-        last = frame + 1 < starts.size() ? starts[frame + 1] - 1 : pieces;
+        first = o->starts[frame];
+        last = frame + 1 < o->starts.size() ? o->starts[frame + 1] - 1 : pieces;
     }
     uint64_t size = 0;
     for (size_t i = first; i <= last; i++)
@@ -289,4 +365,9 @@ bool object_frame_bytes(struct object *o, uint32_t frame, std::vector<uint8_t> *
 bool object_decode(struct object *o, uint32_t frame, int32_t *values, struct err *err)
 {
     return object_guard(err, [&] { return decode_frame(o, frame, values, err); });
+}
+
+bool object_decode_float(struct object *o, uint32_t frame, float *values, struct err *err)
+{
+    return object_guard(err, [&] { return decode_float_frame(o, frame, values, err); });
 }

@@ -371,10 +371,13 @@ bool walk::read_top(bool is_explicit, step *next)
         return false;
     if (e.group == 0xfffe)
         return fail("stray delimiter");
-    if (e.group != 0x7fe0 || e.number != 0x0010)
+    if (e.group != 0x7fe0 || (e.number != 0x0008 && e.number != 0x0009 && e.number != 0x0010))
         return descend(e, is_explicit) && drain();
+    if (e.number != 0x0010 && e.length == UNDEFINED) // PS3.5 A.4: never in fragments
+        return fail("undefined length");
     *next = STEP_END;
     out_->has_pixels = true;
+    out_->pixel_number = e.number;
     out_->pixel_words = e.vr[0] == 'O' && e.vr[1] == 'W';
     out_->encapsulated = e.length == UNDEFINED;
     out_->pixel_offset = e.value;

@@ -73,7 +73,8 @@ struct layout_fragment {
 struct layout {
     uint64_t data_offset;  // first byte of the data set
     uint64_t header_end;   // end of the elements before pixel data (or of the whole data set)
-    bool has_pixels;       // Pixel Data (7FE0,0010) is there
+    bool has_pixels;       // Pixel Data (7FE0,0010) or one of the floating point kinds is there
+    uint16_t pixel_number; // 0x0010, 0x0008 Float Pixel Data, 0x0009 Double Float Pixel Data
     bool pixel_words;      // its VR is OW
     bool encapsulated;     // in fragments
     uint64_t pixel_offset; // native: of the first byte

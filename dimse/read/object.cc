@@ -18,6 +18,7 @@
 #define HEADER_BYTES_MAX   (512u << 20) // of all elements before Pixel Data
 #define INFLATED_BYTES_MAX (1u << 30)   // of a deflated data set: 1,000 times as much as it was
 #define TEXT_BYTES_MAX     4096         // longer values are no text to match on
+#define SHORT_TEXT_BYTES   64 // LO, the longest of what describes a scan; a list keeps these first
 
 thread_local std::string *decoder_warning;
 
@@ -135,50 +136,67 @@ bool number_text(DcmElement &element, std::string *out)
     return true;
 }
 
-// "1.5" to 1.5 whatever the locale. False: anything else stands there.
-bool parse_number(const std::string &text, double *out)
-{
-    const char *start = text.data(), *end = start + text.size();
-    if (start != end && *start == '+')
-        start++;
-    std::from_chars_result r = std::from_chars(start, end, *out);
-    return r.ec == std::errc() && r.ptr == end && start != end && std::isfinite(*out);
-}
-
 void copy_uid(DcmItem &item, const DcmTagKey &tag, char out[65])
 {
     std::string text = item_text(item, tag, 0);
     snprintf(out, 65, "%s", uid_is_usable(text.c_str()) ? text.c_str() : "");
 }
 
-bool add_attribute(DcmElement &element, text_decoder &decoder, struct attrs *out, struct err *err)
+// The keyword of a standard attribute that text or numbers stand in; NULL: none.
+const char *keyword_of(DcmElement &element)
 {
-    DcmTag tag = element.getTag();
+    DcmTag &tag = const_cast<DcmTag &>(element.getTag());
     if (tag.getGroup() % 2 == 1 || tag.getElement() == 0 || tag.isUnknownVR())
-        return true;
-    DcmEVR vr = element.ident();
-    std::string text;
-    if (is_text(vr) ? !raw_text(element, &text) : !is_number(vr) || !number_text(element, &text))
-        return true;
+        return nullptr;
     const char *keyword = tag.getTagName();
     if (strncmp(keyword, "RETIRED_", 8) == 0)
         keyword += 8;
-    if (strchr(keyword, ' ')) // DCMTK's name for what is not in the dictionary
-        return true;
-    text = decoder.decode(text, follows_character_set(vr));
-    if (out->size + strlen(keyword) + text.size() + 2 > ATTRS_PACKED_MAX)
-        return true; // a longer list is cut
-    return attrs_add(out, keyword, text.c_str()) || err_set(err, ERR_NOMEM, "no memory");
+    return strchr(keyword, ' ') ? nullptr : keyword; // DCMTK's name for what it does not know
 }
 
 bool add_attributes(DcmDataset &header, struct attrs *out, struct err *err)
 {
-    text_decoder decoder(header);
-    for (DcmObject *o = header.nextInContainer(nullptr); o; o = header.nextInContainer(o)) {
-        if (o->isLeaf() && !add_attribute(*static_cast<DcmElement *>(o), decoder, out, err))
-            return false;
+    attribute_list list(header, out);
+    list.add_item(header);
+    return list.finish(err);
+}
+
+// Frame Time Vector: times between frames, the first one 0.
+void read_frame_times(struct object *o)
+{
+    DcmElement *element = nullptr;
+    char *text = nullptr;
+    Uint32 size = 0;
+    double sum = 0;
+    if (o->header.findAndGetElement(DCM_FrameTimeVector, element).bad() || !element ||
+        !element->isLeaf() || !is_text(element->ident()) || element->getString(text, size).bad() ||
+        !text)
+        return;
+    for (uint32_t at = 0; at <= size && o->frame_times_ms.size() < o->ids.frames;) {
+        const void *end = memchr(text + at, '\\', size - at);
+        uint32_t next = end ? static_cast<uint32_t>(static_cast<const char *>(end) - text) : size;
+        double step = 0;
+        if (!text_number(std::string(text + at, next - at), &step) || step < 0)
+            break;
+        sum += o->frame_times_ms.empty() ? 0 : step;
+        o->frame_times_ms.push_back(sum);
+        at = next + 1;
     }
-    return true;
+    if (o->frame_times_ms.size() < o->ids.frames)
+        o->frame_times_ms.clear();
+}
+
+void index_groups(struct object *o)
+{
+    DcmSequenceOfItems *frames = nullptr;
+    o->enhanced = o->header.tagExists(DCM_SharedFunctionalGroupsSequence) ||
+                  o->header.tagExists(DCM_PerFrameFunctionalGroupsSequence);
+    o->shared_groups = item_of(o->header, DCM_SharedFunctionalGroupsSequence);
+    if (o->header.findAndGetSequence(DCM_PerFrameFunctionalGroupsSequence, frames).bad() || !frames)
+        return;
+    o->frame_groups.reserve(frames->card());
+    for (DcmObject *i = frames->nextInContainer(nullptr); i; i = frames->nextInContainer(i))
+        o->frame_groups.push_back(static_cast<DcmItem *>(i));
 }
 
 // Inflates the data set behind a meta header.
@@ -225,6 +243,8 @@ bool open_into(struct object *o, const char *path, struct err *err)
     else if (o->ids.frames == 0)
         o->ids.frames = 1; // what else is missing is told when it is needed
     snprintf(o->ids.transfer_syntax_uid, sizeof o->ids.transfer_syntax_uid, "%s", uid.c_str());
+    index_groups(o);
+    read_frame_times(o);
     return true;
 }
 
@@ -333,16 +353,72 @@ bool object_read_ids(DcmDataset &header, struct object_ids *out)
     return true;
 }
 
+void attribute_list::add_as(const char *keyword, DcmElement &element)
+{
+    DcmEVR vr = element.ident();
+    std::string text;
+    if ((is_text(vr) ? !raw_text(element, &text)
+                     : !is_number(vr) || !number_text(element, &text)) ||
+        !keywords_.insert(keyword).second)
+        return;
+    values_.emplace_back(keyword, decoder_.decode(text, follows_character_set(vr)));
+}
+
+void attribute_list::add_item(DcmItem &item)
+{
+    for (DcmObject *o = item.nextInContainer(nullptr); o; o = item.nextInContainer(o)) {
+        DcmElement *element = o->isLeaf() ? static_cast<DcmElement *>(o) : nullptr;
+        const char *keyword = element ? keyword_of(*element) : nullptr;
+        if (keyword)
+            add_as(keyword, *element);
+    }
+}
+
+bool attribute_list::finish(struct err *err)
+{
+    size_t all = out_->size;
+    for (const auto &v : values_)
+        all += v.first.size() + v.second.size() + 2;
+    bool fits = all <= ATTRS_PACKED_MAX;
+    for (int turn = 0; turn < (fits ? 1 : 2); turn++) {
+        for (const auto &v : values_) {
+            if (!fits && (v.second.size() > SHORT_TEXT_BYTES) != (turn == 1))
+                continue;
+            if (out_->size + v.first.size() + v.second.size() + 2 > ATTRS_PACKED_MAX)
+                continue; // a longer list is cut
+            if (!attrs_add(out_, v.first.c_str(), v.second.c_str()))
+                return err_set(err, ERR_NOMEM, "no memory");
+        }
+    }
+    return true;
+}
+
+bool text_number(const std::string &text, double *out)
+{
+    std::string plain = trimmed(text.data(), text.size());
+    const char *start = plain.data(), *end = start + plain.size();
+    if (start != end && *start == '+')
+        start++;
+    std::from_chars_result r = std::from_chars(start, end, *out);
+    return r.ec == std::errc() && r.ptr == end && start != end && std::isfinite(*out);
+}
+
+std::string element_text(DcmElement &element)
+{
+    std::string text;
+    if (!element.isLeaf() ||
+        (is_text(element.ident()) ? !raw_text(element, &text)
+                                  : !is_number(element.ident()) || !number_text(element, &text)))
+        return std::string();
+    return text;
+}
+
 std::string item_text(DcmItem &item, const DcmTagKey &tag, long component)
 {
     DcmElement *element = nullptr;
-    std::string text;
     if (item.findAndGetElement(tag, element).bad() || !element)
-        return text;
-    if (!element->isLeaf() ||
-        (is_text(element->ident()) ? !raw_text(*element, &text)
-                                   : !is_number(element->ident()) || !number_text(*element, &text)))
         return std::string();
+    std::string text = element_text(*element);
     if (component < 0)
         return text;
     size_t start = 0;
@@ -362,10 +438,16 @@ bool item_number(DcmItem &item, const DcmTagKey &tag, long component, double *ou
     DcmElement *element = nullptr;
     if (item.findAndGetElement(tag, element).bad() || !element)
         return false;
-    if (element->ident() == EVR_FL || element->ident() == EVR_FD)
-        return element->getFloat64(*out, static_cast<unsigned long>(component)).good() &&
-               std::isfinite(*out);
-    return parse_number(item_text(item, tag, component), out);
+    unsigned long at = static_cast<unsigned long>(component);
+    if (element->ident() == EVR_FD) // not by way of text
+        return element->getFloat64(*out, at).good() && std::isfinite(*out);
+    if (element->ident() == EVR_FL) {
+        Float32 value = 0;
+        bool ok = element->getFloat32(value, at).good() && std::isfinite(value);
+        *out = static_cast<double>(value);
+        return ok;
+    }
+    return text_number(item_text(item, tag, component), out);
 }
 
 int item_numbers(DcmItem &item, const DcmTagKey &tag, double *out, int count)

@@ -6,10 +6,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include "compute/stages/stage.h"
-#include "compute/image/volume.h"
 #include "base/attrs.h"
 #include "base/err.h"
+#include "compute/image/image.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -44,8 +43,15 @@ void object_close(struct object *o);
 const struct object_ids *object_ids(const struct object *o);
 
 // Every top-level text or number attribute before Pixel Data, keyword to UTF-8 text, private ones
-// left out. A bad character set gives '?' and is no error. ERR_NOMEM.
+// left out. A bad character set gives '?' and is no error. What a list cannot hold
+// (ATTRS_PACKED_MAX) are values of more than 64 bytes first. ERR_NOMEM.
 bool object_attrs(const struct object *o, struct attrs *out, struct err *err);
+
+// What the functional groups of an enhanced object say of frame (0-based): the text and number
+// attributes of its own groups, then those of the shared ones, as above. Contrast/Bolus Agent is
+// the meaning of the first agent's code, where the frame does not say that none was administered.
+// Nothing for other objects. Give own->base the attributes of the instance. ERR_NOMEM.
+bool object_frame_attrs(const struct object *o, uint32_t frame, struct attrs *own, struct err *err);
 
 // As object_open() + object_attrs() + object_ids() from the first bytes of a data set in memory,
 // which may end anywhere (what the receive path has in hand). transfer_syntax: of data.
@@ -57,20 +63,31 @@ bool object_keyword_known(const char *keyword);
 // The nearest known keyword to a misspelt one, or NULL when none is near.
 const char *object_keyword_near(const char *keyword);
 
-// Geometry and rescale of frame (0-based) of an image. Enhanced multi-frame: from the functional
-// groups.
-//   ERR_INPUT an attribute is missing or makes no sense (it is named); ERR_UNSUPPORTED no image
-bool object_slice(const struct object *o, uint32_t frame, struct volume_slice *out,
-                  struct err *err);
+// Describes frame (0-based) of an image, classic or enhanced. Fills all of *out but source, pool
+// and attrs, which are 0 and the caller's.
+//   placed     CT, MR and PET always (what that needs and is missing is an error); others where
+//              Image Position or Orientation (Patient) is there; a classic multi-frame never
+//   pixel_mm   of what is not placed: Pixel Spacing, else Imager Pixel Spacing, else NAN
+//   slope, intercept, unit  CT: to Hounsfield units; PET: by Units; else by the first Real World
+//              Value Mapping with a UCUM unit, which then stands for the rescale; else by the
+//              rescale, unit "1"
+//   time_s     the first of Temporal Position Time Offset, Frame Acquisition DateTime, cine (Frame
+//              Time Vector, Frame Time, Cine Rate; since the first frame), Acquisition DateTime,
+//              Acquisition Time, Content Time; with a date it counts from 1970
+//   b_value    Diffusion b-value, also the private ones of Siemens, Philips and GE
+// A localizer is never measured: what it lacks is no error.
+//   ERR_INPUT an attribute is missing or makes no sense (it is named), no such frame;
+//   ERR_UNSUPPORTED no image, Modality LUT Sequence, a pixel format that cannot be decoded
+bool object_frame(const struct object *o, uint32_t frame, struct image_frame *out, struct err *err);
 
 // Decodes frame (0-based) to stored values, one sample a pixel (MONOCHROME1/2), masked to Bits
-// Stored and sign-extended. values has columns * rows entries.
-//   ERR_INPUT the pixel stream is broken or short; ERR_UNSUPPORTED photometric or transfer syntax;
-//   ERR_NOMEM
+// Stored and sign-extended. values has columns * rows entries. An object whose frames are asked for
+// one after another is read once.
+//   ERR_INPUT the pixel stream is broken or short; ERR_UNSUPPORTED photometric or transfer syntax,
+//   floating point; ERR_NOMEM
 bool object_decode(struct object *o, uint32_t frame, int32_t *values, struct err *err);
-
-// How the series was acquired, from this instance.
-void object_scan(const struct object *o, struct scan *out);
+// The same of Float Pixel Data and Double Float Pixel Data; NaN stays. ERR_UNSUPPORTED: integers
+bool object_decode_float(struct object *o, uint32_t frame, float *values, struct err *err);
 
 // SHA-256 of a file's data set, without preamble and meta header: what dimse/net/scp.h computes
 // while it receives. Of the whole file when it has no meta header. ERR_IO, ERR_NOMEM; ERR_INPUT: no

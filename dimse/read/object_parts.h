@@ -5,7 +5,9 @@
 #endif
 #include <memory>
 #include <new>
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 #include "dcmtk/config/osconfig.h"
 #include "dcmtk/dcmdata/dctk.h"
@@ -32,6 +34,16 @@ struct object {
     std::vector<uint8_t> inflated;
     struct layout layout;
     DcmDataset header; // everything before Pixel Data
+    // Functional groups of a multi-frame object: DCMTK's sequences are lists, and finding item n
+    // of them takes n steps.
+    bool enhanced;                       // it has some
+    DcmItem *shared_groups;              // NULL: none; borrowed from header
+    std::vector<DcmItem *> frame_groups; // in the order of frames; may be fewer than frames
+    std::vector<double> frame_times_ms;  // by Frame Time Vector, summed up; empty: none
+    // Where frames of several fragments start, found when one is asked for the first time.
+    bool starts_known;
+    struct err starts_err;      // ERR_NONE: starts holds
+    std::vector<size_t> starts; // index of the first fragment of each frame
 };
 
 // Reads elements [from, header_end) of source into header. ERR_INPUT, ERR_IO, ERR_NOMEM
@@ -51,8 +63,12 @@ bool item_number(DcmItem &item, const DcmTagKey &tag, long component, double *ou
 // As many numbers as asked for, exactly. 0: absent or empty; -1: not that many, or no finite
 // numbers; else count.
 int item_numbers(DcmItem &item, const DcmTagKey &tag, double *out, int count);
-// First item of a sequence, or item index of it; NULL: none.
+// First item of a sequence, or item index of it, in index steps; NULL: none.
 DcmItem *item_of(DcmItem &item, const DcmTagKey &sequence, long index = 0);
+// The whole value of an element as text, as above.
+std::string element_text(DcmElement &element);
+// "1.5 " to 1.5 whatever the locale. False: anything else stands there, or no finite number.
+bool text_number(const std::string &text, double *out);
 
 // Converts to UTF-8 by the Specific Character Set of dataset. Bytes that mean nothing become '?'.
 class text_decoder
@@ -68,15 +84,36 @@ class text_decoder
     bool utf8_;
 };
 
+// Attributes as text on their way into a list. Lists have a limit: when it does not hold all, long
+// values come last and are the ones left out.
+class attribute_list
+{
+  public:
+    attribute_list(DcmItem &dataset, struct attrs *out) : decoder_(dataset), out_(out) {}
+    // Every text or number of item whose keyword is not there yet.
+    void add_item(DcmItem &item);
+    void add_as(const char *keyword, DcmElement &element);
+    bool finish(struct err *err); // ERR_NOMEM
+
+  private:
+    text_decoder decoder_;
+    struct attrs *out_;
+    std::set<std::string> keywords_;
+    std::vector<std::pair<std::string, std::string>> values_;
+};
+
 // What the decoders need to know of the pixels.
 struct pixel_format {
     uint32_t columns, rows;
     uint16_t bits_allocated, bits_stored, high_bit;
     bool is_signed;
+    bool is_float; // of 32 or 64 bits allocated; bits_stored is 32
+    bool is_grey;  // one sample a pixel, MONOCHROME1 or MONOCHROME2
+    bool inverted; // MONOCHROME1
 };
 
 // The attributes of the pixel description, checked against each other.
-//   ERR_INPUT contradictory or absent; ERR_UNSUPPORTED colour, or more than 32 bits
+//   ERR_INPUT contradictory or absent; ERR_UNSUPPORTED integers of 1 or of more than 32 bits
 bool object_pixel_format(struct object *o, struct pixel_format *out, struct err *err);
 
 // One frame's compressed bytes.
@@ -87,7 +124,7 @@ bool object_frame_bytes(struct object *o, uint32_t frame, std::vector<uint8_t> *
 // Samples as a codec gives them: low bits of one or two bytes, host order.
 struct raw_frame {
     std::vector<uint8_t> bytes;
-    unsigned bytes_per_sample; // 1, 2, 4
+    unsigned bytes_per_sample; // 1, 2, 4; 8 of floating point
     unsigned precision;        // bits of a sample that mean something
 };
 

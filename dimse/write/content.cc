@@ -13,6 +13,10 @@ static const char *relation_name(enum relation relation)
         return "HAS ACQ CONTEXT";
     case REL_SELECTED_FROM:
         return "SELECTED FROM";
+    case REL_PROPERTIES:
+        return "HAS PROPERTIES";
+    case REL_INFERRED_FROM:
+        return "INFERRED FROM";
     case REL_ROOT:
         break;
     }
@@ -100,6 +104,17 @@ DcmItem &content_image(DcmItem &parent, enum relation relation, const struct sou
 {
     DcmItem &item = add(parent, relation, "IMAGE", nullptr);
     identity_reference(encode_item(item, DCM_ReferencedSOPSequence), frame);
+    return item;
+}
+
+DcmItem &content_segment(DcmItem &parent, enum relation relation, const struct code &concept,
+                         const std::string &sop_instance_uid, uint16_t segment)
+{
+    DcmItem &item = add(parent, relation, "IMAGE", &concept);
+    DcmItem &reference = encode_item(item, DCM_ReferencedSOPSequence);
+    encode_text(reference, DCM_ReferencedSOPClassUID, UID_SegmentationStorage);
+    encode_text(reference, DCM_ReferencedSOPInstanceUID, sop_instance_uid);
+    encode_u16(reference, DCM_ReferencedSegmentNumber, {segment});
     return item;
 }
 

@@ -10,6 +10,8 @@ enum relation {
     REL_OBS_CONTEXT,
     REL_ACQ_CONTEXT,
     REL_SELECTED_FROM,
+    REL_PROPERTIES,
+    REL_INFERRED_FROM,
 };
 
 // Each appends an item to parent's Content Sequence and returns it, borrowed from the data set.
@@ -30,6 +32,9 @@ DcmItem &content_time(DcmItem &parent, enum relation relation, const struct code
 DcmItem &content_number(DcmItem &parent, enum relation relation, const struct code &concept,
                         const std::string &number, const struct code &unit);
 DcmItem &content_image(DcmItem &parent, enum relation relation, const struct source_frame &frame);
+// A segment of a segmentation.
+DcmItem &content_segment(DcmItem &parent, enum relation relation, const struct code &concept,
+                         const std::string &sop_instance_uid, uint16_t segment);
 // graphic_type: "POLYLINE"; points: pairs of column and row.
 DcmItem &content_region(DcmItem &parent, enum relation relation, const struct code &concept,
                         const char *graphic_type, const std::vector<Float32> &points);

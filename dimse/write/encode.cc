@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstdio>
 #include <memory>
+#include "dcmtk/dcmiod/cielabutil.h"
 
 void encode_check(const OFCondition &condition, const DcmTagKey &tag)
 {
@@ -21,7 +22,10 @@ void encode_text(DcmItem &item, const DcmTagKey &tag, const std::string &value)
 
 void encode_short(DcmItem &item, const DcmTagKey &tag, const std::string &value, size_t limit)
 {
-    encode_text(item, tag, value.substr(0, limit));
+    size_t end = std::min(limit, value.size());
+    while (end > 0 && end < value.size() && ((unsigned char)value[end] & 0xc0) == 0x80)
+        end--; // not inside a letter of UTF-8
+    encode_text(item, tag, value.substr(0, end));
 }
 
 void encode_u16(DcmItem &item, const DcmTagKey &tag, const std::vector<Uint16> &values)
@@ -32,6 +36,19 @@ void encode_u16(DcmItem &item, const DcmTagKey &tag, const std::vector<Uint16> &
 void encode_f32(DcmItem &item, const DcmTagKey &tag, const std::vector<Float32> &values)
 {
     encode_check(item.putAndInsertFloat32Array(tag, values.data(), values.size()), tag);
+}
+
+std::vector<Float32> encode_points(const float *points, size_t count)
+{
+    const size_t most = 65534 / (2 * sizeof(Float32));
+    const size_t kept = std::min(count, most);
+    std::vector<Float32> out;
+    for (size_t i = 0; i < kept; i++) {
+        const size_t from = kept > 1 ? i * (count - 1) / (kept - 1) : 0;
+        out.push_back(points[2 * from]);
+        out.push_back(points[2 * from + 1]);
+    }
+    return out;
 }
 
 DcmItem &encode_item(DcmItem &item, const DcmTagKey &sequence)
@@ -57,6 +74,17 @@ void encode_code_item(DcmItem &item, const struct code &code)
 void encode_code(DcmItem &item, const DcmTagKey &sequence, const struct code &code)
 {
     encode_code_item(encode_item(item, sequence), code);
+}
+
+std::vector<Uint16> encode_cielab(const uint8_t rgb[3])
+{
+    double lab[3];
+    IODCIELabUtil::rgb2DicomLab(lab[0], lab[1], lab[2], rgb[0] / 255.0, rgb[1] / 255.0,
+                                rgb[2] / 255.0);
+    std::vector<Uint16> out;
+    for (double value : lab)
+        out.push_back((Uint16)std::clamp(value, 0.0, 65535.0));
+    return out;
 }
 
 bool encode_copy(DcmItem &to, DcmItem &from, const DcmTagKey &tag)

@@ -25,10 +25,14 @@ void encode_check(const OFCondition &condition, const DcmTagKey &tag);
 
 // Text as it is, of any value representation that is text; values are separated by '\\'.
 void encode_text(DcmItem &item, const DcmTagKey &tag, const std::string &value);
-// As encode_text(), cut to the longest that a value of limit characters may have.
+// As encode_text(), cut to at most limit bytes between two letters.
 void encode_short(DcmItem &item, const DcmTagKey &tag, const std::string &value, size_t limit);
 void encode_u16(DcmItem &item, const DcmTagKey &tag, const std::vector<Uint16> &values);
 void encode_f32(DcmItem &item, const DcmTagKey &tag, const std::vector<Float32> &values);
+
+// Points of a graphic as pairs of column and row. FL in explicit VR has 65534 bytes at most (PS3.5
+// 7.1.2): of an outline with more than that points are left out evenly, the ends stay.
+std::vector<Float32> encode_points(const float *points, size_t count);
 
 // Appends an item to a sequence, which is made when absent. Borrowed from the data set.
 DcmItem &encode_item(DcmItem &item, const DcmTagKey &sequence);
@@ -38,6 +42,9 @@ void encode_empty_sequence(DcmItem &item, const DcmTagKey &sequence);
 void encode_code(DcmItem &item, const DcmTagKey &sequence, const struct code &code);
 // The attributes of a code in the item itself.
 void encode_code_item(DcmItem &item, const struct code &code);
+
+// PS3.3 C.10.7.1.1: of a colour, 0..255 each.
+std::vector<Uint16> encode_cielab(const uint8_t rgb[3]);
 
 // Copies an element as it is, whatever is in it. False when from has none.
 bool encode_copy(DcmItem &to, DcmItem &from, const DcmTagKey &tag);

@@ -1,10 +1,32 @@
-// C++, inside dimse only: findings to one object each. They throw encode_error.
+// C++, inside dimse only: findings to objects, one encoder a kind. Each makes its objects one after
+// another and hands them to the sink, which writes them, so that one at a time is in memory. An
+// encoder that has nothing to show makes none. They throw encode_error.
 #pragma once
 #include "dimse/write/identity.h"
 
-// Comprehensive 3D SR by TID 1500; always.
-std::unique_ptr<DcmFileFormat> sr_encode(const result_set &set);
-// Grayscale Softcopy Presentation State over the slices with marks; NULL without marks.
-std::unique_ptr<DcmFileFormat> gsps_encode(const result_set &set);
-// Secondary Capture of the pictures; NULL without pictures.
-std::unique_ptr<DcmFileFormat> sc_encode(const result_set &set);
+class object_sink
+{
+  public:
+    virtual ~object_sink() = default;
+    // Writes an object that identity_object() began. Throws encode_error.
+    virtual void put(const struct object_name &name, DcmFileFormat &file) = 0;
+};
+
+// A structured report by the template that the analysis chose; always one.
+//   ERR_UNSUPPORTED  there is no encoder for that template
+void sr_encode(const result_set &set, object_sink &sink);
+// A Grayscale Softcopy Presentation State for each source series with marks on grayscale frames.
+void gsps_encode(const result_set &set, object_sink &sink);
+// A Secondary Capture for each product of pictures: one picture, pages, or frames that move.
+void sc_encode(const result_set &set, object_sink &sink);
+// A Segmentation for each label map that labels_have_seg(), named labels_seg_name(), with the
+// segments that labels().regions() lists; then one for each fraction map, whose index goes on after
+// the label maps.
+void seg_encode(const result_set &set, object_sink &sink);
+// A Parametric Map for each value map; product: its name.
+void pmap_encode(const result_set &set, object_sink &sink);
+// An Encapsulated PDF for each document.
+void pdf_encode(const result_set &set, object_sink &sink);
+
+// The templates a report can follow; sr_encode() chooses. The data set is filled in.
+void sr_measurements(const result_set &set, DcmDataset &ds);

@@ -1,20 +1,19 @@
-// Grayscale Softcopy Presentation State: outlines and texts on the slices that have some, the
-// source's own rescale and window kept.
-// Sources: PS3.3 A.33.1, C.10.4 (displayed area), C.10.5 (annotation), C.10.7 (layers), C.11.1,
-// C.11.6, C.11.8, C.11.10, C.11.11.
+// Grayscale Softcopy Presentation States, one a source series (two where some of its images are
+// MONOCHROME1): outlines and texts on the frames
+// that have some, the source's own rescale and window kept. Sources: PS3.3 A.33.1, C.10.4
+// (displayed area), C.10.5 (annotation), C.10.7 (layers), C.11.1, C.11.6, C.11.8, C.11.10, C.11.11.
 #include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <map>
-#include <set>
+#include <numeric>
 #include <sstream>
-#include "dcmtk/dcmiod/cielabutil.h"
 #include "dimse/write/encoders.h"
 
-// How one slice is shown, as its header says.
+// How one frame is shown, as its header says, and what is drawn on it.
 struct shown {
     struct source_frame frame;
-    uint32_t slice;
+    std::vector<const struct mark *> marks; // in the order of the findings
     uint32_t columns, rows;
     std::string spacing, aspect; // spacing "" when unknown
     std::string rescale;         // equal for equal Modality LUTs
@@ -121,22 +120,39 @@ static void read_spacing(struct shown &s)
         s.aspect = "1\\1";
 }
 
-static std::vector<struct shown> slices_with_marks(const result_set &set)
+// "MONOCHROME1": the lowest value is white.
+static std::string photometric(const struct shown &s)
 {
-    std::set<uint32_t> slices;
-    for (uint32_t i = 0; i < set.findings.mark_count; i++)
-        slices.insert(set.findings.marks[i].slice);
+    return item_text(s.header->header, DCM_PhotometricInterpretation, 0);
+}
+
+// A presentation state of this kind is for images of one sample a pixel (PS3.3 A.33.1).
+static bool is_grayscale(const struct shown &s)
+{
+    return photometric(s).rfind("MONOCHROME", 0) == 0;
+}
+
+// Frames of a series, by the index in the image set, with their marks.
+typedef std::map<uint32_t, std::vector<const struct mark *>> marked_frames;
+
+static std::vector<struct shown> frames_with_marks(const result_set &set,
+                                                   const marked_frames &frames)
+{
     std::vector<struct shown> all;
-    for (uint32_t k : slices) {
+    std::map<const struct result_source *, source_header> headers;
+    for (const auto &[index, marks] : frames) {
+        const struct image_frame &frame = set.request.images->frames[index];
         struct shown s = {};
-        s.slice = k;
-        s.frame = set.frame(k);
-        s.columns = set.request.volume->dim[0];
-        s.rows = set.request.volume->dim[1];
-        if (!all.empty() && all.back().frame.source == s.frame.source)
-            s.header = all.back().header;
-        else
-            s.header = identity_open(s.frame.source->path);
+        s.marks = marks;
+        s.frame = set.frame(index);
+        s.columns = frame.columns;
+        s.rows = frame.rows;
+        source_header &header = headers[s.frame.source];
+        if (!header)
+            header = identity_open(s.frame.source->path);
+        s.header = header;
+        if (!is_grayscale(s))
+            continue;
         read_window(s);
         read_rescale(s);
         read_spacing(s);
@@ -147,7 +163,7 @@ static std::vector<struct shown> slices_with_marks(const result_set &set)
 
 // --- modules ---
 
-static void put_references(DcmItem &item, const std::vector<const struct shown *> &of)
+static void gsps_put_references(DcmItem &item, const std::vector<const struct shown *> &of)
 {
     std::map<std::string, DcmItem *> made; // one item an instance, with all its frames
     for (const struct shown *s : of) {
@@ -174,16 +190,16 @@ static std::map<std::string, std::vector<const struct shown *>> alike(
     return groups;
 }
 
-static void put_relationship(DcmDataset &ds, const result_set &set,
+static void put_relationship(DcmDataset &ds, const struct source_series &of,
                              const std::vector<struct shown> &all)
 {
     DcmItem &series = encode_item(ds, DCM_ReferencedSeriesSequence);
-    encode_text(series, DCM_SeriesInstanceUID, set.series_uid);
+    encode_text(series, DCM_SeriesInstanceUID, of.series_uid);
     std::vector<const struct shown *> every;
     every.reserve(all.size());
     for (const struct shown &s : all)
         every.push_back(&s);
-    put_references(series, every);
+    gsps_put_references(series, every);
 }
 
 static void put_corner(DcmItem &item, const DcmTagKey &tag, uint32_t column, uint32_t row)
@@ -200,7 +216,7 @@ static void put_displayed_area(DcmDataset &ds, const std::vector<struct shown> &
     for (const auto &[key, slices] : groups) {
         const struct shown &s = *slices[0];
         DcmItem &area = encode_item(ds, DCM_DisplayedAreaSelectionSequence);
-        put_references(area, slices);
+        gsps_put_references(area, slices);
         put_corner(area, DCM_DisplayedAreaTopLeftHandCorner, 1, 1);
         put_corner(area, DCM_DisplayedAreaBottomRightHandCorner, s.columns, s.rows);
         encode_text(area, DCM_PresentationSizeMode, "SCALE TO FIT");
@@ -266,7 +282,7 @@ static void put_windows(DcmDataset &ds, const std::vector<struct shown> &all, bo
         if (key.empty() || (table && !in_modality))
             continue;
         DcmItem &voi = encode_item(ds, DCM_SoftcopyVOILUTSequence);
-        put_references(voi, slices);
+        gsps_put_references(voi, slices);
         if (table)
             encode_copy(voi, *slices[0]->window_item, DCM_VOILUTSequence);
         else if (in_modality)
@@ -284,27 +300,35 @@ static void put_layer(DcmDataset &ds, int order, const std::string &name,
                       const std::string &description, const uint8_t rgb[3])
 {
     DcmItem &layer = encode_item(ds, DCM_GraphicLayerSequence);
-    Uint16 lab[3];
-    double l, a, b;
-    IODCIELabUtil::rgb2DicomLab(l, a, b, rgb[0] / 255.0, rgb[1] / 255.0, rgb[2] / 255.0);
-    lab[0] = (Uint16)std::clamp(l, 0.0, 65535.0);
-    lab[1] = (Uint16)std::clamp(a, 0.0, 65535.0);
-    lab[2] = (Uint16)std::clamp(b, 0.0, 65535.0);
+    const std::vector<Uint16> lab = encode_cielab(rgb);
     encode_text(layer, DCM_GraphicLayer, name);
     encode_text(layer, DCM_GraphicLayerOrder, std::to_string(order));
     encode_short(layer, DCM_GraphicLayerDescription, description, 64);
     encode_u16(layer, DCM_GraphicLayerRecommendedDisplayGrayscaleValue, {lab[0]});
-    encode_u16(layer, DCM_GraphicLayerRecommendedDisplayCIELabValue, {lab[0], lab[1], lab[2]});
+    encode_u16(layer, DCM_GraphicLayerRecommendedDisplayCIELabValue, lab);
 }
 
-static void put_layers(DcmDataset &ds, const struct findings &f)
+// Indices of the layers from the lowest up.
+static std::vector<uint32_t> layers_in_order(const struct findings &f)
+{
+    std::vector<uint32_t> order(f.layer_count);
+    std::iota(order.begin(), order.end(), 0U);
+    std::stable_sort(order.begin(), order.end(), [&f](uint32_t a, uint32_t b) {
+        return f.layers[a].order < f.layers[b].order;
+    });
+    return order;
+}
+
+static void put_layers(DcmDataset &ds, const result_set &set)
 {
     static const uint8_t gray[3] = {200, 200, 200};
-    for (uint32_t i = 0; i < f.layer_count; i++)
-        put_layer(ds, (int)i + 1, f.layers[i].name,
-                  f.layers[i].description ? f.layers[i].description : f.layers[i].name,
-                  f.layers[i].rgb);
-    put_layer(ds, (int)f.layer_count + 1, notice_layer, not_for_diagnostic_use, gray);
+    int order = 0;
+    for (const uint32_t i : layers_in_order(set.findings)) {
+        const struct layer &layer = set.findings.layers[i];
+        put_layer(ds, ++order, layer.name,
+                  set.text(layer.description ? layer.description : layer.name), layer.rgb);
+    }
+    put_layer(ds, order + 1, notice_layer, not_for_diagnostic_use, gray);
 }
 
 static void put_graphic(DcmItem &annotation, const struct mark &m)
@@ -313,13 +337,11 @@ static void put_graphic(DcmItem &annotation, const struct mark &m)
     const bool closed =
         m.kind == MARK_ELLIPSE || (m.count > 2 && m.points[0] == m.points[2 * m.count - 2] &&
                                    m.points[1] == m.points[2 * m.count - 1]);
-    if (m.count > UINT16_MAX)
-        throw encode_error(ERR_INTERNAL, "an outline of more than 65535 points");
     encode_text(graphic, DCM_GraphicAnnotationUnits, "PIXEL");
     encode_u16(graphic, DCM_GraphicDimensions, {2});
-    encode_u16(graphic, DCM_NumberOfGraphicPoints, {(Uint16)m.count});
-    encode_f32(graphic, DCM_GraphicData,
-               std::vector<Float32>(m.points, m.points + 2 * (size_t)m.count));
+    const std::vector<Float32> points = encode_points(m.points, m.count);
+    encode_u16(graphic, DCM_NumberOfGraphicPoints, {(Uint16)(points.size() / 2)});
+    encode_f32(graphic, DCM_GraphicData, points);
     encode_text(graphic, DCM_GraphicType,
                 m.kind == MARK_POINT      ? "POINT"
                 : m.kind == MARK_POLYLINE ? "POLYLINE"
@@ -328,27 +350,31 @@ static void put_graphic(DcmItem &annotation, const struct mark &m)
         encode_text(graphic, DCM_GraphicFilled, "N");
 }
 
-// Lines end in CR LF (PS3.3 C.10.5.1.1).
+// Lines end in CR LF (PS3.3 C.10.5.1.1). text: UTF-8; longest: letters of the longest line.
 static std::string gsps_lines(const std::string &text, size_t *longest, size_t *lines)
 {
     std::string out, line;
     std::istringstream from(text);
     *longest = *lines = 0;
     while (std::getline(from, line)) {
+        const auto letters = std::count_if(line.begin(), line.end(), [](char c) {
+            return ((unsigned char)c & 0xc0) != 0x80; // else a further byte of the same letter
+        });
         out += (*lines ? "\r\n" : "") + line;
-        *longest = std::max(*longest, line.size());
+        *longest = std::max(*longest, (size_t)letters);
         ++*lines;
     }
     return out;
 }
 
 // The box has room for letters of a 36th of the image's width, and stays inside the image.
-static void put_text(DcmItem &annotation, const struct mark &m, const struct shown &s)
+static void put_text(DcmItem &annotation, const result_set &set, const struct mark &m,
+                     const struct shown &s)
 {
     if (m.count < 2)
         throw encode_error(ERR_INTERNAL, "a text without anchor and place");
     size_t longest, lines;
-    const std::string text = gsps_lines(m.text ? m.text : "", &longest, &lines);
+    const std::string text = set.text(gsps_lines(m.text ? m.text : "", &longest, &lines));
     const float height = (float)s.columns / 36, width = height * 0.6F;
     const float box_width = std::min((float)longest * width, (float)s.columns),
                 box_height = std::min((float)lines * height, (float)s.rows);
@@ -368,7 +394,7 @@ static void put_text(DcmItem &annotation, const struct mark &m, const struct sho
 static DcmItem &add_annotation(DcmDataset &ds, const struct shown &s, const std::string &layer)
 {
     DcmItem &annotation = encode_item(ds, DCM_GraphicAnnotationSequence);
-    put_references(annotation, {&s});
+    gsps_put_references(annotation, {&s});
     encode_text(annotation, DCM_GraphicLayer, layer);
     return annotation;
 }
@@ -383,20 +409,21 @@ static void put_notice(DcmDataset &ds, const struct shown &s)
     encode_text(object, DCM_BoundingBoxTextHorizontalJustification, "CENTER");
 }
 
-static void put_annotations(DcmDataset &ds, const struct findings &f, const struct shown &s)
+static void put_annotations(DcmDataset &ds, const result_set &set, const struct shown &s)
 {
-    for (uint32_t layer = 0; layer < f.layer_count; layer++) {
-        DcmItem *annotation = nullptr;
-        for (uint32_t i = 0; i < f.mark_count; i++) {
-            const struct mark &m = f.marks[i];
-            if (m.slice != s.slice || m.layer != (int)layer || !m.count)
-                continue;
-            if (!annotation)
-                annotation = &add_annotation(ds, s, f.layers[layer].name);
-            if (m.kind == MARK_TEXT)
-                put_text(*annotation, m, s);
+    std::map<int, std::vector<const struct mark *>> by_layer;
+    for (const struct mark *m : s.marks)
+        by_layer[m->layer].push_back(m);
+    for (const uint32_t layer : layers_in_order(set.findings)) {
+        const auto marks = by_layer.find((int)layer);
+        if (marks == by_layer.end())
+            continue;
+        DcmItem &annotation = add_annotation(ds, s, set.findings.layers[layer].name);
+        for (const struct mark *m : marks->second) {
+            if (m->kind == MARK_TEXT)
+                put_text(annotation, set, *m, s);
             else
-                put_graphic(*annotation, m);
+                put_graphic(annotation, *m);
         }
     }
     put_notice(ds, s);
@@ -414,8 +441,8 @@ static std::string label(const std::string &name)
 
 static void put_state(DcmDataset &ds, const result_set &set)
 {
-    encode_text(ds, DCM_ContentLabel, label(set.request.stage->name));
-    encode_short(ds, DCM_ContentDescription, set.request.stage->title, 64);
+    encode_text(ds, DCM_ContentLabel, label(set.request.stage.name));
+    encode_short(ds, DCM_ContentDescription, set.text(set.request.stage.title), 64);
     encode_text(ds, DCM_ContentCreatorName, std::string(maker_name) + "^");
     encode_text(ds, DCM_PresentationCreationDate, set.date);
     encode_text(ds, DCM_PresentationCreationTime, set.time);
@@ -423,24 +450,42 @@ static void put_state(DcmDataset &ds, const result_set &set)
     identity_body_part(ds, set);
 }
 
-std::unique_ptr<DcmFileFormat> gsps_encode(const result_set &set)
+static void encode_state(const result_set &set, const struct source_series &series,
+                         const std::vector<struct shown> &all, uint32_t index, object_sink &sink)
 {
-    const std::vector<struct shown> all = slices_with_marks(set);
-    if (all.empty())
-        return nullptr;
+    const struct object_name name = {RESULT_GSPS, "", index};
     std::unique_ptr<DcmFileFormat> file =
-        identity_object(set, RESULT_GSPS, UID_GrayscaleSoftcopyPresentationStateStorage, "PR");
+        identity_object(set, name, UID_GrayscaleSoftcopyPresentationStateStorage, "PR");
     DcmDataset &ds = *file->getDataset();
     put_state(ds, set);
-    put_relationship(ds, set, all);
+    put_relationship(ds, series, all);
     put_displayed_area(ds, all);
     put_windows(ds, all, put_rescale(ds, all));
-    // MONOCHROME1 is shown inverted, and a state's images are all of one kind.
-    const bool inverse =
-        item_text(all[0].header->header, DCM_PhotometricInterpretation, 0) == "MONOCHROME1";
+    const bool inverse = photometric(all[0]) == "MONOCHROME1";
     encode_text(ds, DCM_PresentationLUTShape, inverse ? "INVERSE" : "IDENTITY");
-    put_layers(ds, set.findings);
+    put_layers(ds, set);
     for (const struct shown &s : all)
-        put_annotations(ds, set.findings, s);
-    return file;
+        put_annotations(ds, set, s);
+    sink.put(name, *file);
+}
+
+void gsps_encode(const result_set &set, object_sink &sink)
+{
+    std::map<const struct source_series *, marked_frames> marked; // in the order of set.series
+    for (uint32_t i = 0; i < set.findings.mark_count; i++) {
+        const struct mark &m = set.findings.marks[i];
+        if (!m.count)
+            continue;
+        const uint32_t frame = set.frame_index(m.place);
+        marked[&set.series_of(frame)][frame].push_back(&m);
+    }
+    uint32_t index = 0;
+    for (const auto &[series, frames] : marked) {
+        // a state has one Presentation LUT Shape for all its images
+        std::map<std::string, std::vector<struct shown>> by_shape;
+        for (const struct shown &s : frames_with_marks(set, frames))
+            by_shape[photometric(s)].push_back(s);
+        for (const auto &[shape, all] : by_shape)
+            encode_state(set, *series, all, ++index, sink);
+    }
 }

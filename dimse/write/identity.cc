@@ -4,6 +4,7 @@
 #include <cstring>
 #include <ctime>
 #include <set>
+#include "dimse/write/charset.h"
 #include "base/uid.h"
 
 const char *const maker_name = "anode";
@@ -110,9 +111,9 @@ static std::vector<uint8_t> seed_of(const struct result_request &request)
     std::vector<uint8_t> seed;
     for (const std::vector<uint8_t> &digest : digests)
         seed.insert(seed.end(), digest.begin(), digest.end());
-    append_text(seed, request.stage->name);
-    append_text(seed, request.stage->version);
-    append_text(seed, request.options ? request.options : "");
+    append_text(seed, request.stage.name);
+    append_text(seed, request.stage.version);
+    append_text(seed, request.identity ? request.identity : "");
     if (request.findings->verdict == VERDICT_FAILED)
         append_text(seed, "failed"); // a later try that works is another object
     return seed;
@@ -142,23 +143,23 @@ static bool parse_zone(const std::string &text, int *minutes)
     return rest < 60 && *minutes >= -12 * 60 && *minutes <= 14 * 60 && text != "-0000";
 }
 
-// Study Date and Time are copied, and the one offset holds for them too: the source's zone, or ours
-// where it names none.
-static int zone_of(DcmDataset &head, time_t at, std::string &zone)
+// One offset holds for all dates and times of an object, those copied from the source too: the
+// source's, or what the configuration says of this node's site. Without either there is none, and
+// our own times are the machine's local time, as the source's are its scanner's.
+static int zone_of(DcmDataset &head, const struct result_maker &maker, time_t at, std::string &zone)
 {
     int minutes = 0;
-    zone = item_text(head, DCM_TimezoneOffsetFromUTC, 0);
-    if (parse_zone(zone, &minutes))
-        return minutes;
+    for (const std::string &named : {item_text(head, DCM_TimezoneOffsetFromUTC, 0),
+                                     std::string(maker.timezone ? maker.timezone : "")}) {
+        zone = named;
+        if (parse_zone(zone, &minutes))
+            return minutes;
+    }
+    zone = "";
     struct tm local;
     if (!localtime_r(&at, &local))
         throw encode_error(ERR_INTERNAL, "the clock cannot be read");
-    minutes = (int)(local.tm_gmtoff / 60);
-    char text[16];
-    snprintf(text, sizeof text, "%c%02d%02d", minutes < 0 ? '-' : '+', abs(minutes) / 60,
-             abs(minutes) % 60);
-    zone = text;
-    return minutes;
+    return (int)(local.tm_gmtoff / 60);
 }
 
 static void split_time(time_t at, int minutes, std::string &date, std::string &time)
@@ -183,26 +184,107 @@ source_header identity_open(const char *path)
     return header;
 }
 
-static source_header first_readable(const std::vector<const struct result_source *> &sources)
+// NULL, and the error of the last one: none can be read.
+static source_header first_readable(const std::vector<const struct result_source *> &sources,
+                                    struct err *err)
 {
-    for (size_t i = 0; i + 1 < sources.size(); i++) {
-        try {
-            return identity_open(sources[i]->path);
-        } catch (const encode_error &) {
-            continue; // another one names the patient as well
-        }
+    for (const struct result_source *source : sources) {
+        source_header header(object_open(source->path, err), object_close);
+        if (header)
+            return header; // else another one names the patient as well
     }
-    return identity_open(sources.back()->path);
+    return nullptr;
 }
 
-static void check_marks(const struct findings &f, uint32_t slices)
+// Those of the inputs that the analysis works on; all where none is said to be.
+static std::vector<const struct result_source *> main_sources(
+    const std::vector<const struct result_source *> &all)
+{
+    std::vector<const struct result_source *> found;
+    for (const struct result_source *source : all)
+        if (source->main)
+            found.push_back(source);
+    return found.empty() ? all : found;
+}
+
+// A header of what the node remembers of the input, in UTF-8.
+static void fill_head(DcmDataset &ds, const struct attrs &attrs)
+{
+    auto copy = [&ds, &attrs](const DcmTagKey &key) {
+        DcmTag tag(key);
+        const char *value = attrs_get(&attrs, tag.getTagName());
+        if (value && tag.getEVR() != EVR_SQ)
+            encode_text(ds, key, value);
+    };
+    for (const DcmTagKey &tag : type3)
+        copy(tag);
+    for (const DcmTagKey &tag : type2)
+        copy(tag);
+    for (const DcmTagKey &tag :
+         {DCM_StudyInstanceUID, DCM_SeriesInstanceUID, DCM_Modality, DCM_BodyPartExamined,
+          DCM_Laterality, DCM_TimezoneOffsetFromUTC, DCM_RecognizableVisualFeatures})
+        copy(tag);
+    encode_text(ds, DCM_SpecificCharacterSet, "ISO_IR 192");
+}
+
+// --- what the findings point at ---
+
+static bool is_place(const struct image_set *set, const struct place &p)
+{
+    if (!set || p.image >= set->image_count)
+        return false;
+    const struct image &image = set->images[p.image];
+    return p.slice < image.dim[2] && p.point < image.dim[3];
+}
+
+static bool is_index(int index, uint32_t count)
+{
+    return index >= -1 && index < (int64_t)count;
+}
+
+static void check_marks(const struct findings &f, const struct image_set *set)
 {
     for (uint32_t i = 0; i < f.mark_count; i++) {
         const struct mark &m = f.marks[i];
-        if (m.slice >= slices || m.layer < 0 || (uint32_t)m.layer >= f.layer_count ||
-            m.group >= (int64_t)f.group_count || (m.count && !m.points))
+        if (!is_place(set, m.place) || m.layer < 0 || !is_index(m.layer, f.layer_count) ||
+            !is_index(m.group, f.group_count) || (m.count && !m.points) ||
+            image_frame_at(&set->images[m.place.image], m.place.slice, m.place.point) ==
+                IMAGE_NO_FRAME)
             throw encode_error(ERR_INTERNAL, "mark " + std::to_string(i) + " points at nothing");
     }
+}
+
+static void check_groups(const struct findings &f, const struct image_set *set)
+{
+    for (uint32_t i = 0; i < f.group_count; i++) {
+        const struct finding_group &g = f.groups[i];
+        if (!is_index(g.region, f.region_count) || !is_index(g.parent, f.group_count) ||
+            (g.has_key && !is_place(set, g.key)))
+            throw encode_error(ERR_INTERNAL, std::string(g.label) + " points at nothing");
+        uint32_t steps = 0;
+        for (int at = g.parent; at >= 0; at = f.groups[at].parent)
+            if (++steps > f.group_count || !is_index(f.groups[at].parent, f.group_count))
+                throw encode_error(ERR_INTERNAL, std::string(g.label) + " is part of itself");
+    }
+}
+
+static void check_maps(const struct findings &f, const struct image_set *set)
+{
+    auto check = [set](const char *what, uint32_t image, uint32_t point, bool held) {
+        if (!held || !is_place(set, {image, 0, point}))
+            throw encode_error(ERR_INTERNAL, std::string(what) + " of an image there is not");
+    };
+    for (uint32_t i = 0; i < f.label_count; i++)
+        check("a label map", f.labels[i].image, f.labels[i].point, f.labels[i].labels);
+    for (uint32_t i = 0; i < f.fraction_count; i++)
+        check("a fraction map", f.fractions[i].image, f.fractions[i].point,
+              f.fractions[i].values && f.fractions[i].region >= 0 &&
+                  is_index(f.fractions[i].region, f.region_count));
+    for (uint32_t i = 0; i < f.map_count; i++)
+        check("a map", f.maps[i].image, 0, f.maps[i].values);
+    for (uint32_t i = 0; i < f.region_count; i++)
+        if (!is_index(f.regions[i].group, f.group_count))
+            throw encode_error(ERR_INTERNAL, std::string(f.regions[i].label) + " has no group");
 }
 
 // Two groups of one label would have one tracking UID: viewers would merge their numbers.
@@ -220,51 +302,106 @@ static void check_names(const struct findings &f)
     }
 }
 
-static void check_slices(const struct result_request &request, uint32_t slices)
+static void check_frames(const struct result_request &request)
 {
-    for (size_t i = 0; i < request.slice_count; i++)
-        if (request.slice_source[i] >= request.source_count)
+    const struct image_set *set = request.images;
+    for (uint32_t i = 0; set && i < set->frame_count; i++)
+        if (set->frames[i].source >= request.source_count)
             throw encode_error(ERR_INTERNAL, "frame " + std::to_string(i) + " has no source");
-    for (uint32_t k = 0; k < slices; k++)
-        if (request.volume->source[k] >= request.slice_count)
-            throw encode_error(ERR_INTERNAL, "slice " + std::to_string(k) + " has no frame");
+    for (uint32_t i = 0; set && i < set->image_count; i++) {
+        const struct image &image = set->images[i];
+        for (size_t cell = 0; cell < (size_t)image.dim[2] * image.dim[3]; cell++)
+            if (image.frame[cell] != IMAGE_NO_FRAME && image.frame[cell] >= set->frame_count)
+                throw encode_error(ERR_INTERNAL,
+                                   "image " + std::to_string(i) + " has a frame there is not");
+    }
 }
 
 static void check_request(const struct result_request &request)
 {
-    const uint32_t slices = request.volume ? request.volume->dim[2] : 0;
+    const struct findings &f = *request.findings;
     if (!dcmDataDict.isDictionaryLoaded())
         throw encode_error(ERR_INTERNAL, "DCMTK has no data dictionary");
-    if (!request.source_count)
+    if (!request.source_count && !request.head)
         throw encode_error(ERR_INTERNAL, "results without a source");
-    check_slices(request, slices);
-    check_marks(*request.findings, slices);
-    check_names(*request.findings);
+    check_frames(request);
+    check_marks(f, request.images);
+    check_groups(f, request.images);
+    check_maps(f, request.images);
+    check_names(f);
+}
+
+// --- the set ---
+
+static bool has_uids(const struct result_source &s)
+{
+    return uid_is_usable(s.study_instance_uid) && uid_is_usable(s.series_instance_uid) &&
+           uid_is_usable(s.sop_instance_uid);
+}
+
+static std::vector<struct source_series> by_series(
+    const std::vector<const struct result_source *> &sources)
+{
+    std::map<std::pair<std::string, std::string>, struct source_series> groups;
+    for (const struct result_source *source : sources) {
+        struct source_series &s = groups[{source->study_instance_uid, source->series_instance_uid}];
+        s.study_uid = source->study_instance_uid;
+        s.series_uid = source->series_instance_uid;
+        s.sources.push_back(source);
+    }
+    std::vector<struct source_series> all;
+    for (auto &[uids, s] : groups)
+        all.push_back(std::move(s));
+    return all;
 }
 
 result_set::result_set(const struct result_request &r) : request(r), findings(*r.findings)
 {
     check_request(r);
     sources = by_instance(r);
+    struct err err = {};
+    first = first_readable(main_sources(sources), &err);
+    if (!first && !r.head)
+        throw encode_error(err.code, std::string("source: ") + err.text);
+    if (!first)
+        fill_head(made, *r.head);
+    if (!first) // of a file that no parser takes even the UIDs may be unknown: nothing refers to it
+        sources.erase(std::remove_if(sources.begin(), sources.end(),
+                                     [](const struct result_source *s) { return !has_uids(*s); }),
+                      sources.end());
+    series = by_series(sources);
     seed = seed_of(r);
-    many.assign(r.source_count, false);
-    std::vector<bool> seen(r.source_count, false);
-    for (size_t i = 0; i < r.slice_count; i++) {
-        const uint32_t s = r.slice_source[i];
-        many[s] = seen[s] || r.slices[i].frame > 1;
-        seen[s] = true;
+    std::map<std::string, uint32_t> of; // by SOP Instance UID: one of two of the same is listed
+    for (uint32_t i = 0; i < series.size(); i++)
+        for (const struct result_source *source : series[i].sources)
+            of[source->sop_instance_uid] = i;
+    for (size_t i = 0; i < r.source_count; i++) {
+        const auto found = of.find(r.sources[i].sop_instance_uid);
+        group.push_back(found == of.end() ? UINT32_MAX : found->second);
     }
-    first = first_readable(sources);
+    character_set = item_text(head(), DCM_SpecificCharacterSet);
     study_uid = item_text(head(), DCM_StudyInstanceUID);
-    series_uid = item_text(head(), DCM_SeriesInstanceUID);
-    if (!uid_is_usable(study_uid.c_str()) || !uid_is_usable(series_uid.c_str()))
-        throw encode_error(ERR_INPUT, "source header: no usable Study or Series Instance UID");
-    split_time(r.started.tv_sec, zone_of(head(), r.started.tv_sec, zone), date, time);
+    if (!uid_is_usable(study_uid.c_str()))
+        throw encode_error(ERR_INPUT, "source header: no usable Study Instance UID");
+    for (const struct result_source *source : sources)
+        if (!has_uids(*source))
+            throw encode_error(ERR_INPUT, "a source without Study, Series or SOP Instance UID");
+    split_time(r.started.tv_sec, zone_of(head(), r.maker, r.started.tv_sec, zone), date, time);
 }
 
 DcmDataset &result_set::head() const
 {
-    return first->header;
+    return first ? first->header : made;
+}
+
+DcmDataset *result_set::head(const struct source_series &of) const
+{
+    const auto found = heads.find(&of);
+    if (found != heads.end())
+        return found->second ? &found->second->header : nullptr;
+    source_header &header = heads[&of];
+    header = first_readable(of.sources, nullptr);
+    return header ? &header->header : nullptr;
 }
 
 std::string result_set::uid(const std::string &what, const std::string &index) const
@@ -275,23 +412,86 @@ std::string result_set::uid(const std::string &what, const std::string &index) c
     return uid_of(bytes);
 }
 
-std::string result_set::tracking_uid(const struct finding_group &group) const
+static std::string name_text(const struct object_name &name)
 {
-    return uid("tracking", group.label);
+    const std::string kind = result_kind_name(name.kind);
+    return name.product.empty() ? kind : kind + " " + name.product;
 }
 
-struct source_frame result_set::frame(uint32_t k) const
+std::string result_set::series_uid(const struct object_name &name) const
 {
-    if (!request.volume || k >= request.volume->dim[2])
-        throw encode_error(ERR_INTERNAL, "no slice " + std::to_string(k));
-    return slice_frame(request.volume->source[k]);
+    return uid(name_text(name), "series");
 }
 
-struct source_frame result_set::slice_frame(size_t slice) const
+std::string result_set::instance_uid(const struct object_name &name) const
 {
-    const uint32_t source = request.slice_source[slice];
-    return {&request.sources[source], request.slices[slice].frame, many[source]};
+    return uid(name_text(name), std::to_string(name.index));
 }
+
+std::string result_set::tracking_uid(const struct finding_group &g) const
+{
+    return uid("tracking", g.label);
+}
+
+uint32_t result_set::image_count() const
+{
+    return request.images ? request.images->image_count : 0;
+}
+
+const struct image &result_set::image(uint32_t index) const
+{
+    if (index >= image_count())
+        throw encode_error(ERR_INTERNAL, "no image " + std::to_string(index));
+    return request.images->images[index];
+}
+
+uint32_t result_set::frame_index(const struct place &place) const
+{
+    const uint32_t found = is_place(request.images, place)
+                               ? image_frame_at(&image(place.image), place.slice, place.point)
+                               : IMAGE_NO_FRAME;
+    if (found == IMAGE_NO_FRAME)
+        throw encode_error(ERR_INTERNAL, "no frame at slice " + std::to_string(place.slice) +
+                                             " of image " + std::to_string(place.image));
+    return found;
+}
+
+struct source_frame result_set::frame(uint32_t index) const
+{
+    const struct image_frame &f = request.images->frames[index];
+    const struct result_source &source = request.sources[f.source];
+    return {&source, f.number, source.frames > 1};
+}
+
+const struct source_series &result_set::series_of(uint32_t index) const
+{
+    const uint32_t found = group[request.images->frames[index].source];
+    if (found >= series.size())
+        throw encode_error(ERR_INTERNAL, "frame " + std::to_string(index) + " has no series");
+    return series[found];
+}
+
+std::string result_set::place_text(const struct place &place) const
+{
+    char text[128];
+    frame_index(place); // throws where there is none
+    return image_place_name(request.images, place.image, place.slice, place.point, text,
+                            sizeof text);
+}
+
+std::string result_set::text(const std::string &utf8) const
+{
+    return charset_encode(utf8, character_set);
+}
+
+const label_index &result_set::labels() const
+{
+    if (!label_boxes)
+        label_boxes = std::make_unique<label_index>(*this);
+    return *label_boxes;
+}
+
+// --- what all objects have ---
 
 void identity_reference(DcmItem &item, const struct result_source &source)
 {
@@ -323,28 +523,31 @@ static std::string upper(std::string text)
     return text;
 }
 
-static int kind_index(enum stage_result kind)
+static int kind_index(enum result_kind kind)
 {
     return __builtin_ctz((unsigned)kind);
 }
 
-static void put_series(DcmDataset &ds, const result_set &set, enum stage_result kind,
+static void put_series(DcmDataset &ds, const result_set &set, const struct object_name &name,
                        const char *modality)
 {
-    const struct stage &stage = *set.request.stage;
-    const std::string name = stage_result_name(kind);
+    const struct result_stage &stage = set.request.stage;
     encode_text(ds, DCM_Modality, modality);
-    encode_text(ds, DCM_SeriesInstanceUID, set.uid(name, "series"));
-    encode_text(ds, DCM_SeriesNumber, std::to_string(9000 + 10 * stage.slot + kind_index(kind)));
-    encode_text(ds, DCM_InstanceNumber, "1");
+    encode_text(ds, DCM_SeriesInstanceUID, set.series_uid(name));
+    encode_text(ds, DCM_SeriesNumber,
+                std::to_string(9000 + 10 * stage.slot + (unsigned)kind_index(name.kind)));
+    encode_text(ds, DCM_InstanceNumber, std::to_string(name.index));
     encode_text(ds, DCM_SeriesDate, set.date);
     encode_text(ds, DCM_SeriesTime, set.time);
-    const std::string end = " " + upper(name) + " - " + not_for_diagnostic_use;
+    std::string what = upper(result_kind_name(name.kind));
+    if (!name.product.empty())
+        what += " " + name.product.substr(0, 16);
+    const std::string end = " " + what + " - " + not_for_diagnostic_use;
     encode_text(ds, DCM_SeriesDescription,
-                std::string(stage.title).substr(0, 64 - end.size()) + end);
+                charset_encode(stage.title, "").substr(0, 64 - end.size()) + end);
 }
 
-static std::string algorithm_device_uid(const struct stage &stage)
+static std::string algorithm_device_uid(const struct result_stage &stage)
 {
     std::vector<uint8_t> bytes;
     append_text(bytes, "anode algorithm");
@@ -372,7 +575,7 @@ static DcmItem &put_contributor(DcmDataset &ds, const result_set &set, const std
 static void put_equipment(DcmDataset &ds, const result_set &set)
 {
     const struct result_maker &maker = set.request.maker;
-    const struct stage &stage = *set.request.stage;
+    const struct result_stage &stage = set.request.stage;
     encode_text(ds, DCM_Manufacturer, maker_name);
     encode_text(ds, DCM_ManufacturerModelName, maker_name);
     encode_short(ds, DCM_DeviceSerialNumber, maker.serial, 64);
@@ -384,37 +587,49 @@ static void put_equipment(DcmDataset &ds, const result_set &set)
     encode_short(node, DCM_DeviceSerialNumber, maker.serial, 64);
     encode_short(node, DCM_StationName, maker.ae_title, 16);
     put_contributor(ds, set, stage.name, stage.version, algorithm_device_uid(stage),
-                    std::string("Algorithm: ") + stage.title);
+                    std::string("Algorithm: ") + charset_encode(stage.title, ""));
 }
 
-static void put_instance(DcmDataset &ds, const result_set &set, enum stage_result kind,
+static void put_instance(DcmDataset &ds, const result_set &set, const struct object_name &name,
                          const char *sop_class_uid)
 {
-    std::string date, time;
-    int minutes = 0;
-    parse_zone(set.zone, &minutes);
-    split_time(::time(nullptr), minutes, date, time);
+    std::string date, time, zone;
+    const time_t now = ::time(nullptr);
+    split_time(now, zone_of(set.head(), set.request.maker, now, zone), date, time);
     encode_text(ds, DCM_SOPClassUID, sop_class_uid);
-    encode_text(ds, DCM_SOPInstanceUID, set.uid(stage_result_name(kind), "1"));
+    encode_text(ds, DCM_SOPInstanceUID, set.instance_uid(name));
     encode_text(ds, DCM_InstanceCreationDate, date);
     encode_text(ds, DCM_InstanceCreationTime, time);
     encode_text(ds, DCM_InstanceCreatorUID, set.request.maker.device_uid);
-    encode_text(ds, DCM_TimezoneOffsetFromUTC, set.zone);
-    // In none of the three IODs, so an extension of each (PS3.2, Standard Extended SOP Class): the
-    // one attribute by which a program sees that this is no cleared product.
+    if (!zone.empty())
+        encode_text(ds, DCM_TimezoneOffsetFromUTC, zone);
+    // In not all of the IODs, so an extension of the others (PS3.2, Standard Extended SOP Class):
+    // the one attribute by which a program sees that this is no cleared product.
     encode_text(ds, DCM_ContentQualification, "RESEARCH");
 }
 
-std::unique_ptr<DcmFileFormat> identity_object(const result_set &set, enum stage_result kind,
+std::unique_ptr<DcmFileFormat> identity_object(const result_set &set,
+                                               const struct object_name &name,
                                                const char *sop_class_uid, const char *modality)
 {
     auto file = std::make_unique<DcmFileFormat>();
     DcmDataset &ds = *file->getDataset();
     put_patient_and_study(ds, set);
-    put_series(ds, set, kind, modality);
+    put_series(ds, set, name, modality);
     put_equipment(ds, set);
-    put_instance(ds, set, kind, sop_class_uid);
+    put_instance(ds, set, name, sop_class_uid);
     return file;
+}
+
+void identity_sources(DcmItem &item, const result_set &set)
+{
+    static const struct code purpose = {"121322", "DCM",
+                                        "Source image for image processing operation"};
+    for (const struct result_source *source : set.sources) {
+        DcmItem &image = encode_item(item, DCM_SourceImageSequence);
+        identity_reference(image, *source);
+        encode_code(image, DCM_PurposeOfReferenceCodeSequence, purpose);
+    }
 }
 
 void identity_copy_request(DcmItem &item, const result_set &set)

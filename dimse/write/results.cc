@@ -1,4 +1,5 @@
 #include "dimse/write/results.h"
+#include <cstdlib>
 #include <cstring>
 #include <new>
 #include <unistd.h>
@@ -69,71 +70,113 @@ static bool publish(DcmFileFormat &file, const struct result_request &request, c
     return ok;
 }
 
-typedef std::unique_ptr<DcmFileFormat> (*encoder)(const result_set &set);
-
+// In the order in which objects are sent: what is referred to comes first.
 static const struct {
-    enum stage_result kind;
-    encoder encode; // NULL when there is nothing to show of this kind
+    enum result_kind kind;
+    void (*encode)(const result_set &set, object_sink &sink);
 } encoders[] = {
-    {RESULT_SR, sr_encode},
-    {RESULT_GSPS, gsps_encode},
-    {RESULT_SC, sc_encode},
+    {RESULT_SC, sc_encode},   {RESULT_PDF, pdf_encode},   {RESULT_GSPS, gsps_encode},
+    {RESULT_SEG, seg_encode}, {RESULT_PMAP, pmap_encode}, {RESULT_SR, sr_encode},
 };
 
-static void describe(struct result_object *out, enum stage_result kind, DcmDataset &ds)
+// "calcium-sr.dcm", "calcium-sc-cine.dcm", "calcium-gsps-2.dcm"
+static std::string file_name(const struct result_request &request, const struct object_name &name)
 {
-    out->kind = kind;
-    copy_uid(out->sop_class_uid, ds, DCM_SOPClassUID);
-    copy_uid(out->sop_instance_uid, ds, DCM_SOPInstanceUID);
-    copy_uid(out->series_instance_uid, ds, DCM_SeriesInstanceUID);
-    copy_uid(out->study_instance_uid, ds, DCM_StudyInstanceUID);
-    snprintf(out->transfer_syntax_uid, sizeof out->transfer_syntax_uid, "%s",
-             UID_LittleEndianExplicitTransferSyntax);
+    std::string text = std::string(request.stage.name) + "-" + result_kind_name(name.kind);
+    if (!name.product.empty())
+        text += "-" + name.product;
+    if (name.index > 1)
+        text += "-" + std::to_string(name.index);
+    return text + ".dcm";
 }
 
-static bool write_object(const result_set &set, enum stage_result kind, DcmFileFormat &file,
-                         struct result_object *out, struct err *err)
+// Writes objects to the folder. Those of a set that was not finished are removed.
+class folder_sink : public object_sink
 {
-    const struct result_request &request = set.request;
-    memset(out, 0, sizeof *out);
-    char name[128];
-    snprintf(name, sizeof name, "%s-%s.dcm", request.stage->name, stage_result_name(kind));
-    if (!fs_join(out->path, request.folder, name, err))
-        return false;
-    put_meta(file, request);
-    describe(out, kind, *file.getDataset());
-    return publish(file, request, out->path, err) || err_wrap(err, "%s", name);
-}
+  public:
+    explicit folder_sink(const struct result_request &r) : request(r) {}
 
-static bool write_all(const struct result_request &request, struct result_object *out,
-                      size_t *count, struct err *err)
+    ~folder_sink() override
+    {
+        for (const struct result_object &o : objects)
+            unlink(o.path);
+    }
+
+    void put(const struct object_name &name, DcmFileFormat &file) override
+    {
+        struct err err = {};
+        struct result_object o = {};
+        const std::string base = file_name(request, name);
+        if (name.product.size() >= sizeof o.product ||
+            name.product.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-") !=
+                std::string::npos)
+            throw encode_error(ERR_INTERNAL, "no name for a product: " + name.product);
+        for (const struct result_object &known : objects)
+            if (strcmp(strrchr(known.path, '/') + 1, base.c_str()) == 0)
+                throw encode_error(ERR_INTERNAL, base + " comes twice");
+        if (!fs_join(o.path, request.folder, base.c_str(), &err))
+            throw encode_error(err.code, err.text);
+        put_meta(file, request);
+        describe(o, name, *file.getDataset());
+        if (!publish(file, request, o.path, &err))
+            throw encode_error(err.code, base + ": " + err.text);
+        objects.push_back(o);
+    }
+
+    // Hands the objects over; they stay. False: no memory.
+    bool finish(struct result_list *out)
+    {
+        if (objects.empty())
+            return true;
+        void *grown = realloc(out->objects, (out->count + objects.size()) * sizeof *out->objects);
+        if (!grown)
+            return false;
+        out->objects = static_cast<struct result_object *>(grown);
+        memcpy(out->objects + out->count, objects.data(), objects.size() * sizeof *out->objects);
+        out->count += objects.size();
+        objects.clear();
+        return true;
+    }
+
+  private:
+    static void describe(struct result_object &o, const struct object_name &name, DcmDataset &ds)
+    {
+        o.kind = name.kind;
+        snprintf(o.product, sizeof o.product, "%s", name.product.c_str());
+        copy_uid(o.sop_class_uid, ds, DCM_SOPClassUID);
+        copy_uid(o.sop_instance_uid, ds, DCM_SOPInstanceUID);
+        copy_uid(o.series_instance_uid, ds, DCM_SeriesInstanceUID);
+        copy_uid(o.study_instance_uid, ds, DCM_StudyInstanceUID);
+        snprintf(o.transfer_syntax_uid, sizeof o.transfer_syntax_uid, "%s",
+                 UID_LittleEndianExplicitTransferSyntax);
+    }
+
+    const struct result_request &request;
+    std::vector<struct result_object> objects;
+};
+
+static bool write_all(const struct result_request &request, struct result_list *out,
+                      struct err *err)
 {
     const result_set set(request);
+    folder_sink sink(request);
     for (const auto &e : encoders) {
         if (!(request.kinds & e.kind))
             continue;
-        std::unique_ptr<DcmFileFormat> file;
         try {
-            file = e.encode(set);
+            e.encode(set, sink);
         } catch (const encode_error &failure) {
-            return err_set(err, failure.code, "%s: %s", stage_result_name(e.kind), failure.what());
+            return err_set(err, failure.code, "%s: %s", result_kind_name(e.kind), failure.what());
         }
-        if (!file)
-            continue;
-        if (!write_object(set, e.kind, *file, &out[*count], err))
-            return false;
-        ++*count;
     }
-    return true;
+    return sink.finish(out) || err_set(err, ERR_NOMEM, "no memory");
 }
 
-bool results_write(const struct result_request *request, struct result_object *out, size_t *count,
-                   struct err *err)
+bool results_write(const struct result_request *request, struct result_list *out, struct err *err)
 {
     bool ok = false;
-    *count = 0;
     try {
-        ok = write_all(*request, out, count, err);
+        ok = write_all(*request, out, err);
     } catch (const encode_error &failure) {
         err_set(err, failure.code, "%s", failure.what());
     } catch (const std::bad_alloc &) {
@@ -141,10 +184,11 @@ bool results_write(const struct result_request *request, struct result_object *o
     } catch (const std::exception &failure) {
         err_set(err, ERR_INTERNAL, "%s", failure.what());
     }
-    if (ok)
-        return true;
-    for (size_t i = 0; i < *count; i++)
-        unlink(out[i].path);
-    *count = 0;
-    return err_wrap(err, "results of %s", request->stage->name);
+    return ok || err_wrap(err, "results of %s", request->stage.name);
+}
+
+void result_list_finish(struct result_list *list)
+{
+    free(list->objects);
+    *list = {};
 }

@@ -1,24 +1,24 @@
 // anode analyze: the analyses of the node on files, offline.
-#include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 #include "compute/gpu/gpu.h"
 #include "dimse/read/object.h"
 #include "node/job/analysis.h"
+#include "base/arena.h"
 #include "base/fs.h"
 #include "base/log.h"
 #include "node/core/checks.h"
 #include "node/cmd/cmd.h"
 #include "node/cmd/cmd_common.h"
 #include "node/job/gather.h"
-#include "node/job/nifti.h"
 #include "node/job/report.h"
 
 // One analysis to come: series of one study of one patient.
@@ -40,14 +40,14 @@ struct analyze_run {
     char device_uid[65], device[256];
 };
 
-// Does a stage accept series of a modality? The modality is a word of what it accepts.
+// Does a series fill the slot of a stage? By the attributes its input declares.
 static bool analyze_accepts(const struct stage *s, const char *modality)
 {
-    size_t length = strlen(modality);
-    for (const char *at = s->accepts; length && (at = strstr(at, modality)); at += length) {
-        bool starts = at == s->accepts || !isalnum((unsigned char)at[-1]);
-        if (starts && !isalnum((unsigned char)at[length]))
-            return true;
+    for (size_t i = 0; i < s->input_count; i++) {
+        for (const struct stage_accept *a = s->inputs[i].accepts; a->keyword; a++) {
+            if (strcmp(a->keyword, "Modality") == 0 && strcasecmp(a->pattern, modality) == 0)
+                return true;
+        }
     }
     return false;
 }
@@ -147,18 +147,19 @@ static bool analyze_open_gpu(struct analyze_run *run, struct err *err)
     return true;
 }
 
-static void analyze_show_progress(void *ctx, const char *step, size_t done, size_t total)
+static void analyze_show_progress(void *ctx, const char *what, double done)
 {
     (void)ctx;
-    fprintf(stderr, "\r\033[K%s %zu/%zu", step, done, total);
+    fprintf(stderr, "\r\033[K%s %.0f %%", what, 100 * done);
 }
 
-static bool analyze_set_params(const struct analyze_plan *plan, double *params, struct err *err)
+static bool analyze_set_params(const struct analyze_plan *plan, struct arena *arena,
+                               struct param_value *params, struct err *err)
 {
     stage_defaults(plan->stage, params);
     for (size_t i = 0; plan->run && i < plan->run->option_count; i++) {
         const struct conf_option *o = &plan->run->options[i];
-        if (!stage_option(plan->stage, o->name, o->value, params, err))
+        if (!stage_option(plan->stage, o->name, o->value, arena, params, err))
             return false;
     }
     return true;
@@ -169,16 +170,10 @@ static bool analyze_write_files(const struct analyze_run *run, const struct anal
                                 const struct analysis_report *analysis, struct err *err)
 {
     const struct findings *f = analysis->findings;
-    bool nifti = run->args->nifti && f->labels && analysis->volume;
-    if (!report_pictures(folder, plan->stage, f, err))
+    bool nifti = run->args->nifti;
+    if (!report_pictures(folder, plan->stage, f, err) ||
+        (nifti && !report_niftis(folder, plan->stage, analysis, err)))
         return false;
-    if (nifti) {
-        char name[128], path[PATH_MAX];
-        snprintf(name, sizeof name, "%s-regions.nii", plan->stage->name);
-        if (!fs_join(path, folder, name, err) ||
-            !nifti_write_labels(path, analysis->volume, f->labels, err))
-            return false;
-    }
     return report_add(run->report, plan->stage, analysis, prefix, nifti, err);
 }
 
@@ -201,11 +196,15 @@ static bool analyze_series(struct analyze_run *run, const struct analyze_plan *p
 {
     char folder[PATH_MAX];
     struct analysis_report analysis = {0};
-    double *params = calloc(plan->stage->param_count + 1, sizeof *params);
+    struct arena *arena = arena_create();
+    struct param_value *params =
+        arena ? arena_alloc(arena, plan->stage->param_count + 1, sizeof *params) : NULL;
+    const struct analysis_input input = {.files = plan->series->files,
+                                         .file_count = plan->series->file_count};
     bool terminal = isatty(STDERR_FILENO);
     struct analysis_request request = {
-        .files = plan->series->files,
-        .file_count = plan->series->file_count,
+        .inputs = &input,
+        .input_count = 1,
         .stage = plan->stage,
         .params = params,
         .kinds = plan->run ? plan->run->results : 0,
@@ -214,8 +213,9 @@ static bool analyze_series(struct analyze_run *run, const struct analyze_plan *p
     };
     analyze_identify(run, &request.maker);
     bool ok = (params || err_set(err, ERR_NOMEM, "no memory")) &&
-              analyze_set_params(plan, params, err) && fs_join(folder, run->folder, prefix, err) &&
-              fs_make_folders(folder, err) && analysis_run(&request, run->gpu, &analysis, err);
+              analyze_set_params(plan, arena, params, err) &&
+              fs_join(folder, run->folder, prefix, err) && fs_make_folders(folder, err) &&
+              analysis_run(&request, run->gpu, &analysis, err);
     if (terminal)
         fprintf(stderr, "\r\033[K");
     ok = ok && analyze_write_files(run, plan, folder, prefix, &analysis, err);
@@ -223,11 +223,11 @@ static bool analyze_series(struct analyze_run *run, const struct analyze_plan *p
         log_info("series=%s stage=%s verdict=\"%s\" reason=\"%s\" seconds=%.2f objects=%zu",
                  plan->series->series_instance_uid, plan->stage->name,
                  verdict_name(analysis.findings->verdict), analysis.findings->reason,
-                 analysis.seconds, analysis.object_count);
+                 analysis.seconds, analysis.objects.count);
     else
         err_wrap(err, "series %s", plan->series->series_instance_uid);
     analysis_report_finish(&analysis);
-    free(params);
+    arena_destroy(arena);
     return ok;
 }
 

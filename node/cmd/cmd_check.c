@@ -69,7 +69,7 @@ static void check_add_run(json_t *list, const struct conf_run *run, bool *ok)
     json_t *o = json_object(), *options = json_object(), *results = json_array();
     for (unsigned bit = RESULT_SR; bit <= RESULT_PDF; bit <<= 1) {
         if (run->results & bit)
-            json_add(results, json_text(stage_result_name((enum stage_result)bit)), ok);
+            json_add(results, json_text(result_kind_name((enum result_kind)bit)), ok);
     }
     for (size_t i = 0; i < run->option_count; i++)
         json_put_text(options, run->options[i].name, run->options[i].value, ok);

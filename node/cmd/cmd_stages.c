@@ -16,18 +16,21 @@ static const char *stages_type(enum stage_param_type type)
         return "bool";
     case PARAM_CHOICE:
         return "choice";
+    case PARAM_TEXT:
+        return "text";
+    case PARAM_PATH:
+        return "path";
     }
     return "";
 }
 
 static void stages_print_default(const struct stage_param *p)
 {
-    if (p->type == PARAM_CHOICE)
-        printf("%s", p->choices[(size_t)p->def]);
-    else if (p->type == PARAM_BOOL)
-        printf("%s", p->def != 0 ? "true" : "false");
-    else
-        printf("%.9g", p->def);
+    const struct stage one = {.params = p, .param_count = 1};
+    struct param_value value;
+    char text[512];
+    stage_defaults(&one, &value);
+    printf("%s", stage_param_text(p, &value, text, sizeof text));
 }
 
 static void stages_print_range(const struct stage_param *p)
@@ -37,18 +40,33 @@ static void stages_print_range(const struct stage_param *p)
             printf("%s%s", i ? "|" : "", p->choices[i]);
     } else if (p->type == PARAM_BOOL) {
         printf("true|false");
+    } else if (p->type == PARAM_TEXT || p->type == PARAM_PATH) {
+        printf(p->type == PARAM_TEXT ? "text" : "absolute path");
     } else {
         printf("%.9g to %.9g", p->min, p->max);
     }
 }
 
+static void stages_print_input(const struct stage_input_spec *in)
+{
+    static const char *const counts[] = {[INPUT_ONE] = "one series",
+                                         [INPUT_OPTIONAL] = "one series or none",
+                                         [INPUT_MANY] = "series"};
+    printf("  input %s (%s): %s\n", in->name, counts[in->count], in->help);
+    for (const struct stage_accept *a = in->accepts; a->keyword; a++)
+        printf("    %s: %s\n", a->keyword, a->pattern);
+}
+
 static void stages_print(const struct stage *s)
 {
     printf("%s: %s, version %s\n", s->name, s->title, s->version);
-    printf("  accepts: %s\n  results:", s->accepts);
+    printf("  %s\n", s->help);
+    for (size_t i = 0; i < s->input_count; i++)
+        stages_print_input(&s->inputs[i]);
+    printf("  results:");
     for (unsigned bit = RESULT_SR; bit <= RESULT_PDF; bit <<= 1) {
         if (s->results & bit)
-            printf(" %s", stage_result_name((enum stage_result)bit));
+            printf(" %s", result_kind_name((enum result_kind)bit));
     }
     printf("\n  options:%s\n", s->param_count ? "" : " none");
     for (size_t i = 0; i < s->param_count; i++) {
@@ -80,9 +98,29 @@ static json_t *stages_parameter(const struct stage_param *p, bool *ok)
         json_put_bool(o, "default", p->def != 0, ok);
         return o;
     }
+    if (p->type == PARAM_TEXT || p->type == PARAM_PATH) {
+        json_put_text(o, "default", p->text ? p->text : "", ok);
+        return o;
+    }
     json_put_number(o, "default", p->def, ok);
     json_put_number(o, "min", p->min, ok);
     json_put_number(o, "max", p->max, ok);
+    return o;
+}
+
+static json_t *stages_input(const struct stage_input_spec *in, bool *ok)
+{
+    static const char *const counts[] = {
+        [INPUT_ONE] = "one", [INPUT_OPTIONAL] = "optional", [INPUT_MANY] = "many"};
+    json_t *o = json_object(), *accepts = json_object();
+    json_put_text(o, "name", in->name, ok);
+    json_put_text(o, "help", in->help, ok);
+    json_put_text(o, "count", counts[in->count], ok);
+    json_put_text(o, "axis", image_axis_name(in->axis), ok);
+    json_put_bool(o, "placed", in->placed, ok);
+    for (const struct stage_accept *a = in->accepts; a->keyword; a++)
+        json_put_text(accepts, a->keyword, a->pattern, ok);
+    json_put(o, "accepts", accepts, ok);
     return o;
 }
 
@@ -91,14 +129,19 @@ static json_t *stages_item(const struct stage *s, bool *ok)
     json_t *o = json_object(), *results = json_array(), *parameters = json_array();
     for (unsigned bit = RESULT_SR; bit <= RESULT_PDF; bit <<= 1) {
         if (s->results & bit)
-            json_add(results, json_text(stage_result_name((enum stage_result)bit)), ok);
+            json_add(results, json_text(result_kind_name((enum result_kind)bit)), ok);
     }
     for (size_t i = 0; i < s->param_count; i++)
         json_add(parameters, stages_parameter(&s->params[i], ok), ok);
     json_put_text(o, "name", s->name, ok);
     json_put_text(o, "title", s->title, ok);
     json_put_text(o, "version", s->version, ok);
-    json_put_text(o, "accepts", s->accepts, ok);
+    json_put_text(o, "help", s->help, ok);
+    json_put_text(o, "scope", s->scope == SCOPE_STUDY ? "study" : "series", ok);
+    json_t *inputs = json_array();
+    for (size_t i = 0; i < s->input_count; i++)
+        json_add(inputs, stages_input(&s->inputs[i], ok), ok);
+    json_put(o, "inputs", inputs, ok);
     json_put(o, "results", results, ok);
     json_put(o, "parameters", parameters, ok);
     return o;

@@ -1,6 +1,8 @@
 #include "node/core/checks.h"
 #include <stdlib.h>
 #include <string.h>
+#include "base/arena.h"
+#include "base/result.h"
 #include "compute/stages/stage.h"
 #include "dimse/read/object.h"
 #include "base/near.h"
@@ -22,9 +24,9 @@ static bool node_check_stage(const char *name, char *why, size_t size)
 static bool node_check_result(const char *stage, const char *kind, unsigned *bit, char *why,
                               size_t size)
 {
-    enum stage_result result;
+    enum result_kind result;
     const struct stage *s = stage_find(stage);
-    if (!stage_result_parse(kind, &result)) {
+    if (!result_kind_parse(kind, &result)) {
         snprintf(why, size, "no kind of result \"%.40s\" (sr, gsps, sc, seg, pmap, pdf)", kind);
         return false;
     }
@@ -51,11 +53,13 @@ static bool node_check_option(const char *stage, const char *name, const char *v
 {
     const struct stage *s = stage_find(stage);
     struct err err = {0};
-    double *params = s ? calloc(s->param_count + 1, sizeof *params) : NULL;
-    bool ok = !s || (params && stage_option(s, name, value, params, &err));
+    struct arena *arena = arena_create();
+    struct param_value *params =
+        s && arena ? arena_alloc(arena, s->param_count + 1, sizeof *params) : NULL;
+    bool ok = !s || (params && stage_option(s, name, value, arena, params, &err));
     if (!ok)
         snprintf(why, size, "%s", params ? err.text : "no memory");
-    free(params);
+    arena_destroy(arena);
     return ok;
 }
 

@@ -38,9 +38,9 @@
 #define LEASE_S         60
 #define RENEW_EVERY_S   20
 
-enum place_state { PLACE_EMPTY, PLACE_WARMING, PLACE_IDLE, PLACE_BUSY, PLACE_ENDING };
+enum seat_state { SEAT_EMPTY, SEAT_WARMING, SEAT_IDLE, SEAT_BUSY, SEAT_ENDING };
 
-struct place { // of one worker: a device and a number
+struct seat { // of one worker: a device and a number
     struct jobs *jobs;
     unsigned number;
     char name[112]; // that its claims bear
@@ -52,12 +52,12 @@ struct place { // of one worker: a device and a number
     bool killed;    // past its deadline
     bool was_ready; // its process has been able to take a job
     bool stuck;     // the end of its job could not be written: the row says that it runs
-    enum place_state state;
+    enum seat_state state;
     struct child worker;
     double start_at, pause; // of the next process, after one that never became ready
     double end_by;          // a process that warms up or ends is killed then
     char trouble[256];
-    // PLACE_BUSY: the job
+    // SEAT_BUSY: the job
     int64_t job, attempts, refusals, waits;
     bool refusing;
     double started, deadline;
@@ -66,10 +66,10 @@ struct place { // of one worker: a device and a number
 
 struct jobs {
     struct core *core;
-    struct place **places;
+    struct seat **seats;
     size_t count, room;
     unsigned numbers;
-    char prefix[80]; // of the names of all places of this node
+    char prefix[80]; // of the names of all seats of this node
     struct child scout;
     struct msg_device *devices, *seen; // as last listed; as the scout tells them
     size_t device_count, seen_count;
@@ -81,7 +81,7 @@ struct jobs {
 
 // Processes
 
-static void place_close(struct place *p)
+static void seat_close(struct seat *p)
 {
     if (p->worker.fd >= 0) {
         loop_remove(p->jobs->core->loop, p->worker.fd);
@@ -91,35 +91,35 @@ static void place_close(struct place *p)
 }
 
 // Its channel ends; while it warms up it does not look there, but then SIGTERM ends it.
-static void place_end(struct place *p)
+static void seat_end(struct seat *p)
 {
-    if (!p->worker.pid || p->state == PLACE_ENDING)
+    if (!p->worker.pid || p->state == SEAT_ENDING)
         return;
-    place_close(p);
+    seat_close(p);
     kill(p->worker.pid, SIGTERM);
-    p->state = PLACE_ENDING;
+    p->state = SEAT_ENDING;
     p->end_by = clock_steady() + END_WITHIN_S;
 }
 
-static void place_kill(struct place *p)
+static void seat_kill(struct seat *p)
 {
-    place_close(p);
+    seat_close(p);
     if (p->worker.pid)
         kill(p->worker.pid, SIGKILL);
     p->end_by = INFINITY;
 }
 
-static struct place *add_place(struct jobs *j, const struct msg_device *device)
+static struct seat *add_seat(struct jobs *j, const struct msg_device *device)
 {
     if (j->count == j->room) {
         size_t room = j->room ? 2 * j->room : 8;
-        struct place **grown = realloc(j->places, room * sizeof *grown);
+        struct seat **grown = realloc(j->seats, room * sizeof *grown);
         if (!grown)
             return NULL;
-        j->places = grown;
+        j->seats = grown;
         j->room = room;
     }
-    struct place *p = calloc(1, sizeof *p);
+    struct seat *p = calloc(1, sizeof *p);
     if (!p)
         return NULL;
     p->jobs = j;
@@ -130,30 +130,30 @@ static struct place *add_place(struct jobs *j, const struct msg_device *device)
     snprintf(p->name, sizeof p->name, "%s%u/", j->prefix, p->number);
     snprintf(p->uuid, sizeof p->uuid, "%s", device->uuid);
     snprintf(p->device, sizeof p->device, "%s", device->name);
-    j->places[j->count++] = p;
+    j->seats[j->count++] = p;
     return p;
 }
 
-static void forget_place(struct jobs *j, size_t index)
+static void forget_seat(struct jobs *j, size_t index)
 {
-    free(j->places[index]);
+    free(j->seats[index]);
     j->count--;
-    memmove(j->places + index, j->places + index + 1, (j->count - index) * sizeof *j->places);
+    memmove(j->seats + index, j->seats + index + 1, (j->count - index) * sizeof *j->seats);
 }
 
 // The end of a job
 
-static void forget_job(struct place *p)
+static void forget_job(struct seat *p)
 {
     p->job = 0;
     p->refusing = false;
     p->killed = false;
-    if (p->state == PLACE_BUSY)
-        p->state = PLACE_IDLE;
+    if (p->state == SEAT_BUSY)
+        p->state = SEAT_IDLE;
     p->jobs->next = 0;
 }
 
-static bool add_objects(const struct place *p, const char *destination,
+static bool add_objects(const struct seat *p, const char *destination,
                         const struct order_object *objects, size_t count, struct err *err)
 {
     for (size_t i = 0; i < count; i++) {
@@ -172,7 +172,7 @@ static bool add_objects(const struct place *p, const char *destination,
     return true;
 }
 
-static bool add_all_objects(const struct place *p, const struct order_object *objects, size_t count,
+static bool add_all_objects(const struct seat *p, const struct order_object *objects, size_t count,
                             struct err *err)
 {
     char list[sizeof p->destinations], *rest = NULL;
@@ -185,7 +185,7 @@ static bool add_all_objects(const struct place *p, const struct order_object *ob
 }
 
 // Result rows and the end of the job in one transaction.
-static bool record_results(const struct place *p, const struct msg_done *d,
+static bool record_results(const struct seat *p, const struct msg_done *d,
                            const struct order_object *objects, size_t count, struct err *err)
 {
     struct state *state = p->jobs->core->state;
@@ -201,7 +201,7 @@ static bool record_results(const struct place *p, const struct msg_done *d,
 }
 
 // It could not be noted that the job has ended: the row is put right later.
-static void note_stuck(struct place *p, bool ok, const struct err *err)
+static void note_stuck(struct seat *p, bool ok, const struct err *err)
 {
     p->stuck = !ok;
     if (!ok)
@@ -209,7 +209,7 @@ static void note_stuck(struct place *p, bool ok, const struct err *err)
 }
 
 // The machine could not: later, as often as it takes. A report keeps the reason that it tells.
-static void job_waits(struct place *p, const char *reason)
+static void job_waits(struct seat *p, const char *reason)
 {
     struct jobs *j = p->jobs;
     struct err err = {0};
@@ -224,13 +224,13 @@ static void job_waits(struct place *p, const char *reason)
 }
 
 // A final word about the input, or about attempts that are used up: a report is to say it.
-static bool refuse_job(struct place *p, enum verdict verdict, const char *reason, struct err *err)
+static bool refuse_job(struct seat *p, enum verdict verdict, const char *reason, struct err *err)
 {
     return state_job_refuse(p->jobs->core->state, p->job, verdict_name(verdict), reason, err);
 }
 
 // An attempt did not work: again later, or a report that says so, or the plain reason.
-static void attempt_failed(struct place *p, const char *reason)
+static void attempt_failed(struct seat *p, const char *reason)
 {
     struct core *core = p->jobs->core;
     struct err err = {0};
@@ -257,7 +257,7 @@ static void attempt_failed(struct place *p, const char *reason)
     forget_job(p);
 }
 
-static void input_refused(struct place *p, const char *reason)
+static void input_refused(struct seat *p, const char *reason)
 {
     struct err err = {0};
     log_warn("job=%lld not evaluable: %s", (long long)p->job, reason);
@@ -266,7 +266,7 @@ static void input_refused(struct place *p, const char *reason)
     forget_job(p);
 }
 
-static void job_failed(struct place *p, enum err_code code, const char *reason)
+static void job_failed(struct seat *p, enum err_code code, const char *reason)
 {
     switch (code) {
     case ERR_FULL:
@@ -291,7 +291,7 @@ static void job_failed(struct place *p, enum err_code code, const char *reason)
     }
 }
 
-static void job_done(struct place *p, const struct msg_done *d)
+static void job_done(struct seat *p, const struct msg_done *d)
 {
     struct core *core = p->jobs->core;
     struct err err = {0};
@@ -320,10 +320,10 @@ static void job_done(struct place *p, const struct msg_done *d)
 
 // The worker speaks
 
-static void worker_ready(struct place *p, const struct msg_ready *r)
+static void worker_ready(struct seat *p, const struct msg_ready *r)
 {
     if (r->ok) {
-        p->state = PLACE_IDLE;
+        p->state = SEAT_IDLE;
         p->was_ready = true;
         p->pause = 0;
         p->trouble[0] = 0;
@@ -332,40 +332,40 @@ static void worker_ready(struct place *p, const struct msg_ready *r)
     }
     snprintf(p->trouble, sizeof p->trouble, "%s", r->text);
     log_error("worker=%u device=\"%s\" cannot be used: %s", p->number, p->device, p->trouble);
-    place_end(p);
+    seat_end(p);
 }
 
 static void on_worker(void *ctx, int fd, short revents)
 {
     static struct msg m;
-    struct place *p = ctx;
+    struct seat *p = ctx;
     (void)revents;
     enum msg_arrival arrival = msg_receive(fd, &m, NULL);
     if (arrival == MSG_NONE)
         return;
-    if (arrival == MSG_GOT && m.kind == MSG_READY && p->state == PLACE_WARMING) {
+    if (arrival == MSG_GOT && m.kind == MSG_READY && p->state == SEAT_WARMING) {
         worker_ready(p, m.body);
         return;
     }
-    if (arrival == MSG_GOT && m.kind == MSG_DONE && p->state == PLACE_BUSY) {
+    if (arrival == MSG_GOT && m.kind == MSG_DONE && p->state == SEAT_BUSY) {
         const struct msg_done *d = m.body;
         if (d->job == p->job) {
             job_done(p, d);
             return;
         }
     }
-    place_close(p); // reaping decides about its job
-    if (p->state != PLACE_BUSY)
-        p->state = PLACE_ENDING;
+    seat_close(p); // reaping decides about its job
+    if (p->state != SEAT_BUSY)
+        p->state = SEAT_ENDING;
     if (arrival == MSG_END)
         p->end_by = clock_steady() + END_WITHIN_S;
     else
-        place_kill(p);
+        seat_kill(p);
 }
 
-static void describe_end(const struct place *p, int status, char out[128])
+static void describe_end(const struct seat *p, int status, char out[128])
 {
-    if (p->killed && p->state == PLACE_BUSY)
+    if (p->killed && p->state == SEAT_BUSY)
         snprintf(out, 128, "not done within %.0f s", p->jobs->core->conf->job_deadline_s);
     else if (WIFSIGNALED(status))
         snprintf(out, 128, "worker ended by signal %d (%s)", WTERMSIG(status),
@@ -374,7 +374,7 @@ static void describe_end(const struct place *p, int status, char out[128])
         snprintf(out, 128, "worker ended with status %d", WEXITSTATUS(status));
 }
 
-static void worker_reaped(struct place *p, int status)
+static void worker_reaped(struct seat *p, int status)
 {
     char reason[128];
     while (p->worker.fd >= 0) { // what it said last, then the end
@@ -383,12 +383,12 @@ static void worker_reaped(struct place *p, int status)
             break;
         on_worker(p, p->worker.fd, left.revents);
     }
-    place_close(p);
+    seat_close(p);
     p->worker.pid = 0;
     describe_end(p, status, reason);
     if (p->job)
         attempt_failed(p, reason);
-    if (p->was_ready || (p->state == PLACE_ENDING && !p->trouble[0])) {
+    if (p->was_ready || (p->state == SEAT_ENDING && !p->trouble[0])) {
         p->start_at = 0;
     } else { // it never could do anything; perhaps its device is gone
         p->pause = fmin(PAUSE_MAX_S, fmax(PAUSE_FIRST_S, 2 * p->pause));
@@ -398,12 +398,12 @@ static void worker_reaped(struct place *p, int status)
         p->jobs->scout_at = fmin(p->jobs->scout_at, p->start_at);
     }
     log_info("worker=%u %s", p->number, reason);
-    p->state = PLACE_EMPTY;
+    p->state = SEAT_EMPTY;
     p->retire = p->killed = false;
     p->jobs->next = 0;
 }
 
-static void place_start(struct place *p)
+static void seat_start(struct seat *p)
 {
     struct core *core = p->jobs->core;
     struct err err = {0};
@@ -424,7 +424,7 @@ static void place_start(struct place *p)
         p->start_at = clock_steady() + PAUSE_MAX_S;
         return;
     }
-    p->state = PLACE_WARMING;
+    p->state = SEAT_WARMING;
     p->was_ready = false;
     p->end_by = clock_steady() + WARM_WITHIN_S;
     p->retire = p->killed = false;
@@ -433,7 +433,7 @@ static void place_start(struct place *p)
 // Handing over a job
 
 struct claimed { // a row on its way into an order
-    struct place *place;
+    struct seat *seat;
     struct arena *arena;
     struct order order;
     int64_t tries, series;
@@ -444,7 +444,7 @@ struct claimed { // a row on its way into an order
 static bool take_row(void *ctx, const struct state_job *row)
 {
     struct claimed *c = ctx;
-    struct place *p = c->place;
+    struct seat *p = c->seat;
     struct order *o = &c->order;
     p->job = row->id;
     p->attempts = row->attempts;
@@ -502,7 +502,7 @@ static bool take_predecessor(void *ctx, const struct state_object *row)
 
 static bool write_order(struct claimed *c, struct err *err)
 {
-    struct core *core = c->place->jobs->core;
+    struct core *core = c->seat->jobs->core;
     struct order *o = &c->order;
     char folder[PATH_MAX], path[PATH_MAX];
     if (!state_each_job_file(core->state, o->job, take_file, c, err) ||
@@ -511,20 +511,19 @@ static bool write_order(struct claimed *c, struct err *err)
         return false;
     if (!c->ok)
         return err_set(err, ERR_NOMEM, "no memory for the order of a job");
-    datadir_remove(&core->dir, c->place->folder); // what a crash between two writes left
-    return datadir_path(&core->dir, c->place->folder, folder, err) &&
-           fs_make_folders(folder, err) && fs_join(path, folder, ORDER_FILE, err) &&
-           order_write(o, path, err);
+    datadir_remove(&core->dir, c->seat->folder); // what a crash between two writes left
+    return datadir_path(&core->dir, c->seat->folder, folder, err) && fs_make_folders(folder, err) &&
+           fs_join(path, folder, ORDER_FILE, err) && order_write(o, path, err);
 }
 
 static void hand_over(struct claimed *c)
 {
-    struct place *p = c->place;
+    struct seat *p = c->seat;
     struct core *core = p->jobs->core;
     struct err err = {0};
     struct msg_job m = {.job = p->job};
     double limit = p->refusing ? REFUSE_WITHIN_S : core->conf->job_deadline_s + KILL_AFTER_S;
-    p->state = PLACE_BUSY;
+    p->state = SEAT_BUSY;
     p->started = clock_steady();
     p->deadline = p->started + limit;
     snprintf(p->folder, sizeof p->folder, "outbox/%lld/%lld", (long long)p->job,
@@ -537,13 +536,13 @@ static void hand_over(struct claimed *c)
         job_failed(p, err.code, err.text);
     } else if (!msg_send(p->worker.fd, MSG_JOB, &m, NULL, 0, &err)) {
         log_error("job=%lld not handed over: %s", (long long)p->job, err.text);
-        place_kill(p); // its end is the failure of the attempt
+        seat_kill(p); // its end is the failure of the attempt
     }
 }
 
-// What a place may claim. The last attempt of a job runs on the software device, where there is
+// What a seat may claim. The last attempt of a job runs on the software device, where there is
 // one.
-static struct state_claim claim_of(const struct place *p)
+static struct state_claim claim_of(const struct seat *p)
 {
     const struct jobs *j = p->jobs;
     int64_t most = j->core->conf->job_attempts;
@@ -561,12 +560,12 @@ static void database_failed(struct jobs *j, const struct err *err)
     j->next = fmin(j->next, clock_steady() + ERROR_PAUSE_S);
 }
 
-// Returns true when the place has got a job, or has just lost one.
-static bool claim_job(struct place *p)
+// Returns true when the seat has got a job, or has just lost one.
+static bool claim_job(struct seat *p)
 {
     struct jobs *j = p->jobs;
     struct err err = {0};
-    struct claimed c = {.place = p, .arena = arena_create()};
+    struct claimed c = {.seat = p, .arena = arena_create()};
     struct state_claim claim = claim_of(p);
     int64_t id = 0;
     if (!c.arena) {
@@ -587,7 +586,7 @@ static bool claim_job(struct place *p)
 }
 
 // A job whose end could not be written is still "running" in the state.
-static void unstick(struct place *p)
+static void unstick(struct seat *p)
 {
     struct err err = {0};
     int count = 0;
@@ -598,19 +597,19 @@ static void unstick(struct place *p)
         database_failed(p->jobs, &err);
 }
 
-// Devices and places
+// Devices and seats
 
-static bool is_place_of(const struct place *p, const struct msg_device *d)
+static bool is_place_of(const struct seat *p, const struct msg_device *d)
 {
     return !p->reserve && strcmp(p->uuid, d->uuid) == 0;
 }
 
-// The place of the plan's entry that is there already, and not yet taken.
-static struct place *find_place(const struct jobs *j, const struct msg_device *d)
+// The seat of the plan's entry that is there already, and not yet taken.
+static struct seat *find_seat(const struct jobs *j, const struct msg_device *d)
 {
     for (size_t i = 0; i < j->count; i++) {
-        if (!j->places[i]->wanted && is_place_of(j->places[i], d))
-            return j->places[i];
+        if (!j->seats[i]->wanted && is_place_of(j->seats[i], d))
+            return j->seats[i];
     }
     return NULL;
 }
@@ -621,13 +620,13 @@ static void make_plan(struct jobs *j)
     char why[256];
     size_t count = pool_plan(j->devices, j->device_count, j->core->conf, plan, why);
     for (size_t i = 0; i < j->count; i++)
-        j->places[i]->wanted = false;
+        j->seats[i]->wanted = false;
     for (size_t i = 0; i < count; i++) {
         const struct msg_device *d = &j->devices[plan[i].device];
-        struct place *p = find_place(j, d);
+        struct seat *p = find_seat(j, d);
         if (p)
             p->wanted = true;
-        else if (!add_place(j, d))
+        else if (!add_seat(j, d))
             log_error("no memory for a worker");
     }
     if (j->device_count == 0 && j->seen_why[0])
@@ -713,39 +712,39 @@ static void add_reserve(struct jobs *j)
     if (cpu == j->device_count || j->core->conf->job_attempts == 1 || j->count == 0)
         return;
     for (size_t i = 0; i < j->count; i++) {
-        if (j->places[i]->cpu && j->places[i]->wanted)
+        if (j->seats[i]->cpu && j->seats[i]->wanted)
             return;
     }
     struct state_claim claim = {.now = clock_wall(),
                                 .attempts_from = j->core->conf->job_attempts - 1};
     if (!state_claimable(j->core->state, &claim, &found, &err))
         database_failed(j, &err);
-    struct place *p = found ? add_place(j, &j->devices[cpu]) : NULL;
+    struct seat *p = found ? add_seat(j, &j->devices[cpu]) : NULL;
     if (p)
         p->reserve = true;
 }
 
 // Time passes
 
-static double place_tick(struct place *p, double now)
+static double seat_tick(struct seat *p, double now)
 {
     bool draining = p->jobs->core->draining;
     switch (p->state) {
-    case PLACE_EMPTY:
+    case SEAT_EMPTY:
         if (draining || !p->wanted)
             return INFINITY;
         if (now >= p->start_at)
-            place_start(p);
-        return p->state == PLACE_EMPTY ? p->start_at : p->end_by;
-    case PLACE_IDLE:
+            seat_start(p);
+        return p->state == SEAT_EMPTY ? p->start_at : p->end_by;
+    case SEAT_IDLE:
         if (draining || p->retire || !p->wanted)
-            place_end(p);
-        return p->state == PLACE_IDLE ? INFINITY : p->end_by;
-    case PLACE_WARMING:
+            seat_end(p);
+        return p->state == SEAT_IDLE ? INFINITY : p->end_by;
+    case SEAT_WARMING:
         if (draining || !p->wanted)
-            place_end(p);
+            seat_end(p);
         break;
-    case PLACE_BUSY:
+    case SEAT_BUSY:
         if (now >= p->deadline && !p->killed) {
             p->killed = true;
             p->deadline = INFINITY;
@@ -754,13 +753,13 @@ static double place_tick(struct place *p, double now)
         if (p->worker.fd >= 0)
             return p->deadline;
         break; // it is ending
-    case PLACE_ENDING:
+    case SEAT_ENDING:
         break;
     }
     if (now >= p->end_by) {
-        if (p->state == PLACE_WARMING)
+        if (p->state == SEAT_WARMING)
             snprintf(p->trouble, sizeof p->trouble, "not ready within %d s", WARM_WITHIN_S);
-        place_kill(p);
+        seat_kill(p);
     }
     return p->end_by;
 }
@@ -771,10 +770,10 @@ static void hand_out(struct jobs *j, double now)
     double at = 0, wall = clock_wall();
     j->next = INFINITY;
     for (size_t i = 0; i < j->count; i++)
-        unstick(j->places[i]);
+        unstick(j->seats[i]);
     for (size_t i = 0; i < j->count; i++) {
-        struct place *p = j->places[i];
-        bool free = p->state == PLACE_IDLE && p->wanted && !p->retire;
+        struct seat *p = j->seats[i];
+        bool free = p->state == SEAT_IDLE && p->wanted && !p->retire;
         if (free && !claim_job(p) && p->reserve)
             p->wanted = false;
     }
@@ -803,9 +802,9 @@ static double places_tick(struct jobs *j, double now)
 {
     double next = INFINITY;
     for (size_t i = 0; i < j->count;) {
-        next = fmin(next, place_tick(j->places[i], now));
-        if (!j->places[i]->wanted && j->places[i]->state == PLACE_EMPTY && !j->places[i]->stuck)
-            forget_place(j, i);
+        next = fmin(next, seat_tick(j->seats[i], now));
+        if (!j->seats[i]->wanted && j->seats[i]->state == SEAT_EMPTY && !j->seats[i]->stuck)
+            forget_seat(j, i);
         else
             i++;
     }
@@ -840,8 +839,8 @@ bool jobs_reaped(struct jobs *j, pid_t pid, int status)
         return true;
     }
     for (size_t i = 0; i < j->count; i++) {
-        if (j->places[i]->worker.pid == pid) {
-            worker_reaped(j->places[i], status);
+        if (j->seats[i]->worker.pid == pid) {
+            worker_reaped(j->seats[i], status);
             return true;
         }
     }
@@ -857,18 +856,18 @@ bool jobs_busy(const struct jobs *j)
 {
     bool busy = j->scout.pid != 0;
     for (size_t i = 0; i < j->count; i++)
-        busy = busy || j->places[i]->worker.pid != 0;
+        busy = busy || j->seats[i]->worker.pid != 0;
     return busy;
 }
 
 void jobs_reload(struct jobs *j)
 {
     for (size_t i = 0; i < j->count; i++) {
-        struct place *p = j->places[i];
+        struct seat *p = j->seats[i];
         p->retire = true;
         p->start_at = 0;
-        if (p->state == PLACE_WARMING || p->state == PLACE_IDLE)
-            place_end(p);
+        if (p->state == SEAT_WARMING || p->state == SEAT_IDLE)
+            seat_end(p);
     }
     j->scout_at = 0;
     j->next = 0;
@@ -878,7 +877,7 @@ void jobs_stop(struct jobs *j)
 {
     struct err err = {0};
     for (size_t i = 0; i < j->count; i++) {
-        struct place *p = j->places[i];
+        struct seat *p = j->seats[i];
         if (p->job) {
             log_info("job=%lld put back: the node stops", (long long)p->job);
             datadir_remove(&j->core->dir, p->folder);
@@ -887,7 +886,7 @@ void jobs_stop(struct jobs *j)
                 log_error("job=%lld: %s", (long long)p->job, err.text);
             forget_job(p);
         }
-        place_kill(p);
+        seat_kill(p);
     }
     if (j->scout.pid)
         kill(j->scout.pid, SIGKILL);
@@ -972,15 +971,15 @@ static json_t *finish_list(json_t *list, bool ok)
 
 json_t *jobs_workers(const struct jobs *j)
 {
-    static const char *const states[] = {[PLACE_EMPTY] = "none",
-                                         [PLACE_WARMING] = "warming",
-                                         [PLACE_IDLE] = "idle",
-                                         [PLACE_BUSY] = "running",
-                                         [PLACE_ENDING] = "ending"};
+    static const char *const states[] = {[SEAT_EMPTY] = "none",
+                                         [SEAT_WARMING] = "warming",
+                                         [SEAT_IDLE] = "idle",
+                                         [SEAT_BUSY] = "running",
+                                         [SEAT_ENDING] = "ending"};
     json_t *list = json_array();
     bool ok = true;
     for (size_t i = 0; i < j->count; i++) {
-        const struct place *p = j->places[i];
+        const struct seat *p = j->seats[i];
         json_t *o = json_object();
         json_put_integer(o, "number", p->number, &ok);
         json_put_integer(o, "pid", p->worker.pid, &ok);
@@ -1045,12 +1044,12 @@ void jobs_destroy(struct jobs *j)
         return;
     jobs_stop(j);
     for (size_t i = 0; i < j->count; i++)
-        free(j->places[i]);
+        free(j->seats[i]);
     if (j->scout.fd >= 0) {
         loop_remove(j->core->loop, j->scout.fd);
         close(j->scout.fd);
     }
-    free(j->places);
+    free(j->seats);
     free(j->devices);
     free(j->seen);
     free(j);

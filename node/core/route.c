@@ -11,16 +11,22 @@
 static bool parse_parameters(const struct conf_run *run, const struct stage *stage, char **out,
                              struct err *err)
 {
-    double params[PARAMS_MAX];
+    struct param_value params[PARAMS_MAX];
     if (stage->param_count > PARAMS_MAX)
         return err_set(err, ERR_INTERNAL, "analysis %s has too many parameters", stage->name);
+    struct arena *arena = arena_create();
+    if (!arena)
+        return err_set(err, ERR_NOMEM, "no memory for options");
     stage_defaults(stage, params);
-    for (size_t i = 0; i < run->option_count; i++) {
-        if (!stage_option(stage, run->options[i].name, run->options[i].value, params, err))
-            return false;
+    bool ok = true;
+    for (size_t i = 0; ok && i < run->option_count; i++)
+        ok = stage_option(stage, run->options[i].name, run->options[i].value, arena, params, err);
+    if (ok) {
+        *out = params_text(stage, params);
+        ok = *out || err_set(err, ERR_NOMEM, "no memory for parameters");
     }
-    *out = params_text(stage, params);
-    return *out || err_set(err, ERR_NOMEM, "no memory for parameters");
+    arena_destroy(arena);
+    return ok;
 }
 
 static bool listed(const char *list, const char *name)

@@ -128,7 +128,7 @@ struct state_job {
     const char *series_instance_uid; // of its first input; only read
     const char *route, *stage, *version;
     const char *parameters;   // one JSON object (see node/job/params.h)
-    uint32_t results;         // enum stage_result bits
+    uint32_t results;         // enum result_kind bits
     const char *destinations; // AE titles, joined by '\\'
     const char *key;          // digest of all that determines the results
     const char *remark;       // a warning to be shown in the results; "": none

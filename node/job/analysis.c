@@ -1,63 +1,55 @@
 #include "node/job/analysis.h"
 #include <inttypes.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include "compute/draw/page.h"
-#include "dimse/read/object.h"
+#include "base/clock.h"
 #include "base/log.h"
+#include "compute/draw/page.h"
+#include "compute/gpu/gpu.h"
+#include "dimse/read/object.h"
 #include "node/job/parallel.h"
+#include "node/job/pixels.h"
 
 #define THREADS    2
-#define FRAMES_MAX 65536 // of a series
+#define FRAMES_MAX 65536 // of a job
 
-// What is remembered of a file between the two passes: never its pixels or attributes, so that
-// memory grows by the volume only.
+// What is remembered of a file: never its pixels.
 struct entry {
     const struct analysis_file *file;
+    uint32_t input;
     struct object_ids ids;
     uint8_t digest[DIGEST_SIZE];
-    struct scan scan;
-    char date[32];               // of the series: "2026-01-31 10:32"
-    bool readable;               // ids, scan and slices are filled
-    bool lossy;                  // was compressed with loss, now or before
-    struct volume_slice *slices; // ids.frames; owned
-    uint32_t slice_count;
-    struct err err; // why it cannot be part of a volume; ERR_NONE: it can
+    bool readable;              // ids, attributes and frames are filled
+    struct attrs attrs;         // of the instance; owned
+    struct image_frame *frames; // ids.frames; owned
+    struct attrs *own;          // [ids.frames] what functional groups say of each; owned
+    uint32_t frame_count;
+    struct err err; // why it cannot be part of an image; ERR_NONE: it can
 };
 
 struct job {
     const struct analysis_request *request;
     struct gpu *gpu;
     struct analysis_report *report;
-    struct entry *entries;
+    struct entry *entries; // readable ones first, by SOP Instance UID
     size_t count;
-    // the readable ones, as the results want them
-    struct result_source *sources;
+    struct result_source *sources; // of the readable ones, with the same indices
     size_t source_count;
-    struct volume_slice *slices;
-    uint32_t *slice_source; // index into sources
-    uint32_t *slice_entry;  // index into entries
-    size_t slice_count;
-    struct scan scan;
-    char *options;
-    // decoding: positions in the volume in the order of files and frames
-    uint32_t *decode_order;
-    size_t decoded; // by the thread that reports progress
-    struct err decode_err[THREADS];
+    const char **paths; // [count]
+    struct image_frame *frames;
+    uint32_t frame_count;
+    uint32_t *pool_of;       // [inputs] pool of the frames of each input
+    enum image_axis *prefer; // [pools]
+    uint32_t pool_count;
+    struct stage_slot *slots;
+    struct pixels *pixels;
+    char *identity;
+    double decode_total; // frames in images
 };
 
-static double now_s(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
-
-// The machine's fault: the job may be tried again. All else is the input's, and a result says so.
-static bool is_machine(enum err_code code)
+bool analysis_is_machine(enum err_code code)
 {
     switch (code) {
     case ERR_NOMEM:
@@ -74,18 +66,27 @@ static bool is_machine(enum err_code code)
 
 static bool past_deadline(const struct analysis_request *r)
 {
-    return r->deadline_s > 0 && now_s() > r->deadline_s;
+    return r->deadline_s > 0 && clock_steady() > r->deadline_s;
 }
 
-static void tell(const struct job *j, const char *step, size_t done, size_t total)
+static void tell(const struct job *j, const char *what, double done)
 {
     if (j->request->progress)
-        j->request->progress(j->request->progress_ctx, step, done, total);
+        j->request->progress(j->request->progress_ctx, what, done);
 }
 
-char *analysis_options(const struct stage *stage, const double *params)
+static void put_escaped(FILE *f, const char *text)
 {
-    char *text = NULL;
+    for (; *text; text++) {
+        if (*text == ';' || *text == '\\')
+            fputc('\\', f);
+        fputc(*text, f);
+    }
+}
+
+char *analysis_options(const struct stage *stage, const struct param_value *params)
+{
+    char *text = NULL, value[512];
     size_t size = 0;
     FILE *f = open_memstream(&text, &size);
     if (!f)
@@ -93,10 +94,7 @@ char *analysis_options(const struct stage *stage, const double *params)
     for (size_t i = 0; i < stage->param_count; i++) {
         const struct stage_param *p = &stage->params[i];
         fprintf(f, "%s%s=", i ? ";" : "", p->name);
-        if (p->type == PARAM_CHOICE)
-            fputs(p->choices[(size_t)params[i]], f);
-        else
-            fprintf(f, "%.9g", params[i]);
+        put_escaped(f, stage_param_text(p, &params[i], value, sizeof value));
     }
     bool ok = !ferror(f);
     if (fclose(f) != 0 || !ok) {
@@ -106,42 +104,31 @@ char *analysis_options(const struct stage *stage, const double *params)
     return text;
 }
 
-// First pass: headers
+// Headers
 
-static void read_date(struct entry *e, const struct attrs *attrs)
-{
-    const char *date = attrs_get(attrs, "SeriesDate"), *time = attrs_get(attrs, "SeriesTime");
-    if (!date || strlen(date) != 8 || strspn(date, "0123456789") != 8) {
-        date = attrs_get(attrs, "StudyDate");
-        time = attrs_get(attrs, "StudyTime");
-    }
-    if (!date || strlen(date) != 8 || strspn(date, "0123456789") != 8)
-        return;
-    int n = snprintf(e->date, sizeof e->date, "%.4s-%.2s-%.2s", date, date + 4, date + 6);
-    if (time && strspn(time, "0123456789") >= 4)
-        snprintf(e->date + n, sizeof e->date - (size_t)n, " %.2s:%.2s", time, time + 2);
-}
-
-static bool read_slices(struct object *o, struct entry *e, struct err *err)
+static bool analysis_read_frames(struct object *o, struct entry *e, struct err *err)
 {
     if (e->ids.frames > FRAMES_MAX)
         return err_set(err, ERR_UNSUPPORTED, "%" PRIu32 " frames", e->ids.frames);
-    uint32_t frames = e->ids.frames ? e->ids.frames : 1; // without pixels: object_slice() says so
-    e->slices = calloc(frames, sizeof *e->slices);
-    if (!e->slices)
+    uint32_t frames = e->ids.frames ? e->ids.frames : 1; // without pixels: object_frame() says so
+    e->frames = calloc(frames, sizeof *e->frames);
+    e->own = calloc(frames, sizeof *e->own);
+    if (!e->frames || !e->own)
         return err_set(err, ERR_NOMEM, "no memory");
     for (uint32_t f = 0; f < frames; f++) {
-        if (!object_slice(o, f, &e->slices[f], err))
+        e->frame_count = f + 1;
+        e->own[f].base = &e->attrs;
+        if (!object_frame(o, f, &e->frames[f], err) || !object_frame_attrs(o, f, &e->own[f], err))
             return false;
+        e->frames[f].of_many = frames > 1;
+        e->frames[f].attrs = &e->own[f];
     }
-    e->slice_count = frames;
     return true;
 }
 
 static bool read_entry(struct entry *e, struct err *err)
 {
     static const uint8_t unknown[DIGEST_SIZE];
-    struct attrs attrs = {0};
     memcpy(e->digest, e->file->digest, sizeof e->digest);
     if (memcmp(e->digest, unknown, sizeof unknown) == 0 &&
         !object_digest(e->file->path, e->digest, err))
@@ -150,19 +137,13 @@ static bool read_entry(struct entry *e, struct err *err)
     if (!o)
         return false;
     e->ids = *object_ids(o);
-    object_scan(o, &e->scan);
-    bool ok = object_attrs(o, &attrs, err);
+    bool ok = object_attrs(o, &e->attrs, err);
     if (ok) {
-        const char *lossy = attrs_get(&attrs, "LossyImageCompression");
-        e->lossy = lossy && strcmp(lossy, "01") == 0;
-        read_date(e, &attrs);
-        if (e->ids.sop_instance_uid[0] && e->ids.series_instance_uid[0] &&
-            e->ids.study_instance_uid[0])
-            e->readable = true;
+        e->readable = e->ids.sop_instance_uid[0] && e->ids.series_instance_uid[0] &&
+                      e->ids.study_instance_uid[0];
         ok = e->readable || err_set(err, ERR_INPUT, "no usable UIDs");
     }
-    ok = ok && read_slices(o, e, err);
-    attrs_finish(&attrs);
+    ok = ok && analysis_read_frames(o, e, err);
     object_close(o);
     if (!ok && e->readable)
         err_wrap(err, "instance %s", e->ids.sop_instance_uid);
@@ -192,219 +173,246 @@ static int by_instance(const void *a, const void *b)
 
 static void free_entry(struct entry *e)
 {
-    free(e->slices);
-    e->slices = NULL;
+    for (uint32_t f = 0; f < e->frame_count; f++)
+        attrs_finish(&e->own[f]);
+    attrs_finish(&e->attrs);
+    free(e->frames);
+    free(e->own);
+    *e = (struct entry){0};
 }
 
 // Drops second copies of an instance; entries are sorted. False: same UID, other content.
 static bool drop_copies(struct job *j, struct err *err)
 {
-    size_t kept = 0;
-    for (size_t i = 0; i < j->count; i++) {
-        struct entry *e = &j->entries[i], *last = kept ? &j->entries[kept - 1] : NULL;
+    size_t kept = 0, at = 0;
+    bool ok = true;
+    for (; ok && at < j->count; at++) {
+        struct entry *e = &j->entries[at], *last = kept ? &j->entries[kept - 1] : NULL;
         bool again = last && e->readable && last->readable &&
                      strcmp(e->ids.sop_instance_uid, last->ids.sop_instance_uid) == 0;
         if (again && memcmp(e->digest, last->digest, sizeof e->digest) != 0)
-            return err_set(err, ERR_INPUT, "two different instances are both %s",
-                           e->ids.sop_instance_uid);
+            ok = err_set(err, ERR_INPUT, "two different instances are both %s",
+                         e->ids.sop_instance_uid);
         if (again)
             free_entry(e);
         else
             j->entries[kept++] = *e;
     }
+    for (; at < j->count; at++)
+        j->entries[kept++] = j->entries[at];
+    for (size_t i = kept; i < j->count; i++) // moved
+        j->entries[i] = (struct entry){0};
     j->count = kept;
-    return true;
+    for (size_t i = 0; i < kept; i++) { // the instance's list has moved with its entry
+        for (uint32_t f = 0; f < j->entries[i].frame_count; f++)
+            j->entries[i].own[f].base = &j->entries[i].attrs;
+    }
+    return ok;
 }
 
-static bool check_series(const struct job *j, struct err *err)
+// Every input is one series, all are of one study.
+static bool check_series(struct job *j, struct err *err)
 {
-    const struct object_ids *first = &j->entries[0].ids;
-    if (!j->entries[0].readable) {
-        if (err)
-            *err = j->entries[0].err;
-        return false;
-    }
-    for (size_t i = 1; i < j->count; i++) {
+    const struct entry *first = &j->entries[0];
+    struct analysis_report *report = j->report;
+    report->series =
+        arena_alloc(report->arena, j->request->input_count + 1, sizeof *report->series);
+    if (!report->series)
+        return err_set(err, ERR_NOMEM, "no memory");
+    report->series_count = j->request->input_count;
+    for (size_t i = 0; i < report->series_count; i++)
+        report->series[i].slot = j->request->inputs[i].slot;
+    for (size_t i = 0; i < j->count && j->entries[i].readable; i++) {
         const struct object_ids *ids = &j->entries[i].ids;
-        if (j->entries[i].readable &&
-            (strcmp(ids->series_instance_uid, first->series_instance_uid) != 0 ||
-             strcmp(ids->study_instance_uid, first->study_instance_uid) != 0))
+        char *series = report->series[j->entries[i].input].series_instance_uid;
+        if (!series[0])
+            memcpy(series, ids->series_instance_uid, sizeof ids->series_instance_uid);
+        if (strcmp(ids->series_instance_uid, series) != 0)
             return err_set(err, ERR_INPUT, "the files are of more than one series");
+        if (strcmp(ids->study_instance_uid, first->ids.study_instance_uid) != 0)
+            return err_set(err, ERR_INPUT, "the series are of more than one study");
     }
+    memcpy(report->study_instance_uid, first->ids.study_instance_uid,
+           sizeof first->ids.study_instance_uid);
     return true;
 }
 
 static bool add_sources(struct job *j, struct err *err)
 {
     j->sources = calloc(j->count + 1, sizeof *j->sources);
-    if (!j->sources)
+    j->paths = calloc(j->count + 1, sizeof *j->paths);
+    if (!j->sources || !j->paths)
         return err_set(err, ERR_NOMEM, "no memory");
+    for (size_t i = 0; i < j->count; i++)
+        j->paths[i] = j->entries[i].file->path;
     for (size_t i = 0; i < j->count && j->entries[i].readable; i++) {
         const struct entry *e = &j->entries[i];
         struct result_source *s = &j->sources[j->source_count++];
         s->path = e->file->path;
+        memcpy(s->study_instance_uid, e->ids.study_instance_uid, sizeof s->study_instance_uid);
+        memcpy(s->series_instance_uid, e->ids.series_instance_uid, sizeof s->series_instance_uid);
         memcpy(s->sop_instance_uid, e->ids.sop_instance_uid, sizeof s->sop_instance_uid);
         memcpy(s->sop_class_uid, e->ids.sop_class_uid, sizeof s->sop_class_uid);
         memcpy(s->digest, e->digest, sizeof s->digest);
+        s->frames = e->ids.frames ? e->ids.frames : 1;
+        s->main = true;
     }
     return true;
 }
 
-// All slices in one array, in the order of instances. Sources and entries have the same indices.
-static bool add_slices(struct job *j, struct err *err)
-{
-    size_t total = 0;
-    for (size_t i = 0; i < j->count; i++)
-        total += j->entries[i].slice_count;
-    if (total > FRAMES_MAX)
-        return err_set(err, ERR_UNSUPPORTED, "%zu frames", total);
-    j->slices = calloc(total + 1, sizeof *j->slices);
-    j->slice_source = calloc(total + 1, sizeof *j->slice_source);
-    if (!j->slices || !j->slice_source)
-        return err_set(err, ERR_NOMEM, "no memory");
-    for (size_t i = 0; i < j->count; i++) {
-        struct entry *e = &j->entries[i];
-        memcpy(j->slices + j->slice_count, e->slices, e->slice_count * sizeof *e->slices);
-        for (uint32_t f = 0; f < e->slice_count; f++)
-            j->slice_source[j->slice_count++] = (uint32_t)i;
-        free_entry(e);
-    }
-    return true;
-}
-
-// Reads all headers. False: the machine failed, or there is nothing that a result could name. What
-// is wrong with single instances is in their entries.
+// Reads all headers. False: the machine failed, or files contradict each other. What is wrong with
+// single instances is in their entries.
 static bool read_headers(struct job *j, struct err *err)
 {
     const struct analysis_request *r = j->request;
-    j->entries = calloc(r->file_count + 1, sizeof *j->entries);
-    if (!j->entries)
-        return err_set(err, ERR_NOMEM, "no memory");
-    j->count = r->file_count;
-    for (size_t i = 0; i < j->count; i++)
-        j->entries[i].file = &r->files[i];
+    for (size_t i = 0; i < r->input_count; i++)
+        j->count += r->inputs[i].file_count;
     if (j->count == 0)
         return err_set(err, ERR_INPUT, "no files");
-    tell(j, "reading headers", 0, j->count);
+    j->entries = calloc(j->count + 1, sizeof *j->entries);
+    if (!j->entries)
+        return err_set(err, ERR_NOMEM, "no memory");
+    size_t n = 0;
+    for (size_t i = 0; i < r->input_count; i++) {
+        for (size_t f = 0; f < r->inputs[i].file_count; f++) {
+            j->entries[n].file = &r->inputs[i].files[f];
+            j->entries[n++].input = (uint32_t)i;
+        }
+    }
+    tell(j, "reading headers", 0);
     parallel_for(j->count, THREADS, read_entries, j);
     for (size_t i = 0; i < j->count; i++) {
-        if (is_machine(j->entries[i].err.code)) {
+        if (analysis_is_machine(j->entries[i].err.code)) {
             if (err)
                 *err = j->entries[i].err;
             return false;
         }
     }
     qsort(j->entries, j->count, sizeof *j->entries, by_instance);
-    if (!drop_copies(j, err) || !check_series(j, err) || !add_sources(j, err))
-        return false;
-    struct analysis_report *report = j->report;
-    const struct object_ids *ids = &j->entries[0].ids;
-    memcpy(report->study_instance_uid, ids->study_instance_uid, sizeof ids->study_instance_uid);
-    memcpy(report->series_instance_uid, ids->series_instance_uid, sizeof ids->series_instance_uid);
-    j->scan = j->entries[0].scan;
-    return true;
+    return drop_copies(j, err) && check_series(j, err) && add_sources(j, err);
 }
 
-// Second pass: pixels
-
-static int by_source(const void *a, const void *b, void *ctx)
+static bool is_readable(const struct job *j, struct err *err)
 {
-    const uint32_t *source = ctx;
-    uint32_t x = source[*(const uint32_t *)a], y = source[*(const uint32_t *)b];
-    return (x > y) - (x < y);
+    if (j->source_count)
+        return true;
+    if (err)
+        *err = j->entries[0].err;
+    return false;
 }
 
-// The object of entry i, kept from the last call when it is the same.
-static struct object *reopen(struct job *j, uint32_t i, struct object **kept, uint32_t *kept_i,
-                             struct err *err)
-{
-    if (*kept && *kept_i == i)
-        return *kept;
-    object_close(*kept);
-    *kept = object_open(j->entries[i].file->path, err);
-    *kept_i = i;
-    return *kept;
-}
+// Images
 
-static bool decode_slice(struct job *j, struct object *o, uint32_t k, int32_t *values,
-                         struct err *err)
+// Series of a slot of many with an axis are split together, all others each by itself.
+static bool assign_pools(struct job *j, struct err *err)
 {
-    struct volume *v = j->report->volume;
-    const struct volume_slice *s = &j->slices[v->source[k]];
-    if (!object_decode(o, s->frame - 1, values, err) ||
-        !volume_fill(v, k, values, s->slope, s->intercept, err))
-        return err_wrap(err, "instance %s", s->sop_instance_uid);
-    return true;
-}
-
-static void decode_part(void *ctx, size_t first, size_t count)
-{
-    struct job *j = ctx;
-    struct volume *v = j->report->volume;
-    struct err *err = &j->decode_err[first != 0];
-    struct object *o = NULL;
-    uint32_t opened = 0;
-    size_t pixels = (size_t)v->dim[0] * v->dim[1];
-    int32_t *values = calloc(pixels, sizeof *values);
-    bool ok = values || err_set(err, ERR_NOMEM, "no memory for a frame");
-    for (size_t i = first; ok && i < first + count; i++) {
-        uint32_t k = j->decode_order[i];
-        if (past_deadline(j->request))
-            ok = err_set(err, ERR_TIMEOUT, "past the deadline while decoding");
-        else
-            ok = reopen(j, j->slice_source[v->source[k]], &o, &opened, err) &&
-                 decode_slice(j, o, k, values, err);
-        if (first == 0)
-            tell(j, "decoding", i + 1, count);
-    }
-    free(values);
-    object_close(o);
-}
-
-static bool decode(struct job *j, struct err *err)
-{
-    struct volume *v = j->report->volume;
-    j->decode_order = calloc(v->dim[2], sizeof *j->decode_order);
-    if (!j->decode_order)
+    const struct analysis_request *r = j->request;
+    struct arena *arena = j->report->arena;
+    j->pool_of = arena_alloc(arena, r->input_count + 1, sizeof *j->pool_of);
+    j->prefer = arena_alloc(arena, r->input_count + 1, sizeof *j->prefer);
+    if (!j->pool_of || !j->prefer)
         return err_set(err, ERR_NOMEM, "no memory");
-    for (uint32_t k = 0; k < v->dim[2]; k++)
-        j->decode_order[k] = k;
-    // files and frames in their order: an instance of many frames is opened once a thread
-    qsort_r(j->decode_order, v->dim[2], sizeof *j->decode_order, by_source, v->source);
-    parallel_for(v->dim[2], THREADS, decode_part, j);
-    for (size_t t = 0; t < THREADS; t++) {
-        if (j->decode_err[t].code) {
-            if (err)
-                *err = j->decode_err[t];
-            return false;
+    for (size_t i = 0; i < r->input_count; i++) {
+        const struct stage_input_spec *spec = &r->stage->inputs[r->inputs[i].slot];
+        const bool joined = spec->count == INPUT_MANY && spec->axis != IMAGE_NO_AXIS;
+        j->pool_of[i] = j->pool_count;
+        for (size_t before = 0; joined && before < i; before++) {
+            if (r->inputs[before].slot == r->inputs[i].slot)
+                j->pool_of[i] = j->pool_of[before];
+        }
+        if (j->pool_of[i] == j->pool_count)
+            j->prefer[j->pool_count++] = spec->axis;
+    }
+    return true;
+}
+
+static bool add_frames(struct job *j, struct err *err)
+{
+    size_t total = 0;
+    for (size_t i = 0; i < j->count; i++)
+        total += j->entries[i].frame_count;
+    if (total > FRAMES_MAX)
+        return err_set(err, ERR_UNSUPPORTED, "%zu frames", total);
+    j->frames = arena_alloc(j->report->arena, total + 1, sizeof *j->frames);
+    if (!j->frames)
+        return err_set(err, ERR_NOMEM, "no memory");
+    for (size_t i = 0; i < j->count; i++) {
+        for (uint32_t f = 0; f < j->entries[i].frame_count; f++) {
+            struct image_frame *frame = &j->frames[j->frame_count++];
+            *frame = j->entries[i].frames[f];
+            frame->source = (uint32_t)i;
+            frame->pool = j->pool_of[j->entries[i].input];
         }
     }
     return true;
 }
 
-// The scan as the first slice of the volume says; what other slices contradict is not known.
-static void choose_scan(struct job *j)
+// The slots as the inputs fill them: images by pool, the main one first.
+static bool fill_slots(struct job *j, struct err *err)
 {
-    const struct volume *v = j->report->volume;
-    j->scan = j->entries[j->slice_source[v->source[0]]].scan;
-    for (uint32_t k = 1; k < v->dim[2]; k++) {
-        const struct scan *other = &j->entries[j->slice_source[v->source[k]]].scan;
-        if (other->kvp != j->scan.kvp)
-            j->scan.kvp = NAN;
-        if (strcmp(other->kernel, j->scan.kernel) != 0)
-            j->scan.kernel[0] = 0;
-        if (!j->scan.contrast[0] && other->contrast[0])
-            memcpy(j->scan.contrast, other->contrast, sizeof j->scan.contrast);
-        if (other->gated != j->scan.gated) {
-            j->scan.gated = TRI_UNKNOWN;
-            snprintf(j->scan.gating_evidence, sizeof j->scan.gating_evidence,
-                     "differs between slices");
+    const struct analysis_request *r = j->request;
+    const struct image_set *set = &j->report->images;
+    struct arena *arena = j->report->arena;
+    j->slots = arena_alloc(arena, r->stage->input_count + 1, sizeof *j->slots);
+    if (!j->slots)
+        return err_set(err, ERR_NOMEM, "no memory");
+    for (size_t s = 0; s < r->stage->input_count; s++) {
+        struct stage_slot *slot = &j->slots[s];
+        uint32_t *images = arena_alloc(arena, (size_t)set->image_count + 1, sizeof *images);
+        if (!images)
+            return err_set(err, ERR_NOMEM, "no memory");
+        slot->spec = &r->stage->inputs[s];
+        slot->images = images;
+        uint64_t seen = UINT64_MAX; // pools ascend with inputs
+        for (size_t i = 0; i < r->input_count; i++) {
+            if (r->inputs[i].slot != s)
+                continue;
+            slot->series_count++;
+            if (seen == j->pool_of[i])
+                continue;
+            seen = j->pool_of[i];
+            for (uint32_t n = 0; n < set->image_count; n++) {
+                if (set->images[n].pool == j->pool_of[i])
+                    images[slot->image_count++] = n;
+            }
         }
     }
+    return true;
 }
 
-static bool build_volume(struct job *j, struct err *err)
+// A slot of one placed series has a main image that is a regular grid; what was set aside of it is
+// said.
+static bool check_slots(struct job *j, struct err *err)
 {
+    const struct analysis_request *r = j->request;
+    char text[256];
+    for (size_t i = 0; i < r->input_count; i++) {
+        const struct stage_input_spec *spec = &r->stage->inputs[r->inputs[i].slot];
+        if (spec->count == INPUT_MANY || !spec->placed)
+            continue;
+        const struct image *main = image_main(&j->report->images, j->pool_of[i], err);
+        if (!main)
+            return r->stage->input_count > 1 ? err_wrap(err, "%s", spec->name) : false;
+        if (!main->placed)
+            return err_set(err, ERR_INPUT, "%s: the images have no place in space", spec->name);
+        image_remarks(&j->report->images, main, text, sizeof text);
+        if (text[0])
+            findings_add_warning(j->report->findings, "%s", text);
+    }
+    return true;
+}
+
+static void on_decoded(void *ctx, size_t frames)
+{
+    const struct job *j = ctx;
+    const double done = j->decode_total > 0 ? (double)frames / j->decode_total : 1;
+    tell(j, "decoding", done < 1 ? done : 1);
+}
+
+static bool make_images(struct job *j, struct err *err)
+{
+    const struct analysis_request *r = j->request;
+    struct analysis_report *report = j->report;
     for (size_t i = 0; i < j->count; i++) {
         if (j->entries[i].err.code) {
             if (err)
@@ -412,79 +420,115 @@ static bool build_volume(struct job *j, struct err *err)
             return false;
         }
     }
-    if (!add_slices(j, err))
+    if (!assign_pools(j, err) || !add_frames(j, err) ||
+        !image_split(j->frames, j->frame_count, j->prefer, report->arena, &report->images, err) ||
+        !fill_slots(j, err) || !check_slots(j, err))
         return false;
-    bool ct = strcmp(j->scan.modality, "CT") == 0;
-    struct volume *v = volume_plan(j->slices, j->slice_count, ct ? "[hnsf'U]" : "1", err);
-    if (!v)
+    for (uint32_t n = 0; n < report->images.image_count; n++) {
+        const struct image *img = &report->images.images[n];
+        j->decode_total += (double)img->dim[2] * img->dim[3] - img->missing;
+    }
+    const struct pixels_options options = {.paths = j->paths,
+                                           .frames = j->frames,
+                                           .deadline_s = r->deadline_s,
+                                           .progress = on_decoded,
+                                           .progress_ctx = j};
+    j->pixels = pixels_create(&options, err);
+    if (!j->pixels)
         return false;
-    j->report->volume = v;
-    choose_scan(j);
-    if (decode(j, err))
-        return true;
-    volume_destroy(v);
-    j->report->volume = NULL;
-    return false;
+    report->images.pixels = pixels_source(j->pixels);
+    return true;
 }
 
 // Results
 
-// Options as part of the result UIDs: also whatever else the result depends on, or another result
-// of the same instances would have the same UIDs.
-static bool compose_options(struct job *j, const char *outcome, struct err *err)
+// What the results depend on besides the readable sources, or another result of the same instances
+// would have the same UIDs.
+static bool compose_identity(struct job *j, const char *outcome, struct err *err)
 {
-    char *base = analysis_options(j->request->stage, j->request->params);
+    const struct analysis_request *r = j->request;
+    char *base = analysis_options(r->stage, r->params);
     struct digest *unreadable = digest_create();
     uint8_t digest[DIGEST_SIZE];
     char hex[2 * DIGEST_SIZE + 1] = "";
-    bool ok = base && unreadable;
+    size_t size = 0;
+    FILE *f = open_memstream(&j->identity, &size);
+    bool ok = base && unreadable && f;
     for (size_t i = j->source_count; ok && i < j->count; i++) // sorted by digest
         digest_add(unreadable, j->entries[i].digest, DIGEST_SIZE);
-    if (ok && j->source_count < j->count) {
-        digest_end(unreadable, digest);
-        digest_hex(digest, hex);
+    if (ok) {
+        fputs(base, f);
+        if (j->source_count < j->count) {
+            digest_end(unreadable, digest);
+            digest_hex(digest, hex);
+            fprintf(f, ";unreadable=%s", hex);
+        }
+        for (size_t i = 0; r->stage->input_count > 1 && i < r->input_count; i++)
+            fprintf(f, ";slot%u=%s", r->inputs[i].slot, j->report->series[i].series_instance_uid);
+        if (outcome)
+            fprintf(f, ";outcome=%s", outcome);
+        if (r->remark && r->remark[0])
+            fprintf(f, ";remark=%s", r->remark);
+        ok = !ferror(f);
     }
-    const char *remark = j->request->remark ? j->request->remark : "";
-    if (ok && asprintf(&j->options, "%s%s%s%s%s%s%s", base, hex[0] ? ";unreadable=" : "", hex,
-                       outcome ? ";outcome=" : "", outcome ? outcome : "",
-                       remark[0] ? ";remark=" : "", remark) < 0) {
-        j->options = NULL;
-        ok = false;
-    }
+    if (f)
+        ok = fclose(f) == 0 && ok;
     digest_destroy(unreadable);
     free(base);
     return ok || err_set(err, ERR_NOMEM, "no memory");
 }
 
+// "2026-01-31 10:32" of the series, else of the study; "": neither is a date.
+static void date_text(const struct attrs *a, char text[32])
+{
+    static const char *const names[][2] = {{"SeriesDate", "SeriesTime"},
+                                           {"StudyDate", "StudyTime"}};
+    text[0] = 0;
+    for (size_t i = 0; i < 2 && !text[0]; i++) {
+        const char *date = attrs_get(a, names[i][0]), *time = attrs_get(a, names[i][1]);
+        if (!date || strlen(date) != 8 || strspn(date, "0123456789") != 8)
+            continue;
+        int n = snprintf(text, 32, "%.4s-%.2s-%.2s", date, date + 4, date + 6);
+        if (time && strspn(time, "0123456789") >= 4)
+            snprintf(text + n, 32 - (size_t)n, " %.2s:%.2s", time, time + 2);
+    }
+}
+
 static bool draw_pages(struct job *j, struct err *err)
 {
     const struct analysis_request *r = j->request;
+    const struct attrs none = {0};
+    const struct attrs *a = j->source_count ? &j->entries[0].attrs : r->head ? r->head : &none;
+    char date[32];
+    date_text(a, date);
     const struct page_context context = {
         .software = r->maker.software,
         .title = r->stage->title,
         .version = r->stage->version,
         .device = r->maker.device_name,
-        .study_description = j->scan.study_description,
-        .series_description = j->scan.series_description,
-        .date = j->entries[0].date,
+        .study_description = attrs_get(a, "StudyDescription"),
+        .series_description = attrs_get(a, "SeriesDescription"),
+        .date = date,
     };
-    return page_draw(j->report->findings, j->report->volume, &context, err);
+    const struct image_set *set = j->report->images.image_count ? &j->report->images : NULL;
+    return page_draw(j->report->findings, set, &context, err);
 }
 
 static bool write_results(struct job *j, struct err *err)
 {
     const struct analysis_request *r = j->request;
     struct result_request request = {
-        .stage = r->stage,
+        .stage = {.name = r->stage->name,
+                  .title = r->stage->title,
+                  .version = r->stage->version,
+                  .slot = r->stage->slot,
+                  .report = r->stage->report},
         .findings = j->report->findings,
-        .volume = j->report->volume,
-        .slices = j->slices,
-        .slice_count = j->slice_count,
+        .images = j->report->images.image_count ? &j->report->images : NULL,
         .sources = j->sources,
         .source_count = j->source_count,
-        .slice_source = j->slice_source,
-        .scan = &j->scan,
-        .options = j->options,
+        .head = r->head,
+        .identity = j->identity,
         .maker = r->maker,
         .predecessor = r->predecessor,
         .started = r->started,
@@ -493,63 +537,112 @@ static bool write_results(struct job *j, struct err *err)
     };
     if (request.started.tv_sec == 0)
         clock_gettime(CLOCK_REALTIME, &request.started);
-    tell(j, "writing results", 0, 1);
-    return draw_pages(j, err) &&
-           results_write(&request, j->report->objects, &j->report->object_count, err);
+    tell(j, "writing results", 0.95);
+    return findings_ok(j->report->findings, err) && draw_pages(j, err) &&
+           results_write(&request, &j->report->objects, err);
 }
 
-static bool begin(struct job *j, struct err *err)
+static bool begin_job(struct job *j, struct err *err)
 {
     memset(j->report, 0, sizeof *j->report);
     j->report->findings = findings_create();
-    return j->report->findings || err_set(err, ERR_NOMEM, "no memory");
+    j->report->arena = arena_create();
+    return (j->report->findings && j->report->arena) || err_set(err, ERR_NOMEM, "no memory");
 }
 
-static void end(struct job *j, double started)
+static void end_job(struct job *j, double started)
 {
     struct rusage usage;
     struct analysis_report *report = j->report;
-    report->seconds = now_s() - started;
+    report->seconds = clock_steady() - started;
     if (getrusage(RUSAGE_SELF, &usage) == 0)
         report->host_peak_bytes = (uint64_t)usage.ru_maxrss * 1024;
     if (report->findings)
         report->device_peak_bytes = report->findings->device_peak_bytes;
+    report->images.pixels = NULL;
+    pixels_destroy(j->pixels);
+    for (uint32_t f = 0; f < j->frame_count; f++) // gone with the entries
+        j->frames[f].attrs = NULL;
     for (size_t i = 0; j->entries && i < j->count; i++)
         free_entry(&j->entries[i]);
     free(j->entries);
     free(j->sources);
-    free(j->slices);
-    free(j->slice_source);
-    free(j->decode_order);
-    free(j->options);
+    free(j->paths);
+    free(j->identity);
 }
 
+static bool on_step(void *ctx, const char *what, double done, struct err *err)
+{
+    const struct job *j = ctx;
+    tell(j, what, done);
+    return !past_deadline(j->request) ||
+           err_set(err, ERR_TIMEOUT, "past the deadline at \"%s\"", what);
+}
+
+static void add_parameters(struct job *j)
+{
+    const struct stage *stage = j->request->stage;
+    char text[512];
+    for (size_t i = 0; i < stage->param_count; i++) {
+        const struct stage_param *p = &stage->params[i];
+        findings_add_parameter(j->report->findings, p->name, p->unit, "%s",
+                               stage_param_text(p, &j->request->params[i], text, sizeof text));
+    }
+}
+
+static void add_input_warnings(struct job *j)
+{
+    const struct analysis_request *r = j->request;
+    struct findings *f = j->report->findings;
+    if (r->remark && r->remark[0])
+        findings_add_warning(f, "%s", r->remark);
+    if (r->evidence && r->evidence[0])
+        findings_add_fact(f, "Input: %s", r->evidence);
+    for (size_t i = 0; i < j->source_count; i++) {
+        const char *lossy = attrs_get(&j->entries[i].attrs, "LossyImageCompression");
+        if (lossy && strcmp(lossy, "01") == 0) {
+            findings_add_warning(f, "Images were compressed with loss: values may differ.");
+            return;
+        }
+    }
+}
+
+// False: the machine failed.
 static bool run_stage(struct job *j, struct err *err)
 {
     const struct analysis_request *r = j->request;
-    const struct volume *volume = j->report->volume;
-    const struct stage_input input = {
-        .volumes = &volume,
-        .volume_count = 1,
-        .scan = &j->scan,
+    struct findings *f = j->report->findings;
+    const struct stage_run run = {
+        .stage = r->stage,
+        .set = &j->report->images,
+        .slots = j->slots,
         .params = r->params,
         .gpu = j->gpu,
-        .deadline_s = r->deadline_s,
+        .arena = j->report->arena,
+        .step = on_step,
+        .step_ctx = j,
     };
-    tell(j, r->stage->title, 0, 1);
-    if (!r->stage->run(&input, j->report->findings, err))
-        return err_wrap(err, "%s", r->stage->name);
-    if (volume->remarks[0])
-        findings_add_fact(j->report->findings, "%s", volume->remarks);
-    if (r->remark && r->remark[0] && !findings_add_warning(j->report->findings, "%s", r->remark))
-        return err_set(err, ERR_NOMEM, "no memory");
-    for (size_t i = 0; i < j->count; i++) {
-        if (j->entries[i].lossy)
-            return findings_add_warning(j->report->findings,
-                                        "Images were compressed with loss: values may differ.") ||
-                   err_set(err, ERR_NOMEM, "no memory");
+    struct err why = {0};
+    if (j->gpu) {
+        gpu_reset_peak(j->gpu);
+        gpu_set_deadline(j->gpu, r->deadline_s);
     }
-    return true;
+    const enum stage_end end = r->stage->run(&run, f, &why);
+    if (j->gpu) {
+        gpu_set_deadline(j->gpu, 0);
+        f->device_peak_bytes = gpu_peak_bytes(j->gpu);
+    }
+    if (end == STAGE_BROKEN && !analysis_is_machine(why.code)) { // a stream that does not decode
+        findings_refuse(f, VERDICT_NOT_EVALUABLE, "%s", why.text);
+    } else if (end == STAGE_BROKEN) {
+        return err_set(err, why.code, "%s: %s", r->stage->name, why.text);
+    } else if (end == STAGE_REFUSED && f->verdict != VERDICT_NOT_EVALUABLE) {
+        return err_set(err, ERR_INTERNAL, "%s: refused without a reason", r->stage->name);
+    } else if (end == STAGE_DONE && f->verdict != VERDICT_DONE &&
+               f->verdict != VERDICT_NOTHING_FOUND) {
+        return err_set(err, ERR_INTERNAL, "%s: done without a verdict", r->stage->name);
+    }
+    return findings_ok(f, err);
 }
 
 bool analysis_run(const struct analysis_request *request, struct gpu *gpu,
@@ -557,39 +650,74 @@ bool analysis_run(const struct analysis_request *request, struct gpu *gpu,
 {
     struct job j = {.request = request, .gpu = gpu, .report = report};
     struct err why = {0};
-    double started = now_s();
-    bool ok = begin(&j, err) && read_headers(&j, err) && compose_options(&j, NULL, err);
-    if (ok && build_volume(&j, &why)) {
+    double started = clock_steady();
+    bool ok = begin_job(&j, err) && read_headers(&j, err) && is_readable(&j, err) &&
+              compose_identity(&j, NULL, err);
+    if (ok) {
+        add_parameters(&j);
+        add_input_warnings(&j);
+    }
+    if (ok && make_images(&j, &why)) {
         ok = run_stage(&j, err);
-    } else if (ok && is_machine(why.code)) {
+    } else if (ok && analysis_is_machine(why.code)) {
         ok = err_set(err, why.code, "%s", why.text);
     } else if (ok) {
-        log_info("series=%s not evaluable reason=\"%s\"", report->series_instance_uid, why.text);
+        log_info("study=%s not evaluable reason=\"%s\"", report->study_instance_uid, why.text);
         findings_refuse(report->findings, VERDICT_NOT_EVALUABLE, "%s", why.text);
     }
     ok = ok && write_results(&j, err);
-    end(&j, started);
+    end_job(&j, started);
     return ok;
+}
+
+// Sources as they were recorded, for files of which none can be read.
+static bool recorded_sources(struct job *j, struct err *err)
+{
+    const struct attrs *head = j->request->head;
+    if (j->source_count)
+        return true;
+    if (!head || !attrs_get(head, "StudyInstanceUID"))
+        return is_readable(j, err);
+    const char *study = attrs_get(head, "StudyInstanceUID");
+    const char *series = attrs_get(head, "SeriesInstanceUID");
+    snprintf(j->report->study_instance_uid, sizeof j->report->study_instance_uid, "%s", study);
+    for (size_t i = 0; i < j->count; i++) {
+        const struct entry *e = &j->entries[i];
+        if (!e->file->sop_instance_uid || !e->file->sop_class_uid)
+            continue;
+        struct result_source *s = &j->sources[j->source_count++];
+        s->path = e->file->path;
+        snprintf(s->study_instance_uid, sizeof s->study_instance_uid, "%s", study);
+        snprintf(s->series_instance_uid, sizeof s->series_instance_uid, "%s", series ? series : "");
+        snprintf(s->sop_instance_uid, sizeof s->sop_instance_uid, "%s", e->file->sop_instance_uid);
+        snprintf(s->sop_class_uid, sizeof s->sop_class_uid, "%s", e->file->sop_class_uid);
+        memcpy(s->digest, e->digest, sizeof s->digest);
+        s->frames = 1;
+        s->main = true;
+    }
+    return true;
 }
 
 bool analysis_refuse(const struct analysis_request *request, enum verdict verdict,
                      const char *reason, struct analysis_report *report, struct err *err)
 {
     struct job j = {.request = request, .report = report};
-    double started = now_s();
-    bool ok =
-        begin(&j, err) && read_headers(&j, err) && compose_options(&j, verdict_name(verdict), err);
+    double started = clock_steady();
+    bool ok = begin_job(&j, err) && read_headers(&j, err) &&
+              compose_identity(&j, verdict_name(verdict), err) && recorded_sources(&j, err);
     if (ok) {
+        add_parameters(&j);
         findings_refuse(report->findings, verdict, "%s", reason);
         ok = write_results(&j, err);
     }
-    end(&j, started);
+    end_job(&j, started);
     return ok;
 }
 
 void analysis_report_finish(struct analysis_report *report)
 {
     findings_destroy(report->findings);
-    volume_destroy(report->volume);
+    arena_destroy(report->arena);
+    result_list_finish(&report->objects);
     memset(report, 0, sizeof *report);
 }

@@ -30,7 +30,7 @@ struct header {
 _Static_assert(sizeof(struct header) == HEADER_SIZE, "NIfTI-1 header");
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "written in little endian");
 
-static void set_geometry(struct header *h, const struct volume *v)
+static void set_geometry(struct header *h, const struct image *v)
 {
     static const double to_ras[3] = {-1, -1, 1}; // DICOM points to the left and back
     h->dim[0] = 3;
@@ -40,9 +40,12 @@ static void set_geometry(struct header *h, const struct volume *v)
         h->dim[1 + a] = (int16_t)v->dim[a];
         for (int r = 0; r < 3; r++)
             length += v->to_patient[r][a] * v->to_patient[r][a];
-        h->pixdim[1 + a] = (float)sqrt(length);
-        for (int c = 0; c < 4; c++)
+        const double spacing = v->spacing[a] > 0 ? v->spacing[a] : 1;
+        h->pixdim[1 + a] = (float)(v->placed ? sqrt(length) : spacing);
+        for (int c = 0; c < 4 && v->placed; c++)
             h->srow[a][c] = (float)(to_ras[a] * v->to_patient[a][c]);
+        if (!v->placed)
+            h->srow[a][a] = (float)spacing;
     }
     for (int a = 4; a < 8; a++)
         h->dim[a] = 1;
@@ -50,10 +53,17 @@ static void set_geometry(struct header *h, const struct volume *v)
     h->xyzt_units = UNIT_MM;
 }
 
-bool nifti_write_labels(const char *path, const struct volume *v, const uint8_t *labels,
-                        struct err *err)
+bool nifti_write(const char *path, const struct image *v, enum nifti_type type, const void *voxels,
+                 struct err *err)
 {
-    struct header h = {.sizeof_hdr = HEADER_SIZE, .datatype = TYPE_UINT8, .bitpix = 8};
+    // Codes and sizes of nifti1.h: DT_INT16, DT_UINT16, DT_FLOAT32.
+    static const struct {
+        int16_t code;
+        size_t bytes;
+    } types[] = {[NIFTI_I16] = {4, 2}, [NIFTI_U16] = {512, 2}, [NIFTI_F32] = {16, 4}};
+    struct header h = {.sizeof_hdr = HEADER_SIZE,
+                       .datatype = types[type].code,
+                       .bitpix = (int16_t)(8 * types[type].bytes)};
     struct fs_draft draft = {0};
     static const char no_extension[DATA_OFFSET - HEADER_SIZE];
     char folder[PATH_MAX] = ".";
@@ -73,7 +83,7 @@ bool nifti_write_labels(const char *path, const struct volume *v, const uint8_t 
     }
     bool ok = fs_draft_open(&draft, folder, err) && fs_draft_write(&draft, &h, sizeof h, err) &&
               fs_draft_write(&draft, no_extension, sizeof no_extension, err) &&
-              fs_draft_write(&draft, labels, volume_voxels(v), err) &&
+              fs_draft_write(&draft, voxels, image_voxels(v) * types[type].bytes, err) &&
               fs_draft_publish(&draft, path, err);
     fs_draft_finish(&draft);
     return ok;

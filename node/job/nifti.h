@@ -1,13 +1,16 @@
-// NIfTI-1 files of what lies on a volume's grid, for people who check us with other tools.
+// NIfTI-1 files of what lies on an image's grid, for people who check us with other tools.
 // Source: nifti1.h of the NIfTI Data Format Working Group (2005): 348-byte header, sform in RAS mm.
 // Process: analyze. Thread-safety: any thread.
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>
-#include "compute/image/volume.h"
 #include "base/err.h"
+#include "compute/image/image.h"
 
-// Writes labels [slices][rows][columns] of v's grid as uint8, uncompressed.
+enum nifti_type { NIFTI_I16, NIFTI_U16, NIFTI_F32 };
+
+// Writes voxels, [slices][rows][columns] of type on the grid of img, uncompressed. An image without
+// a place lies at the origin, a spacing that is not known is 1 mm.
 //   ERR_INPUT a side has more than 32767 voxels; ERR_IO, ERR_FULL, ERR_NOMEM
-bool nifti_write_labels(const char *path, const struct volume *v, const uint8_t *labels,
-                        struct err *err);
+bool nifti_write(const char *path, const struct image *img, enum nifti_type type,
+                 const void *voxels, struct err *err);

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "base/fs.h"
-#include "compute/stages/stage.h"
+#include "base/result.h"
 #include "node/job/json.h"
 
 #define ORDER_SCHEMA   "anode.order/1"
@@ -167,9 +167,9 @@ static void get_source_uid(const json_t *o, const char *key, char out[UID_SIZE],
 
 static void get_id(const json_t *o, struct object_id *id, bool *ok)
 {
-    enum stage_result kind;
+    enum result_kind kind;
     const char *name = get_text(o, "kind", ok);
-    *ok = *ok && stage_result_parse(name, &kind) && strlen(name) < sizeof id->kind;
+    *ok = *ok && result_kind_parse(name, &kind) && strlen(name) < sizeof id->kind;
     snprintf(id->kind, sizeof id->kind, "%s", name);
     get_source_uid(o, "study_instance_uid", id->study_instance_uid, ok);
     get_uid(o, "series_instance_uid", id->series_instance_uid, ok);

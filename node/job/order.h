@@ -28,7 +28,7 @@ struct order {
     int64_t job;
     const char *stage;
     const char *parameters; // one JSON object (node/job/params.h)
-    uint32_t results;       // enum stage_result bits
+    uint32_t results;       // enum result_kind bits
     const char *outcome;    // "": analyse; a verdict: only a report of it and of its reason
     const char *reason;
     const char *remark;   // a warning to be shown in the results; "": none

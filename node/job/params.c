@@ -31,25 +31,30 @@ static bool print_string(FILE *f, const char *value)
     return text != NULL;
 }
 
-static bool print_value(FILE *f, const struct stage_param *p, double value)
+static bool print_value(FILE *f, const struct stage_param *p, const struct param_value *value)
 {
     char number[32];
     switch (p->type) {
     case PARAM_BOOL:
-        fputs(value != 0 ? "true" : "false", f);
+        fputs(value->truth ? "true" : "false", f);
         return true;
     case PARAM_CHOICE:
-        return print_string(f, p->choices[(size_t)value]);
-    case PARAM_NUMBER:
+        return print_string(f, p->choices[value->choice]);
+    case PARAM_TEXT:
+    case PARAM_PATH:
+        return print_string(f, value->text);
     case PARAM_INTEGER:
+        fprintf(f, "%lld", (long long)value->integer);
+        return true;
+    case PARAM_NUMBER:
         break;
     }
-    number_text(value, number);
+    number_text(value->number, number);
     fputs(number, f);
     return true;
 }
 
-char *params_text(const struct stage *stage, const double *values)
+char *params_text(const struct stage *stage, const struct param_value *values)
 {
     char *text = NULL;
     size_t size = 0;
@@ -62,7 +67,7 @@ char *params_text(const struct stage *stage, const double *values)
         if (i)
             fputc(',', f);
         ok = print_string(f, stage->params[i].name) && fputc(':', f) == ':' &&
-             print_value(f, &stage->params[i], values[i]);
+             print_value(f, &stage->params[i], &values[i]);
     }
     fputc('}', f);
     ok = ok && !ferror(f);
@@ -85,7 +90,7 @@ static const struct stage_param *find_param(const struct stage *stage, const cha
 // The value as the configuration would give it; NULL when it is of another type.
 static const char *value_text(const struct stage_param *p, const json_t *value, char number[32])
 {
-    if (p->type == PARAM_CHOICE)
+    if (p->type == PARAM_CHOICE || p->type == PARAM_TEXT || p->type == PARAM_PATH)
         return json_string_value(value);
     if (p->type == PARAM_BOOL && json_is_boolean(value))
         return json_is_true(value) ? "true" : "false";
@@ -97,7 +102,8 @@ static const char *value_text(const struct stage_param *p, const json_t *value, 
     return number;
 }
 
-bool params_read(const struct stage *stage, const json_t *object, double *values, struct err *err)
+bool params_read(const struct stage *stage, const json_t *object, struct arena *arena,
+                 struct param_value *values, struct err *err)
 {
     const char *name;
     json_t *value;
@@ -114,7 +120,7 @@ bool params_read(const struct stage *stage, const json_t *object, double *values
         if (!text)
             return err_set(err, ERR_INPUT, "%s: parameter %s is of another type", stage->name,
                            name);
-        if (!stage_option(stage, name, text, values, err)) {
+        if (!stage_option(stage, name, text, arena, values, err)) {
             if (err)
                 err->code = ERR_INPUT;
             return false;
@@ -123,13 +129,14 @@ bool params_read(const struct stage *stage, const json_t *object, double *values
     return true;
 }
 
-bool params_parse(const struct stage *stage, const char *text, double *values, struct err *err)
+bool params_parse(const struct stage *stage, const char *text, struct arena *arena,
+                  struct param_value *values, struct err *err)
 {
     json_error_t why;
     json_t *object = json_loads(text, JSON_REJECT_DUPLICATES, &why);
     if (!object)
         return err_set(err, ERR_INPUT, "parameters of %s: %.100s", stage->name, why.text);
-    bool ok = params_read(stage, object, values, err);
+    bool ok = params_read(stage, object, arena, values, err);
     json_decref(object);
     return ok;
 }

@@ -6,14 +6,18 @@
 #pragma once
 #include <stdbool.h>
 #include <jansson.h>
+#include "base/arena.h"
 #include "base/err.h"
 #include "compute/stages/stage.h"
 
 // values: stage->param_count, checked. malloc'd; NULL: no memory.
-char *params_text(const struct stage *stage, const double *values);
+char *params_text(const struct stage *stage, const struct param_value *values);
 
-// Fills values, stage->param_count of them; what the object does not name has its default.
+// Fills values, stage->param_count of them; what the object does not name has its default. Texts
+// are kept in arena.
 //   ERR_INPUT no object, no such parameter, a value of another type or outside its range
-bool params_read(const struct stage *stage, const json_t *object, double *values, struct err *err);
+bool params_read(const struct stage *stage, const json_t *object, struct arena *arena,
+                 struct param_value *values, struct err *err);
 // The same from text. ERR_INPUT also: no JSON.
-bool params_parse(const struct stage *stage, const char *text, double *values, struct err *err);
+bool params_parse(const struct stage *stage, const char *text, struct arena *arena,
+                  struct param_value *values, struct err *err);

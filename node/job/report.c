@@ -7,6 +7,7 @@
 #include <string.h>
 #include "base/fs.h"
 #include "node/job/json.h"
+#include "node/job/nifti.h"
 
 struct report {
     json_t *root;
@@ -41,12 +42,38 @@ static json_t *measurement_json(const struct finding_group *g, const struct meas
     put_code(o, "derivation", &m->derivation, ok);
     json_put_number(o, "value", as_written(m), ok);
     json_put_text(o, "unit", m->unit.value ? m->unit.value : "1", ok);
+    if (m->ranged) {
+        json_put_number(o, "low", m->low, ok);
+        json_put_number(o, "high", m->high, ok);
+        json_put_text(o, "range_reason", m->range_why ? m->range_why : "", ok);
+    }
     json_put_text(o, "group", g->label ? g->label : "", ok);
+    if (g->probability == g->probability)
+        json_put_number(o, "probability", g->probability, ok);
     put_code(o, "site", &g->site, ok);
     if (g->site.value)
         json_put_text(o, "site_name", g->site.meaning, ok);
     if (region >= 0)
         json_put_integer(o, "region", region, ok);
+    return o;
+}
+
+static json_t *exclusion_json(const struct exclusion *e, bool *ok)
+{
+    json_t *o = json_object();
+    json_put_text(o, "what", e->what ? e->what : "", ok);
+    json_put_text(o, "reason", e->reason ? e->reason : "", ok);
+    if (e->has_place) {
+        json_put_integer(o, "image", e->place.image, ok);
+        json_put_integer(o, "slice", e->place.slice, ok);
+        json_put_integer(o, "point", e->place.point, ok);
+    }
+    if (e->value.concept.value) {
+        json_put_text(o, "name", e->value.concept.meaning, ok);
+        put_code(o, "code", &e->value.concept, ok);
+        json_put_number(o, "value", as_written(&e->value), ok);
+        json_put_text(o, "unit", e->value.unit.value ? e->value.unit.value : "1", ok);
+    }
     return o;
 }
 
@@ -79,6 +106,43 @@ static void add_findings(json_t *o, const struct findings *f, bool *ok)
     json_put(o, "measurements", measurements, ok);
     json_put(o, "evaluations", evaluations, ok);
     json_put(o, "parameters", parameters, ok);
+    json_t *exclusions = json_array();
+    for (uint32_t i = 0; i < f->exclusion_count; i++)
+        json_add(exclusions, exclusion_json(&f->exclusions[i], ok), ok);
+    json_put(o, "exclusions", exclusions, ok);
+}
+
+// Label maps first, then value maps. False: there are no more.
+static bool report_nifti_name(const struct stage *stage, const struct findings *f, size_t index,
+                              char *name, size_t size)
+{
+    if (index >= (size_t)f->label_count + f->map_count)
+        return false;
+    if (index >= f->label_count)
+        snprintf(name, size, "%s-%s.nii", stage->name, f->maps[index - f->label_count].name);
+    else if (f->label_count == 1)
+        snprintf(name, size, "%s-regions.nii", stage->name);
+    else
+        snprintf(name, size, "%s-regions-%zu.nii", stage->name, index + 1);
+    return true;
+}
+
+bool report_niftis(const char *folder, const struct stage *stage,
+                   const struct analysis_report *analysis, struct err *err)
+{
+    const struct findings *f = analysis->findings;
+    char name[128], path[PATH_MAX];
+    for (size_t i = 0; report_nifti_name(stage, f, i, name, sizeof name); i++) {
+        const bool map = i >= f->label_count;
+        const uint32_t image = map ? f->maps[i - f->label_count].image : f->labels[i].image;
+        if (!fs_join(path, folder, name, err) ||
+            !nifti_write(path, &analysis->images.images[image], map ? NIFTI_F32 : NIFTI_U16,
+                         map ? (const void *)f->maps[i - f->label_count].values
+                             : (const void *)f->labels[i].labels,
+                         err))
+            return false;
+    }
+    return true;
 }
 
 static const char *base_name(const char *path)
@@ -92,13 +156,15 @@ static void add_files(json_t *o, const struct stage *stage, const struct analysi
 {
     json_t *objects = json_array(), *pictures = json_array(), *maps = json_array();
     const struct findings *f = analysis->findings;
-    for (size_t i = 0; i < analysis->object_count; i++)
-        json_add(objects, json_sprintf("%s%s", prefix, base_name(analysis->objects[i].path)), ok);
+    char name[128];
+    for (size_t i = 0; i < analysis->objects.count; i++)
+        json_add(objects,
+                 json_sprintf("%s%s", prefix, base_name(analysis->objects.objects[i].path)), ok);
     for (uint32_t i = 0; i < f->picture_count; i++)
         json_add(pictures, json_sprintf("%s%s-%s.png", prefix, stage->name, f->pictures[i].name),
                  ok);
-    if (nifti)
-        json_add(maps, json_sprintf("%s%s-regions.nii", prefix, stage->name), ok);
+    for (size_t i = 0; nifti && report_nifti_name(stage, f, i, name, sizeof name); i++)
+        json_add(maps, json_sprintf("%s%s", prefix, name), ok);
     json_put(o, "objects", objects, ok);
     json_put(o, "pictures", pictures, ok);
     json_put(o, "nifti", maps, ok);
@@ -132,7 +198,8 @@ bool report_add(struct report *r, const struct stage *stage, const struct analys
     json_put_text(o, "verdict", verdict_name(f->verdict), &ok);
     json_put_text(o, "reason", f->reason, &ok);
     json_put_text(o, "study", analysis->study_instance_uid, &ok);
-    json_add(series, json_text(analysis->series_instance_uid), &ok);
+    for (size_t i = 0; i < analysis->series_count; i++)
+        json_add(series, json_text(analysis->series[i].series_instance_uid), &ok);
     json_put(o, "series", series, &ok);
     json_put_number(o, "seconds", analysis->seconds, &ok);
     json_put_integer(o, "peak_bytes", (int64_t)analysis->host_peak_bytes, &ok);

@@ -20,6 +20,11 @@ bool report_write(const struct report *r, const char *path, struct err *err);
 bool report_print(const struct report *r, FILE *out, struct err *err);
 void report_destroy(struct report *r); // NULL is fine
 
+// Writes label maps and value maps as <folder>/<stage>-regions.nii, <stage>-<map>.nii on the grid
+// of their images. ERR_INPUT (a side is too long for NIfTI-1), ERR_IO, ERR_FULL, ERR_NOMEM
+bool report_niftis(const char *folder, const struct stage *stage,
+                   const struct analysis_report *analysis, struct err *err);
+
 // Writes the pictures of findings as <folder>/<stage>-<name>.png. ERR_IO, ERR_NOMEM
 bool report_pictures(const char *folder, const struct stage *stage, const struct findings *findings,
                      struct err *err);

@@ -36,9 +36,9 @@ struct task { // one job
     char folder[PATH_MAX];
     struct order order;
     const struct stage *stage;
-    double params[PARAMS_MAX];
-    struct analysis_file *files;
-    size_t file_count;
+    struct param_value params[PARAMS_MAX];
+    struct analysis_input *inputs;
+    size_t input_count;
     struct result_predecessor predecessor;
     bool refuse;
     enum verdict outcome;
@@ -67,11 +67,28 @@ static bool find_file(struct task *t, const char *path, const char *name, bool *
                            : err_errno(err, errno, "%s", name);
 }
 
+// The input that a file of the order belongs to; they come by slot and position.
+static bool next_input(struct task *t, const struct order_file *f, struct analysis_file *files,
+                       int *position)
+{
+    struct analysis_input *last = t->input_count ? &t->inputs[t->input_count - 1] : NULL;
+    if (last && (int)last->slot == f->slot && *position == f->position)
+        return true;
+    if (f->slot < 0 || (size_t)f->slot >= t->stage->input_count)
+        return false;
+    t->inputs[t->input_count++] =
+        (struct analysis_input){.slot = (uint32_t)f->slot, .files = files};
+    *position = f->position;
+    return true;
+}
+
 static bool take_files(struct shop *s, struct task *t, struct err *err)
 {
-    t->files = arena_alloc(t->arena, t->order.file_count + 1, sizeof *t->files);
-    if (!t->files)
+    struct analysis_file *files = arena_alloc(t->arena, t->order.file_count + 1, sizeof *files);
+    t->inputs = arena_alloc(t->arena, t->order.file_count + 1, sizeof *t->inputs);
+    if (!files || !t->inputs)
         return err_set(err, ERR_NOMEM, "no memory for %zu inputs", t->order.file_count);
+    int position = 0;
     for (size_t i = 0; i < t->order.file_count; i++) {
         const struct order_file *f = &t->order.files[i];
         char path[PATH_MAX];
@@ -81,11 +98,14 @@ static bool take_files(struct shop *s, struct task *t, struct err *err)
             return false;
         if (!found)
             continue;
-        struct analysis_file *file = &t->files[t->file_count++];
-        memcpy(file->digest, f->digest, DIGEST_SIZE);
-        file->path = arena_strdup(t->arena, path);
-        if (!file->path)
+        if (!next_input(t, f, files, &position))
+            return err_set(err, ERR_INTERNAL, "%s has no input %d", t->stage->name, f->slot);
+        memcpy(files->digest, f->digest, DIGEST_SIZE);
+        files->path = arena_strdup(t->arena, path);
+        if (!files->path)
             return err_set(err, ERR_NOMEM, "no memory for a file name");
+        files++;
+        t->inputs[t->input_count - 1].file_count++;
     }
     return true;
 }
@@ -117,23 +137,24 @@ static bool read_order(struct shop *s, struct task *t, const struct msg_job *job
     memcpy(t->predecessor.sop_instance_uid, p->sop_instance_uid, UID_SIZE);
     memcpy(t->predecessor.series_instance_uid, p->series_instance_uid, UID_SIZE);
     memcpy(t->predecessor.study_instance_uid, p->study_instance_uid, UID_SIZE);
-    return params_parse(t->stage, t->order.parameters, t->params, err) && take_files(s, t, err);
+    return params_parse(t->stage, t->order.parameters, t->arena, t->params, err) &&
+           take_files(s, t, err);
 }
 
 // The job
 
-static void progress(void *ctx, const char *step, size_t done, size_t total)
+static void progress(void *ctx, const char *what, double done)
 {
     const struct task *t = ctx;
-    log_action("job=%lld %s %zu/%zu", (long long)t->job, step, done, total);
+    log_action("job=%lld %s %.0f %%", (long long)t->job, what, 100 * done);
 }
 
 static bool analyse(struct shop *s, struct task *t, struct analysis_report *report, struct err *err)
 {
     const struct conf *conf = s->worker->conf;
     struct analysis_request request = {
-        .files = t->files,
-        .file_count = t->file_count,
+        .inputs = t->inputs,
+        .input_count = t->input_count,
         .stage = t->stage,
         .params = t->params,
         .kinds = t->order.results,
@@ -145,6 +166,8 @@ static bool analyse(struct shop *s, struct task *t, struct analysis_report *repo
                   .timezone = conf_timezone(conf)},
         .predecessor = t->order.has_predecessor ? &t->predecessor : NULL,
         .remark = t->order.remark,
+        .evidence = t->order.evidence,
+        .head = t->order.head.size ? &t->order.head : NULL,
         .folder = t->folder,
         .deadline_s = clock_steady() + conf->job_deadline_s,
         .progress = progress,
@@ -153,13 +176,10 @@ static bool analyse(struct shop *s, struct task *t, struct analysis_report *repo
     clock_gettime(CLOCK_REALTIME, &request.started);
     if (t->refuse)
         return analysis_refuse(&request, t->outcome, t->order.reason, report, err);
-    gpu_set_deadline(s->gpu, request.deadline_s);
-    bool ok = analysis_run(&request, s->gpu, report, err);
-    gpu_set_deadline(s->gpu, 0);
-    return ok;
+    return analysis_run(&request, s->gpu, report, err);
 }
 
-static int rank_of(enum stage_result kind) // images before what refers to them
+static int rank_of(enum result_kind kind) // images before what refers to them
 {
     switch (kind) {
     case RESULT_SC:
@@ -181,24 +201,26 @@ static int rank_of(enum stage_result kind) // images before what refers to them
 static bool list_results(struct task *t, const struct analysis_report *report, struct err *err)
 {
     char path[PATH_MAX];
-    struct order_object *list = arena_alloc(t->arena, report->object_count + 1, sizeof *list);
+    struct order_object *list = arena_alloc(t->arena, report->objects.count + 1, sizeof *list);
     if (!list)
         return err_set(err, ERR_NOMEM, "no memory for the list of results");
-    for (size_t i = 0; i < report->object_count; i++) {
-        const struct result_object *r = &report->objects[i];
+    for (size_t i = 0; i < report->objects.count; i++) {
+        const struct result_object *r = &report->objects.objects[i];
         struct object_id *id = &list[i].id;
-        const char *slash = strrchr(r->path, '/'), *kind = stage_result_name(r->kind);
+        const char *slash = strrchr(r->path, '/'), *kind = result_kind_name(r->kind);
         snprintf(id->kind, sizeof id->kind, "%s", kind ? kind : "");
         memcpy(id->sop_class_uid, r->sop_class_uid, UID_SIZE);
         memcpy(id->sop_instance_uid, r->sop_instance_uid, UID_SIZE);
         memcpy(id->series_instance_uid, r->series_instance_uid, UID_SIZE);
         memcpy(id->study_instance_uid, r->study_instance_uid, UID_SIZE);
         memcpy(id->transfer_syntax_uid, r->transfer_syntax_uid, UID_SIZE);
-        snprintf(list[i].file, sizeof list[i].file, "%s", slash ? slash + 1 : r->path);
+        snprintf(list[i].product, sizeof list[i].product, "%s", r->product);
+        snprintf(list[i].file, sizeof list[i].file, "%.*s", (int)sizeof list[i].file - 1,
+                 slash ? slash + 1 : r->path);
         list[i].rank = rank_of(r->kind);
     }
     return fs_join(path, t->folder, RESULTS_FILE, err) &&
-           order_write_results(path, t->job, list, report->object_count, err);
+           order_write_results(path, t->job, list, report->objects.count, err);
 }
 
 static bool do_task(struct shop *s, struct task *t, const struct msg_job *job,

@@ -40,20 +40,26 @@ static void check_failed(void)
 
 static void check_frame(struct object *o, uint32_t frame, int32_t *values)
 {
-    struct volume_slice s;
+    struct image_frame s;
+    struct attrs own = {0};
     err = (struct err){0};
-    if (!object_slice(o, frame, &s, &err)) {
+    CU_ASSERT_TRUE(object_frame_attrs(o, frame, &own, &err));
+    attrs_finish(&own);
+    if (!object_frame(o, frame, &s, &err)) {
         check_failed();
         return;
     }
     if ((uint64_t)s.columns * s.rows > PIXELS)
         return;
     err = (struct err){0};
-    if (!object_decode(o, frame, values, &err)) {
+    if (s.is_float ? !object_decode_float(o, frame, (float *)values, &err)
+                   : !object_decode(o, frame, values, &err)) {
         check_failed();
         return;
     }
     decoded++;
+    if (s.is_float)
+        return;
     int64_t low = s.is_signed ? -(1ll << (s.bits_stored - 1)) : 0;
     int64_t high = s.is_signed ? -low - 1 : (1ll << s.bits_stored) - 1;
     bool inside = true;
@@ -66,7 +72,6 @@ static void check_file(const char *path)
 {
     int32_t values[PIXELS];
     struct attrs attrs = {0};
-    struct scan scan;
     err = (struct err){0};
     alarm(300); // an endless loop ends the program
     struct object *o = object_open(path, &err);
@@ -76,7 +81,6 @@ static void check_file(const char *path)
     }
     opened++;
     CU_ASSERT_TRUE(object_attrs(o, &attrs, &err));
-    object_scan(o, &scan);
     object_is_own(o, "1.2.3");
     uint32_t frames = object_ids(o)->frames;
     for (uint32_t f = 0; f < frames && f < 3; f++)
@@ -200,6 +204,52 @@ static void native_files(void)
     CU_ASSERT_TRUE(opened > ROUNDS / 2 && decoded > ROUNDS / 4);
 }
 
+static void put_in_macro(struct made_file *groups, uint32_t macro, uint32_t tag, const char *vr,
+                         const char *value)
+{
+    struct made_file item = {.syntax = groups->syntax};
+    made_set(&item, tag, vr, value);
+    made_nest(groups, macro, &item);
+}
+
+// Functional groups and private elements, in front of integer or floating point pixels.
+static void enhanced_files(void)
+{
+    for (int with_floats = 0; with_floats < 2; with_floats++) {
+        struct made_file f, shared = {.syntax = "1.2.840.10008.1.2.1"};
+        describe(&f, shared.syntax);
+        made_drop(&f, 0x00200032);
+        made_set(&f, 0x00080016, "UI", "1.2.840.10008.5.1.4.1.1.2.1");
+        made_set(&f, 0x00080008, "IS", "2");
+        made_set(&f, 0x00190010, "LO", "SIEMENS MR HEADER");
+        made_set(&f, 0x0019100c, "UN", "1000");
+        made_set(&f, 0x00181065, "DS", "0\\40");
+        put_in_macro(&shared, 0x00209116, 0x00200037, "DS", "1\\0\\0\\0\\1\\0");
+        put_in_macro(&shared, 0x00289110, 0x00280030, "DS", "0.5\\0.25");
+        put_in_macro(&shared, 0x00289145, 0x00281053, "DS", "1");
+        made_nest(&f, 0x52009229, &shared);
+        for (int i = 0; i < 2; i++) {
+            struct made_file own = {.syntax = f.syntax};
+            put_in_macro(&own, 0x00209113, 0x00200032, "DS", i ? "1\\2\\3" : "1\\2\\0");
+            put_in_macro(&own, 0x00209111, 0x00189074, "DT", "20260131100000.5");
+            put_in_macro(&own, 0x00189118, 0x00209153, "FD", "350");
+            made_nest(&f, 0x52009230, &own);
+        }
+        if (with_floats) {
+            static const uint8_t zeros[2 * PIXELS * 4];
+            made_set(&f, 0x00280100, "US", "32");
+            made_set_bytes(&f, 0x7fe00008, "OF", zeros, sizeof zeros);
+        } else {
+            made_pixels(&f, 2 * PIXELS, 0);
+        }
+        struct seed s = load(made_write(&f, "seed.dcm"), f.syntax);
+        state = 300 + (uint64_t)with_floats;
+        mutate_seed(&s, ROUNDS);
+        free(s.data);
+        made_finish(&f);
+    }
+}
+
 static void compressed_files(void)
 {
     static const struct {
@@ -275,6 +325,7 @@ int main(void)
 {
     static const struct check_case cases[] = {
         {"object_survives_broken_native_files", native_files},
+        {"object_survives_broken_enhanced_files", enhanced_files},
         {"object_survives_broken_compressed_files", compressed_files},
         {"object_survives_broken_j2k_files", j2k_files},
         {"object_survives_random_bytes", random_bytes},

@@ -85,6 +85,50 @@ static void packed_lists_read_back_and_malformed_ones_do_not(void)
     attrs_finish(&a);
 }
 
+static void a_list_stands_on_its_base(void)
+{
+    struct attrs instance = {0}, frame = {.base = &instance};
+    attrs_add(&instance, "Modality", "MR");
+    attrs_add(&instance, "EchoTime", "10");
+    attrs_add(&frame, "EchoTime", "20");
+    CU_ASSERT_STRING_EQUAL(attrs_get(&frame, "EchoTime"), "20");
+    CU_ASSERT_STRING_EQUAL(attrs_get(&frame, "Modality"), "MR");
+    CU_ASSERT_STRING_EQUAL(attrs_get(&instance, "EchoTime"), "10");
+    CU_ASSERT_PTR_NULL(attrs_get(&frame, "Rows"));
+    const char *key = NULL, *value = NULL;
+    CU_ASSERT_TRUE(attrs_next(&frame, &key, &value));
+    CU_ASSERT_FALSE(attrs_next(&frame, &key, &value)); // a walk is of the list itself
+    CU_ASSERT_TRUE(attrs_unpack(&frame, "A\0001", 4));
+    CU_ASSERT_STRING_EQUAL(attrs_get(&frame, "Modality"), "MR");
+    attrs_finish(&frame);
+    CU_ASSERT_PTR_NULL(attrs_get(&frame, "Modality"));
+    attrs_finish(&instance);
+}
+
+static void numbers_are_the_first_of_several(void)
+{
+    static const struct {
+        const char *text;
+        bool ok;
+        double value;
+    } cases[] = {
+        {"120", true, 120},  {"-1.5e2", true, -150}, {"+3", true, 3},   {"0.5\\7", true, 0.5},
+        {" 4 ", true, 4},    {"4 \\5", true, 4},     {"", false, 0},    {"\\7", false, 0},
+        {"1,5", false, 0},   {"0x10", false, 0},     {"nan", false, 0}, {"inf", false, 0},
+        {"1e999", false, 0}, {"12 mm", false, 0},    {"e", false, 0},   {"1-2", false, 0},
+        {"120kV", false, 0},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct attrs base = {0}, a = {.base = &base};
+        double value = -7;
+        attrs_add(&base, "K", cases[i].text);
+        CU_ASSERT_EQUAL(attrs_number(&a, "K", &value), cases[i].ok);
+        CU_ASSERT_EQUAL(value, cases[i].ok ? cases[i].value : -7);
+        CU_ASSERT_FALSE(attrs_number(&a, "L", &value));
+        attrs_finish(&base);
+    }
+}
+
 int main(void)
 {
     static const struct check_case cases[] = {
@@ -94,6 +138,8 @@ int main(void)
         {"a_full_list_refuses_and_stays_whole", a_full_list_refuses_and_stays_whole},
         {"packed_lists_read_back_and_malformed_ones_do_not",
          packed_lists_read_back_and_malformed_ones_do_not},
+        {"a_list_stands_on_its_base", a_list_stands_on_its_base},
+        {"numbers_are_the_first_of_several", numbers_are_the_first_of_several},
     };
     return check_main("attrs", cases, sizeof cases / sizeof cases[0]);
 }

@@ -4,8 +4,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "dimse/read/object.h"
 #include "base/fs.h"
+#include "compute/image/image.h"
+#include "dimse/read/object.h"
 #include "tests/check.h"
 #include "tests/compress.h"
 #include "tests/made.h"
@@ -250,8 +251,7 @@ struct corpus {
 static void exercise(const char *path, struct corpus *c)
 {
     struct attrs attrs = {0};
-    struct volume_slice slice;
-    struct scan scan;
+    struct image_frame frame;
     err = (struct err){0};
     c->files++;
     struct object *o = object_open(path, &err);
@@ -260,15 +260,15 @@ static void exercise(const char *path, struct corpus *c)
         return;
     c->opened++;
     CU_ASSERT_TRUE(object_attrs(o, &attrs, &err));
-    object_scan(o, &scan);
     const char *rows = attrs_get(&attrs, "Rows"), *columns = attrs_get(&attrs, "Columns");
     size_t pixels = rows && columns ? strtoul(rows, NULL, 10) * strtoul(columns, NULL, 10) : 0;
     int32_t *values = pixels && pixels < 1 << 27 ? malloc(pixels * sizeof *values) : NULL;
     for (uint32_t f = 0; values && f < object_ids(o)->frames && f < 12; f++) {
         err = (struct err){0};
-        CU_ASSERT_TRUE(object_slice(o, f, &slice, &err) || err.text[0]);
+        CU_ASSERT_TRUE(object_frame(o, f, &frame, &err) || err.text[0]);
         err = (struct err){0};
-        bool ok = object_decode(o, f, values, &err);
+        bool ok = frame.is_float ? object_decode_float(o, f, (float *)values, &err)
+                                 : object_decode(o, f, values, &err);
         CU_ASSERT_TRUE(ok || (err.code != ERR_NONE && err.text[0]));
         c->decoded += ok;
     }
@@ -325,12 +325,12 @@ static void corpus_of_defects_gives_clean_errors(void)
 
 static uint64_t hash_of(const char *path, uint32_t frame)
 {
-    struct volume_slice s;
+    struct image_frame s;
     uint64_t hash = 1469598103934665603u;
     err = (struct err){0};
     struct object *o = object_open(path, &err);
     int32_t *values = calloc(512 * 512, sizeof *values);
-    bool ok = o && values && (object_slice(o, frame, &s, &err) || err.code == ERR_UNSUPPORTED) &&
+    bool ok = o && values && (object_frame(o, frame, &s, &err) || err.code == ERR_UNSUPPORTED) &&
               s.columns <= 512 && s.rows <= 512 && object_decode(o, frame, values, &err);
     CU_ASSERT_TRUE(ok);
     if (!ok)
@@ -375,53 +375,91 @@ static void corpus_twins_decode_alike(void)
     }
 }
 
-struct slices {
-    struct volume_slice at[64];
-    size_t count;
+struct frames {
+    struct image_frame at[64];
+    uint32_t count;
 };
 
-static void visit_slice(const char *path, void *ctx)
+static void visit_frame(const char *path, void *ctx)
 {
-    struct slices *s = ctx;
+    struct frames *s = ctx;
     struct object *o = object_open(path, &err);
     CU_ASSERT_PTR_NOT_NULL(o);
     if (o && s->count < 64)
-        CU_ASSERT_TRUE(object_slice(o, 0, &s->at[s->count++], &err));
+        CU_ASSERT_TRUE(object_frame(o, 0, &s->at[s->count++], &err));
     object_close(o);
 }
 
-static struct volume *volume_of(const char *folder)
+// The images of the files of a folder.
+static void split(const char *folder, struct frames *s, struct arena *arena, struct image_set *out)
 {
-    struct slices s = {.count = 0};
+    char copy[PATH_MAX];
     const char *path = check_data(folder);
     CU_ASSERT_PTR_NOT_NULL_FATAL(path);
-    char copy[PATH_MAX];
     snprintf(copy, sizeof copy, "%s", path);
-    walk(copy, visit_slice, &s);
+    s->count = 0;
+    walk(copy, visit_frame, s);
     err = (struct err){0};
-    return volume_plan(s.at, s.count, "1", &err);
+    CU_ASSERT_TRUE_FATAL(image_split(s->at, s->count, NULL, arena, out, &err));
 }
 
 static void corpus_of_geometry_is_judged(void)
 {
+    static struct frames s;
+    struct image_set set;
     if (!check_data("dicom/geometry"))
         return;
-    struct volume *v = volume_of("dicom/geometry/dicom2nifti/gantrytilting_001");
-    CU_ASSERT_PTR_NOT_NULL_FATAL(v);
-    CU_ASSERT_DOUBLE_EQUAL(v->tilt_deg, 14, 0.01);
-    CU_ASSERT_DOUBLE_EQUAL(v->spacing[2], 5 * cos(14 * M_PI / 180), 1e-3);
-    volume_destroy(v);
-    CU_ASSERT_PTR_NULL(volume_of("dicom/geometry/dicom2nifti/sliceincrement_001"));
+    struct arena *arena = arena_create();
+    CU_ASSERT_PTR_NOT_NULL_FATAL(arena);
+    split("dicom/geometry/dicom2nifti/gantrytilting_001", &s, arena, &set);
+    const struct image *i = image_main(&set, 0, &err);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(i);
+    CU_ASSERT_DOUBLE_EQUAL(i->tilt_deg, 14, 0.01);
+    CU_ASSERT_DOUBLE_EQUAL(i->spacing[2], 5 * cos(14 * M_PI / 180), 1e-3);
+    split("dicom/geometry/dicom2nifti/sliceincrement_001", &s, arena, &set);
+    CU_ASSERT_PTR_NULL(image_main(&set, 0, &err));
     CU_ASSERT_STRING_EQUAL(err.text, "1 slice missing between 28.1 and 38.1 mm");
-    CU_ASSERT_PTR_NULL(volume_of("dicom/geometry/dicom2nifti/sliceorientation_001"));
-    CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "none is the largest"));
-    CU_ASSERT_PTR_NULL(volume_of("dicom/geometry/dicom2nifti/single_slice"));
-    CU_ASSERT_STRING_EQUAL(err.text, "1 slice is no volume");
-    v = volume_of("dicom/geometry/fo-dicom-abd1/abd1"); // a survey: the five coronal slices stay
-    CU_ASSERT_PTR_NOT_NULL_FATAL(v);
-    CU_ASSERT_EQUAL(v->dim[2], 5);
-    CU_ASSERT_DOUBLE_EQUAL(v->spacing[2], 25, 1e-6);
-    volume_destroy(v);
+    split("dicom/geometry/dicom2nifti/sliceorientation_001", &s, arena, &set);
+    CU_ASSERT_PTR_NULL(image_main(&set, 0, &err));
+    CU_ASSERT_EQUAL(err.code, ERR_GEOMETRY);
+    split("dicom/geometry/dicom2nifti/single_slice", &s, arena, &set);
+    CU_ASSERT_EQUAL(set.images[0].dim[2], 1);
+    split("dicom/geometry/fo-dicom-abd1/abd1", &s, arena, &set); // a survey
+    i = image_main(&set, 0, &err);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(i); // five coronal slices
+    CU_ASSERT_EQUAL(i->dim[2], 5);
+    CU_ASSERT_DOUBLE_EQUAL(i->spacing[2], 25, 1e-6);
+    arena_destroy(arena);
+}
+
+// Real enhanced objects: every frame has its place, and is alone there or has a time of its own.
+static void corpus_of_enhanced_objects_is_described(void)
+{
+    static const struct {
+        const char *file;
+        uint32_t frames;
+    } cases[] = {
+        {"dicom/decode/dicom2nifti/philips_enhanced_anatomical_001/IM-0001-0170-0001.dcm", 8},
+        {"dicom/decode/dicom2nifti/philips_enhanced_fmri_001_implicit/IM-0001-9600-0001.dcm", 32},
+        {"dicom/decode/dicom2nifti/siemens_multiframe_anatomical_001/IM-0001-0001-0001.dcm", 8},
+    };
+    if (!check_data("dicom/decode"))
+        return;
+    for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
+        struct image_frame a, b;
+        struct attrs own = {0};
+        struct object *o = object_open(check_data(cases[c].file), &err);
+        CU_ASSERT_PTR_NOT_NULL_FATAL(o);
+        CU_ASSERT_EQUAL(object_ids(o)->frames, cases[c].frames);
+        CU_ASSERT_TRUE(object_frame(o, 0, &a, &err));
+        CU_ASSERT_TRUE(object_frame(o, cases[c].frames - 1, &b, &err));
+        CU_ASSERT_TRUE(a.placed && b.placed);
+        CU_ASSERT_TRUE(memcmp(a.position, b.position, sizeof a.position) != 0);
+        CU_ASSERT_TRUE(object_frame_attrs(o, cases[c].frames - 1, &own, &err));
+        CU_ASSERT_PTR_NOT_NULL(attrs_get(&own, "SliceThickness"));
+        attrs_finish(&own);
+        object_close(o);
+    }
 }
 
 int main(void)
@@ -438,6 +476,7 @@ int main(void)
         {"decode_corpus_of_defects_gives_clean_errors", corpus_of_defects_gives_clean_errors},
         {"decode_corpus_twins_decode_alike", corpus_twins_decode_alike},
         {"decode_corpus_of_geometry_is_judged", corpus_of_geometry_is_judged},
+        {"decode_corpus_of_enhanced_objects_is_described", corpus_of_enhanced_objects_is_described},
     };
     if (!object_init(&err)) {
         fprintf(stderr, "%s\n", err.text);

@@ -1,5 +1,6 @@
 // Decimal strings, dates, times, codes and copies as dimse/write/encode.h says.
 #include <cstring>
+#include "dimse/write/charset.h"
 #include "dimse/write/encode.h"
 #include "dimse/read/object_parts.h"
 #include "tests/check.h"
@@ -69,6 +70,60 @@ static void copies()
     CU_ASSERT(to.findAndGetString(DCM_PatientName, name).good() && !strcmp(name, "M\xdcLLER"));
 }
 
+static void points_fit()
+{
+    std::vector<float> points;
+    for (size_t i = 0; i < 20001; i++) {
+        points.push_back((float)i);
+        points.push_back((float)i / 2);
+    }
+    const std::vector<Float32> some = encode_points(points.data(), 3);
+    CU_ASSERT(some == std::vector<Float32>(points.begin(), points.begin() + 6));
+    const std::vector<Float32> most = encode_points(points.data(), 20001);
+    CU_ASSERT(most.size() == 2 * 8191 && most.size() * sizeof(Float32) < 65536);
+    CU_ASSERT(most[0] == 0 && most[most.size() - 2] == 20000 && most.back() == 10000);
+    for (size_t i = 2; i < most.size(); i += 2)
+        CU_ASSERT(most[i] > most[i - 2] && most[i] - most[i - 2] <= 3 &&
+                  most[i + 1] == most[i] / 2);
+    CU_ASSERT(encode_points(points.data(), 1).size() == 2);
+    CU_ASSERT(encode_points(nullptr, 0).empty());
+}
+
+static void cut_between_letters()
+{
+    DcmDataset ds;
+    encode_short(ds, DCM_StationName, "abcd\u00e9f", 5);
+    CU_ASSERT(item_text(ds, DCM_StationName) == "abcd");
+    encode_short(ds, DCM_StationName, "abcd\u00e9f", 6);
+    CU_ASSERT(item_text(ds, DCM_StationName) == "abcd\u00e9");
+    encode_short(ds, DCM_StationName, "abcd", 4);
+    CU_ASSERT(item_text(ds, DCM_StationName) == "abcd");
+}
+
+static void texts_in_a_character_set()
+{
+    const std::string text = "3 mm\u00b2 \u2265 \u00b5l \u00e9 \u738b";
+    CU_ASSERT(charset_encode(text, "ISO_IR 192") == text);
+    CU_ASSERT(charset_encode(text, "ISO_IR 100") == "3 mm\xb2 >= \xb5l \xe9 ?");
+    CU_ASSERT(charset_encode(text, "") == "3 mm2 >= ul ? ?");
+    CU_ASSERT(charset_encode(text, "\\ISO 2022 IR 87") == "3 mm2 >= ul ? ?");
+    CU_ASSERT(charset_encode(text, "no such set") == "3 mm2 >= ul ? ?");
+    CU_ASSERT(charset_encode("\u03b1\u00b0", "ISO_IR 126") == "\xe1\xb0");
+    CU_ASSERT(charset_encode("\u738b", "GB18030") == "\xcd\xf5");
+}
+
+static void texts_that_are_no_utf8()
+{
+    for (const char *set : {"", "ISO_IR 100", "ISO_IR 192"}) {
+        CU_ASSERT(charset_encode("a\xff"
+                                 "b",
+                                 set) == "a?b");
+        CU_ASSERT(charset_encode("\xe2\x82", set) == "??"); // cut short
+        CU_ASSERT(charset_encode("\xc0\xaf", set) == "??"); // overlong
+        CU_ASSERT(charset_encode("", set).empty());
+    }
+}
+
 static void refusal_names_the_attribute()
 {
     DcmDataset ds;
@@ -90,6 +145,10 @@ int main()
         {"encode_is_time_knows_the_clock", times},
         {"encode_code_long_values", codes},
         {"encode_copy_keeps_broken_values", copies},
+        {"encode_short_cuts_between_letters", cut_between_letters},
+        {"encode_points_fit_in_a_value", points_fit},
+        {"charset_encode_spells_what_a_set_lacks", texts_in_a_character_set},
+        {"charset_encode_marks_what_is_no_utf_8", texts_that_are_no_utf8},
         {"encode_refusal_names_the_attribute", refusal_names_the_attribute},
     };
     return check_main("encode", cases, sizeof cases / sizeof cases[0]);

@@ -1,4 +1,5 @@
 #include "node/job/nifti.h"
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,8 +9,10 @@
 static struct err err;
 
 // A tilted grid of 3 x 2 x 2 voxels.
-static const struct volume grid = {
-    .dim = {3, 2, 2},
+static const struct image grid = {
+    .dim = {3, 2, 2, 1},
+    .placed = true,
+    .spacing = {0.5, 1, 3},
     .to_patient = {{0.5, 0, 0, -10}, {0, 0.8, 0.2, 20}, {0, -0.6, 3, 30}},
 };
 
@@ -27,11 +30,11 @@ static int i16(const char *at)
 
 static void writes_labels_on_the_grid(void)
 {
-    static const uint8_t labels[12] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 255};
+    static const uint16_t labels[12] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 65535};
     char path[4096];
     size_t size;
     snprintf(path, sizeof path, "%s/labels.nii", check_scratch());
-    CU_ASSERT_TRUE_FATAL(nifti_write_labels(path, &grid, labels, &err));
+    CU_ASSERT_TRUE_FATAL(nifti_write(path, &grid, NIFTI_U16, labels, &err));
     char *file = fs_read_file(path, 4096, &size, &err);
     CU_ASSERT_PTR_NOT_NULL_FATAL(file);
     CU_ASSERT_EQUAL_FATAL(size, 352 + sizeof labels);
@@ -40,8 +43,8 @@ static void writes_labels_on_the_grid(void)
     CU_ASSERT_EQUAL(i16(file + 42), 3);
     CU_ASSERT_EQUAL(i16(file + 44), 2);
     CU_ASSERT_EQUAL(i16(file + 46), 2);
-    CU_ASSERT_EQUAL(i16(file + 70), 2); // unsigned char
-    CU_ASSERT_EQUAL(i16(file + 72), 8);
+    CU_ASSERT_EQUAL(i16(file + 70), 512); // uint16
+    CU_ASSERT_EQUAL(i16(file + 72), 16);
     CU_ASSERT_DOUBLE_EQUAL(f32(file + 80), 0.5, 1e-6); // pixdim
     CU_ASSERT_DOUBLE_EQUAL(f32(file + 84), 1, 1e-6);
     CU_ASSERT_EQUAL(f32(file + 108), 352);
@@ -59,14 +62,35 @@ static void writes_labels_on_the_grid(void)
     free(file);
 }
 
+static void writes_floats_without_a_place(void)
+{
+    static const float values[12] = {0.5f, -1};
+    struct image flat = grid;
+    char path[4096];
+    size_t size;
+    flat.placed = false;
+    flat.spacing[2] = NAN;
+    snprintf(path, sizeof path, "%s/map.nii", check_scratch());
+    CU_ASSERT_TRUE_FATAL(nifti_write(path, &flat, NIFTI_F32, values, &err));
+    char *file = fs_read_file(path, 4096, &size, &err);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(file);
+    CU_ASSERT_EQUAL_FATAL(size, 352 + sizeof values);
+    CU_ASSERT_EQUAL(i16(file + 70), 16);
+    CU_ASSERT_EQUAL(f32(file + 80), 0.5f);
+    CU_ASSERT_EQUAL(f32(file + 88), 1); // not known
+    CU_ASSERT_EQUAL(f32(file + 280), 0.5f);
+    CU_ASSERT_EQUAL(memcmp(file + 352, values, sizeof values), 0);
+    free(file);
+}
+
 static void refuses_what_it_cannot_write(void)
 {
-    struct volume large = grid;
+    struct image large = grid;
     large.dim[0] = 32768;
-    CU_ASSERT_FALSE(nifti_write_labels("/tmp/never.nii", &large, NULL, &err));
+    CU_ASSERT_FALSE(nifti_write("/no/such/never.nii", &large, NIFTI_U16, NULL, &err));
     CU_ASSERT_EQUAL(err.code, ERR_INPUT);
-    static const uint8_t labels[12];
-    CU_ASSERT_FALSE(nifti_write_labels("/no/such/folder/a.nii", &grid, labels, &err));
+    static const uint16_t labels[12];
+    CU_ASSERT_FALSE(nifti_write("/no/such/folder/a.nii", &grid, NIFTI_U16, labels, &err));
     CU_ASSERT_EQUAL(err.code, ERR_IO);
 }
 
@@ -74,7 +98,8 @@ int main(void)
 {
     static const struct check_case cases[] = {
         {"nifti_write_labels_on_the_grid", writes_labels_on_the_grid},
-        {"nifti_write_labels_refuses_what_it_cannot_write", refuses_what_it_cannot_write},
+        {"nifti_write_floats_without_a_place", writes_floats_without_a_place},
+        {"nifti_write_refuses_what_it_cannot_write", refuses_what_it_cannot_write},
     };
     return check_main("nifti", cases, sizeof cases / sizeof *cases);
 }

@@ -5,47 +5,44 @@
 #include "compute/draw/page.h"
 #include "compute/draw/tile.h"
 #include "tests/check.h"
+#include "tests/images.h"
 
 // ---- a small chest with one lesion ----
 
 static const uint32_t columns = 96, rows = 64, slices = 40;
 
+// The study of a case; `voxels` are its own.
+struct chest {
+    struct made_images images;
+    int16_t *voxels;
+};
+
 // Pixels twice as high as wide; a grey disc and a bright square at columns 40..49, rows 20..24.
-static struct volume *make_volume(void)
+static void chest_init(struct chest *c)
 {
-    struct volume_slice *list = calloc(slices, sizeof *list);
-    int32_t *values = calloc((size_t)columns * rows, sizeof *values);
-    CU_ASSERT_PTR_NOT_NULL_FATAL(list);
-    CU_ASSERT_PTR_NOT_NULL_FATAL(values);
-    for (uint32_t k = 0; k < slices; k++) {
-        struct volume_slice *s = &list[k];
-        *s = (struct volume_slice){.frame = 1,
-                                   .columns = columns,
-                                   .rows = rows,
-                                   .pixel_spacing = {2, 1},
-                                   .position = {0, 0, 3.0 * k},
-                                   .orientation = {1, 0, 0, 0, 1, 0},
-                                   .slope = 1,
-                                   .intercept = -1024,
-                                   .bits_stored = 12};
-        snprintf(s->sop_instance_uid, sizeof s->sop_instance_uid, "1.2.%u", k + 1);
-        snprintf(s->sop_class_uid, sizeof s->sop_class_uid, "1.2.840.10008.5.1.4.1.1.2");
-    }
     struct err err = {0};
-    struct volume *v = volume_plan(list, slices, "[hnsf'U]", &err);
-    CU_ASSERT_PTR_NOT_NULL_FATAL(v);
-    for (uint32_t j = 0; j < rows; j++) {
-        for (uint32_t i = 0; i < columns; i++) {
-            double x = i - 48.0, y = 2 * (j - 32.0);
-            bool lesion = i >= 40 && i < 50 && j >= 20 && j < 25;
-            values[j * columns + i] = lesion ? 1424 : x * x + y * y < 40 * 40 ? 1064 : 24;
-        }
+    const struct made_grid grid = {.dim = {columns, rows, slices, 1},
+                                   .spacing = {1, 2, 3},
+                                   .to_patient = {{1, 0, 0, 0}, {0, 2, 0, 0}, {0, 0, 3, 0}},
+                                   .intercept = -1024,
+                                   .unit = "[hnsf'U]",
+                                   .stored = c->voxels =
+                                       calloc((size_t)columns * rows * slices, sizeof *c->voxels)};
+    CU_ASSERT_PTR_NOT_NULL_FATAL(c->voxels);
+    for (uint32_t n = 0; n < columns * rows * slices; n++) {
+        const uint32_t i = n % columns, j = n / columns % rows;
+        const double x = i - 48.0, y = 2 * (j - 32.0);
+        const bool lesion = i >= 40 && i < 50 && j >= 20 && j < 25;
+        c->voxels[n] = lesion ? 1424 : x * x + y * y < 40 * 40 ? 1064 : 24;
     }
-    for (uint32_t k = 0; k < slices; k++)
-        CU_ASSERT_TRUE(volume_fill(v, k, values, 1, -1024, &err));
-    free(list);
-    free(values);
-    return v;
+    made_images_init(&c->images, &grid);
+    CU_ASSERT_TRUE_FATAL(made_images_split(&c->images, &err));
+}
+
+static void chest_finish(struct chest *c)
+{
+    made_images_finish(&c->images);
+    free(c->voxels);
 }
 
 static void add_outline(struct findings *f, uint32_t slice)
@@ -53,9 +50,9 @@ static void add_outline(struct findings *f, uint32_t slice)
     static const float outline[] = {40, 20, 50, 20, 50, 25, 40, 25, 40, 20};
     static const float place[] = {45, 22, 55, 10};
     struct mark *m = findings_add_mark(f);
-    *m = (struct mark){MARK_POLYLINE, slice, 0, -1, outline, 5, NULL};
+    *m = (struct mark){MARK_POLYLINE, {0, slice, 0}, 0, -1, outline, 5, NULL};
     m = findings_add_mark(f);
-    *m = (struct mark){MARK_TEXT, slice, 0, -1, place, 2, "LAD 1\n12.0"};
+    *m = (struct mark){MARK_TEXT, {0, slice, 0}, 0, -1, place, 2, "LAD 1\n12.0"};
 }
 
 static struct findings *make_findings(uint32_t images, uint32_t table_rows)
@@ -71,9 +68,9 @@ static struct findings *make_findings(uint32_t images, uint32_t table_rows)
                             "assumed for this scanner and kernel, and the value is only of use for "
                             "comparison within the same protocol on the same scanner.");
     struct layer *layer = findings_add_layer(f);
-    *layer = (struct layer){"LAD", "Left anterior descending", {0, 220, 60}};
+    *layer = (struct layer){"LAD", "Left anterior descending", {0, 220, 60}, 0};
     layer = findings_add_layer(f);
-    *layer = (struct layer){"RCA", "Right coronary", {230, 40, 40}};
+    *layer = (struct layer){"RCA", "Right coronary", {230, 40, 40}, 1};
     for (uint32_t i = 0; i < slices; i++)
         add_outline(f, i);
     static const char *const lines[][5] = {
@@ -83,19 +80,22 @@ static struct findings *make_findings(uint32_t images, uint32_t table_rows)
         {"Left circumflex", "0", "0.0", "0.0", "0.0"},
         {"Right coronary", "1", "192.5", "170.6", "44.0"},
         {"Total", "4", "605.9", "515.8", "128.0"}};
-    const char **cells = arena_alloc(f->arena, 5 * (size_t)table_rows, sizeof *cells);
+    struct page_table *table =
+        table_rows ? findings_add_table(f, "Calcium by artery", table_rows, 5) : NULL;
     for (uint32_t r = 0; r < table_rows; r++) {
         const char *const *line = lines[r + 1 == table_rows ? 5 : r < 5 ? r : 1 + r % 4];
-        memcpy(cells + 5 * (size_t)r, line, 5 * sizeof *cells);
+        for (uint32_t c = 0; c < 5; c++)
+            findings_set_cell(f, table, r, c, "%s", line[c]);
     }
-    struct page_table *table = arena_alloc(f->arena, 1, sizeof *table);
-    *table = (struct page_table){"Calcium by artery", cells, table_rows, 5};
-    f->page.tables = table;
-    f->page.table_count = table_rows ? 1 : 0;
-    f->page.images = arena_alloc(f->arena, images, sizeof *f->page.images);
-    for (uint32_t i = 0; i < images; i++)
-        f->page.images[i] = (struct page_image){i % slices, {0}, {40, 600}, "slice 12, LAD 401.4"};
-    f->page.image_count = images;
+    if (table)
+        table->total = true;
+    for (uint32_t i = 0; i < images; i++) {
+        struct page_image *image = findings_add_image(f);
+        image->place.slice = i % slices;
+        image->window[0] = 40;
+        image->window[1] = 600;
+        image->caption = "slice 12, LAD 401.4";
+    }
     static const char *const facts[] = {"kVp 120", "increment 3.0 mm, thickness 3.0 mm",
                                         "kernel Qr36d", "field of view 220 mm",
                                         "threshold 130 HU, islands of at least 1 mm2"};
@@ -114,17 +114,18 @@ static const struct page_context context = {
     .date = "2026-01-31 10:32",
 };
 
-static void draw(struct findings *f, const struct volume *v)
+static void draw(struct findings *f, const struct image_set *set)
 {
     struct err err = {0};
-    bool ok = page_draw(f, v, &context, &err);
+    const uint32_t before = f->picture_count;
+    bool ok = page_draw(f, set, &context, &err);
     if (!ok)
         fprintf(stderr, "%s\n", err.text);
     CU_ASSERT_TRUE_FATAL(ok);
-    for (uint32_t i = 0; i < f->picture_count; i++) {
+    for (uint32_t i = before; i < f->picture_count; i++) {
         const struct picture *p = &f->pictures[i];
         char name[32];
-        snprintf(name, sizeof name, "page%u", i + 1);
+        snprintf(name, sizeof name, "page%u", i - before + 1);
         CU_ASSERT_STRING_EQUAL(p->name, name);
         CU_ASSERT_EQUAL(p->width, PAGE_WIDTH);
         CU_ASSERT_EQUAL(p->height, PAGE_HEIGHT);
@@ -168,9 +169,10 @@ static bool has_label(const struct picture *p)
 
 static void page_carries_the_label_and_its_parts(void)
 {
-    struct volume *v = make_volume();
+    struct chest chest;
+    chest_init(&chest);
     struct findings *f = make_findings(4, 6);
-    draw(f, v);
+    draw(f, &chest.images.set);
     CU_ASSERT_EQUAL_FATAL(f->picture_count, 1);
     const struct picture *p = &f->pictures[0];
     CU_ASSERT_TRUE(has_label(p));
@@ -178,14 +180,15 @@ static void page_carries_the_label_and_its_parts(void)
     CU_ASSERT_TRUE(count_all(p, green, 30) > 400);   // outlines and legend
     CU_ASSERT_STRING_EQUAL(p->title, "Coronary calcium scoring, page 1 of 1");
     findings_destroy(f);
-    volume_destroy(v);
+    chest_finish(&chest);
 }
 
 static void every_page_of_many_carries_the_label(void)
 {
-    struct volume *v = make_volume();
+    struct chest chest;
+    chest_init(&chest);
     struct findings *f = make_findings(30, 70);
-    draw(f, v);
+    draw(f, &chest.images.set);
     CU_ASSERT_TRUE(f->picture_count > 3 && f->picture_count < PAGES_MAX);
     unsigned tiles = 0;
     for (uint32_t i = 0; i < f->picture_count; i++) {
@@ -195,7 +198,7 @@ static void every_page_of_many_carries_the_label(void)
     CU_ASSERT_TRUE(tiles >= 2);
     CU_ASSERT_TRUE(tiles < f->picture_count); // the first page holds the table's beginning only
     findings_destroy(f);
-    volume_destroy(v);
+    chest_finish(&chest);
 }
 
 static void pages_are_bounded(void)
@@ -210,10 +213,11 @@ static void pages_are_bounded(void)
 
 static void same_findings_give_the_same_bytes(void)
 {
-    struct volume *v = make_volume();
+    struct chest chest;
+    chest_init(&chest);
     struct findings *a = make_findings(9, 6), *b = make_findings(9, 6);
-    draw(a, v);
-    draw(b, v);
+    draw(a, &chest.images.set);
+    draw(b, &chest.images.set);
     CU_ASSERT_EQUAL_FATAL(a->picture_count, b->picture_count);
     for (uint32_t i = 0; i < a->picture_count; i++)
         CU_ASSERT_EQUAL(
@@ -221,15 +225,16 @@ static void same_findings_give_the_same_bytes(void)
             0);
     findings_destroy(a);
     findings_destroy(b);
-    volume_destroy(v);
+    chest_finish(&chest);
 }
 
 static void refusal_is_large_and_shows_no_numbers(void)
 {
-    struct volume *v = make_volume();
+    struct chest chest;
+    chest_init(&chest);
     struct findings *f = make_findings(4, 6);
     findings_refuse(f, VERDICT_NOT_EVALUABLE, "2 slices missing between 45.0 and 54.0 mm");
-    draw(f, v);
+    draw(f, &chest.images.set);
     CU_ASSERT_EQUAL_FATAL(f->picture_count, 1);
     const struct picture *p = &f->pictures[0];
     CU_ASSERT_TRUE(has_label(p));
@@ -244,21 +249,382 @@ static void refusal_is_large_and_shows_no_numbers(void)
     CU_ASSERT_TRUE(has_label(&f->pictures[0]));
     CU_ASSERT_TRUE(count_near(&f->pictures[0], alarm_red, 4, 40, 140, 800, 110) > 5000);
     findings_destroy(f);
-    volume_destroy(v);
+    chest_finish(&chest);
 }
 
 static void nothing_found_is_a_page_of_its_own(void)
 {
-    struct volume *v = make_volume();
+    struct chest chest;
+    chest_init(&chest);
     struct findings *f = make_findings(1, 6);
     f->verdict = VERDICT_NOTHING_FOUND;
     f->page.headline = "Agatston 0   CAC-DRS A0";
     f->mark_count = 0;
-    draw(f, v);
+    draw(f, &chest.images.set);
     CU_ASSERT_EQUAL_FATAL(f->picture_count, 1);
     CU_ASSERT_TRUE(count_all(&f->pictures[0], black, 3) > 50000);
     findings_destroy(f);
-    volume_destroy(v);
+    chest_finish(&chest);
+}
+
+// ---- the document: pages as text ----
+
+// Text of page `page` (0: all) of the document, cells in their rows; NULL: no pdftotext here.
+static char *document_text(const struct findings *f, unsigned page)
+{
+    static char text[1 << 16];
+    char path[512], command[1200];
+    const struct document *d = &f->documents[f->document_count - 1];
+    if (system("command -v pdftotext >/dev/null") != 0) {
+        printf("no pdftotext here (package poppler-utils)\n");
+        return NULL;
+    }
+    snprintf(path, sizeof path, "%s/report.pdf", check_scratch());
+    FILE *file = fopen(path, "wb");
+    CU_ASSERT_PTR_NOT_NULL_FATAL(file);
+    CU_ASSERT_EQUAL(fwrite(d->bytes, 1, d->size, file), d->size);
+    fclose(file);
+    snprintf(command, sizeof command, "pdftotext -layout -f %u -l %u %s -", page ? page : 1,
+             page ? page : PAGES_MAX, path);
+    FILE *pipe = popen(command, "r");
+    CU_ASSERT_PTR_NOT_NULL_FATAL(pipe);
+    text[fread(text, 1, sizeof text - 1, pipe)] = 0;
+    CU_ASSERT_EQUAL(pclose(pipe), 0);
+    return text;
+}
+
+static unsigned count_text(const char *text, const char *word)
+{
+    unsigned n = 0;
+    for (const char *at = text; (at = strstr(at, word)); at += strlen(word))
+        n++;
+    return n;
+}
+
+static void document(struct findings *f, const struct image_set *set)
+{
+    struct err err = {0};
+    CU_ASSERT_TRUE_FATAL(page_document(f, set, &context, &err));
+    const struct document *d = &f->documents[f->document_count - 1];
+    CU_ASSERT_STRING_EQUAL(d->name, "report");
+    CU_ASSERT_STRING_EQUAL(d->mime, "application/pdf");
+    CU_ASSERT(d->size > 1000 && !memcmp(d->bytes, "%PDF-1.4", 8));
+}
+
+static void document_can_be_searched(void)
+{
+    struct chest chest;
+    chest_init(&chest);
+    struct findings *f = make_findings(4, 6);
+    findings_add_warning(f,
+                         "\xce\xa0\xce\xbd\xce\xb5\xcf\x8d\xce\xbc\xce\xbf\xce\xbd\xce\xb5\xcf\x82 "
+                         "office \xd8\xa7\xd9\x84\xd8\xb5\xd8\xaf\xd8\xb1");
+    document(f, &chest.images.set);
+    CU_ASSERT_STRING_EQUAL(f->documents[0].title, "Coronary calcium scoring");
+    CU_ASSERT_EQUAL(f->picture_count, 0);
+    const char *text = document_text(f, 0);
+    if (text) {
+        CU_ASSERT_EQUAL(count_text(text, "NOT FOR DIAGNOSTIC USE"), 1);
+        CU_ASSERT_PTR_NOT_NULL(strstr(text, "Agatston 605.9"));
+        CU_ASSERT_PTR_NOT_NULL(strstr(text, "Left anterior descending"));
+        CU_ASSERT_PTR_NOT_NULL(strstr(text, "401.4"));
+        CU_ASSERT_PTR_NOT_NULL(strstr(text, "kernel Qr36d"));
+        CU_ASSERT_PTR_NOT_NULL(strstr(text, "LAD 1"));  // on an image
+        CU_ASSERT_PTR_NOT_NULL(strstr(text, "office")); // a ligature is copied as its letters
+        CU_ASSERT_PTR_NOT_NULL(
+            strstr(text, "\xce\xa0\xce\xbd\xce\xb5\xcf\x8d\xce\xbc\xce\xbf\xce\xbd"));
+        CU_ASSERT_PTR_NOT_NULL(strstr(text, "\xd8\xa7\xd9\x84\xd8\xb5\xd8\xaf\xd8\xb1"));
+    }
+    findings_destroy(f);
+    chest_finish(&chest);
+}
+
+static void same_findings_give_the_same_document_at_any_time(void)
+{
+    struct chest chest;
+    chest_init(&chest);
+    struct findings *f = make_findings(9, 6);
+    document(f, &chest.images.set);
+    const struct document first = f->documents[0];
+    CU_ASSERT_PTR_NULL(memmem(first.bytes, first.size, "Date", 4));
+    document(f, &chest.images.set);
+    CU_ASSERT_EQUAL_FATAL(f->documents[1].size, first.size);
+    CU_ASSERT(!memcmp(f->documents[1].bytes, first.bytes, first.size));
+    findings_destroy(f);
+    chest_finish(&chest);
+}
+
+static void a_long_table_goes_on_with_its_head_repeated(void)
+{
+    struct findings *f = make_findings(0, 6);
+    struct page_table *t = findings_add_table(f, "Nodules", 101, 2);
+    for (uint32_t r = 1; r < t->rows; r++) {
+        findings_set_cell(f, t, r, 0, "nodule-%03u", r);
+        findings_set_cell(f, t, r, 1,
+                          "A remark that is so long that it takes several lines in its "
+                          "cell, and none of it may be lost whatever the width of the "
+                          "column is: end-%03u",
+                          r);
+    }
+    findings_set_cell(f, t, 0, 0, "Nodule");
+    findings_set_cell(f, t, 0, 1, "Remark");
+    draw(f, NULL);
+    document(f, NULL);
+    CU_ASSERT(f->picture_count >= 4);
+    for (unsigned page = 1; page <= f->picture_count; page++) {
+        const char *text = document_text(f, page);
+        if (!text)
+            break;
+        CU_ASSERT_EQUAL(count_text(text, "NOT FOR DIAGNOSTIC USE"), 1);
+        CU_ASSERT_EQUAL(count_text(text, "Remark"), count_text(text, "Nodules"));
+        CU_ASSERT_EQUAL(count_text(text, "Nodules (continued)"), page > 1);
+    }
+    const char *text = document_text(f, 0);
+    for (uint32_t r = 1; text && r < t->rows; r++) {
+        char first[32], last[32];
+        snprintf(first, sizeof first, "nodule-%03u", r);
+        snprintf(last, sizeof last, "end-%03u", r);
+        CU_ASSERT_EQUAL(count_text(text, first), 1);
+        CU_ASSERT_EQUAL(count_text(text, last), 1);
+    }
+    findings_destroy(f);
+}
+
+static void empty_and_overwide_tables_are_drawn(void)
+{
+    struct findings *f = make_findings(0, 0);
+    findings_add_table(f, "no rows", 0, 3);
+    findings_add_table(f, "no columns", 3, 0);
+    struct page_table *t = findings_add_table(f, "head only", 1, 2);
+    findings_set_cell(f, t, 0, 0, "alone");
+    t = findings_add_table(f, "wide", 3, 60);
+    for (uint32_t c = 0; c < t->columns; c++)
+        findings_set_cell(f, t, 1, c, "%u", c);
+    draw(f, NULL);
+    document(f, NULL);
+    const char *text = document_text(f, 0);
+    if (text) {
+        CU_ASSERT_PTR_NOT_NULL(strstr(text, "alone"));
+        CU_ASSERT_PTR_NOT_NULL(strstr(text, "(24 of 60 columns)"));
+        CU_ASSERT_PTR_NULL(strstr(text, "no rows"));
+    }
+    findings_destroy(f);
+}
+
+static void exclusions_have_reason_place_and_value(void)
+{
+    struct chest chest;
+    chest_init(&chest);
+    struct findings *f = make_findings(0, 6);
+    for (int i = 0; i < PAGE_EXCLUSIONS_MAX + 15; i++) {
+        struct exclusion *e = findings_add_exclusion(f);
+        e->what = "bright spot near the LAD";
+        e->reason = "no fat around it";
+        e->has_place = true;
+        e->place.slice = 7;
+        e->value = (struct measurement){.concept = {"1", "DCM", "volume"},
+                                        .value = 12.34,
+                                        .decimals = 1,
+                                        .unit = {"mm3", "UCUM", "mm3"}};
+    }
+    f->exclusions[3].value.ranged = true;
+    f->exclusions[3].value.low = 5;
+    f->exclusions[3].value.high = 99;
+    document(f, &chest.images.set);
+    const char *text = document_text(f, 0);
+    if (text) {
+        CU_ASSERT_EQUAL(count_text(text, "no fat around it"), PAGE_EXCLUSIONS_MAX);
+        CU_ASSERT_EQUAL(count_text(text, "image 8"), PAGE_EXCLUSIONS_MAX);
+        CU_ASSERT_EQUAL(count_text(text, "12.3 mm3"), PAGE_EXCLUSIONS_MAX - 1);
+        CU_ASSERT_EQUAL(count_text(text, "5.0 to 99.0 mm3"), 1);
+        CU_ASSERT_PTR_NOT_NULL(strstr(text, "and 15 more"));
+    }
+    findings_refuse(f, VERDICT_NOT_EVALUABLE, "metal in the heart");
+    document(f, NULL); // they stay
+    text = document_text(f, 0);
+    if (text) {
+        CU_ASSERT_PTR_NOT_NULL(strstr(text, "NOT EVALUABLE"));
+        CU_ASSERT_PTR_NOT_NULL(strstr(text, "metal in the heart"));
+        CU_ASSERT_EQUAL(count_text(text, "no fat around it"), PAGE_EXCLUSIONS_MAX);
+        CU_ASSERT_PTR_NULL(strstr(text, "401.4"));
+    }
+    findings_destroy(f);
+    chest_finish(&chest);
+}
+
+static void what_no_typeface_has_is_remarked(void)
+{
+    struct findings *f = make_findings(0, 6);
+    document(f, NULL);
+    const char *text = document_text(f, 0);
+    if (text)
+        CU_ASSERT_PTR_NULL(strstr(text, "has no typeface here"));
+    findings_add_warning(f, "kernel \xf4\x80\x80\x80");
+    document(f, NULL);
+    text = document_text(f, 0);
+    if (text) {
+        CU_ASSERT_PTR_NOT_NULL(strstr(text, "kernel [U+100000]"));
+        CU_ASSERT_PTR_NOT_NULL(strstr(text, "[U+...] has no typeface here"));
+    }
+    findings_destroy(f);
+}
+
+// ---- curves, maps, sections ----
+
+static void curves_are_drawn_with_names_units_and_guides(void)
+{
+    static const uint8_t blue[3] = {10, 20, 240};
+    static const double guides[] = {-950, -921, -910, NAN};
+    static const char *const names[] = {"LAA-950", "Perc15", "LAA-910", "nowhere"};
+    double x[50], y[50];
+    struct findings *f = make_findings(0, 0);
+    f->page.fact_count = 0;
+    struct curve *c = findings_add_curve(f);
+    for (int i = 0; i < 50; i++) {
+        x[i] = -1000 + 10 * i;
+        y[i] = i > 20 && i < 30 ? NAN : 5;
+    }
+    c->title = "Density";
+    c->x_name = "density";
+    c->x_unit = "HU";
+    c->y_name = "share";
+    c->y_unit = "%";
+    c->guides = guides;
+    c->guide_names = names;
+    c->guide_count = 4;
+    struct curve_line *line = findings_add_line(f, c, "both lungs", x, y, 50);
+    memcpy(line->rgb, blue, 3);
+    findings_add_line(f, c, "nothing", x, y, 0);
+    findings_add_curve(f); // an empty one
+    draw(f, NULL);
+    const struct picture *p = &f->pictures[0];
+    const unsigned all = count_all(p, blue, 60);
+    f->curves[0].lines[0].bars = true; // bars down to 0 instead of a line
+    draw(f, NULL);
+    CU_ASSERT(all > 300 && all < 3000);
+    CU_ASSERT(count_all(&f->pictures[1], (const uint8_t[3]){108, 114, 246}, 8) > 10 * all);
+    // the gap: columns between the two parts are free of colour
+    unsigned first = 0, last = 0, free_columns = 0;
+    for (unsigned i = 0; i < PAGE_WIDTH / 2; i++) {
+        if (count_near(p, blue, 60, i, 300, 1, 600)) {
+            first = first ? first : i;
+            last = i;
+        }
+    }
+    for (unsigned i = first; i < last; i++)
+        free_columns += count_near(p, blue, 60, i, 300, 1, 600) == 0;
+    CU_ASSERT(free_columns > (last - first) / 8 && free_columns < (last - first) / 3);
+    document(f, NULL);
+    const char *text = document_text(f, 0);
+    if (text) {
+        CU_ASSERT_PTR_NOT_NULL(strstr(text, "density (HU)"));
+        CU_ASSERT_PTR_NOT_NULL(strstr(text, "share (%)"));
+        CU_ASSERT_PTR_NOT_NULL(strstr(text, "both lungs"));
+        CU_ASSERT_PTR_NOT_NULL(strstr(text, "Perc15"));
+        CU_ASSERT_PTR_NULL(strstr(text, "nowhere"));
+    }
+    findings_destroy(f);
+}
+
+static void maps_and_sections_are_drawn_with_bar_and_regions(void)
+{
+    static const uint8_t red[3] = {255, 0, 0}, lilac[3] = {200, 80, 255};
+    struct chest chest;
+    chest_init(&chest);
+    struct findings *f = make_findings(0, 0);
+    f->mark_count = f->layer_count = 0;
+    struct region *region = findings_add_region(f);
+    region->label = "Heart";
+    memcpy(region->rgb, lilac, 3);
+    struct label_map *labels = findings_add_labels(f, &chest.images.set, 0, 0);
+    for (uint32_t n = 0; n < columns * rows * slices; n++)
+        labels->labels[n] = chest.voxels[n] == 1064;
+    struct value_map *map = findings_add_map(f, &chest.images.set, 0);
+    for (uint32_t n = 0; n < columns * rows * slices; n++)
+        map->values[n] = chest.voxels[n] == 1064 ? 80 : NAN;
+    map->palette = PALETTE_PERFUSION;
+    map->window[0] = 30;
+    map->window[1] = 60;
+    map->unit = (struct code){"mL/(100.g.min)", "UCUM", "mL/(100 g min)"};
+    struct page_image *image = findings_add_image(f);
+    image->map = 0;
+    image->place.slice = 11;
+    document(f, &chest.images.set);
+    draw(f, &chest.images.set);
+    CU_ASSERT(count_all(&f->pictures[0], red, 3) > 10000);
+    CU_ASSERT_EQUAL(count_all(&f->pictures[0], lilac, 20), 0);
+    const char *text = document_text(f, 0);
+    if (text) {
+        CU_ASSERT_PTR_NOT_NULL(strstr(text, "mL/(100.g.min)"));
+        CU_ASSERT_PTR_NOT_NULL(strstr(text, "image 12")); // without a caption: its name
+    }
+    f->page.image_count = 0;
+    struct page_section *section = findings_add_section(f);
+    *section = (struct page_section){
+        .axis = 1, .index = 32, .window = {40, 600}, .caption = "coronal", .regions = true};
+    draw(f, &chest.images.set);
+    CU_ASSERT(count_all(&f->pictures[1], lilac, 40) > 400);
+    CU_ASSERT_EQUAL(count_all(&f->pictures[1], red, 3), 0);
+    document(f, &chest.images.set);
+    text = document_text(f, 0);
+    if (text) {
+        CU_ASSERT_PTR_NOT_NULL(strstr(text, "Heart")); // the legend
+        CU_ASSERT_PTR_NOT_NULL(strstr(text, "coronal"));
+    }
+    findings_destroy(f);
+    chest_finish(&chest);
+}
+
+static enum err_code broken_code;
+static bool broken_read(void *ctx, const uint32_t *frames, size_t count, enum image_voxel type,
+                        void *values, struct err *err)
+{
+    (void)ctx, (void)frames, (void)count, (void)type, (void)values;
+    return err_set(err, broken_code, "broken");
+}
+
+static void pixels_that_cannot_be_read_end_the_pages_or_stay_black(void)
+{
+    struct chest chest;
+    chest_init(&chest);
+    struct findings *f = make_findings(3, 6);
+    struct err err = {0};
+    const struct image_pixels broken = {.read = broken_read};
+    chest.images.set.pixels = &broken;
+    broken_code = ERR_IO;
+    CU_ASSERT_FALSE(page_draw(f, &chest.images.set, &context, &err));
+    CU_ASSERT_EQUAL(err.code, ERR_IO);
+    CU_ASSERT_EQUAL(f->picture_count, 0);
+    CU_ASSERT_FALSE(page_document(f, &chest.images.set, &context, NULL));
+    CU_ASSERT_EQUAL(f->document_count, 0);
+    broken_code = ERR_INPUT;
+    draw(f, &chest.images.set);
+    CU_ASSERT_EQUAL(count_near(&f->pictures[0], green, 30, 0, 700, PAGE_WIDTH, 300), 0);
+    findings_destroy(f);
+    chest_finish(&chest);
+}
+
+static void very_long_texts_stay_on_their_pages(void)
+{
+    struct findings *f = make_findings(0, 0);
+    char *text = malloc(40001);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(text);
+    for (int i = 0; i < 40000; i++)
+        text[i] = i % 7 ? 'm' : ' ';
+    text[40000] = 0;
+    f->page.title = f->page.headline = text;
+    findings_add_warning(f, "%s", text);
+    findings_add_fact(f, "%s", text);
+    struct page_table *t = findings_add_table(f, text, 2, 2);
+    findings_set_cell(f, t, 1, 1, "%s", text);
+    struct curve *c = findings_add_curve(f);
+    c->title = c->x_name = c->y_name = text;
+    draw(f, NULL);
+    CU_ASSERT(f->picture_count <= 3);
+    for (uint32_t i = 0; i < f->picture_count; i++)
+        CU_ASSERT_TRUE(has_label(&f->pictures[i]));
+    findings_destroy(f);
+    free(text);
 }
 
 // ---- tiles ----
@@ -266,6 +632,7 @@ static void nothing_found_is_a_page_of_its_own(void)
 struct canvas {
     cairo_surface_t *surface;
     cairo_t *cr;
+    struct pen *pen;
 };
 
 static struct canvas canvas_of(int width, int height)
@@ -273,12 +640,15 @@ static struct canvas canvas_of(int width, int height)
     struct canvas c;
     c.surface = cairo_image_surface_create(CAIRO_FORMAT_RGB24, width, height);
     c.cr = cairo_create(c.surface);
+    c.pen = pen_create(c.cr, NULL);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(c.pen);
     return c;
 }
 
 static void canvas_finish(struct canvas *c)
 {
     CU_ASSERT_EQUAL(cairo_status(c->cr), CAIRO_STATUS_SUCCESS);
+    pen_destroy(c->pen);
     cairo_destroy(c->cr);
     cairo_surface_destroy(c->surface);
 }
@@ -299,14 +669,30 @@ static bool is_green(uint32_t pixel)
     return (pixel >> 8 & 255) > 150 && (pixel >> 16) < 90;
 }
 
+// A slice with the regions that f has.
+static void draw_slice(struct canvas *c, const struct findings *f, const struct image_set *set,
+                       uint32_t slice, struct tile tile, double x, double y, double width,
+                       double height)
+{
+    struct plane plane;
+    const struct place place = {0, slice, 0};
+    struct err err = {0};
+    if (set && plane_read_slice(&plane, set, f, &place, true, &err))
+        tile.plane = &plane;
+    tile_draw(c->pen, f, &tile, x, y, width, height);
+    if (tile.plane)
+        plane_finish(&plane);
+}
+
 // 96 x 64 pixels of 1 x 2 mm are 96 x 128 mm: in 192 x 256 each millimetre is two units.
 static void tile_keeps_true_proportions_and_places_marks(void)
 {
-    struct volume *v = make_volume();
+    struct chest chest;
+    chest_init(&chest);
     struct findings *f = make_findings(1, 6);
-    struct page_image image = {.slice = 3, .window = {40, 600}};
+    struct tile tile = {.window = {40, 600}};
     struct canvas c = canvas_of(192, 256);
-    tile_draw(c.cr, f, v, &image, 0, 0, 192, 256);
+    draw_slice(&c, f, &chest.images.set, 3, tile, 0, 0, 192, 256);
     // lesion: columns 40..50 -> x 80..100, rows 20..25 -> y 80..100
     CU_ASSERT_TRUE(is_green(pixel_at(&c, 90, 80)));
     CU_ASSERT_TRUE(is_green(pixel_at(&c, 90, 100)));
@@ -321,16 +707,18 @@ static void tile_keeps_true_proportions_and_places_marks(void)
     CU_ASSERT_EQUAL(pixel_at(&c, 97, 130 + 86), 0x000000);
     canvas_finish(&c);
     findings_destroy(f);
-    volume_destroy(v);
+    chest_finish(&chest);
 }
 
 static void tile_shows_the_part_in_the_box(void)
 {
-    struct volume *v = make_volume();
+    struct chest chest;
+    chest_init(&chest);
     struct findings *f = make_findings(1, 6);
-    struct page_image image = {.slice = 3, .box = {35, 15, 20, 15}, .window = {40, 600}};
+    struct tile tile = {.box = {35, 15, 20, 15}, .window = {40, 600}};
     struct canvas c = canvas_of(200, 300);
-    tile_draw(c.cr, f, v, &image, 0, 0, 200, 300); // 20 x 30 mm: ten units a millimetre
+    draw_slice(&c, f, &chest.images.set, 3, tile, 0, 0, 200,
+               300); // 20 x 30 mm: ten units a millimetre
     CU_ASSERT_TRUE(is_green(pixel_at(&c, 100, 100)));
     CU_ASSERT_TRUE(is_green(pixel_at(&c, 50, 150)));
     CU_ASSERT_TRUE(is_green(pixel_at(&c, 150, 150)));
@@ -339,7 +727,7 @@ static void tile_shows_the_part_in_the_box(void)
     CU_ASSERT_EQUAL(pixel_at(&c, 100, 60), 0x808080);
     canvas_finish(&c);
     findings_destroy(f);
-    volume_destroy(v);
+    chest_finish(&chest);
 }
 
 // Pixels of a tile's rectangle that have a layer's green.
@@ -356,24 +744,26 @@ static int green_in(const struct canvas *c, int x, int y, int width, int height)
 // The text of the lesion wants to be right of it; where the part ends there, it is left of it.
 static void texts_stay_inside_the_part(void)
 {
-    struct volume *v = make_volume();
+    struct chest chest;
+    chest_init(&chest);
     struct findings *f = make_findings(1, 6);
-    struct page_image image = {.slice = 3, .box = {24, 10, 30, 20}, .window = {40, 600}};
+    struct tile tile = {.box = {24, 10, 30, 20}, .window = {40, 600}};
     struct canvas c = canvas_of(300, 400);                   // 30 x 40 mm: ten units a millimetre
     f->marks[7].points = (const float[]){45, 22.5F, 53, 15}; // slice 3
     CU_ASSERT_EQUAL_FATAL(f->marks[7].kind, MARK_TEXT);
-    CU_ASSERT_EQUAL_FATAL(f->marks[7].slice, 3);
-    tile_draw(c.cr, f, v, &image, 0, 0, 300, 400);
+    CU_ASSERT_EQUAL_FATAL(f->marks[7].place.slice, 3);
+    draw_slice(&c, f, &chest.images.set, 3, tile, 0, 0, 300, 400);
     CU_ASSERT_TRUE(green_in(&c, 60, 95, 85, 40) > 100); // mirrored at column 45
     CU_ASSERT_EQUAL(green_in(&c, 275, 95, 25, 40), 0);
     canvas_finish(&c);
     findings_destroy(f);
-    volume_destroy(v);
+    chest_finish(&chest);
 }
 
 static void tile_survives_nonsense(void)
 {
-    struct volume *v = make_volume();
+    struct chest chest;
+    chest_init(&chest);
     struct findings *f = make_findings(1, 6);
     static const double boxes[][4] = {{NAN, NAN, NAN, NAN},  {-1e300, -1e300, 1e300, 1e300},
                                       {1000, 1000, 10, 10},  {-50, -50, 20, 20},
@@ -383,10 +773,10 @@ static void tile_survives_nonsense(void)
     struct canvas c = canvas_of(120, 90);
     for (size_t b = 0; b < sizeof boxes / sizeof boxes[0]; b++) {
         for (size_t w = 0; w < sizeof windows / sizeof windows[0]; w++) {
-            struct page_image image = {.slice = (uint32_t)(b * 7)};
-            memcpy(image.box, boxes[b], sizeof image.box);
-            memcpy(image.window, windows[w], sizeof image.window);
-            tile_draw(c.cr, f, v, &image, 10, 10, 100, 70);
+            struct tile tile = {0};
+            memcpy(tile.box, boxes[b], sizeof tile.box);
+            memcpy(tile.window, windows[w], sizeof tile.window);
+            draw_slice(&c, f, &chest.images.set, (uint32_t)b * 7, tile, 10, 10, 100, 70);
             CU_ASSERT_EQUAL(cairo_status(c.cr), CAIRO_STATUS_SUCCESS);
             CU_ASSERT_EQUAL(pixel_at(&c, 5, 5), 0); // nothing outside its rectangle
         }
@@ -394,28 +784,15 @@ static void tile_survives_nonsense(void)
     static const float nowhere[] = {NAN, NAN, 1e30F, -1e30F, INFINITY, 0, 0, 0};
     for (int kind = MARK_POINT; kind <= MARK_TEXT; kind++) {
         struct mark *m = findings_add_mark(f);
-        *m = (struct mark){(enum mark_kind)kind, 0, 99, -1, nowhere, 4, "text"};
+        *m = (struct mark){(enum mark_kind)kind, {0}, 99, -1, nowhere, 4, "text"};
     }
-    struct page_image image = {.slice = 0};
-    tile_draw(c.cr, f, v, &image, 10, 10, 100, 70);
-    image.slice = 4000000000U;
-    tile_draw(c.cr, f, v, &image, 10, 10, 100, 70);
-    tile_draw(c.cr, f, NULL, &image, 10, 10, 100, 70);
+    const struct tile tile = {.unit = "HU"};
+    draw_slice(&c, f, &chest.images.set, 0, tile, 10, 10, 100, 70);
+    draw_slice(&c, f, &chest.images.set, 4000000000U, tile, 10, 10, 100, 70);
+    draw_slice(&c, f, NULL, 0, tile, 10, 10, 100, 70);
     canvas_finish(&c);
     findings_destroy(f);
-    volume_destroy(v);
-}
-
-static void directions_follow_the_orientation(void)
-{
-    struct volume v = {.to_patient = {{0, 0, 1, 0}, {1, 0, 0, 0}, {0, -1, 0, 0}}}; // sagittal
-    CU_ASSERT_EQUAL(tile_direction(&v, 0), 'P');
-    CU_ASSERT_EQUAL(tile_direction(&v, 1), 'F');
-    CU_ASSERT_EQUAL(tile_direction(&v, 2), 'L');
-    struct volume axial = {.to_patient = {{-0.9, 0.1, 0, 0}, {0.1, 0.9, 0, 0}, {0, 0, 3, 0}}};
-    CU_ASSERT_EQUAL(tile_direction(&axial, 0), 'R');
-    CU_ASSERT_EQUAL(tile_direction(&axial, 1), 'P');
-    CU_ASSERT_EQUAL(tile_direction(&axial, 2), 'H');
+    chest_finish(&chest);
 }
 
 int main(void)
@@ -427,12 +804,26 @@ int main(void)
         {"same_findings_give_the_same_bytes", same_findings_give_the_same_bytes},
         {"refusal_is_large_and_shows_no_numbers", refusal_is_large_and_shows_no_numbers},
         {"nothing_found_is_a_page_of_its_own", nothing_found_is_a_page_of_its_own},
+        {"document_can_be_searched", document_can_be_searched},
+        {"same_findings_give_the_same_document_at_any_time",
+         same_findings_give_the_same_document_at_any_time},
+        {"a_long_table_goes_on_with_its_head_repeated",
+         a_long_table_goes_on_with_its_head_repeated},
+        {"empty_and_overwide_tables_are_drawn", empty_and_overwide_tables_are_drawn},
+        {"exclusions_have_reason_place_and_value", exclusions_have_reason_place_and_value},
+        {"what_no_typeface_has_is_remarked", what_no_typeface_has_is_remarked},
+        {"curves_are_drawn_with_names_units_and_guides",
+         curves_are_drawn_with_names_units_and_guides},
+        {"maps_and_sections_are_drawn_with_bar_and_regions",
+         maps_and_sections_are_drawn_with_bar_and_regions},
+        {"pixels_that_cannot_be_read_end_the_pages_or_stay_black",
+         pixels_that_cannot_be_read_end_the_pages_or_stay_black},
+        {"very_long_texts_stay_on_their_pages", very_long_texts_stay_on_their_pages},
         {"tile_keeps_true_proportions_and_places_marks",
          tile_keeps_true_proportions_and_places_marks},
         {"tile_shows_the_part_in_the_box", tile_shows_the_part_in_the_box},
         {"texts_stay_inside_the_part", texts_stay_inside_the_part},
         {"tile_survives_nonsense", tile_survives_nonsense},
-        {"directions_follow_the_orientation", directions_follow_the_orientation},
     };
     return check_main("page", cases, sizeof cases / sizeof cases[0]);
 }

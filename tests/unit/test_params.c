@@ -5,23 +5,27 @@
 #include <string.h>
 #include "tests/check.h"
 
+static struct arena *arena;
 static const char *const modes[] = {"fast", "so \"good\"", NULL};
 static const struct stage_param params[] = {
     {"threshold", "", "A number.", PARAM_NUMBER, -1000, 1000, 130, NULL},
     {"count", "", "A whole number.", PARAM_INTEGER, 0, 10, 3, NULL},
     {"heart_only", "", "Yes or no.", PARAM_BOOL, 0, 1, 1, NULL},
     {"mode", "", "One of several.", PARAM_CHOICE, 0, 1, 0, modes},
+    {"model", "", "A file.", PARAM_PATH, 0, 0, 0, NULL, NULL},
 };
-static const struct stage stage = {.name = "tested", .params = params, .param_count = 4};
+enum { PARAMS = sizeof params / sizeof *params };
+static const struct stage stage = {.name = "tested", .params = params, .param_count = PARAMS};
 
 static void params_text_is_one_text_for_equal_values(void)
 {
-    double values[4] = {0.1, 7, 0, 1};
+    struct param_value values[PARAMS] = {
+        {.number = 0.1}, {.integer = 7}, {.truth = false}, {.choice = 1}, {.text = "/a\\b"}};
     char *text = params_text(&stage, values);
     CU_ASSERT_STRING_EQUAL(text, "{\"threshold\":0.1,\"count\":7,\"heart_only\":false,"
-                                 "\"mode\":\"so \\\"good\\\"\"}");
+                                 "\"mode\":\"so \\\"good\\\"\",\"model\":\"/a\\\\b\"}");
     free(text);
-    values[0] = -0.0;
+    values[0].number = -0.0;
     text = params_text(&stage, values);
     CU_ASSERT_EQUAL(strncmp(text, "{\"threshold\":0,", 15), 0);
     free(text);
@@ -31,23 +35,25 @@ static void params_read_back_as_the_same_numbers(void)
 {
     static const double numbers[] = {0.1, 1.0 / 3, 130, -999.999, 1e-300, 0x1.fffffffffffffp-3};
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
-        double values[4] = {numbers[i], 1, 1, 1}, again[4];
+        struct param_value values[PARAMS], again[PARAMS];
+        stage_defaults(&stage, values);
+        values[0].number = numbers[i];
         char *text = params_text(&stage, values);
-        CU_ASSERT_TRUE(params_parse(&stage, text, again, NULL));
-        for (int k = 0; k < 4; k++)
-            CU_ASSERT_TRUE(values[k] == again[k]);
+        CU_ASSERT_TRUE(params_parse(&stage, text, arena, again, NULL));
+        CU_ASSERT_EQUAL(values[0].number, again[0].number);
         free(text);
     }
 }
 
 static void params_not_named_have_their_defaults(void)
 {
-    double values[4] = {0};
-    CU_ASSERT_TRUE(params_parse(&stage, "{\"count\":5,\"heart_only\":0}", values, NULL));
-    CU_ASSERT_EQUAL(values[0], 130);
-    CU_ASSERT_EQUAL(values[1], 5);
-    CU_ASSERT_EQUAL(values[2], 0); // as earlier versions wrote it
-    CU_ASSERT_EQUAL(values[3], 0);
+    struct param_value values[PARAMS];
+    CU_ASSERT_TRUE(params_parse(&stage, "{\"count\":5,\"heart_only\":0}", arena, values, NULL));
+    CU_ASSERT_EQUAL(values[0].number, 130);
+    CU_ASSERT_EQUAL(values[1].integer, 5);
+    CU_ASSERT_FALSE(values[2].truth); // as earlier versions wrote it
+    CU_ASSERT_EQUAL(values[3].choice, 0);
+    CU_ASSERT_STRING_EQUAL(values[4].text, "");
 }
 
 static void params_report_what_they_cannot_take(void)
@@ -65,11 +71,13 @@ static void params_report_what_they_cannot_take(void)
         "{\"mode\":1}",
         "{\"mode\":null}",
         "{\"count\":1,\"count\":2}",
+        "{\"model\":\"not/absolute\"}",
+        "{\"model\":1}",
     };
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
-        double values[4];
+        struct param_value values[PARAMS];
         struct err err = {0};
-        CU_ASSERT_FALSE(params_parse(&stage, bad[i], values, &err));
+        CU_ASSERT_FALSE(params_parse(&stage, bad[i], arena, values, &err));
         CU_ASSERT_EQUAL(err.code, ERR_INPUT);
     }
 }
@@ -87,5 +95,8 @@ static const struct check_case cases[] = {
 
 int main(void)
 {
-    return check_main("params", cases, sizeof cases / sizeof cases[0]);
+    arena = arena_create();
+    int status = check_main("params", cases, sizeof cases / sizeof cases[0]);
+    arena_destroy(arena);
+    return status;
 }

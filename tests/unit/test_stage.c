@@ -1,3 +1,5 @@
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include "compute/stages/stage.h"
 #include "tests/check.h"
@@ -8,48 +10,59 @@ static const struct stage_param params[] = {
     {"connectivity", "", "Neighbours in plane.", PARAM_INTEGER, 4, 8, 8, NULL},
     {"scale_threshold", "", "Scale by tube voltage.", PARAM_BOOL, 0, 1, 0, NULL},
     {"weight_from", "", "Where the maximum is taken.", PARAM_CHOICE, 0, 1, 0, islands},
+    {"label", "", "A text.", PARAM_TEXT, 0, 0, 0, NULL, "plain"},
+    {"model", "", "A file.", PARAM_PATH, 0, 0, 0, NULL, NULL},
 };
-static const struct stage stage = {.name = "example", .params = params, .param_count = 4};
+enum { PARAMS = sizeof params / sizeof *params };
+static const struct stage stage = {.name = "example", .params = params, .param_count = PARAMS};
+static struct arena *arena;
 
 static void defaults_are_those_of_the_table(void)
 {
-    double p[4] = {-1, -1, -1, -1};
+    struct param_value p[PARAMS];
     stage_defaults(&stage, p);
-    CU_ASSERT_EQUAL(p[0], 130);
-    CU_ASSERT_EQUAL(p[1], 8);
-    CU_ASSERT_EQUAL(p[2], 0);
-    CU_ASSERT_EQUAL(p[3], 0);
+    CU_ASSERT_EQUAL(p[0].number, 130);
+    CU_ASSERT_EQUAL(p[1].integer, 8);
+    CU_ASSERT_FALSE(p[2].truth);
+    CU_ASSERT_EQUAL(p[3].choice, 0);
+    CU_ASSERT_STRING_EQUAL(p[4].text, "plain");
+    CU_ASSERT_STRING_EQUAL(p[5].text, "");
 }
 
 static void options_of_each_type_are_parsed(void)
 {
-    double p[4] = {0};
+    struct param_value p[PARAMS] = {0};
     struct err err = {0};
-    CU_ASSERT(stage_option(&stage, "threshold_hu", "147.5", p, &err));
-    CU_ASSERT_EQUAL(p[0], 147.5);
-    CU_ASSERT(stage_option(&stage, "connectivity", "4", p, &err));
-    CU_ASSERT_EQUAL(p[1], 4);
-    CU_ASSERT(stage_option(&stage, "scale_threshold", "Yes", p, &err));
-    CU_ASSERT_EQUAL(p[2], 1);
-    CU_ASSERT(stage_option(&stage, "scale_threshold", "false", p, &err));
-    CU_ASSERT_EQUAL(p[2], 0);
-    CU_ASSERT(stage_option(&stage, "weight_from", "lesion", p, &err));
-    CU_ASSERT_EQUAL(p[3], 1);
+    CU_ASSERT(stage_option(&stage, "threshold_hu", "147.5", arena, p, &err));
+    CU_ASSERT_EQUAL(p[0].number, 147.5);
+    CU_ASSERT(stage_option(&stage, "connectivity", "4", arena, p, &err));
+    CU_ASSERT_EQUAL(p[1].integer, 4);
+    CU_ASSERT(stage_option(&stage, "scale_threshold", "Yes", arena, p, &err));
+    CU_ASSERT(p[2].truth);
+    CU_ASSERT(stage_option(&stage, "scale_threshold", "false", arena, p, &err));
+    CU_ASSERT_FALSE(p[2].truth);
+    CU_ASSERT(stage_option(&stage, "weight_from", "lesion", arena, p, &err));
+    CU_ASSERT_EQUAL(p[3].choice, 1);
+    CU_ASSERT(stage_option(&stage, "label", "a; b", arena, p, &err));
+    CU_ASSERT_STRING_EQUAL(p[4].text, "a; b");
+    CU_ASSERT(stage_option(&stage, "model", "/lib/model.onnx", arena, p, &err));
+    CU_ASSERT_STRING_EQUAL(p[5].text, "/lib/model.onnx");
     CU_ASSERT_EQUAL(err.code, ERR_NONE);
 }
 
 static void refuse(const char *name, const char *value, const char *part)
 {
-    double p[4] = {7, 7, 7, 7};
+    struct param_value p[PARAMS], before[PARAMS];
+    stage_defaults(&stage, p);
+    memcpy(before, p, sizeof p);
     struct err err = {0};
-    CU_ASSERT_FALSE(stage_option(&stage, name, value, p, &err));
+    CU_ASSERT_FALSE(stage_option(&stage, name, value, arena, p, &err));
     CU_ASSERT_EQUAL(err.code, ERR_CONFIG);
     if (!strstr(err.text, part)) {
         CU_FAIL("the text names the remedy");
         printf("\"%s\" lacks \"%s\"\n", err.text, part);
     }
-    for (int i = 0; i < 4; i++)
-        CU_ASSERT_EQUAL(p[i], 7);
+    CU_ASSERT_EQUAL(memcmp(p, before, sizeof p), 0);
 }
 
 static void bad_options_are_refused_with_the_remedy(void)
@@ -65,20 +78,59 @@ static void bad_options_are_refused_with_the_remedy(void)
     refuse("scale_threshold", "maybe", "neither true nor false");
     refuse("weight_from", "leson", "did you mean \"lesion\"?");
     refuse("weight_from", "voxel", "none of island, lesion");
+    refuse("model", "model.onnx", "not an absolute path");
+    char text[300];
+    memset(text, 'x', sizeof text - 1);
+    text[sizeof text - 1] = 0;
+    refuse("label", text, "longer than 255");
 }
 
-static void result_kinds_have_names_both_ways(void)
+static void texts_of_values_read_back(void)
 {
-    for (int bit = 1; bit <= RESULT_PDF; bit <<= 1) {
-        enum stage_result kind = 0;
-        const char *name = stage_result_name((enum stage_result)bit);
-        CU_ASSERT_PTR_NOT_NULL_FATAL(name);
-        CU_ASSERT(stage_result_parse(name, &kind));
-        CU_ASSERT_EQUAL(kind, (enum stage_result)bit);
+    static const double numbers[] = {0.1, 1.0 / 3, 130, -999.999, 1e-300};
+    struct param_value v[PARAMS];
+    char text[300];
+    stage_defaults(&stage, v);
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+        v[0].number = numbers[i];
+        CU_ASSERT_EQUAL(strtod(stage_param_text(&params[0], &v[0], text, sizeof text), NULL),
+                        numbers[i]);
     }
-    enum stage_result kind = 0;
-    CU_ASSERT_FALSE(stage_result_parse("dicom", &kind));
-    CU_ASSERT_PTR_NULL(stage_result_name((enum stage_result)64));
+    v[0].number = 0.1;
+    CU_ASSERT_STRING_EQUAL(stage_param_text(&params[0], &v[0], text, sizeof text), "0.1");
+    CU_ASSERT_STRING_EQUAL(stage_param_text(&params[1], &v[1], text, sizeof text), "8");
+    CU_ASSERT_STRING_EQUAL(stage_param_text(&params[2], &v[2], text, sizeof text), "false");
+    CU_ASSERT_STRING_EQUAL(stage_param_text(&params[3], &v[3], text, sizeof text), "island");
+    CU_ASSERT_STRING_EQUAL(stage_param_text(&params[4], &v[4], text, sizeof text), "plain");
+}
+
+static enum stage_end no_run(const struct stage_run *run, struct findings *out, struct err *err)
+{
+    (void)run;
+    (void)err;
+    return stage_refuse(out, "no %s", "reason");
+}
+
+static void a_refusal_is_said_and_returned(void)
+{
+    struct findings *f = findings_create();
+    CU_ASSERT_EQUAL(no_run(NULL, f, NULL), STAGE_REFUSED);
+    CU_ASSERT_EQUAL(f->verdict, VERDICT_NOT_EVALUABLE);
+    CU_ASSERT_STRING_EQUAL(f->reason, "no reason");
+    findings_destroy(f);
+}
+
+static void registered_stages_follow_those_of_the_table(void)
+{
+    static const struct stage further = {.name = "further", .slot = 98};
+    size_t count = 0;
+    while (stage_at(count))
+        count++;
+    CU_ASSERT_PTR_NULL(stage_find("further"));
+    stage_register(&further);
+    CU_ASSERT_PTR_EQUAL(stage_at(count), &further);
+    CU_ASSERT_PTR_NULL(stage_at(count + 1));
+    CU_ASSERT_PTR_EQUAL(stage_find("further"), &further);
 }
 
 static void the_table_is_consistent(void)
@@ -87,6 +139,10 @@ static void the_table_is_consistent(void)
         const struct stage *s = stage_at(i);
         CU_ASSERT_PTR_EQUAL(stage_find(s->name), s);
         CU_ASSERT_PTR_NOT_NULL(s->run);
+        CU_ASSERT(s->help && s->title && s->version && s->slot >= 1 && s->slot <= 99);
+        CU_ASSERT(s->input_count >= 1 && (s->scope == SCOPE_STUDY || s->input_count == 1));
+        for (size_t j = 0; j < s->input_count; j++)
+            CU_ASSERT(s->inputs[j].name && s->inputs[j].help && s->inputs[j].accepts);
         CU_ASSERT(s->results & RESULT_SR);
         for (size_t j = 0; j < i; j++) {
             CU_ASSERT_NOT_EQUAL(stage_at(j)->slot, s->slot);
@@ -95,7 +151,7 @@ static void the_table_is_consistent(void)
         for (size_t j = 0; j < s->param_count; j++) {
             const struct stage_param *p = &s->params[j];
             CU_ASSERT(p->name && p->unit && p->help);
-            CU_ASSERT(p->min <= p->def && p->def <= p->max);
+            CU_ASSERT(p->type >= PARAM_TEXT || (p->min <= p->def && p->def <= p->max));
             CU_ASSERT_EQUAL(p->type == PARAM_CHOICE, p->choices != NULL);
             for (size_t k = 0; k < j; k++)
                 CU_ASSERT_STRING_NOT_EQUAL(s->params[k].name, p->name);
@@ -110,8 +166,14 @@ int main(void)
         {"defaults_are_those_of_the_table", defaults_are_those_of_the_table},
         {"options_of_each_type_are_parsed", options_of_each_type_are_parsed},
         {"bad_options_are_refused_with_the_remedy", bad_options_are_refused_with_the_remedy},
-        {"result_kinds_have_names_both_ways", result_kinds_have_names_both_ways},
+        {"texts_of_values_read_back", texts_of_values_read_back},
+        {"a_refusal_is_said_and_returned", a_refusal_is_said_and_returned},
         {"the_table_is_consistent", the_table_is_consistent},
+        {"registered_stages_follow_those_of_the_table",
+         registered_stages_follow_those_of_the_table},
     };
-    return check_main("stage", cases, sizeof cases / sizeof *cases);
+    arena = arena_create();
+    int status = check_main("stage", cases, sizeof cases / sizeof *cases);
+    arena_destroy(arena);
+    return status;
 }

@@ -2,12 +2,13 @@
 #include <math.h>
 #include <string.h>
 #include <strings.h>
-#include <time.h>
-#include "compute/image/upload.h"
+#include "compute/image/load.h"
+#include "compute/image/peek.h"
 #include "compute/kernels/kernels.h"
 #include "compute/stages/calcium/calcium_heart.h"
 #include "compute/stages/calcium/calcium_lesion.h"
 #include "compute/stages/calcium/calcium_report.h"
+#include "compute/stages/calcium/calcium_scan.h"
 #include "compute/stages/calcium/calcium_score.h"
 
 #define CALCIUM_VERSION "1"
@@ -70,6 +71,8 @@ static const struct stage_param params[P_COUNT] = {
                    20000, 3000, NULL},
 };
 
+#define SLICES_KEPT 8 // of the volume on the host, while candidates are looked at one by one
+
 static const double pool_with_agent_hu = 70; // and a contrast agent is named: enhanced
 static const double pixel_max_mm = 1.2, slice_count_min = 10;
 static const double edge_max_mm2 = 100; // of the heart's region at the edge of the image
@@ -80,41 +83,20 @@ static const double below_min = 1.15, below_good = 1.35, above_min = 1.25, above
 static const double uncalibrated = 1 / 1.3; // mg/cm3 a HU: 200 mg/cm3 at 260 HU, 120 kV
 
 struct job {
-    const struct stage_input *in;
+    const struct stage_run *run;
     struct findings *f;
     struct err *err;
     struct arena *scratch;
-    const struct volume *v;
-    const struct scan *scan;
-    const double *p;
+    uint32_t image; // index in the set
+    const struct image *v;
+    struct calcium_scan scan;
+    const struct param_value *p;
     struct gpu_volume *hu;
+    struct peek *peek; // of hu
     struct calcium_heart heart;
     struct calcium_rules rules;
     bool estimate;
 };
-
-static bool in_time(const struct job *j)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    if (j->in->deadline_s <= 0 || (double)now.tv_sec + now.tv_nsec * 1e-9 <= j->in->deadline_s)
-        return true;
-    return err_set(j->err, ERR_TIMEOUT, "calcium: the deadline has passed");
-}
-
-static bool add_parameters(struct job *j)
-{
-    for (int i = 0; i < P_COUNT; i++) {
-        const struct stage_param *p = &params[i];
-        bool ok =
-            p->type == PARAM_CHOICE
-                ? findings_add_parameter(j->f, p->name, p->unit, "%s", p->choices[(int)j->p[i]])
-                : findings_add_parameter(j->f, p->name, p->unit, "%.6g", j->p[i]);
-        if (!ok)
-            return err_set(j->err, ERR_NOMEM, "calcium: parameters");
-    }
-    return true;
-}
 
 // Refusals below return false through this: the job is done, the machine is fine.
 #define REFUSE(job, ...) (findings_refuse((job)->f, VERDICT_NOT_EVALUABLE, __VA_ARGS__), false)
@@ -122,17 +104,17 @@ static bool add_parameters(struct job *j)
 // What the pixels are. False: refused.
 static bool check_input(struct job *j)
 {
-    const struct volume *v = j->v;
-    if (strcmp(j->scan->modality, "CT") != 0 || strcmp(v->unit, "[hnsf'U]") != 0)
+    const struct image *v = j->v;
+    if (strcmp(v->unit, "[hnsf'U]") != 0)
         return REFUSE(j, "not a CT in Hounsfield units");
+    if (v->duplicates || v->dim[3] > 1)
+        return REFUSE(j, "several images of one place: phases or reconstructions are mixed");
     if (v->dim[2] < slice_count_min)
         return REFUSE(j, "%u slices do not show a heart", v->dim[2]);
     if (v->spacing[0] > pixel_max_mm || v->spacing[1] > pixel_max_mm)
         return REFUSE(j, "pixels of %.2f x %.2f mm are too coarse (limit %.1f mm)", v->spacing[1],
                       v->spacing[0], pixel_max_mm);
-    if (v->has_duplicates)
-        return REFUSE(j, "several images of one place: phases or reconstructions are mixed");
-    const double thickness = j->scan->slice_thickness_mm, limit = j->p[P_MAX_SLICE];
+    const double thickness = j->scan.thickness_mm, limit = j->p[P_MAX_SLICE].number;
     if (j->rules.increment_mm > limit * 1.01)
         return REFUSE(j, "slices lie %.2f mm apart (limit %.1f mm)", j->rules.increment_mm, limit);
     if (thickness > limit * 1.01)
@@ -143,15 +125,15 @@ static bool check_input(struct job *j)
 // The threshold holds at 120 kV. False: refused.
 static bool check_voltage(struct job *j)
 {
-    const double kvp = j->scan->kvp;
-    j->rules.threshold_hu = j->p[P_THRESHOLD];
+    const double kvp = j->scan.kvp;
+    j->rules.threshold_hu = j->p[P_THRESHOLD].number;
     if (!(kvp > 0))
         return findings_add_warning(j->f, "Tube voltage not stated: 120 kV assumed");
     if (fabs(kvp - 120) < 0.5)
         return true;
-    if (j->p[P_OTHER_KVP] == 0)
+    if (j->p[P_OTHER_KVP].choice == 0)
         return REFUSE(j, "tube voltage %g kV: the threshold of %g HU holds at 120 kV", kvp,
-                      j->p[P_THRESHOLD]);
+                      j->p[P_THRESHOLD].number);
     j->rules.threshold_hu *= pow(120 / kvp, 0.674);
     return findings_add_warning(j->f,
                                 "Tube voltage %g kV: threshold and weight steps scaled to %.0f HU",
@@ -160,27 +142,27 @@ static bool check_voltage(struct job *j)
 
 static void set_rules(struct job *j)
 {
-    const struct volume *v = j->v;
+    const struct image *v = j->v;
     j->rules = (struct calcium_rules){
-        .threshold_hu = j->p[P_THRESHOLD],
-        .min_area_mm2 = j->p[P_MIN_AREA],
-        .weight_from_lesion = j->p[P_WEIGHT] == 1,
+        .threshold_hu = j->p[P_THRESHOLD].number,
+        .min_area_mm2 = j->p[P_MIN_AREA].number,
+        .weight_from_lesion = j->p[P_WEIGHT].choice == 1,
         .pixel_area_mm2 = v->spacing[0] * v->spacing[1],
         .increment_mm = v->spacing[2], // along the normal, also under tilt
-        .mass_factor = j->p[P_MASS_FACTOR] > 0 ? j->p[P_MASS_FACTOR] : uncalibrated,
+        .mass_factor = j->p[P_MASS_FACTOR].number > 0 ? j->p[P_MASS_FACTOR].number : uncalibrated,
     };
 }
 
 // What the headers alone give reason to say.
 static bool add_scan_warnings(struct job *j)
 {
-    const struct scan *s = j->scan;
-    const double increment = j->rules.increment_mm, thickness = s->slice_thickness_mm;
+    const struct calcium_scan *s = &j->scan;
+    const double increment = j->rules.increment_mm, thickness = s->thickness_mm;
     bool ok = true;
     if (j->estimate)
         ok = findings_add_warning(j->f, "Estimate: %s",
-                                  s->gated == TRI_NO ? "not gated by ECG"
-                                                     : "ECG gating is not stated");
+                                  s->gating == CALCIUM_NOT_GATED ? "not gated by ECG"
+                                                                 : "ECG gating is not stated");
     if (ok && fabs(increment - 3) > 0.5)
         ok = findings_add_warning(
             j->f, "Slices %.2f mm apart: Agatston scores are defined for 3 mm", increment);
@@ -189,11 +171,9 @@ static bool add_scan_warnings(struct job *j)
                                   thickness, increment);
     if (ok && !(thickness > 0))
         ok = findings_add_warning(j->f, "Slice thickness not stated");
-    if (ok && j->p[P_MASS_FACTOR] <= 0)
+    if (ok && j->p[P_MASS_FACTOR].number <= 0)
         ok = findings_add_warning(j->f, "Mass is not calibrated: %.3f mg/cm3 a HU assumed",
                                   uncalibrated);
-    if (ok && j->v->remarks[0])
-        ok = findings_add_warning(j->f, "%s", j->v->remarks);
     return ok;
 }
 
@@ -201,10 +181,10 @@ static bool add_scan_warnings(struct job *j)
 static bool check_heart(struct job *j)
 {
     const struct calcium_heart *h = &j->heart;
-    const bool agent = j->scan->contrast[0] != '\0';
-    if (h->pool_hu > j->p[P_MAX_POOL])
+    const bool agent = j->scan.contrast[0] != '\0';
+    if (h->pool_hu > j->p[P_MAX_POOL].number)
         return REFUSE(j, "contrast agent: the blood pool measures %.0f HU (limit %.0f HU)",
-                      h->pool_hu, j->p[P_MAX_POOL]);
+                      h->pool_hu, j->p[P_MAX_POOL].number);
     if (agent && h->pool_hu > pool_with_agent_hu)
         return REFUSE(j, "contrast agent named, and the blood pool measures %.0f HU", h->pool_hu);
     if (!isfinite(h->pool_hu) || h->pool_hu < -20)
@@ -215,21 +195,22 @@ static bool check_heart(struct job *j)
         return REFUSE(j, "the scan cuts the lower part of the heart");
     if (h->above < above_min)
         return REFUSE(j, "the scan cuts the upper part of the heart");
-    if (!isfinite(h->noise_hu) || h->noise_hu > j->p[P_MAX_NOISE])
-        return REFUSE(j, "image noise of %.0f HU (limit %.0f HU)", h->noise_hu, j->p[P_MAX_NOISE]);
+    if (!isfinite(h->noise_hu) || h->noise_hu > j->p[P_MAX_NOISE].number)
+        return REFUSE(j, "image noise of %.0f HU (limit %.0f HU)", h->noise_hu,
+                      j->p[P_MAX_NOISE].number);
     return true;
 }
 
 static double noise_target(const struct job *j)
 {
-    return j->p[P_NOISE_TARGET] + (j->heart.body_width_mm > 380 ? 3 : 0);
+    return j->p[P_NOISE_TARGET].number + (j->heart.body_width_mm > 380 ? 3 : 0);
 }
 
 static bool add_heart_warnings(struct job *j)
 {
     const struct calcium_heart *h = &j->heart;
     bool ok = true;
-    if (j->scan->contrast[0])
+    if (j->scan.contrast[0])
         ok = findings_add_warning(j->f,
                                   "Contrast agent named, yet the blood pool measures %.0f HU: "
                                   "taken as unenhanced",
@@ -266,29 +247,29 @@ static const char *size_class(double width_mm)
 
 static bool add_facts(struct job *j)
 {
-    const struct scan *s = j->scan;
+    const struct calcium_scan *s = &j->scan;
     const struct calcium_heart *h = &j->heart;
     struct findings *f = j->f;
     bool ok = s->kvp > 0 ? findings_add_fact(f, "Tube voltage %g kV", s->kvp)
                          : findings_add_fact(f, "Tube voltage not stated");
     ok = ok && findings_add_fact(f, "Slices %.2f mm apart, %.2f mm thick; pixels %.3f x %.3f mm",
-                                 j->rules.increment_mm, s->slice_thickness_mm, j->v->spacing[1],
+                                 j->rules.increment_mm, s->thickness_mm, j->v->spacing[1],
                                  j->v->spacing[0]);
     ok = ok && findings_add_fact(f, "Kernel %s; %s %s", s->kernel[0] ? s->kernel : "not stated",
                                  s->manufacturer, s->model);
     ok = ok && findings_add_fact(f, "ECG gating: %s%s%s",
-                                 s->gated == TRI_YES  ? "yes"
-                                 : s->gated == TRI_NO ? "no"
-                                                      : "not stated",
+                                 s->gating == CALCIUM_GATED       ? "yes"
+                                 : s->gating == CALCIUM_NOT_GATED ? "no"
+                                                                  : "not stated",
                                  s->gating_evidence[0] ? ", by " : "", s->gating_evidence);
     ok =
         ok && findings_add_fact(
                   f, "Threshold %.0f HU, islands of at least %.1f mm2 (%s-connected), weight by %s",
                   j->rules.threshold_hu, j->rules.min_area_mm2,
-                  connectivities[(int)j->p[P_CONNECTIVITY]], weights[(int)j->p[P_WEIGHT]]);
+                  connectivities[j->p[P_CONNECTIVITY].choice], weights[j->p[P_WEIGHT].choice]);
     ok = ok && findings_add_fact(f, "Volume: voxels, not interpolated; mass: %.3f mg/cm3 a HU, %s",
                                  j->rules.mass_factor,
-                                 j->p[P_MASS_FACTOR] > 0 ? "calibrated" : "not calibrated");
+                                 j->p[P_MASS_FACTOR].number > 0 ? "calibrated" : "not calibrated");
     ok = ok && findings_add_fact(f, "Blood pool %.0f HU, noise %.1f HU (target %.0f HU)",
                                  h->pool_hu, h->noise_hu, noise_target(j));
     if (ok && isfinite(h->body_width_mm))
@@ -300,10 +281,14 @@ static bool add_facts(struct job *j)
 // Everything that needs the device. False: the machine failed. A refusal is true.
 static bool evaluate(struct job *j)
 {
+    const struct stage_run *r = j->run;
     const char *why = "";
-    j->hu = volume_upload(j->v, j->in->gpu, j->err);
-    if (!j->hu || !in_time(j) ||
-        !calcium_heart_find(j->in->gpu, j->hu, j->v, j->scratch, &j->heart, &why, j->err))
+    if (!stage_step(r, "decoding", 0, j->err))
+        return false;
+    j->hu = image_load(r->gpu, r->set, j->v, 0, IMAGE_I16, j->err);
+    j->peek = j->hu ? peek_create(j->hu, SLICES_KEPT, j->err) : NULL;
+    if (!j->peek || !stage_step(r, "finding the heart", 0.4, j->err) ||
+        !calcium_heart_find(r->gpu, j->hu, j->peek, j->v, j->scratch, &j->heart, &why, j->err))
         return false;
     if (*why) {
         findings_refuse(j->f, VERDICT_NOT_EVALUABLE, "%s", why);
@@ -314,19 +299,21 @@ static bool evaluate(struct job *j)
     if (!check_heart(j))
         return true;
     const struct calcium_options options = {
-        .fat_fraction = j->p[P_FAT],
-        .metal_hu = j->p[P_METAL],
-        .largest_mm3 = j->p[P_LARGEST],
-        .connectivity = j->p[P_CONNECTIVITY] == 0 ? 4 : 8,
+        .fat_fraction = j->p[P_FAT].number,
+        .metal_hu = j->p[P_METAL].number,
+        .largest_mm3 = j->p[P_LARGEST].number,
+        .connectivity = j->p[P_CONNECTIVITY].choice == 0 ? 4 : 8,
     };
     struct calcium_lesions lesions;
-    if (!in_time(j) || !calcium_lesions_find(j->hu, j->v, &j->heart, &j->rules, &options,
-                                             j->scratch, &lesions, j->err))
+    if (!stage_step(r, "finding calcium", 0.8, j->err) ||
+        !calcium_lesions_find(j->hu, j->peek, j->v, &j->heart, &j->rules, &options, j->scratch,
+                              &lesions, j->err))
         return false;
     if (!add_heart_warnings(j) || !add_exclusions(j, &lesions))
         return err_set(j->err, ERR_NOMEM, "calcium: warnings");
-    return in_time(j) &&
-           calcium_report(j->f, j->v, &j->heart, &j->rules, &lesions, j->estimate, j->err);
+    return stage_step(r, "reporting", 0.95, j->err) &&
+           calcium_report(j->f, r->set, j->image, &j->heart, &j->rules, &lesions, j->estimate,
+                          j->err);
 }
 
 static void set_procedure(struct job *j)
@@ -337,38 +324,45 @@ static void set_procedure(struct job *j)
     j->f->procedure = j->estimate ? any_ct : scoring;
 }
 
-static bool run(const struct stage_input *in, struct findings *out, struct err *err)
+static enum stage_end run(const struct stage_run *r, struct findings *out, struct err *err)
 {
-    struct job j = {.in = in, .f = out, .err = err, .scan = in->scan, .p = in->params};
-    if (in->volume_count != 1)
-        return err_set(err, ERR_INPUT, "calcium: %zu volumes instead of one", in->volume_count);
-    j.v = in->volumes[0];
-    j.estimate = in->scan->gated != TRI_YES;
-    j.scratch = arena_create();
-    if (!j.scratch)
-        return err_set(err, ERR_NOMEM, "calcium: scratch");
-    gpu_reset_peak(in->gpu);
+    struct job j = {.run = r, .f = out, .err = err, .p = r->params, .scratch = r->arena};
+    j.image = r->slots[0].images[0];
+    j.v = &r->set->images[j.image];
+    calcium_scan_read(r->set, j.v, &j.scan);
+    j.estimate = j.scan.gating != CALCIUM_GATED;
     out->page.title = "Coronary calcium scoring";
     set_procedure(&j);
     set_rules(&j);
-    bool ok = add_parameters(&j);
-    if (ok && check_input(&j) && check_voltage(&j)) {
+    bool ok = true;
+    if (check_input(&j) && check_voltage(&j)) {
         ok = add_scan_warnings(&j) || err_set(err, ERR_NOMEM, "calcium: warnings");
         ok = ok && evaluate(&j);
     }
+    peek_destroy(j.peek);
     gpu_volume_destroy(j.hu);
-    arena_destroy(j.scratch);
-    out->device_peak_bytes = gpu_peak_bytes(in->gpu);
-    return ok;
+    if (!ok)
+        return STAGE_BROKEN;
+    return out->verdict == VERDICT_NOT_EVALUABLE ? STAGE_REFUSED : STAGE_DONE;
 }
+
+static const struct stage_accept accepts[] = {{"Modality", "CT"}, {0}};
+static const struct stage_input_spec inputs[] = {
+    {"scan", "CT of the chest without contrast agent, ECG-gated or not (then an estimate)",
+     INPUT_ONE, IMAGE_NO_AXIS, true, accepts},
+};
 
 const struct stage stage_calcium = {
     .name = "calcium",
     .title = "Coronary calcium scoring",
     .version = CALCIUM_VERSION,
     .slot = 1,
-    .accepts = "CT of the chest without contrast agent, ECG-gated or not (then an estimate)",
+    .help = "Agatston score, volume and mass of coronary calcium, by artery and by lesion.",
+    .scope = SCOPE_SERIES,
+    .inputs = inputs,
+    .input_count = 1,
     .results = RESULT_SR | RESULT_GSPS | RESULT_SC,
+    .report = REPORT_MEASUREMENTS,
     .params = params,
     .param_count = P_COUNT,
     .run = run,

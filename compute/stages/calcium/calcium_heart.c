@@ -1,6 +1,7 @@
 #include "compute/stages/calcium/calcium_heart.h"
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum {
     AIR_LOW = -970, // coarse means: most air around the patient is below, lung above
@@ -61,7 +62,8 @@ struct finder {
     struct gpu *gpu;
     struct arena *arena;
     struct err *err;
-    const struct volume *volume;
+    const struct image *image;
+    struct peek *peek; // of the whole volume
     struct calcium_heart *out;
     const struct gpu_volume *work; // the work grid on the device
     uint32_t nx, ny, nz;
@@ -71,7 +73,8 @@ struct finder {
     double *front;          // [nz] row of the front of the spine
     double back;            // rows behind are spine, whatever they hold
     size_t peak;
-    bool cut; // the image cuts the body
+    bool cut;      // the image cuts the body
+    size_t *stack; // [ny][nx]
 };
 
 static double *mm_of(struct finder *f)
@@ -80,7 +83,7 @@ static double *mm_of(struct finder *f)
 }
 
 // Which way the axes of the volume run. False: these are not axial slices.
-static bool orient(const struct volume *v, struct calcium_grid *g)
+static bool orient(const struct image *v, struct calcium_grid *g)
 {
     for (int a = 0; a < 3; a++) {
         const double *m[3] = {v->to_patient[0], v->to_patient[1], v->to_patient[2]};
@@ -539,11 +542,13 @@ static bool is_block(const struct finder *f, const uint8_t *slice, uint32_t i, u
 
 // The right border of the tissue around the peak, vessels left out: in the slices below, a liver
 // reaches beyond it.
-static double right_border(struct finder *f, const uint8_t *tissue)
+static bool right_border(struct finder *f, const uint8_t *tissue, double *border)
 {
-    double edges[64];
     size_t count = 0;
-    for (uint32_t k = 0; k < f->nz && count < 64; k++) {
+    double *edges = arena_alloc(f->arena, f->nz, sizeof *edges);
+    if (!edges)
+        return err_set(f->err, ERR_NOMEM, "calcium: border");
+    for (uint32_t k = 0; k < f->nz; k++) {
         if (fabs(k - f->out->peak[2]) * mm_of(f)[2] > 10)
             continue;
         const uint8_t *slice = tissue + (size_t)k * f->ny * f->nx;
@@ -559,14 +564,17 @@ static double right_border(struct finder *f, const uint8_t *tissue)
         edges[count++] = leftmost;
     }
     qsort(edges, count, sizeof *edges, by_value);
-    return count ? edges[count / 2] - 5 / mm_of(f)[0] : 0;
+    *border = count ? edges[count / 2] - 5 / mm_of(f)[0] : 0;
+    return true;
 }
 
 // Cuts the tissue to where a heart can be, given its largest ball.
-static void limit_tissue(struct finder *f, uint8_t *tissue)
+static bool limit_tissue(struct finder *f, uint8_t *tissue)
 {
     const double *peak = f->out->peak, dz = mm_of(f)[2], radius = f->out->radius_mm;
-    const double border = right_border(f, tissue);
+    double border = 0;
+    if (!right_border(f, tissue, &border))
+        return false;
     for (uint32_t k = 0; k < f->nz; k++) {
         double up = (k - peak[2]) * dz;
         bool outside = up < -low_radii * radius || up > high_radii * radius;
@@ -576,6 +584,7 @@ static void limit_tissue(struct finder *f, uint8_t *tissue)
                 slice[n] = 0;
         }
     }
+    return true;
 }
 
 // Opening of the tissue by a ball, keeping the piece that holds the peak.
@@ -677,13 +686,11 @@ struct spot {
     int slice, next; // next: index of the spot above it in the chain, or -1
 };
 
-#define SPOTS_MAX 4096
-
 // The plateau of equal depth around pixel n: its centroid. Marks it in seen.
 static void plateau(const struct finder *f, const float *depth2, size_t n, uint8_t *seen, double *x,
                     double *y)
 {
-    size_t stack[64], top = 0, count = 0;
+    size_t *stack = f->stack, top = 0, count = 0; // each pixel is pushed once
     double sx = 0, sy = 0;
     stack[top++] = n;
     seen[n] = 1;
@@ -695,7 +702,7 @@ static void plateau(const struct finder *f, const float *depth2, size_t n, uint8
         count++;
         for (int64_t b = j - 1; b <= j + 1; b++) {
             for (int64_t a = i - 1; a <= i + 1; a++) {
-                if (a < 0 || b < 0 || a >= f->nx || b >= f->ny || top == 64)
+                if (a < 0 || b < 0 || a >= f->nx || b >= f->ny)
                     continue;
                 size_t next = (size_t)b * f->nx + (size_t)a;
                 if (!seen[next] && depth2[next] == depth2[n]) {
@@ -741,9 +748,30 @@ static double crowding(const struct finder *f, const uint8_t *soft, const struct
     return all ? (double)set / all : 1;
 }
 
+struct spots {
+    struct spot *list;
+    size_t count, room;
+};
+
+static bool keep_spot(struct finder *f, struct spots *spots, const struct spot *s)
+{
+    if (spots->count == spots->room) {
+        size_t room = spots->room ? 2 * spots->room : 256;
+        struct spot *larger = arena_alloc(f->arena, room, sizeof *larger);
+        if (!larger)
+            return err_set(f->err, ERR_NOMEM, "calcium: aorta");
+        if (spots->count)
+            memcpy(larger, spots->list, spots->count * sizeof *larger);
+        spots->list = larger;
+        spots->room = room;
+    }
+    spots->list[spots->count++] = *s;
+    return true;
+}
+
 // Discs of slice k that could be an aorta.
-static void add_spots(struct finder *f, const struct zone *zone, uint32_t k, const float *depth2,
-                      const uint8_t *soft, uint8_t *seen, struct spot *spots, size_t *count)
+static bool add_spots(struct finder *f, const struct zone *zone, uint32_t k, const float *depth2,
+                      const uint8_t *soft, uint8_t *seen, struct spots *spots)
 {
     const double *mm = mm_of(f);
     for (size_t n = 0; n < (size_t)f->nx * f->ny; n++) {
@@ -759,9 +787,10 @@ static void add_spots(struct finder *f, const struct zone *zone, uint32_t k, con
         struct spot s = {.radius = sqrt((double)depth2[n]), .slice = (int)k, .next = -1};
         plateau(f, depth2, n, seen, &s.x, &s.y);
         s.crowded = crowding(f, soft, &s);
-        if (*count < SPOTS_MAX)
-            spots[(*count)++] = s;
+        if (!keep_spot(f, spots, &s))
+            return false;
     }
+    return true;
 }
 
 // Chains discs from the top down: little movement, one radius, free edges.
@@ -776,7 +805,9 @@ static struct spot *chain_spots(struct finder *f, struct spot *spots, size_t cou
         for (size_t m = n + 1; m < count; m++) {
             const struct spot *up = &spots[m];
             int gap = up->slice - s->slice;
-            if (gap < 1 || gap > 2)
+            if (gap > 2)
+                break; // spots come in the order of slices
+            if (gap < 1)
                 continue;
             double dx = (s->x - up->x) * mm[0], dy = (s->y - up->y) * mm[1];
             double moved = sqrt(dx * dx + dy * dy), grown = fabs(s->radius - up->radius);
@@ -801,25 +832,25 @@ static bool find_tube(struct finder *f, const struct zone *zone, struct calcium_
     uint8_t *soft = arena_alloc(f->arena, f->voxels, 1),
             *seen = arena_alloc(f->arena, f->voxels, 1);
     float *depth2 = arena_alloc(f->arena, f->voxels, sizeof *depth2);
-    struct spot *spots = arena_alloc(f->arena, SPOTS_MAX, sizeof *spots);
+    struct spots found = {0};
+    f->stack = arena_alloc(f->arena, (size_t)f->nx * f->ny, sizeof *f->stack);
     tube->discs = arena_alloc(f->arena, f->nz, sizeof *tube->discs);
     tube->lo = 0;
     tube->hi = -1;
-    if (!soft || !seen || !depth2 || !spots || !tube->discs)
+    if (!soft || !seen || !depth2 || !f->stack || !tube->discs)
         return err_set(f->err, ERR_NOMEM, "calcium: aorta");
     for (size_t n = 0; n < f->voxels; n++)
         soft[n] = f->between[n] && f->smooth[n] > SOFT && f->smooth[n] < zone->max_hu;
     if (!depth_in(f, soft, flat, zone->max_mm + 1, depth2))
         return false;
-    size_t count = 0;
     const size_t area = (size_t)f->nx * f->ny;
     for (uint32_t k = 0; k < f->nz; k++) {
         double up = (k - h->peak[2]) * mm_of(f)[2] / h->radius_mm;
-        if (up >= zone->below && up <= zone->above)
-            add_spots(f, zone, k, depth2 + k * area, soft + k * area, seen + k * area, spots,
-                      &count);
+        if (up >= zone->below && up <= zone->above &&
+            !add_spots(f, zone, k, depth2 + k * area, soft + k * area, seen + k * area, &found))
+            return false;
     }
-    const struct spot *lowest = chain_spots(f, spots, count);
+    const struct spot *spots = found.list, *lowest = chain_spots(f, found.list, found.count);
     double sum = 0;
     int length = 0;
     for (const struct spot *s = lowest; s; s = s->next < 0 ? NULL : &spots[s->next]) {
@@ -836,22 +867,28 @@ static bool find_tube(struct finder *f, const struct zone *zone, struct calcium_
     return true;
 }
 
-// Standard deviation of the voxels of one slice within a disc given in grid indices; NAN: too few.
-static double deviation(const struct finder *f, double x, double y, uint32_t gk, double radius_mm)
+// Standard deviation of the voxels of one slice within a disc given in grid indices; *out is NAN:
+// too few.
+static bool deviation(struct finder *f, double x, double y, uint32_t gk, double radius_mm,
+                      double *out)
 {
     const struct calcium_grid *g = &f->out->grid;
-    const struct volume *v = f->volume;
+    const struct image *v = f->image;
     uint32_t k = (g->flip[2] ? g->dim[2] - 1 - gk : gk) * g->factor[2];
     double cx = ((g->flip[0] ? g->dim[0] - 1 - x : x) + 0.5) * g->factor[0] - 0.5;
     double cy = ((g->flip[1] ? g->dim[1] - 1 - y : y) + 0.5) * g->factor[1] - 0.5;
     double sum = 0, squares = 0;
     uint32_t count = 0;
+    *out = NAN;
+    const float *slice = k < v->dim[2] ? peek_slice(f->peek, k, f->err) : NULL;
+    if (!slice)
+        return k >= v->dim[2]; // the last block of the grid may end beyond the volume
     uint32_t j0 = (uint32_t)fmax(0, cy - radius_mm / v->spacing[1]);
     uint32_t i0 = (uint32_t)fmax(0, cx - radius_mm / v->spacing[0]);
     for (uint32_t j = j0; j < v->dim[1] && j <= cy + radius_mm / v->spacing[1]; j++) {
         for (uint32_t i = i0; i < v->dim[0] && i <= cx + radius_mm / v->spacing[0]; i++) {
             double dx = (i - cx) * v->spacing[0], dy = (j - cy) * v->spacing[1];
-            double value = k < v->dim[2] ? volume_value(v, i, j, k) : NAN;
+            double value = slice[(size_t)j * v->dim[0] + i];
             if (dx * dx + dy * dy > radius_mm * radius_mm || !isfinite(value) ||
                 fabs(value - f->out->pool_hu) > 200)
                 continue; // calcium and air are no noise
@@ -861,9 +898,10 @@ static double deviation(const struct finder *f, double x, double y, uint32_t gk,
         }
     }
     if (count < 50)
-        return NAN;
+        return true;
     double mean = sum / count;
-    return sqrt(fmax(0, squares / count - mean * mean));
+    *out = sqrt(fmax(0, squares / count - mean * mean));
+    return true;
 }
 
 static bool measure_noise(struct finder *f)
@@ -877,10 +915,13 @@ static bool measure_noise(struct finder *f)
     for (uint32_t k = 0; k < f->nz; k++) {
         const struct calcium_disc *disc = &h->ascending.discs[k];
         double d = NAN;
+        bool ok = true;
         if (aorta && disc->radius_mm > 0)
-            d = deviation(f, disc->x, disc->y, k, 0.6 * disc->radius_mm);
+            ok = deviation(f, disc->x, disc->y, k, 0.6 * disc->radius_mm, &d);
         else if (!aorta && fabs(k - h->peak[2]) * mm_of(f)[2] < 0.4 * h->radius_mm)
-            d = deviation(f, h->peak[0], h->peak[1], k, fmin(10, 0.4 * h->radius_mm));
+            ok = deviation(f, h->peak[0], h->peak[1], k, fmin(10, 0.4 * h->radius_mm), &d);
+        if (!ok)
+            return false;
         if (isfinite(d))
             all[count++] = d;
     }
@@ -985,7 +1026,8 @@ static bool locate(struct finder *f, const char **why)
     h->below = (h->peak[2] + 0.5) * mm_of(f)[2] / h->radius_mm;
     h->above = (f->nz - h->peak[2] - 0.5) * mm_of(f)[2] / h->radius_mm;
     measure_flanks(f);
-    limit_tissue(f, tissue);
+    if (!limit_tissue(f, tissue))
+        return false;
     h->tissue = tissue;
     return find_region(f, tissue) && measure_core(f) && find_tube(f, &ascending, &h->ascending) &&
            find_tube(f, &descending, &h->descending) && measure_noise(f);
@@ -1020,11 +1062,12 @@ static bool find(struct finder *f, const char **why)
     return true;
 }
 
-bool calcium_heart_find(struct gpu *gpu, const struct gpu_volume *hu, const struct volume *v,
-                        struct arena *arena, struct calcium_heart *out, const char **why,
-                        struct err *err)
+bool calcium_heart_find(struct gpu *gpu, const struct gpu_volume *hu, struct peek *peek,
+                        const struct image *v, struct arena *arena, struct calcium_heart *out,
+                        const char **why, struct err *err)
 {
-    struct finder f = {.gpu = gpu, .arena = arena, .err = err, .volume = v, .out = out};
+    struct finder f = {
+        .gpu = gpu, .arena = arena, .err = err, .image = v, .peek = peek, .out = out};
     *out = (struct calcium_heart){0};
     *why = "";
     if (!orient(v, &out->grid)) {

@@ -11,7 +11,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "compute/kernels/kernels.h"
-#include "compute/image/volume.h"
+#include "compute/image/image.h"
+#include "compute/image/peek.h"
 #include "base/arena.h"
 #include "base/err.h"
 
@@ -53,12 +54,13 @@ struct calcium_heart {
     double region_ml;
 };
 
-// hu   v on the device, in Hounsfield units
+// hu     v on the device, in Hounsfield units
+// peek   of hu
 // *why  a reason when there is no heart to be judged ("" otherwise); the rest is then undefined
 // False with *err: the machine failed.
-bool calcium_heart_find(struct gpu *gpu, const struct gpu_volume *hu, const struct volume *v,
-                        struct arena *arena, struct calcium_heart *out, const char **why,
-                        struct err *err);
+bool calcium_heart_find(struct gpu *gpu, const struct gpu_volume *hu, struct peek *peek,
+                        const struct image *v, struct arena *arena, struct calcium_heart *out,
+                        const char **why, struct err *err);
 
 // The disc in or nearest to slice z; radius 0: the tube was not found.
 struct calcium_disc calcium_tube_at(const struct calcium_tube *tube, double z);

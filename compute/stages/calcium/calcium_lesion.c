@@ -39,7 +39,8 @@ const char *calcium_exclusion_name(enum calcium_exclusion why)
 }
 
 struct search {
-    const struct volume *volume;
+    const struct image *volume;
+    struct peek *peek;
     const struct calcium_heart *heart;
     const struct calcium_rules *rules;
     const struct calcium_options *options;
@@ -141,7 +142,7 @@ static struct extent extent_of(const struct search *s, uint32_t n)
 static void stamp(const struct search *s, uint32_t n, uint32_t k, uint8_t *window,
                   const uint32_t origin[2], uint32_t width, uint32_t height)
 {
-    const struct volume *v = s->volume;
+    const struct image *v = s->volume;
     const int64_t ri = (int64_t)(ring_outer_mm / v->spacing[0]);
     const int64_t rj = (int64_t)(ring_outer_mm / v->spacing[1]);
     for (uint32_t i = s->first[n]; i < s->first[n + 1]; i++) {
@@ -171,7 +172,7 @@ static void stamp(const struct search *s, uint32_t n, uint32_t k, uint8_t *windo
 
 static bool look_around(const struct search *s, uint32_t n, struct around *out, struct err *err)
 {
-    const struct volume *v = s->volume;
+    const struct image *v = s->volume;
     const struct component_stats *c = &s->stats[n - 1];
     uint32_t origin[2], size[2];
     for (int a = 0; a < 2; a++) {
@@ -187,10 +188,14 @@ static bool look_around(const struct search *s, uint32_t n, struct around *out, 
     for (uint32_t k = c->box_lo[2]; k <= c->box_hi[2]; k++) {
         memset(window, 0, (size_t)size[0] * size[1]);
         stamp(s, n, k, window, origin, size[0], size[1]);
+        const float *slice = peek_slice(s->peek, k, err);
+        if (!slice)
+            return false;
         for (uint32_t p = 0; p < size[0] * size[1]; p++) {
             if (window[p] != 2)
                 continue;
-            double hu = volume_value(v, origin[0] + p % size[0], origin[1] + p / size[0], k);
+            double hu =
+                slice[(size_t)(origin[1] + p / size[0]) * v->dim[0] + origin[0] + p % size[0]];
             all++;
             fat += hu > fat_low_hu && hu < fat_high_hu;
             air += hu < -300;
@@ -514,12 +519,17 @@ static bool arrange(const struct search *s, struct calcium_lesions *out, struct 
     return true;
 }
 
-bool calcium_lesions_find(const struct gpu_volume *hu, const struct volume *v,
+bool calcium_lesions_find(const struct gpu_volume *hu, struct peek *peek, const struct image *v,
                           const struct calcium_heart *heart, const struct calcium_rules *rules,
                           const struct calcium_options *options, struct arena *arena,
                           struct calcium_lesions *out, struct err *err)
 {
-    struct search s = {v, heart, rules, options, arena, NULL, NULL, NULL};
+    struct search s = {.volume = v,
+                       .peek = peek,
+                       .heart = heart,
+                       .rules = rules,
+                       .options = options,
+                       .arena = arena};
     uint32_t lo[3], hi[3];
     *out = (struct calcium_lesions){0};
     region_box(heart, v->spacing, lo, hi);

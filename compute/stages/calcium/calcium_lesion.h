@@ -15,7 +15,8 @@
 #include "compute/kernels/kernels.h"
 #include "compute/stages/calcium/calcium_heart.h"
 #include "compute/stages/calcium/calcium_score.h"
-#include "compute/image/volume.h"
+#include "compute/image/image.h"
+#include "compute/image/peek.h"
 #include "base/arena.h"
 #include "base/err.h"
 
@@ -71,8 +72,8 @@ struct calcium_lesions {
     uint32_t faint_count;
 };
 
-// Everything goes into arena. False with *err: the machine failed.
-bool calcium_lesions_find(const struct gpu_volume *hu, const struct volume *v,
+// peek: of hu. Everything goes into arena. False with *err: the machine failed.
+bool calcium_lesions_find(const struct gpu_volume *hu, struct peek *peek, const struct image *v,
                           const struct calcium_heart *heart, const struct calcium_rules *rules,
                           const struct calcium_options *options, struct arena *arena,
                           struct calcium_lesions *out, struct err *err);

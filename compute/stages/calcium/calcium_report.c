@@ -49,7 +49,9 @@ static const struct {
 
 struct writer {
     struct findings *f;
-    const struct volume *v;
+    const struct image_set *set;
+    uint32_t image; // index in the set
+    const struct image *v;
     const struct calcium_heart *heart;
     const struct calcium_rules *rules;
     const struct calcium_lesions *lesions;
@@ -115,6 +117,7 @@ static bool add_regions(struct writer *w)
                              .category = abnormal,
                              .type = calcification,
                              .site = arteries[a].site,
+                             .automatic = true,
                              .group = a + 1};
         memcpy(r->rgb, arteries[a].rgb, sizeof r->rgb);
         if (!r->label)
@@ -127,21 +130,23 @@ static bool add_regions(struct writer *w)
                          .category = anatomical,
                          .type = heart_code,
                          .rgb = {200, 120, 120},
+                         .role = REGION_SEARCHED,
+                         .automatic = true,
                          .group = -1};
     return true;
 }
 
 static bool paint_regions(struct writer *w)
 {
-    const struct volume *v = w->v;
-    const uint8_t heart = (uint8_t)w->f->region_count;
-    uint8_t *labels = arena_alloc(w->f->arena, volume_voxels(v), 1);
-    if (!labels)
+    const struct image *v = w->v;
+    const uint16_t heart = (uint16_t)w->f->region_count;
+    const struct label_map *map = findings_add_labels(w->f, w->set, w->image, 0);
+    if (!map)
         return false;
-    w->f->labels = labels;
+    uint16_t *labels = map->labels;
     for (uint32_t k = 0; k < v->dim[2]; k++) {
         for (uint32_t j = 0; j < v->dim[1]; j++) {
-            uint8_t *row = labels + ((size_t)k * v->dim[1] + j) * v->dim[0];
+            uint16_t *row = labels + ((size_t)k * v->dim[1] + j) * v->dim[0];
             for (uint32_t i = 0; i < v->dim[0]; i++) {
                 if (w->heart->region[calcium_grid_at(&w->heart->grid, i, j, k)])
                     row[i] = heart;
@@ -151,7 +156,8 @@ static bool paint_regions(struct writer *w)
     for (uint32_t i = 0; i < w->lesions->run_count; i++) {
         const struct component_run *r = &w->lesions->runs[i];
         int region = w->artery_region[w->lesions->list[r->label - 1].artery];
-        memset(labels + (size_t)r->row * v->dim[0] + r->x0, region + 1, r->x1 - r->x0 + 1u);
+        for (uint32_t x = r->x0; x <= r->x1; x++)
+            labels[(size_t)r->row * v->dim[0] + x] = (uint16_t)(region + 1);
     }
     return true;
 }
@@ -184,7 +190,8 @@ static bool add_groups(struct writer *w)
         g = add_group(w, label, &arteries[l->artery].site, w->artery_group[l->artery]);
         if (!g)
             return false;
-        g->key_slice = l->key_slice;
+        g->has_key = true;
+        g->key = (struct place){w->image, l->key_slice, 0};
         if (!add_amount(w, w->f->group_count - 1, &l->amount, false))
             return false;
         if (l->near_border) {
@@ -233,7 +240,7 @@ static bool add_text(struct writer *w, const struct shape *s, uint32_t k, const 
     points[2] = left ? points[0] - TEXT_WIDTH : points[0] + 8;
     points[3] = lo[1] > 20 ? (float)lo[1] - 20 : 0;
     *m = (struct mark){.kind = MARK_TEXT,
-                       .slice = k,
+                       .place = {w->image, k, 0},
                        .layer = s->layer,
                        .group = s->group,
                        .points = points,
@@ -277,7 +284,7 @@ static bool mark_slice(struct writer *w, const struct shape *s, uint32_t k, cons
         if (!m)
             return false;
         *m = (struct mark){.kind = MARK_POLYLINE,
-                           .slice = k,
+                           .place = {w->image, k, 0},
                            .layer = s->layer,
                            .group = s->group,
                            .points = outlines[i].points,
@@ -315,6 +322,13 @@ static bool add_marks(struct writer *w)
     return true;
 }
 
+// How viewers name slice k.
+static const char *calcium_place_text(const struct writer *w, uint32_t k, char text[64])
+{
+    image_place_name(w->set, w->image, k, 0, text, 64);
+    return text;
+}
+
 // What came nearest to a lesion, where the score is zero: the reader shall see what was left out.
 static bool shows_faint(const struct writer *w)
 {
@@ -328,8 +342,9 @@ static bool add_faint(struct writer *w)
     struct layer *layer = findings_add_layer(w->f);
     if (!layer)
         return false;
-    *layer = (struct layer){"NOT COUNTED", "Too small to count", {190, 190, 190}};
+    *layer = (struct layer){"NOT COUNTED", "Too small to count", {190, 190, 190}, 1};
     const int number = (int)w->f->layer_count - 1;
+    char place[64];
     const uint32_t shown =
         w->lesions->faint_count < IMAGES_MAX ? w->lesions->faint_count : IMAGES_MAX;
     for (uint32_t i = 0; i < shown; i++) {
@@ -342,10 +357,11 @@ static bool add_faint(struct writer *w)
             return false;
     }
     return findings_add_warning(
-        w->f, "%u bright spot%s smaller than %.1f mm2 not counted: %s, slice %u, %d HU%s",
+        w->f, "%u bright spot%s smaller than %.1f mm2 not counted: %s, %s, %d HU%s",
         w->lesions->faint_count, w->lesions->faint_count > 1 ? "s" : "", w->rules->min_area_mm2,
-        arteries[w->lesions->faint[0].artery].name, w->lesions->faint[0].slice + 1,
-        w->lesions->faint[0].max, w->lesions->faint_count > 1 ? " and others" : "");
+        arteries[w->lesions->faint[0].artery].name,
+        calcium_place_text(w, w->lesions->faint[0].slice, place), w->lesions->faint[0].max,
+        w->lesions->faint_count > 1 ? " and others" : "");
 }
 
 static bool add_table(struct writer *w)
@@ -353,7 +369,7 @@ static bool add_table(struct writer *w)
     static const char *const head[] = {"Artery", "Lesions", "Agatston", "Volume mm3", "Mass mg"};
     enum { COLUMNS = 5, ROWS = CALCIUM_ARTERIES + 2 };
     struct arena *arena = w->f->arena;
-    struct page_table *t = arena_alloc(arena, 1, sizeof *t);
+    struct page_table *t = findings_add_table(w->f, "Coronary calcium", ROWS, COLUMNS);
     const char **cells = arena_alloc(arena, COLUMNS * ROWS, sizeof *cells);
     if (!t || !cells)
         return false;
@@ -370,9 +386,8 @@ static bool add_table(struct writer *w)
         if (!row[1] || !row[2] || !row[3] || !row[4])
             return false;
     }
-    *t = (struct page_table){"Coronary calcium", cells, ROWS, COLUMNS};
-    w->f->page.tables = t;
-    w->f->page.table_count = 1;
+    t->cells = cells;
+    t->total = true;
     return true;
 }
 
@@ -380,7 +395,7 @@ static bool add_table(struct writer *w)
 static void heart_box(const struct writer *w, double box[4])
 {
     const struct calcium_heart *h = w->heart;
-    const struct volume *v = w->v;
+    const struct image *v = w->v;
     double lo[2] = {INFINITY, INFINITY}, hi[2] = {0, 0};
     for (uint32_t k = 0; k < v->dim[2]; k += h->grid.factor[2]) {
         for (uint32_t j = 0; j < v->dim[1]; j += h->grid.factor[1]) {
@@ -407,7 +422,7 @@ static void heart_box(const struct writer *w, double box[4])
 // those of what was too small.
 static uint32_t choose_slices(const struct writer *w, uint32_t *slices)
 {
-    const struct volume *v = w->v;
+    const struct image *v = w->v;
     uint32_t count = 0;
     if (!w->lesions->count) {
         const struct calcium_grid *g = &w->heart->grid;
@@ -453,25 +468,27 @@ static bool add_images(struct writer *w)
 {
     uint32_t slices[IMAGES_MAX];
     const uint32_t count = choose_slices(w, slices);
-    struct page_image *images = arena_alloc(w->f->arena, IMAGES_MAX, sizeof *images);
-    if (!images || !count)
+    if (!count)
         return false;
     double box[4];
     heart_box(w, box);
     for (uint32_t i = 0; i < count; i++) {
         const double ijk[3] = {0, 0, slices[i]};
         double mm[3];
-        volume_to_patient(w->v, ijk, mm);
-        images[i].slice = slices[i];
-        memcpy(images[i].box, box, sizeof box);
-        images[i].window[0] = 200;
-        images[i].window[1] = 1000;
-        images[i].caption = arena_printf(w->f->arena, "slice %u, z %.1f mm", slices[i] + 1, mm[2]);
-        if (!images[i].caption)
+        char place[64];
+        struct page_image *image = findings_add_image(w->f);
+        if (!image)
+            return false;
+        image_to_patient(w->v, ijk, mm);
+        image->place = (struct place){w->image, slices[i], 0};
+        memcpy(image->box, box, sizeof box);
+        image->window[0] = 200;
+        image->window[1] = 1000;
+        image->caption = arena_printf(w->f->arena, "%s, z %.1f mm",
+                                      calcium_place_text(w, slices[i], place), mm[2]);
+        if (!image->caption)
             return false;
     }
-    w->f->page.images = images;
-    w->f->page.image_count = count;
     return true;
 }
 
@@ -500,12 +517,18 @@ static bool add_summary(struct writer *w)
     return e->text && w->f->page.headline && w->f->reason;
 }
 
-bool calcium_report(struct findings *f, const struct volume *v, const struct calcium_heart *heart,
-                    const struct calcium_rules *rules, const struct calcium_lesions *lesions,
-                    bool estimate, struct err *err)
+bool calcium_report(struct findings *f, const struct image_set *set, uint32_t image,
+                    const struct calcium_heart *heart, const struct calcium_rules *rules,
+                    const struct calcium_lesions *lesions, bool estimate, struct err *err)
 {
-    struct writer w = {
-        .f = f, .v = v, .heart = heart, .rules = rules, .lesions = lesions, .estimate = estimate};
+    struct writer w = {.f = f,
+                       .set = set,
+                       .image = image,
+                       .v = &set->images[image],
+                       .heart = heart,
+                       .rules = rules,
+                       .lesions = lesions,
+                       .estimate = estimate};
     for (uint32_t i = 0; i < lesions->count; i++) {
         calcium_add(&w.artery[lesions->list[i].artery], &lesions->list[i].amount);
         calcium_add(&w.total, &lesions->list[i].amount);

@@ -5,7 +5,7 @@
 #include "compute/stages/calcium/calcium_heart.h"
 #include "compute/stages/calcium/calcium_lesion.h"
 #include "compute/stages/calcium/calcium_score.h"
-#include "compute/image/volume.h"
+#include "compute/image/image.h"
 #include "base/err.h"
 
 // Fills verdict, groups (all arteries, one an artery, one a lesion), layers, marks, regions with
@@ -13,6 +13,6 @@
 // what was too small to count. Facts, parameters and all other warnings are the caller's.
 // estimate  not gated: said in the headline and with the category
 // False with *err: ERR_NOMEM.
-bool calcium_report(struct findings *f, const struct volume *v, const struct calcium_heart *heart,
-                    const struct calcium_rules *rules, const struct calcium_lesions *lesions,
-                    bool estimate, struct err *err);
+bool calcium_report(struct findings *f, const struct image_set *set, uint32_t image,
+                    const struct calcium_heart *heart, const struct calcium_rules *rules,
+                    const struct calcium_lesions *lesions, bool estimate, struct err *err);

@@ -1,0 +1,166 @@
+// Images: the frames of one or several series on their grids, with up to one axis more than space.
+// A mammogram is an image of one slice and one point without a place in space; a CT is slices at
+// one point; a perfusion study is slices x times, a cine stack slices x phases. Host memory holds
+// the description only: pixels are decoded where they are used (compute/image/load.h), a point at a
+// time. Sources: PS3.3 C.7.6.2.1.1 (plane geometry), C.7.6.16 (functional groups), C.11.1 (Modality
+// LUT). Process: worker, analyze. Thread-safety: an image set is read-only once split; any number
+// of readers.
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "base/arena.h"
+#include "base/attrs.h"
+#include "base/err.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define IMAGE_NO_FRAME UINT32_MAX
+
+// One frame before decoding; filled by dimse/read. Numbers that are not known are NAN, indices -1.
+struct image_frame {
+    uint32_t source;         // index into the instances of the job
+    uint32_t number;         // 1-based within its instance
+    bool of_many;            // its instance has more frames
+    uint32_t pool;           // frames of different pools never share an image
+    uint32_t columns, rows;  // pixels, each >= 1
+    double pixel_mm[2];      // between columns, then between rows (not the order of Pixel Spacing)
+    bool placed;             // position and orientation hold; false: projection, capture
+    double position[3];      // mm, LPS: centre of the first pixel
+    double orientation[6];   // unit cosines: along a row, then down a column
+    double slope, intercept; // modality value = slope * stored + intercept
+    char unit[17];           // UCUM of it: "[hnsf'U]" for CT, "1" when unitless or not known
+    uint16_t bits_stored;    // 1..32
+    bool is_signed;
+    bool is_float;  // stored values are floating point (Float Pixel Data)
+    bool inverted;  // MONOCHROME1: the lowest value is white
+    bool localizer; // Image Type says LOCALIZER, or it is another kind of scout
+    double time_s;  // acquisition time of day, or since the first frame of its instance
+    double trigger_ms, echo_ms, b_value;
+    int32_t temporal, stack; // Temporal Position Index or Identifier; Stack ID where a number
+    int32_t instance_number; // Instance Number; -1
+    char frame_of_reference_uid[65]; // "" when absent
+    char sop_instance_uid[65];
+    const struct attrs *attrs; // of its instance, functional groups flattened; borrowed
+};
+
+// What tells the frames at one place apart.
+enum image_axis {
+    IMAGE_NO_AXIS,
+    IMAGE_TIME,  // seconds since the earliest frame
+    IMAGE_PHASE, // trigger delay in ms
+    IMAGE_ECHO,  // echo time in ms
+    IMAGE_B,     // b value in s/mm2
+};
+const char *image_axis_name(enum image_axis axis); // "none", "time", "phase", "echo", "b value"
+
+enum image_voxel {
+    IMAGE_I16, // int16_t modality values, exact
+    IMAGE_F32, // float modality values
+};
+
+// Frames on one grid.
+struct image {
+    uint32_t pool;
+    uint32_t dim[4];         // columns, rows, slices, points; each >= 1
+    bool placed;             // to_patient and spacing[2] hold
+    double spacing[3];       // mm between columns, rows, slices; [2] is measured along the slice
+                             // normal, never the slice thickness; NAN where not known
+    double to_patient[3][4]; // voxel index (i, j, k, 1) -> mm, LPS; a tilted gantry shears column 2
+    double tilt_deg;         // angle between the slice normal and the direction of the increment
+    char unit[17];           // UCUM of the modality values
+    enum image_voxel type;   // IMAGE_I16 where that is exact for every frame
+    enum image_axis axis;
+    const double *at;      // [points][slices] position on the axis; NAN: missing; NULL without axis
+    const uint32_t *frame; // [points][slices] index into frames; IMAGE_NO_FRAME: missing
+    uint32_t missing;      // cells without a frame
+    uint32_t duplicates;   // frames that nothing tells from one that is used: set aside
+    char defect[256];      // why the slices are no regular grid: "2 slices missing between 45.0 and
+                           // 54.0 mm"; "" when they are
+};
+
+// What became of a frame.
+enum image_fate {
+    IMAGE_USED,      // in an image
+    IMAGE_LOCALIZER, // set aside
+    IMAGE_DUPLICATE, // nothing tells it from one that is used: set aside
+};
+
+struct image_pixels; // compute/image/load.h
+
+struct image_set {
+    const struct image_frame *frames; // as given to image_split(); borrowed
+    uint32_t frame_count;
+    struct image *images; // by pool, then the most frames first
+    uint32_t image_count;
+    enum image_fate *fate;             // [frame_count]
+    uint32_t localizers;               // frames set aside as such
+    const struct image_pixels *pixels; // where pixels come from; set by the caller; NULL: nowhere
+};
+
+// Splits frames into images. Frames of one pool share an image when they have the same size, pixel
+// spacing (0.1 %), orientation (0.5 degrees), frame of reference, stack and unit. At one place,
+// several frames become points of an axis: of prefer[pool], b value, echo, phase, time the first
+// that tells all of them apart. Echo times and b values that are not the axis split the pool into
+// images, as do Image Type, Complex Image Component and Convolution Kernel where they differ at a
+// place, and series and acquisition where nothing else tells frames apart. Frames that differ in
+// nothing but their instance are duplicates. Frames without a place are images of their own, those
+// of one instance together as points in time. Ties are broken by SOP Instance UID and frame number:
+// the same set gives the same images in any order.
+//
+// count   entries of frames; borrowed by the set
+// prefer  [pool] for every pool number that occurs; NULL: no preference
+// Everything else of *out lives in arena.
+//   ERR_INPUT  more than 1024 groups of frames that could share an image; a frame has no pixels, or
+//              a position, orientation, spacing or rescale that makes no sense (instance and frame
+//              are named)
+//   ERR_NOMEM
+// What is no regular grid is no error: see struct image.defect.
+bool image_split(const struct image_frame *frames, uint32_t count, const enum image_axis *prefer,
+                 struct arena *arena, struct image_set *out, struct err *err);
+
+// The one image a stage means that takes one placed image of a pool: the one with the most frames.
+//   ERR_GEOMETRY  two are equally large, or its slices are no regular grid (its defect)
+//   ERR_INPUT     there is none
+const struct image *image_main(const struct image_set *set, uint32_t pool, struct err *err);
+
+// What was set aside in a pool, as sentences for people: "1 localizer image set aside."; "" when
+// nothing was. main: the image that is used.
+void image_remarks(const struct image_set *set, const struct image *main, char *text, size_t size);
+
+// Index of the frame at (slice, point), or IMAGE_NO_FRAME.
+uint32_t image_frame_at(const struct image *img, uint32_t slice, uint32_t point);
+
+// How an attribute stands over the frames of an image.
+enum image_attr {
+    IMAGE_ATTR_ABSENT,  // no frame has a value
+    IMAGE_ATTR_SAME,    // all have the same
+    IMAGE_ATTR_DIFFERS, // they have several, or some have none
+};
+// *value: that of the first frame (in order of points, then slices) that has one, borrowed; NULL:
+// none.
+enum image_attr image_attr(const struct image_set *set, const struct image *img,
+                           const char *keyword, const char **value);
+// The same as a number; NAN where absent or not a number. The first of several values counts.
+enum image_attr image_number(const struct image_set *set, const struct image *img,
+                             const char *keyword, double *value);
+// The value where all frames have the same, or "".
+const char *image_text(const struct image_set *set, const struct image *img, const char *keyword);
+
+// Voxel index (fractions allowed) to mm, LPS. Only where placed.
+void image_to_patient(const struct image *img, const double ijk[3], double mm[3]);
+// The patient direction (L, R, P, A, H, F; PS3.3 C.7.6.1.1.1) that an axis (0 columns, 1 rows,
+// 2 slices) grows to, by its largest component; ' ' where not placed.
+char image_direction(const struct image *img, int axis);
+// How viewers name a frame: "image 34" by its Instance Number, "image 1 frame 7" in an instance of
+// several, "slice 3" where it has no number; "series 5 image 34" where the set has frames of
+// several series. Returns text.
+const char *image_place_name(const struct image_set *set, uint32_t image, uint32_t slice,
+                             uint32_t point, char *text, size_t size);
+size_t image_voxels(const struct image *img); // dim[0] * dim[1] * dim[2]: of one point
+
+#ifdef __cplusplus
+}
+#endif

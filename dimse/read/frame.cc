@@ -1,0 +1,620 @@
+// What a frame says of itself. Source: PS3.3 C.7.6.2 (Image Plane), C.7.6.5 (Cine), C.7.6.6
+// (Multi-frame), C.7.6.16 (functional groups), C.7.6.16.2.11 (Real World Value Mapping), C.8.2.1
+// (CT Image), C.8.9.1 (PET Series), C.8.13.5.9 (MR Diffusion), C.11.1 (Modality LUT).
+#include <strings.h>
+#include <algorithm>
+#include <cinttypes>
+#include <cmath>
+#include <cstring>
+#include "dimse/read/object_parts.h"
+
+#define DAY_S          86400
+#define GE_B_VALUE_MOD 100000 // GE adds 10^9 to the b values of some sequences: 1000000700 is 700
+
+namespace
+{
+
+// SOP classes whose frames lie in space by definition: no place is an error.
+bool must_be_placed(const char *sop_class_uid)
+{
+    static const char *const classes[] = {
+        UID_CTImageStorage,
+        UID_EnhancedCTImageStorage,
+        UID_LegacyConvertedEnhancedCTImageStorage,
+        UID_MRImageStorage,
+        UID_EnhancedMRImageStorage,
+        UID_EnhancedMRColorImageStorage,
+        UID_LegacyConvertedEnhancedMRImageStorage,
+        UID_PositronEmissionTomographyImageStorage,
+        UID_EnhancedPETImageStorage,
+        UID_LegacyConvertedEnhancedPETImageStorage,
+    };
+    return std::any_of(std::begin(classes), std::end(classes),
+                       [&](const char *uid) { return strcmp(uid, sop_class_uid) == 0; });
+}
+
+bool is_ct_class(const char *sop_class_uid)
+{
+    return strcmp(sop_class_uid, UID_CTImageStorage) == 0 ||
+           strcmp(sop_class_uid, UID_EnhancedCTImageStorage) == 0 ||
+           strcmp(sop_class_uid, UID_LegacyConvertedEnhancedCTImageStorage) == 0;
+}
+
+// Where the attributes of a frame stand: its own functional groups, the shared ones, or the data
+// set.
+class frame_view
+{
+  public:
+    frame_view(const struct object *o, uint32_t frame)
+        : header_(const_cast<DcmDataset &>(o->header)), shared_(o->shared_groups),
+          own_(frame < o->frame_groups.size() ? o->frame_groups[frame] : nullptr),
+          enhanced_(o->enhanced)
+    {
+    }
+    DcmDataset &header()
+    {
+        return header_;
+    }
+    bool enhanced() const
+    {
+        return enhanced_;
+    }
+    DcmItem *own() const // NULL: none
+    {
+        return own_;
+    }
+    // The item with the attributes of macro; NULL: none.
+    DcmItem *macro(const DcmTagKey &sequence)
+    {
+        if (!enhanced_)
+            return &header_;
+        DcmItem *found = own_ ? item_of(*own_, sequence) : nullptr;
+        return found || !shared_ ? found : item_of(*shared_, sequence);
+    }
+    // The item of any macro, or the data set, where tag stands; NULL: nowhere.
+    DcmItem *where(const DcmTagKey &tag);
+    bool number(const DcmTagKey &tag, double *out)
+    {
+        DcmItem *item = where(tag);
+        return item && item_number(*item, tag, 0, out);
+    }
+    std::string text(const DcmTagKey &tag)
+    {
+        DcmItem *item = where(tag);
+        return item ? item_text(*item, tag, 0) : std::string();
+    }
+
+  private:
+    DcmDataset &header_;
+    DcmItem *shared_, *own_;
+    bool enhanced_;
+};
+
+// Calls body with the first item of each macro in groups, until it says false.
+template <typename body_type> void each_macro(DcmItem *groups, body_type body)
+{
+    for (DcmObject *o = groups ? groups->nextInContainer(nullptr) : nullptr; o;
+         o = groups->nextInContainer(o)) {
+        if (o->ident() != EVR_SQ)
+            continue;
+        DcmItem *item = item_of(*groups, o->getTag());
+        if (item && !body(*item))
+            return;
+    }
+}
+
+DcmItem *frame_view::where(const DcmTagKey &tag)
+{
+    DcmItem *found = nullptr;
+    for (DcmItem *groups : {own_, shared_}) {
+        each_macro(groups, [&](DcmItem &item) {
+            if (item.tagExistsWithValue(tag))
+                found = &item;
+            return !found;
+        });
+        if (found)
+            return found;
+    }
+    return header_.tagExistsWithValue(tag) ? &header_ : nullptr;
+}
+
+bool name_fault(const DcmTagKey &tag, bool missing, struct err *err)
+{
+    return err_set(err, ERR_INPUT, "%s %s", DcmTag(tag).getTagName(),
+                   missing ? "is missing" : "makes no sense");
+}
+
+bool need(frame_view &view, const DcmTagKey &macro, const DcmTagKey &tag, double *out, int count,
+          struct err *err)
+{
+    DcmItem *item = view.macro(macro);
+    int n = item ? item_numbers(*item, tag, out, count) : 0;
+    return n == count || name_fault(tag, n == 0, err);
+}
+
+// ---- Place --------------------------------------------------------------------------------------
+
+// To unit length and at right angles; what is far from it makes no sense.
+bool normalise(double v[6])
+{
+    double skew = 0;
+    for (int half = 0; half < 6; half += 3) {
+        double *a = v + half;
+        double length = sqrt(a[0] * a[0] + a[1] * a[1] + a[2] * a[2]);
+        if (fabs(length - 1) > 0.01)
+            return false;
+        for (int i = 0; i < 3; i++)
+            a[i] /= length;
+    }
+    for (int i = 0; i < 3; i++)
+        skew += v[i] * v[3 + i];
+    if (fabs(skew) > 0.01)
+        return false;
+    double length = 0;
+    for (int i = 0; i < 3; i++) {
+        v[3 + i] -= skew * v[i];
+        length += v[3 + i] * v[3 + i];
+    }
+    for (int i = 0; i < 3; i++)
+        v[3 + i] /= sqrt(length);
+    return true;
+}
+
+// Spacing comes between rows, then between columns.
+bool take_spacing(const double spacing[2], struct image_frame *out)
+{
+    if (!(spacing[0] > 0) || !(spacing[1] > 0))
+        return false;
+    out->pixel_mm[0] = spacing[1];
+    out->pixel_mm[1] = spacing[0];
+    return true;
+}
+
+bool read_plane(frame_view &view, struct image_frame *out, struct err *err)
+{
+    double spacing[2];
+    if (!need(view, DCM_PlanePositionSequence, DCM_ImagePositionPatient, out->position, 3, err) ||
+        !need(view, DCM_PlaneOrientationSequence, DCM_ImageOrientationPatient, out->orientation, 6,
+              err) ||
+        !need(view, DCM_PixelMeasuresSequence, DCM_PixelSpacing, spacing, 2, err))
+        return false;
+    if (!normalise(out->orientation))
+        return name_fault(DCM_ImageOrientationPatient, false, err);
+    if (!take_spacing(spacing, out))
+        return name_fault(DCM_PixelSpacing, false, err);
+    out->placed = true;
+    return true;
+}
+
+bool says_place(frame_view &view)
+{
+    DcmItem *position = view.macro(DCM_PlanePositionSequence);
+    DcmItem *orientation = view.macro(DCM_PlaneOrientationSequence);
+    return (position && position->tagExistsWithValue(DCM_ImagePositionPatient)) ||
+           (orientation && orientation->tagExistsWithValue(DCM_ImageOrientationPatient));
+}
+
+// Of a projection: in the patient where it was calibrated, else at the detector.
+void read_flat_spacing(frame_view &view, struct image_frame *out)
+{
+    for (const DcmTagKey &tag : {DCM_PixelSpacing, DCM_ImagerPixelSpacing}) {
+        DcmItem *item = view.where(tag);
+        double spacing[2];
+        if (item && item_numbers(*item, tag, spacing, 2) == 2 && take_spacing(spacing, out))
+            return;
+    }
+}
+
+void take_away_place(struct image_frame *out)
+{
+    out->placed = false;
+    std::fill_n(out->position, 3, NAN);
+    std::fill_n(out->orientation, 6, NAN);
+}
+
+bool read_place(const struct object *o, frame_view &view, struct image_frame *out, struct err *err)
+{
+    bool must = must_be_placed(o->ids.sop_class_uid);
+    bool needs_groups = o->ids.frames > 1 && !view.own();
+    if (needs_groups && (must || view.enhanced()))
+        return name_fault(DCM_PerFrameFunctionalGroupsSequence, true, err);
+    if (must || (!needs_groups && says_place(view)))
+        return read_plane(view, out, err);
+    read_flat_spacing(view, out);
+    return true;
+}
+
+// ---- Values -------------------------------------------------------------------------------------
+
+// UCUM of Units of a PET series. Source: PS3.3 C.8.9.1.1.3, PS3.16 CID 84.
+const char *pet_unit(const std::string &units)
+{
+    static const struct {
+        const char *term, *ucum;
+    } table[] = {
+        {"BQML", "Bq/ml"},
+        {"CNTS", "{counts}"},
+        {"CPS", "{counts}/s"},
+        {"PROPCNTS", "{propcounts}"},
+        {"PROPCPS", "{propcounts}/s"},
+        {"GML", "g/ml"},
+        {"CM2", "cm2"},
+        {"CM2ML", "cm2/ml"},
+        {"PCNT", "%"},
+        {"1CM", "/cm"},
+        {"MGMINML", "mg/min/ml"},
+        {"UMOLMINML", "umol/min/ml"},
+        {"UMOLML", "umol/ml"},
+        {"MLMING", "ml/min/g"},
+        {"MLMINML", "ml/min/ml"},
+        {"MLG", "ml/g"},
+        {"MLML", "ml/ml"},
+        {"STDDEV", "{stddev}"},
+    };
+    for (const auto &row : table) {
+        if (units == row.term)
+            return row.ucum;
+    }
+    return "1";
+}
+
+// A linear Real World Value Mapping with a unit says more than the rescale, and stands for it.
+void read_real_world(frame_view &view, struct image_frame *out)
+{
+    DcmItem *item = view.enhanced() ? view.macro(DCM_RealWorldValueMappingSequence) : nullptr;
+    item = item ? item : item_of(view.header(), DCM_RealWorldValueMappingSequence);
+    DcmItem *units = item ? item_of(*item, DCM_MeasurementUnitsCodeSequence) : nullptr;
+    double slope, intercept;
+    if (!units || item_text(*units, DCM_CodingSchemeDesignator, 0) != "UCUM" ||
+        !item_number(*item, DCM_RealWorldValueSlope, 0, &slope) || slope == 0 ||
+        !item_number(*item, DCM_RealWorldValueIntercept, 0, &intercept))
+        return;
+    std::string unit = item_text(*units, DCM_CodeValue, 0);
+    if (unit.empty() || unit == "1" || unit.size() >= sizeof out->unit)
+        return;
+    out->slope = slope;
+    out->intercept = intercept;
+    snprintf(out->unit, sizeof out->unit, "%s", unit.c_str());
+}
+
+bool read_rescale(frame_view &view, bool ct, struct image_frame *out, struct err *err)
+{
+    double given_slope = 1, given_intercept = 0;
+    DcmItem *item = view.macro(DCM_PixelValueTransformationSequence);
+    int slope = item ? item_numbers(*item, DCM_RescaleSlope, &given_slope, 1) : 0;
+    int intercept = item ? item_numbers(*item, DCM_RescaleIntercept, &given_intercept, 1) : 0;
+    if (view.header().tagExists(DCM_ModalityLUTSequence))
+        return err_set(err, ERR_UNSUPPORTED, "Modality LUT Sequence");
+    if (slope == 0 && intercept == 0 && !ct)
+        return true;
+    if (slope != 1 || given_slope == 0)
+        return name_fault(DCM_RescaleSlope, slope == 0, err);
+    if (intercept != 1)
+        return name_fault(DCM_RescaleIntercept, intercept == 0, err);
+    std::string type = item_text(*item, DCM_RescaleType, 0);
+    if (ct && !type.empty() && strcasecmp(type.c_str(), "HU") != 0)
+        return err_set(err, ERR_UNSUPPORTED, "RescaleType is not HU");
+    out->slope = given_slope;
+    out->intercept = given_intercept;
+    return true;
+}
+
+bool read_values(const struct object *o, frame_view &view, struct image_frame *out, struct err *err)
+{
+    bool ct = is_ct_class(o->ids.sop_class_uid) ||
+              (out->placed && !out->is_float && strcmp(o->ids.modality, "CT") == 0);
+    if (!read_rescale(view, ct, out, err))
+        return false;
+    std::string units = item_text(view.header(), DCM_Units, 0);
+    if (ct)
+        snprintf(out->unit, sizeof out->unit, "[hnsf'U]");
+    else if (!units.empty())
+        snprintf(out->unit, sizeof out->unit, "%s", pet_unit(units));
+    else
+        read_real_world(view, out);
+    return true;
+}
+
+// ---- Time and other axes ------------------------------------------------------------------------
+
+// Two or more digits at *p as a number, moving on; -1: none.
+int take_digits(const char **p, int count)
+{
+    int value = 0;
+    for (int i = 0; i < count; i++) {
+        char c = (*p)[i];
+        if (c < '0' || c > '9')
+            return -1;
+        value = 10 * value + (c - '0');
+    }
+    *p += count;
+    return value;
+}
+
+// Days from 1970-01-01 to a date of the Gregorian calendar; false: no date.
+bool days_of(const char **p, double *days)
+{
+    int year = take_digits(p, 4);
+    *p += **p == '.'; // dates of ACR-NEMA have dots
+    int month = year < 0 ? -1 : take_digits(p, 2);
+    *p += **p == '.';
+    int day = month < 0 ? -1 : take_digits(p, 2);
+    if (year < 1 || month < 1 || month > 12 || day < 1 || day > 31)
+        return false;
+    // counted from March, so that the leap day is the last of a year
+    int y = month > 2 ? year : year - 1, m = (month + 9) % 12;
+    *days = 365 * y + y / 4 - y / 100 + y / 400 + (153 * m + 2) / 5 + day - 1 - 719468;
+    return true;
+}
+
+// Seconds of a time of day: hours at least; false: no time.
+bool seconds_of(const char *p, double *seconds)
+{
+    int hour = take_digits(&p, 2), minute = 0, second = 0;
+    double fraction = 0;
+    if (hour < 0 || hour > 23)
+        return false;
+    p += *p == ':'; // times of ACR-NEMA have colons
+    if ((minute = take_digits(&p, 2)) < 0)
+        minute = 0;
+    p += *p == ':';
+    if ((second = take_digits(&p, 2)) < 0)
+        second = 0;
+    if (*p == '.') {
+        long value = 0, scale = 1;
+        for (p++; *p >= '0' && *p <= '9' && scale < 1000000; p++, scale *= 10)
+            value = 10 * value + (*p - '0');
+        fraction = static_cast<double>(value) / static_cast<double>(scale);
+    }
+    if (minute > 59 || second > 60)
+        return false;
+    *seconds = hour * 3600.0 + minute * 60.0 + second + fraction;
+    return true;
+}
+
+// Seconds since 1970, of local time; NAN: no date and time.
+double moment_of(const std::string &text)
+{
+    const char *p = text.c_str();
+    double days, seconds;
+    return days_of(&p, &days) && seconds_of(p, &seconds) ? days * DAY_S + seconds : NAN;
+}
+
+// The same, or seconds of the day where there is no date.
+double moment_of(DcmItem &item, const DcmTagKey &date_tag, const DcmTagKey &time_tag)
+{
+    std::string date = item_text(item, date_tag, 0), time = item_text(item, time_tag, 0);
+    const char *p = date.c_str();
+    double days, seconds;
+    if (!seconds_of(time.c_str(), &seconds))
+        return NAN;
+    return days_of(&p, &days) ? days * DAY_S + seconds : seconds;
+}
+
+// Since the first frame of the instance; NAN: not said.
+double cine_time(const struct object *o, frame_view &view, uint32_t frame)
+{
+    double value;
+    if (o->ids.frames <= 1)
+        return NAN;
+    if (frame < o->frame_times_ms.size())
+        return o->frame_times_ms[frame] / 1000;
+    if (item_number(view.header(), DCM_FrameTime, 0, &value) && value > 0)
+        return frame * value / 1000;
+    if (item_number(view.header(), DCM_CineRate, 0, &value) && value > 0)
+        return frame / value;
+    return NAN;
+}
+
+double time_of(const struct object *o, frame_view &view, uint32_t frame)
+{
+    double value;
+    if (view.number(DCM_TemporalPositionTimeOffset, &value))
+        return value;
+    value = moment_of(view.text(DCM_FrameAcquisitionDateTime));
+    if (!std::isnan(value))
+        return value;
+    value = cine_time(o, view, frame);
+    if (!std::isnan(value))
+        return value;
+    value = moment_of(item_text(view.header(), DCM_AcquisitionDateTime, 0));
+    if (!std::isnan(value))
+        return value;
+    value = moment_of(view.header(), DCM_AcquisitionDate, DCM_AcquisitionTime);
+    if (!std::isnan(value))
+        return value;
+    return moment_of(view.header(), DCM_ContentDate, DCM_ContentTime);
+}
+
+// The element number of the block that creator reserved in group; NULL: none.
+DcmElement *private_element(DcmItem &item, uint16_t group, uint8_t number, const char *creator)
+{
+    uint16_t block = 0;
+    for (DcmObject *o = item.nextInContainer(nullptr); o; o = item.nextInContainer(o)) {
+        DcmTagKey tag = o->getTag().getXTag();
+        if (tag.getGroup() > group)
+            return nullptr;
+        if (tag.getGroup() != group || !o->isLeaf())
+            continue;
+        if (tag.getElement() >= 0x10 && tag.getElement() <= 0xff && block == 0 &&
+            element_text(*static_cast<DcmElement *>(o)) == creator)
+            block = tag.getElement();
+        if (block != 0 && tag.getElement() == (block << 8 | number))
+            return static_cast<DcmElement *>(o);
+    }
+    return nullptr;
+}
+
+// Its number. After a transfer in implicit encoding its value representation may be unknown: then
+// vr tells what its bytes are.
+bool private_number(DcmItem &item, uint16_t group, uint8_t number, const char *creator, DcmEVR vr,
+                    double *out)
+{
+    DcmElement *element = private_element(item, group, number, creator);
+    Uint8 *bytes = nullptr;
+    if (!element)
+        return false;
+    if (element->ident() != EVR_UN && element->ident() != EVR_UNKNOWN)
+        return item_number(item, element->getTag().getXTag(), 0, out);
+    size_t size = element->getLengthField();
+    if (size == 0 || size > 64 || element->getUint8Array(bytes).bad() || !bytes)
+        return false;
+    if (vr == EVR_FL) {
+        float value;
+        if (size < sizeof value)
+            return false;
+        memcpy(&value, bytes, sizeof value);
+        *out = static_cast<double>(value);
+        return std::isfinite(value);
+    }
+    std::string text(reinterpret_cast<char *>(bytes), size);
+    return text_number(text.substr(0, text.find('\\')), out);
+}
+
+double b_value_of(frame_view &view)
+{
+    double b;
+    DcmItem &header = view.header();
+    if (view.number(DCM_DiffusionBValue, &b) ||
+        private_number(header, 0x0019, 0x0c, "SIEMENS MR HEADER", EVR_IS, &b) ||
+        private_number(header, 0x2001, 0x03, "Philips Imaging DD 001", EVR_FL, &b))
+        return b >= 0 ? b : NAN;
+    if (private_number(header, 0x0043, 0x39, "GEMS_PARM_01", EVR_IS, &b) && b >= 0)
+        return fmod(b, GE_B_VALUE_MOD);
+    return NAN;
+}
+
+double number_or_nan(frame_view &view, const DcmTagKey &first, const DcmTagKey &second)
+{
+    double value;
+    return view.number(first, &value) || view.number(second, &value) ? value : NAN;
+}
+
+int32_t index_or_none(double value)
+{
+    return value >= 0 && value <= INT32_MAX && value == floor(value) ? static_cast<int32_t>(value)
+                                                                     : -1;
+}
+
+void read_axes(const struct object *o, frame_view &view, uint32_t frame, struct image_frame *out)
+{
+    double stack = NAN, instance = NAN;
+    view.number(DCM_StackID, &stack);
+    view.number(DCM_InstanceNumber, &instance);
+    out->time_s = time_of(o, view, frame);
+    out->trigger_ms = number_or_nan(view, DCM_NominalCardiacTriggerDelayTime, DCM_TriggerTime);
+    out->echo_ms = number_or_nan(view, DCM_EffectiveEchoTime, DCM_EchoTime);
+    out->b_value = b_value_of(view);
+    out->temporal = index_or_none(
+        number_or_nan(view, DCM_TemporalPositionIndex, DCM_TemporalPositionIdentifier));
+    out->stack = index_or_none(stack);
+    out->instance_number = index_or_none(instance);
+}
+
+// ---- All of it ----------------------------------------------------------------------------------
+
+bool is_localizer(DcmItem &item, const DcmTagKey &tag)
+{
+    static const char *const names[] = {"LOCALIZER", "SCOUT", "TOPOGRAM", "SURVIEW"};
+    for (long i = 0; i < 16; i++) {
+        std::string value = item_text(item, tag, i);
+        for (const char *name : names) {
+            if (strcasecmp(value.c_str(), name) == 0)
+                return true;
+        }
+    }
+    return false;
+}
+
+void read_format(const struct object *o, const struct pixel_format &format, frame_view &view,
+                 struct image_frame *out)
+{
+    DcmItem *type = view.where(DCM_FrameType);
+    out->columns = format.columns;
+    out->rows = format.rows;
+    out->bits_stored = format.bits_stored;
+    out->is_signed = format.is_signed;
+    out->is_float = format.is_float;
+    out->inverted = format.inverted;
+    out->localizer =
+        is_localizer(view.header(), DCM_ImageType) || (type && is_localizer(*type, DCM_FrameType));
+    snprintf(out->sop_instance_uid, sizeof out->sop_instance_uid, "%s", o->ids.sop_instance_uid);
+    snprintf(out->frame_of_reference_uid, sizeof out->frame_of_reference_uid, "%s",
+             item_text(view.header(), DCM_FrameOfReferenceUID, 0).c_str());
+}
+
+bool read_frame(struct object *o, uint32_t frame, struct image_frame *out, struct err *err)
+{
+    struct pixel_format format = {};
+    *out = {};
+    out->number = frame + 1;
+    out->slope = 1;
+    snprintf(out->unit, sizeof out->unit, "1");
+    std::fill_n(out->pixel_mm, 2, NAN);
+    take_away_place(out);
+    if (!o->layout.has_pixels)
+        return err_set(err, ERR_UNSUPPORTED, "no image");
+    if (frame >= o->ids.frames)
+        return err_set(err, ERR_INPUT, "no frame %" PRIu32 " of %" PRIu32, frame + 1,
+                       o->ids.frames);
+    if (!object_pixel_format(o, &format, err))
+        return false;
+    frame_view view(o, frame);
+    read_format(o, format, view, out);
+    read_axes(o, view, frame, out);
+    if (!out->localizer)
+        return read_place(o, view, out, err) && read_values(o, view, out, err);
+    // is never measured: what it lacks is no error
+    struct image_frame bare = *out;
+    if (!read_place(o, view, out, nullptr))
+        *out = bare;
+    bare = *out;
+    if (!read_values(o, view, out, nullptr))
+        *out = bare;
+    return true;
+}
+
+// ---- Attributes of the functional groups
+// ----------------------------------------------------------
+
+// The enhanced objects have a sequence of agents and say for each frame whether it was in the
+// patient.
+void add_contrast(frame_view &view, attribute_list &list)
+{
+    DcmItem &header = view.header();
+    DcmItem *agent = item_of(header, DCM_ContrastBolusAgentSequence);
+    DcmElement *meaning = nullptr;
+    if (agent && !header.tagExistsWithValue(DCM_ContrastBolusAgent) &&
+        view.text(DCM_ContrastBolusAgentAdministered) != "NO" &&
+        agent->findAndGetElement(DCM_CodeMeaning, meaning).good() && meaning)
+        list.add_as("ContrastBolusAgent", *meaning);
+}
+
+bool read_group_attrs(const struct object *o, uint32_t frame, struct attrs *own, struct err *err)
+{
+    frame_view view(o, frame);
+    if (!view.enhanced())
+        return true;
+    attribute_list list(view.header(), own);
+    for (DcmItem *groups : {view.own(), o->shared_groups}) {
+        each_macro(groups, [&](DcmItem &item) {
+            list.add_item(item); // what stands there already stays: own first
+            return true;
+        });
+    }
+    add_contrast(view, list);
+    return list.finish(err);
+}
+
+} // namespace
+
+bool object_frame(const struct object *o, uint32_t frame, struct image_frame *out, struct err *err)
+{
+    return object_guard(
+        err, [&] { return read_frame(const_cast<struct object *>(o), frame, out, err); });
+}
+
+bool object_frame_attrs(const struct object *o, uint32_t frame, struct attrs *own, struct err *err)
+{
+    return object_guard(err, [&] { return read_group_attrs(o, frame, own, err); });
+}

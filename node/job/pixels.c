@@ -1,0 +1,138 @@
+#include "node/job/pixels.h"
+#include <stdlib.h>
+#include "base/clock.h"
+#include "dimse/read/object.h"
+#include "node/job/parallel.h"
+
+#define THREADS 2 // decoding scales to the two cores of the smallest machine
+
+// What one thread keeps from frame to frame: an instance of many frames is opened once.
+struct reader {
+    struct object *object;
+    uint32_t source;
+    int32_t *stored;
+    size_t room; // pixels of stored
+    struct err err;
+};
+
+struct pixels {
+    struct pixels_options options;
+    struct image_pixels source;
+    struct reader readers[THREADS];
+    size_t decoded;
+    // the call that runs
+    const uint32_t *frames;
+    size_t count;
+    enum image_voxel type;
+    uint8_t *voxels;
+};
+
+static bool reader_open(struct pixels *p, struct reader *r, uint32_t source)
+{
+    if (r->object && r->source == source)
+        return true;
+    object_close(r->object);
+    r->object = object_open(p->options.paths[source], &r->err);
+    r->source = source;
+    return r->object != NULL;
+}
+
+static bool reader_room(struct reader *r, size_t pixels)
+{
+    if (r->room >= pixels)
+        return true;
+    free(r->stored);
+    r->room = 0;
+    r->stored = calloc(pixels, sizeof *r->stored);
+    if (!r->stored)
+        return err_set(&r->err, ERR_NOMEM, "no memory for a frame");
+    r->room = pixels;
+    return true;
+}
+
+static bool reader_decode(struct pixels *p, struct reader *r, const struct image_frame *f,
+                          void *voxels)
+{
+    const size_t pixels = (size_t)f->columns * f->rows;
+    if (p->options.deadline_s > 0 && clock_steady() > p->options.deadline_s)
+        return err_set(&r->err, ERR_TIMEOUT, "past the deadline while decoding");
+    if (!reader_room(r, pixels))
+        return false;
+    if (!reader_open(p, r, f->source))
+        return err_wrap(&r->err, "instance %s", f->sop_instance_uid);
+    const bool ok = f->is_float
+                        ? object_decode_float(r->object, f->number - 1, (float *)r->stored, &r->err)
+                        : object_decode(r->object, f->number - 1, r->stored, &r->err);
+    if (!ok)
+        return err_wrap(&r->err, "instance %s", f->sop_instance_uid);
+    if (f->is_float)
+        image_convert_float(f, (const float *)r->stored, pixels, p->type, voxels);
+    else
+        image_convert(f, r->stored, pixels, p->type, voxels);
+    return true;
+}
+
+static void decode_part(void *ctx, size_t first, size_t count)
+{
+    struct pixels *p = ctx;
+    struct reader *r = &p->readers[first != 0];
+    for (size_t i = first; i < first + count; i++) {
+        const struct image_frame *f = &p->options.frames[p->frames[i]];
+        const size_t bytes =
+            (size_t)f->columns * f->rows * (p->type == IMAGE_I16 ? sizeof(int16_t) : sizeof(float));
+        if (!reader_decode(p, r, f, p->voxels + i * bytes))
+            return;
+    }
+}
+
+static bool read_frames(void *ctx, const uint32_t *frames, size_t count, enum image_voxel type,
+                        void *voxels, struct err *err)
+{
+    struct pixels *p = ctx;
+    p->frames = frames;
+    p->count = count;
+    p->type = type;
+    p->voxels = voxels;
+    for (size_t t = 0; t < THREADS; t++)
+        p->readers[t].err = (struct err){0};
+    parallel_for(count, THREADS, decode_part, p);
+    for (size_t t = 0; t < THREADS; t++) {
+        if (p->readers[t].err.code) {
+            if (err)
+                *err = p->readers[t].err;
+            return false;
+        }
+    }
+    p->decoded += count;
+    if (p->options.progress)
+        p->options.progress(p->options.progress_ctx, p->decoded);
+    return true;
+}
+
+struct pixels *pixels_create(const struct pixels_options *options, struct err *err)
+{
+    struct pixels *p = calloc(1, sizeof *p);
+    if (!p) {
+        err_set(err, ERR_NOMEM, "no memory to decode");
+        return NULL;
+    }
+    p->options = *options;
+    p->source = (struct image_pixels){.ctx = p, .read = read_frames};
+    return p;
+}
+
+void pixels_destroy(struct pixels *p)
+{
+    if (!p)
+        return;
+    for (size_t t = 0; t < THREADS; t++) {
+        object_close(p->readers[t].object);
+        free(p->readers[t].stored);
+    }
+    free(p);
+}
+
+const struct image_pixels *pixels_source(const struct pixels *p)
+{
+    return &p->source;
+}

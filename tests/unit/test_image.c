@@ -1,0 +1,666 @@
+#include "compute/image/image.h"
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "tests/check.h"
+#include "tests/images.h"
+
+#define N 12
+
+static struct arena *arena;
+static struct image_set set;
+static struct err err;
+
+// An axial stack from z = 0 upwards, 3 mm apart, UIDs in the order of positions.
+static void stack(struct image_frame *f, uint32_t count)
+{
+    memset(f, 0, count * sizeof *f);
+    for (uint32_t i = 0; i < count; i++) {
+        snprintf(f[i].sop_instance_uid, sizeof f[i].sop_instance_uid, "1.2.%u", 100 + i);
+        snprintf(f[i].frame_of_reference_uid, sizeof f[i].frame_of_reference_uid, "1.2.3");
+        snprintf(f[i].unit, sizeof f[i].unit, "[hnsf'U]");
+        f[i].number = 1;
+        f[i].instance_number = (int32_t)i + 1;
+        f[i].columns = 4;
+        f[i].rows = 3;
+        f[i].pixel_mm[0] = 0.25;
+        f[i].pixel_mm[1] = 0.5;
+        f[i].placed = true;
+        f[i].position[0] = -10;
+        f[i].position[1] = 20;
+        f[i].position[2] = 3.0 * i;
+        f[i].orientation[0] = f[i].orientation[4] = 1;
+        f[i].slope = 1;
+        f[i].intercept = -1024;
+        f[i].bits_stored = 12;
+        f[i].time_s = f[i].trigger_ms = f[i].echo_ms = f[i].b_value = NAN;
+        f[i].temporal = f[i].stack = -1;
+    }
+}
+
+static void split_for(const struct image_frame *f, uint32_t count, enum image_axis prefer)
+{
+    err = (struct err){0};
+    CU_ASSERT_FATAL(image_split(f, count, &prefer, arena, &set, &err));
+}
+
+static const struct image *only(const struct image_frame *f, uint32_t count)
+{
+    split_for(f, count, IMAGE_NO_AXIS);
+    CU_ASSERT_EQUAL_FATAL(set.image_count, 1);
+    return set.images;
+}
+
+static void has(const char *text, const char *part)
+{
+    CU_ASSERT_PTR_NOT_NULL(strstr(text, part));
+    if (!strstr(text, part))
+        fprintf(stderr, "\"%s\" lacks \"%s\"\n", text, part);
+}
+
+// The split works, and the main image says why it is no regular grid.
+static void defect(const struct image_frame *f, uint32_t count, const char *part)
+{
+    split_for(f, count, IMAGE_NO_AXIS);
+    CU_ASSERT_PTR_NULL(image_main(&set, 0, &err));
+    CU_ASSERT_EQUAL(err.code, ERR_GEOMETRY);
+    has(err.text, part);
+}
+
+static void refused(const struct image_frame *f, uint32_t count, const char *part)
+{
+    err = (struct err){0};
+    CU_ASSERT_FALSE(image_split(f, count, NULL, arena, &set, &err));
+    CU_ASSERT_EQUAL(err.code, ERR_INPUT);
+    has(err.text, part);
+}
+
+static void near(double a, double b)
+{
+    CU_ASSERT_DOUBLE_EQUAL(a, b, 1e-9);
+}
+
+static void remarked(const char *part)
+{
+    char text[512];
+    image_remarks(&set, &set.images[0], text, sizeof text);
+    has(text, part);
+}
+
+static void describes_the_grid(void)
+{
+    struct image_frame f[N];
+    char text[64];
+    stack(f, N);
+    const struct image *img = only(f, N);
+    CU_ASSERT_PTR_EQUAL(image_main(&set, 0, &err), img);
+    CU_ASSERT(img->dim[0] == 4 && img->dim[1] == 3 && img->dim[2] == N && img->dim[3] == 1);
+    near(img->spacing[0], 0.25);
+    near(img->spacing[1], 0.5);
+    near(img->spacing[2], 3);
+    near(img->tilt_deg, 0);
+    CU_ASSERT_STRING_EQUAL(img->unit, "[hnsf'U]");
+    CU_ASSERT_EQUAL(img->type, IMAGE_I16);
+    CU_ASSERT_EQUAL(img->axis, IMAGE_NO_AXIS);
+    CU_ASSERT(img->placed && !img->missing && !img->duplicates && !img->defect[0]);
+    CU_ASSERT_EQUAL(image_voxels(img), 4 * 3 * N);
+    double mm[3];
+    image_to_patient(img, (const double[]){1, 2, 3}, mm);
+    near(mm[0], -10 + 0.25);
+    near(mm[1], 20 + 1);
+    near(mm[2], 9);
+    CU_ASSERT_EQUAL(image_direction(img, 0), 'L');
+    CU_ASSERT_EQUAL(image_direction(img, 1), 'P');
+    CU_ASSERT_EQUAL(image_direction(img, 2), 'H');
+    CU_ASSERT_EQUAL(image_frame_at(img, 3, 0), 3);
+    CU_ASSERT_EQUAL(image_frame_at(img, N, 0), IMAGE_NO_FRAME);
+    CU_ASSERT_EQUAL(image_frame_at(img, 0, 1), IMAGE_NO_FRAME);
+    CU_ASSERT_STRING_EQUAL(image_place_name(&set, 0, 4, 0, text, sizeof text), "image 5");
+    f[4].instance_number = -1;
+    CU_ASSERT_STRING_EQUAL(image_place_name(&set, 0, 4, 0, text, sizeof text), "slice 5");
+    f[4].instance_number = 7;
+    f[4].of_many = true;
+    f[4].number = 3;
+    CU_ASSERT_STRING_EQUAL(image_place_name(&set, 0, 4, 0, text, sizeof text), "image 7 frame 3");
+    struct attrs first = {0}, other = {0};
+    CU_ASSERT(attrs_add(&first, "SeriesInstanceUID", "1.2.1"));
+    CU_ASSERT(attrs_add(&first, "SeriesNumber", "5"));
+    CU_ASSERT(attrs_add(&other, "SeriesInstanceUID", "1.2.2"));
+    CU_ASSERT(attrs_add(&other, "SeriesNumber", "6"));
+    for (uint32_t n = 0; n < N; n++)
+        f[n].attrs = &first;
+    CU_ASSERT_STRING_EQUAL(image_place_name(&set, 0, 1, 0, text, sizeof text), "image 2");
+    f[3].attrs = &other;
+    CU_ASSERT_STRING_EQUAL(image_place_name(&set, 0, 1, 0, text, sizeof text), "series 5 image 2");
+    CU_ASSERT_STRING_EQUAL(image_place_name(&set, 0, 3, 0, text, sizeof text), "series 6 image 4");
+    for (uint32_t n = 0; n < N; n++)
+        f[n].attrs = NULL;
+    attrs_finish(&first);
+    attrs_finish(&other);
+}
+
+static void sorts_by_position_not_by_uid_or_order(void)
+{
+    struct image_frame f[N];
+    stack(f, N);
+    for (uint32_t i = 0; i < N; i++) // UIDs and order both run against the positions
+        f[i].position[2] = 33 - 3.0 * i;
+    const struct image *img = only(f, N);
+    for (uint32_t k = 0; k < N; k++)
+        CU_ASSERT_EQUAL(img->frame[k], N - 1 - k);
+    near(img->to_patient[2][3], 0);
+    near(img->to_patient[2][2], 3);
+}
+
+static void shuffle(struct image_frame *f, uint32_t count, unsigned seed)
+{
+    for (uint32_t i = count - 1; i > 0; i--) {
+        seed = seed * 1103515245u + 12345u;
+        uint32_t j = (seed >> 16) % (i + 1);
+        struct image_frame t = f[i];
+        f[i] = f[j];
+        f[j] = t;
+    }
+}
+
+static void gives_the_same_images_in_any_order(void)
+{
+    struct image_frame f[N + 3];
+    char uids[N][65];
+    double to_patient[3][4];
+    stack(f, N);
+    f[N] = f[4]; // a duplicate with another UID, a localizer and a foreign slice among them
+    snprintf(f[N].sop_instance_uid, sizeof f[N].sop_instance_uid, "%s", "1.2.1");
+    f[N + 1] = f[0];
+    f[N + 1].localizer = true;
+    f[N + 2] = f[1];
+    f[N + 2].columns = 8;
+    for (unsigned seed = 0; seed < 20; seed++) {
+        shuffle(f, N + 3, seed);
+        split_for(f, N + 3, IMAGE_NO_AXIS);
+        CU_ASSERT_EQUAL_FATAL(set.image_count, 2);
+        const struct image *img = image_main(&set, 0, &err);
+        CU_ASSERT_PTR_NOT_NULL_FATAL(img);
+        CU_ASSERT_EQUAL_FATAL(img->dim[2], N);
+        CU_ASSERT_EQUAL(img->duplicates, 1);
+        for (uint32_t k = 0; k < N; k++) {
+            if (seed == 0)
+                memcpy(uids[k], f[img->frame[k]].sop_instance_uid, 65);
+            CU_ASSERT_STRING_EQUAL(uids[k], f[img->frame[k]].sop_instance_uid);
+        }
+        if (seed == 0)
+            memcpy(to_patient, img->to_patient, sizeof to_patient);
+        CU_ASSERT_EQUAL(memcmp(to_patient, img->to_patient, sizeof to_patient), 0);
+        remarked("localizer: 1");
+        remarked("orientation, size, spacing, frame of reference or kind: 1");
+        remarked("duplicate of a position: 1");
+    }
+}
+
+static void reports_missing_slice_and_its_place(void)
+{
+    struct image_frame f[N];
+    stack(f, N);
+    for (int i = 6; i < N; i++)
+        f[i].position[2] += 6;
+    defect(f, N, "2 slices missing between 15.0 and 24.0 mm");
+    for (int i = 10; i < N; i++)
+        f[i].position[2] += 3;
+    defect(f, N, "3 missing in all, at 2 places");
+    stack(f, N);
+    for (int i = 1; i < N; i++)
+        f[i].position[2] += 3;
+    defect(f, N, "1 slice missing between 0.0 and 6.0 mm");
+}
+
+static void says_unequal_distances(void)
+{
+    struct image_frame f[N];
+    stack(f, N);
+    for (int i = 5; i < N; i++)
+        f[i].position[2] += 1.2;
+    defect(f, N, "4.20 mm apart between 12.0 and 16.2 mm, elsewhere 3.00 mm");
+    stack(f, N);
+    f[5].position[2] += 0.06; // more than 1 % and 0.05 mm
+    defect(f, N, "apart between");
+    stack(f, N);
+    f[5].position[2] += 0.04; // the noise of rounded positions
+    CU_ASSERT_STRING_EQUAL(only(f, N)->defect, "");
+}
+
+static void sets_localizers_aside(void)
+{
+    struct image_frame f[N];
+    stack(f, N);
+    f[3].localizer = true;
+    f[3].columns = 0; // what a localizer lacks is no error
+    f[3].position[2] = NAN;
+    for (int i = 4; i < N; i++)
+        f[i].position[2] -= 3;
+    CU_ASSERT_EQUAL(only(f, N)->dim[2], N - 1);
+    CU_ASSERT_EQUAL(set.fate[3], IMAGE_LOCALIZER);
+    CU_ASSERT_EQUAL(set.localizers, 1);
+    for (int i = 0; i < N; i++)
+        f[i].localizer = true;
+    split_for(f, N, IMAGE_NO_AXIS);
+    CU_ASSERT_EQUAL(set.image_count, 0);
+    CU_ASSERT_PTR_NULL(image_main(&set, 0, &err));
+    CU_ASSERT_EQUAL(err.code, ERR_INPUT);
+    has(err.text, "only localizers");
+}
+
+static void other_grids_are_images_of_their_own(void)
+{
+    struct image_frame f[N];
+    stack(f, N);
+    f[0].rows = 5;
+    f[1].orientation[4] = 0;
+    f[1].orientation[5] = -1; // coronal
+    snprintf(f[2].frame_of_reference_uid, sizeof f[2].frame_of_reference_uid, "%s", "1.2.4");
+    f[11].pixel_mm[1] = 0.3;
+    split_for(f, N, IMAGE_NO_AXIS);
+    CU_ASSERT_EQUAL(set.image_count, 5);
+    const struct image *img = image_main(&set, 0, &err);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(img);
+    CU_ASSERT_EQUAL(img->dim[2], N - 4);
+    stack(f, N);
+    for (int i = 0; i < N / 2; i++)
+        f[i].rows = 5;
+    defect(f, N, "none is the largest");
+}
+
+static void duplicates_give_way_to_the_lowest_uid(void)
+{
+    struct image_frame f[N + 2];
+    stack(f, N);
+    f[N] = f[N + 1] = f[7];
+    snprintf(f[N].sop_instance_uid, sizeof f[N].sop_instance_uid, "%s", "1.2.1");
+    f[N + 1].number = 2; // same instance, later frame
+    const struct image *img = only(f, N + 2);
+    CU_ASSERT_EQUAL(img->dim[2], N);
+    CU_ASSERT_EQUAL(img->duplicates, 2);
+    CU_ASSERT_EQUAL(img->frame[7], N);
+    CU_ASSERT_EQUAL(set.fate[7], IMAGE_DUPLICATE);
+    CU_ASSERT_EQUAL(set.fate[N], IMAGE_USED);
+    CU_ASSERT_EQUAL(set.fate[N + 1], IMAGE_DUPLICATE);
+    f[N].position[0] += 40; // same height, beside: another stack
+    defect(f, N + 2, "beside each other");
+}
+
+static void handles_tilt(void)
+{
+    struct image_frame f[N];
+    double tilt = 15 * M_PI / 180, mm[3];
+    stack(f, N);
+    for (int i = 0; i < N; i++) { // the gantry leans over, the table moves along z
+        f[i].orientation[4] = cos(tilt);
+        f[i].orientation[5] = -sin(tilt);
+    }
+    const struct image *img = only(f, N);
+    CU_ASSERT_DOUBLE_EQUAL(img->tilt_deg, 15, 1e-6);
+    near(img->spacing[2], 3 * cos(tilt));
+    near(img->to_patient[0][2], 0);
+    near(img->to_patient[1][2], 0);
+    near(img->to_patient[2][2], 3);
+    remarked("Gantry tilt 15.0 degrees");
+    image_to_patient(img, (const double[]){0, 0, 5}, mm);
+    near(mm[2], 15);
+    for (int i = 0; i < N; i++)
+        f[i].position[1] += 9.0 * i;
+    defect(f, N, "shifted by");
+}
+
+static void says_a_slice_beside_the_stack(void)
+{
+    struct image_frame f[N];
+    stack(f, N);
+    f[6].position[0] += 2;
+    defect(f, N, "the slice at 18.0 mm lies 2.00 mm beside");
+}
+
+static void one_slice_is_an_image(void)
+{
+    struct image_frame f[1];
+    struct attrs attrs = {0};
+    stack(f, 1);
+    const struct image *img = only(f, 1);
+    CU_ASSERT(isnan(img->spacing[2]));
+    CU_ASSERT_STRING_EQUAL(img->defect, "");
+    attrs_add(&attrs, "SliceThickness", "2.5");
+    f[0].attrs = &attrs;
+    near(only(f, 1)->spacing[2], 2.5);
+    attrs_finish(&attrs);
+    split_for(f, 0, IMAGE_NO_AXIS);
+    CU_ASSERT_EQUAL(set.image_count, 0);
+    CU_ASSERT_PTR_NULL(image_main(&set, 0, &err));
+    has(err.text, "no image");
+}
+
+static void refuses_frames_that_make_no_sense(void)
+{
+    struct image_frame f[N];
+    stack(f, N);
+    f[2].columns = 0;
+    refused(f, N, "no pixels");
+    stack(f, N);
+    f[2].position[1] = INFINITY;
+    refused(f, N, "1.2.102 frame 1: no usable geometry");
+    stack(f, N);
+    f[2].orientation[0] = 0;
+    refused(f, N, "no usable geometry");
+    stack(f, N);
+    f[2].orientation[3] = 0.5; // not at right angles
+    refused(f, N, "no usable geometry");
+    stack(f, N);
+    f[2].slope = NAN;
+    refused(f, N, "no usable rescale");
+    stack(f, N);
+    f[2].pixel_mm[0] = 0;
+    refused(f, N, "pixel spacing");
+    stack(f, N);
+    f[2].bits_stored = 65;
+    refused(f, N, "bits");
+}
+
+static void integers_where_exact_floats_where_not(void)
+{
+    static const struct {
+        bool is_signed, is_float;
+        uint16_t bits;
+        double slope, intercept;
+        enum image_voxel type;
+    } cases[] = {
+        {false, false, 12, 1, -1024, IMAGE_I16}, {true, false, 16, 1, 0, IMAGE_I16},
+        {false, false, 16, 1, -1024, IMAGE_F32}, {false, false, 16, 1, -32768, IMAGE_I16},
+        {false, false, 12, 0.5, 0, IMAGE_F32},   {false, false, 12, 1, 0.5, IMAGE_F32},
+        {false, false, 17, 1, 0, IMAGE_F32},     {true, true, 32, 1, 0, IMAGE_F32},
+        {false, false, 12, 16, 0, IMAGE_F32},    {false, false, 12, -8, 0, IMAGE_I16},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct image_frame f[2];
+        stack(f, 2);
+        f[1].is_signed = cases[i].is_signed;
+        f[1].is_float = cases[i].is_float;
+        f[1].bits_stored = cases[i].bits;
+        f[1].slope = cases[i].slope;
+        f[1].intercept = cases[i].intercept;
+        CU_ASSERT_EQUAL(only(f, 2)->type, cases[i].type);
+    }
+}
+
+static void converts_stored_to_modality_values(void)
+{
+    const struct image_frame f = {.slope = 2, .intercept = -1000.5};
+    const int32_t stored[4] = {0, 500, 70000, -70000};
+    const float real[4] = {0.25f, NAN, 1e9f, -1e9f};
+    float wide[4];
+    int16_t narrow[4];
+    image_convert(&f, stored, 4, IMAGE_F32, wide);
+    CU_ASSERT(wide[0] == -1000.5f && wide[1] == -0.5f && wide[2] == 138999.5f);
+    image_convert(&f, stored, 4, IMAGE_I16, narrow);
+    CU_ASSERT(narrow[0] == -1001 && narrow[1] == -1); // halves away from zero
+    CU_ASSERT(narrow[2] == 32767 && narrow[3] == -32768);
+    image_convert_float(&f, real, 4, IMAGE_F32, wide);
+    CU_ASSERT(wide[0] == -1000 && isnan(wide[1]));
+    image_convert_float(&f, real, 4, IMAGE_I16, narrow);
+    CU_ASSERT(narrow[0] == -1000 && narrow[1] == -32768 && narrow[2] == 32767);
+}
+
+#define TIMES 5
+
+// Four slices at five times; UIDs and order tell nothing.
+static void series_of_times(struct image_frame *f)
+{
+    struct image_frame one[4];
+    stack(one, 4);
+    for (uint32_t t = 0; t < TIMES; t++) {
+        for (uint32_t k = 0; k < 4; k++) {
+            struct image_frame *to = &f[t * 4 + k];
+            *to = one[k];
+            snprintf(to->sop_instance_uid, sizeof to->sop_instance_uid, "1.2.%u",
+                     500 - 7 * t + 20 * k);
+            to->time_s = 86398 + 1.5 * t + 0.1 * k; // over midnight
+            if (to->time_s >= 86400)
+                to->time_s -= 86400;
+        }
+    }
+    shuffle(f, 4 * TIMES, 3);
+}
+
+static void times_become_points_over_midnight(void)
+{
+    struct image_frame f[4 * TIMES];
+    series_of_times(f);
+    const struct image *img = only(f, 4 * TIMES);
+    CU_ASSERT(img->dim[2] == 4 && img->dim[3] == TIMES);
+    CU_ASSERT_EQUAL(img->axis, IMAGE_TIME);
+    CU_ASSERT_EQUAL(img->missing, 0);
+    for (uint32_t t = 0; t < TIMES; t++) {
+        for (uint32_t k = 0; k < 4; k++) {
+            CU_ASSERT_DOUBLE_EQUAL(img->at[t * 4 + k], 1.5 * t + 0.1 * k, 1e-6);
+            near(f[img->frame[t * 4 + k]].position[2], 3.0 * k);
+        }
+    }
+    remarked("");
+}
+
+static void temporal_positions_place_a_missing_frame(void)
+{
+    struct image_frame f[4 * TIMES];
+    series_of_times(f);
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < 4 * TIMES; i++) {
+        const double time = f[i].time_s < 43200 ? f[i].time_s + 86400 : f[i].time_s;
+        f[i].temporal = 10 + (int32_t)((time - 86398) / 1.5);
+        if (!(f[i].temporal == 12 && f[i].position[2] == 6))
+            f[count++] = f[i];
+    }
+    CU_ASSERT_EQUAL_FATAL(count, 4 * TIMES - 1);
+    const struct image *img = only(f, count);
+    CU_ASSERT(img->dim[2] == 4 && img->dim[3] == TIMES);
+    CU_ASSERT_EQUAL(img->missing, 1);
+    CU_ASSERT_EQUAL(image_frame_at(img, 2, 2), IMAGE_NO_FRAME);
+    CU_ASSERT(isnan(img->at[2 * 4 + 2]));
+    CU_ASSERT_NOT_EQUAL(image_frame_at(img, 2, 3), IMAGE_NO_FRAME);
+}
+
+static void phases_of_a_cine_differ_in_number(void)
+{
+    struct image_frame f[2 * 8];
+    uint32_t count = 0;
+    struct image_frame one[2];
+    stack(one, 2);
+    for (uint32_t k = 0; k < 2; k++) {
+        for (uint32_t p = 0; p < 6 + k; p++) { // the second slice has one phase more
+            f[count] = one[k];
+            f[count].trigger_ms = 40.0 * p + k;
+            f[count].time_s = 1000 + 3 * k; // one acquisition a slice
+            snprintf(f[count].sop_instance_uid, sizeof f[count].sop_instance_uid, "1.2.%u",
+                     300 + count);
+            count++;
+        }
+    }
+    split_for(f, count, IMAGE_PHASE);
+    CU_ASSERT_EQUAL_FATAL(set.image_count, 1);
+    const struct image *img = set.images;
+    CU_ASSERT_EQUAL(img->axis, IMAGE_PHASE);
+    CU_ASSERT(img->dim[2] == 2 && img->dim[3] == 7);
+    CU_ASSERT_EQUAL(img->missing, 1);
+    CU_ASSERT_EQUAL(image_frame_at(img, 0, 6), IMAGE_NO_FRAME);
+    near(img->at[3 * 2 + 1], 121);
+}
+
+static void echoes_split_a_series_in_time(void)
+{
+    struct image_frame f[2 * 2 * 3]; // 2 slices, 2 echoes, 3 times
+    struct image_frame one[2];
+    stack(one, 2);
+    for (uint32_t n = 0; n < 12; n++) {
+        f[n] = one[n % 2];
+        f[n].echo_ms = n / 2 % 2 ? 30 : 10;
+        f[n].time_s = 100 + 2.0 * (n / 4) + 0.01 * (n / 2 % 2);
+        snprintf(f[n].sop_instance_uid, sizeof f[n].sop_instance_uid, "1.2.%u", 300 + n);
+    }
+    split_for(f, 12, IMAGE_TIME);
+    CU_ASSERT_EQUAL_FATAL(set.image_count, 2);
+    for (int i = 0; i < 2; i++) {
+        CU_ASSERT_EQUAL(set.images[i].axis, IMAGE_TIME);
+        CU_ASSERT_EQUAL(set.images[i].dim[3], 3);
+        for (int c = 0; c < 6; c++)
+            CU_ASSERT_EQUAL(f[set.images[i].frame[c]].echo_ms, f[set.images[i].frame[0]].echo_ms);
+    }
+    for (uint32_t n = 0; n < 12; n++) // one time only: the echoes are the points
+        f[n].time_s = 100;
+    split_for(f, 4, IMAGE_NO_AXIS);
+    CU_ASSERT_EQUAL_FATAL(set.image_count, 1);
+    CU_ASSERT_EQUAL(set.images[0].axis, IMAGE_ECHO);
+    near(set.images[0].at[2], 30);
+    for (uint32_t n = 0; n < 4; n++) {
+        f[n].b_value = f[n].echo_ms * 100;
+        f[n].echo_ms = 70;
+    }
+    split_for(f, 4, IMAGE_NO_AXIS); // b values come first
+    CU_ASSERT_EQUAL(set.images[0].axis, IMAGE_B);
+}
+
+static void kinds_of_image_do_not_mix(void)
+{
+    struct image_frame f[2 * N];
+    struct attrs magnitude = {0}, phase = {0};
+    attrs_add(&magnitude, "ImageType", "ORIGINAL\\PRIMARY\\M");
+    attrs_add(&phase, "ImageType", "ORIGINAL\\PRIMARY\\P");
+    stack(f, N);
+    stack(f + N, N);
+    for (uint32_t i = 0; i < 2 * N; i++) {
+        f[i].attrs = i < N ? &magnitude : &phase;
+        snprintf(f[i].sop_instance_uid, sizeof f[i].sop_instance_uid, "1.2.%u", 300 + i);
+    }
+    split_for(f, 2 * N, IMAGE_NO_AXIS);
+    CU_ASSERT_EQUAL_FATAL(set.image_count, 2);
+    CU_ASSERT(set.images[0].dim[2] == N && set.images[1].dim[2] == N);
+    CU_ASSERT_STRING_EQUAL(image_text(&set, &set.images[0], "ImageType"), "ORIGINAL\\PRIMARY\\M");
+    defect(f, 2 * N, "none is the largest");
+    attrs_finish(&magnitude);
+    attrs_finish(&phase);
+}
+
+static void pools_never_share_an_image(void)
+{
+    struct image_frame f[2 * N];
+    stack(f, N);
+    stack(f + N, N);
+    for (uint32_t i = N; i < 2 * N; i++) {
+        f[i].pool = 1;
+        f[i].position[2] += 100;
+    }
+    const enum image_axis prefer[2] = {IMAGE_NO_AXIS, IMAGE_TIME};
+    CU_ASSERT_FATAL(image_split(f, 2 * N, prefer, arena, &set, &err));
+    CU_ASSERT_EQUAL_FATAL(set.image_count, 2);
+    CU_ASSERT(set.images[0].pool == 0 && set.images[1].pool == 1);
+    CU_ASSERT_PTR_EQUAL(image_main(&set, 1, &err), &set.images[1]);
+    CU_ASSERT_PTR_NULL(image_main(&set, 2, &err));
+}
+
+static void frames_without_a_place_are_images_of_their_own(void)
+{
+    struct image_frame f[7];
+    stack(f, 7);
+    for (uint32_t i = 0; i < 7; i++) {
+        f[i].placed = false;
+        f[i].pixel_mm[0] = f[i].pixel_mm[1] = i < 2 ? NAN : 0.1;
+        if (i >= 2) { // a cine of five frames
+            snprintf(f[i].sop_instance_uid, sizeof f[i].sop_instance_uid, "1.2.9");
+            f[i].number = 7 - i;
+            f[i].time_s = 0.04 * (6 - i);
+        }
+    }
+    split_for(f, 7, IMAGE_NO_AXIS);
+    CU_ASSERT_EQUAL_FATAL(set.image_count, 3);
+    CU_ASSERT(set.images[0].dim[2] == 1 && set.images[0].dim[3] == 5);
+    CU_ASSERT_EQUAL(set.images[0].axis, IMAGE_TIME);
+    CU_ASSERT_FALSE(set.images[0].placed);
+    CU_ASSERT_EQUAL(set.images[0].frame[0], 6);
+    near(set.images[0].at[4], 0.16);
+    CU_ASSERT_EQUAL(image_direction(&set.images[0], 0), ' ');
+    CU_ASSERT_EQUAL(set.images[1].frame[0], 0);
+    CU_ASSERT(isnan(set.images[1].spacing[0]));
+}
+
+static void attributes_are_the_same_differ_or_are_absent(void)
+{
+    struct image_frame f[N];
+    struct attrs a = {0}, b = {0};
+    const char *value;
+    double number;
+    attrs_add(&a, "KVP", "120");
+    attrs_add(&a, "ConvolutionKernel", "B30f");
+    attrs_add(&a, "HeartRate", "60");
+    attrs_add(&b, "KVP", "100");
+    attrs_add(&b, "ConvolutionKernel", "B30f");
+    stack(f, N);
+    for (int i = 0; i < N; i++)
+        f[i].attrs = i < 5 ? &a : &b;
+    const struct image *img = only(f, N);
+    CU_ASSERT_EQUAL(image_number(&set, img, "KVP", &number), IMAGE_ATTR_DIFFERS);
+    CU_ASSERT_EQUAL(number, 120);
+    CU_ASSERT_STRING_EQUAL(image_text(&set, img, "KVP"), "");
+    CU_ASSERT_EQUAL(image_attr(&set, img, "ConvolutionKernel", &value), IMAGE_ATTR_SAME);
+    CU_ASSERT_STRING_EQUAL(value, "B30f");
+    CU_ASSERT_STRING_EQUAL(image_text(&set, img, "ConvolutionKernel"), "B30f");
+    CU_ASSERT_EQUAL(image_number(&set, img, "ConvolutionKernel", &number), IMAGE_ATTR_SAME);
+    CU_ASSERT(isnan(number));
+    CU_ASSERT_EQUAL(image_attr(&set, img, "HeartRate", &value), IMAGE_ATTR_DIFFERS);
+    CU_ASSERT_STRING_EQUAL(value, "60");
+    CU_ASSERT_EQUAL(image_number(&set, img, "Exposure", &number), IMAGE_ATTR_ABSENT);
+    CU_ASSERT(isnan(number));
+    attrs_finish(&a);
+    attrs_finish(&b);
+}
+
+static void too_many_groups_are_refused(void)
+{
+    static struct image_frame f[1100];
+    stack(f, 1100);
+    for (uint32_t i = 0; i < 1100; i++)
+        f[i].columns = i + 1;
+    refused(f, 1100, "more than 1024 groups");
+}
+
+int main(void)
+{
+    static const struct check_case cases[] = {
+        {"image_split_describes_the_grid", describes_the_grid},
+        {"image_split_sorts_by_position_not_by_uid_or_order",
+         sorts_by_position_not_by_uid_or_order},
+        {"image_split_gives_the_same_images_in_any_order", gives_the_same_images_in_any_order},
+        {"image_split_reports_missing_slice_and_its_place", reports_missing_slice_and_its_place},
+        {"image_split_says_unequal_distances", says_unequal_distances},
+        {"image_split_sets_localizers_aside", sets_localizers_aside},
+        {"image_split_other_grids_are_images_of_their_own", other_grids_are_images_of_their_own},
+        {"image_split_duplicates_give_way_to_the_lowest_uid",
+         duplicates_give_way_to_the_lowest_uid},
+        {"image_split_handles_tilt", handles_tilt},
+        {"image_split_says_a_slice_beside_the_stack", says_a_slice_beside_the_stack},
+        {"image_split_one_slice_is_an_image", one_slice_is_an_image},
+        {"image_split_refuses_frames_that_make_no_sense", refuses_frames_that_make_no_sense},
+        {"image_split_integers_where_exact_floats_where_not",
+         integers_where_exact_floats_where_not},
+        {"image_convert_stored_to_modality_values", converts_stored_to_modality_values},
+        {"image_split_times_become_points_over_midnight", times_become_points_over_midnight},
+        {"image_split_temporal_positions_place_a_missing_frame",
+         temporal_positions_place_a_missing_frame},
+        {"image_split_phases_of_a_cine_differ_in_number", phases_of_a_cine_differ_in_number},
+        {"image_split_echoes_split_a_series_in_time", echoes_split_a_series_in_time},
+        {"image_split_kinds_of_image_do_not_mix", kinds_of_image_do_not_mix},
+        {"image_split_pools_never_share_an_image", pools_never_share_an_image},
+        {"image_split_frames_without_a_place_are_images_of_their_own",
+         frames_without_a_place_are_images_of_their_own},
+        {"image_attr_same_differs_or_absent", attributes_are_the_same_differ_or_are_absent},
+        {"image_split_too_many_groups_are_refused", too_many_groups_are_refused},
+    };
+    arena = arena_create();
+    int status = check_main("image", cases, sizeof cases / sizeof *cases);
+    arena_destroy(arena);
+    return status;
+}
