@@ -343,7 +343,8 @@ bool days_of(const char **p, double *days)
         return false;
     // counted from March, so that the leap day is the last of a year
     int y = month > 2 ? year : year - 1, m = (month + 9) % 12;
-    *days = 365 * y + y / 4 - y / 100 + y / 400 + (153 * m + 2) / 5 + day - 1 - 719468;
+    int count = 365 * y + y / 4 - y / 100 + y / 400 + (153 * m + 2) / 5 + day - 1 - 719468;
+    *days = count;
     return true;
 }
 
