@@ -494,6 +494,11 @@ static void date_text(const struct attrs *a, char text[32])
     }
 }
 
+static unsigned kinds_of(const struct analysis_request *r)
+{
+    return r->kinds ? r->kinds & r->stage->results : r->stage->results;
+}
+
 static bool draw_pages(struct job *j, struct err *err)
 {
     const struct analysis_request *r = j->request;
@@ -511,7 +516,9 @@ static bool draw_pages(struct job *j, struct err *err)
         .date = date,
     };
     const struct image_set *set = j->report->images.image_count ? &j->report->images : NULL;
-    return page_draw(j->report->findings, set, &context, err);
+    struct findings *f = j->report->findings;
+    return page_draw(f, set, &context, err) &&
+           (!(kinds_of(r) & RESULT_PDF) || page_document(f, set, &context, err));
 }
 
 static bool write_results(struct job *j, struct err *err)
@@ -532,7 +539,7 @@ static bool write_results(struct job *j, struct err *err)
         .maker = r->maker,
         .predecessor = r->predecessor,
         .started = r->started,
-        .kinds = r->kinds ? r->kinds & r->stage->results : r->stage->results,
+        .kinds = kinds_of(r),
         .folder = r->folder,
     };
     if (request.started.tv_sec == 0)
