@@ -505,6 +505,8 @@ static bool write_order(struct claimed *c, struct err *err)
     struct core *core = c->seat->jobs->core;
     struct order *o = &c->order;
     char folder[PATH_MAX], path[PATH_MAX];
+    if (!c->ok)
+        return err_set(err, ERR_NOMEM, "no memory for the order of a job");
     if (!state_each_job_file(core->state, o->job, take_file, c, err) ||
         !state_predecessor(core->state, o->job, take_predecessor, o, err) ||
         !state_series_attrs(core->state, c->series, &o->head, err))
@@ -577,6 +579,7 @@ static bool claim_job(struct seat *p)
     if (ok && id && p->job == id) {
         hand_over(&c);
     } else if (!ok) {
+        p->job = 0;
         p->stuck = p->stuck || id != 0;
         database_failed(j, &err);
     }
