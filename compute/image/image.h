@@ -38,7 +38,7 @@ struct image_frame {
     bool inverted;  // MONOCHROME1: the lowest value is white
     bool localizer; // Image Type says LOCALIZER, or it is another kind of scout
     double time_s;  // of acquisition: since 1970 where the date is known, else of the day; or since
-                   // the first frame of its instance
+                    // the first frame of its instance
     double trigger_ms, echo_ms, b_value;
     int32_t temporal, stack; // Temporal Position Index or Identifier; Stack ID where a number
     int32_t instance_number; // Instance Number; -1

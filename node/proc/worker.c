@@ -101,6 +101,8 @@ static bool take_files(struct shop *s, struct task *t, struct err *err)
         if (!next_input(t, f, files, &position))
             return err_set(err, ERR_INTERNAL, "%s has no input %d", t->stage->name, f->slot);
         memcpy(files->digest, f->digest, DIGEST_SIZE);
+        files->sop_instance_uid = f->sop_instance_uid;
+        files->sop_class_uid = f->sop_class_uid;
         files->path = arena_strdup(t->arena, path);
         if (!files->path)
             return err_set(err, ERR_NOMEM, "no memory for a file name");

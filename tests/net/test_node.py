@@ -757,7 +757,8 @@ def an_input_that_is_gone_is_final_at_once(tmp):
 def an_input_that_no_parser_takes_is_final_at_once(tmp):
     p, q = ports(2)
     files = make_series(tmp / "in", 1)
-    with Sink(tmp / "pacs", q), Site(tmp / "node", p, {"PACS": q}) as site:
+    study = pydicom.dcmread(files[0]).StudyInstanceUID
+    with Sink(tmp / "pacs", q) as sink, Site(tmp / "node", p, {"PACS": q}) as site:
         worker = site.worker()
         os.kill(worker, signal.SIGSTOP)
         send(files, p)
@@ -768,6 +769,8 @@ def an_input_that_no_parser_takes_is_final_at_once(tmp):
         site.wait_idle()
         job = site.jobs()[0]
         equal((job["verdict"], job["attempts"]), ("not evaluable", 1), "job")
+        report = one_set(sink.objects(), study)  # made of what was recorded
+        equal(str(report.PatientID), str(pydicom.dcmread(files[0]).PatientID), "patient of the report")
         return site.log_text()
 
 
