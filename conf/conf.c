@@ -263,21 +263,20 @@ static const struct conf_condition *route_failing_condition(const struct conf_ro
     return NULL;
 }
 
-static void explain(FILE *why, const struct conf_route *route,
-                    const struct conf_condition *condition, const struct attrs *attrs,
-                    enum conf_values values)
+void conf_explain(FILE *out, const char *keyword, const struct pattern *pattern,
+                  const struct attrs *attrs, enum conf_values values)
 {
-    const char *value = attrs_get(attrs, condition->keyword);
-    if (values == CONF_VALUES_HIDDEN && value && identifying_keyword(condition->keyword)) {
-        fprintf(why, "route \"%s\": %s does not match\n", route->name, condition->keyword);
+    const char *value = attrs_get(attrs, keyword);
+    if (values == CONF_VALUES_HIDDEN && value && identifying_keyword(keyword)) {
+        fprintf(out, "%s does not match", keyword);
         return;
     }
-    fprintf(why, "route \"%s\": %s is ", route->name, condition->keyword);
+    fprintf(out, "%s is ", keyword);
     if (value)
-        fputc('"', why);
+        fputc('"', out);
     for (const char *p = value ? value : "absent"; *p; p++)
-        fputc((unsigned char)*p < 0x20 || *p == 0x7f ? '?' : *p, why); // the value is a peer's
-    fprintf(why, "%s, wanted %s\n", value ? "\"" : "", pattern_text(condition->pattern));
+        fputc((unsigned char)*p < 0x20 || *p == 0x7f ? '?' : *p, out); // the value is a peer's
+    fprintf(out, "%s, wanted %s", value ? "\"" : "", pattern_text(pattern));
 }
 
 const struct conf_route *conf_match(const struct conf *c, const struct attrs *attrs,
@@ -287,8 +286,11 @@ const struct conf_route *conf_match(const struct conf *c, const struct attrs *at
         const struct conf_route *route = &c->routes[i];
         const struct conf_condition *condition = route_failing_condition(route, attrs);
         if (condition) {
-            if (why)
-                explain(why, route, condition, attrs, values);
+            if (why) {
+                fprintf(why, "route \"%s\": ", route->name);
+                conf_explain(why, condition->keyword, condition->pattern, attrs, values);
+                fputc('\n', why);
+            }
             continue;
         }
         if (why)

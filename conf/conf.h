@@ -124,9 +124,13 @@ const struct conf_peer *conf_find_peer(const struct conf *c, const char *ae_titl
 // asks about files that are at hand; never in a log, in the state or in a result.
 enum conf_values { CONF_VALUES_HIDDEN, CONF_VALUES_SHOWN };
 
+// Writes why an attribute does not fit a pattern: Modality is "MR", wanted CT
+// Of an identifying attribute by default only that it does not match.
+void conf_explain(FILE *out, const char *keyword, const struct pattern *pattern,
+                  const struct attrs *attrs, enum conf_values values);
+
 // First route whose conditions all match; NULL: none. why (may be NULL) gets one line a route:
-// which condition failed on which value. Of an identifying attribute it says by default only that
-// it does not match.
+// which condition failed on which value, as conf_explain() says it.
 const struct conf_route *conf_match(const struct conf *c, const struct attrs *attrs,
                                     enum conf_values values, FILE *why);
 

@@ -10,10 +10,24 @@
 #include "node/cmd/cmd_common.h"
 #include "node/job/gather.h"
 #include "node/job/json.h"
+#include "node/job/slots.h"
 
 #define ROUTE_SHOWN_MAX 1024 // bytes of a value or a line
 
-// The reasons, a line each; malloc'd. NULL: no memory.
+// Does an analysis take the series? why (may be NULL) gets a line of it.
+static bool route_run_takes(const struct conf_run *run, const struct gather_series *s, FILE *why)
+{
+    const struct stage *stage = stage_find(run->stage); // the configuration has been checked
+    int slot = slots_match(stage, &s->attrs, CONF_VALUES_SHOWN, why);
+    if (why && slot >= 0)
+        fprintf(why, "%s takes it as %s", stage->name, stage->inputs[slot].name);
+    if (why)
+        fputc('\n', why);
+    return slot >= 0;
+}
+
+// The reasons, a line each; malloc'd. NULL: no memory. *route: NULL when none matches, or no
+// analysis of the one that does takes the series.
 static char *route_explain(const struct conf *conf, const struct gather_series *s,
                            const struct conf_route **route)
 {
@@ -22,7 +36,12 @@ static char *route_explain(const struct conf *conf, const struct gather_series *
     FILE *f = open_memstream(&why, &size);
     if (!f)
         return NULL;
-    *route = conf_match(conf, &s->attrs, CONF_VALUES_SHOWN, f);
+    const struct conf_route *matching = conf_match(conf, &s->attrs, CONF_VALUES_SHOWN, f);
+    *route = NULL;
+    for (size_t i = 0; matching && i < matching->run_count; i++) {
+        if (route_run_takes(&matching->runs[i], s, f))
+            *route = matching;
+    }
     if (fclose(f) == 0)
         return why;
     free(why);
@@ -43,8 +62,10 @@ static void route_print(const struct gather_series *s, const struct conf_route *
         printf("  no route: it is a result of this node\n");
     else if (!route)
         printf("  no route\n");
-    for (size_t i = 0; route && i < route->run_count; i++)
-        printf("  route \"%s\" runs %s\n", route->name, route->runs[i].stage);
+    for (size_t i = 0; route && i < route->run_count; i++) {
+        if (route_run_takes(&route->runs[i], s, NULL))
+            printf("  route \"%s\" runs %s\n", route->name, route->runs[i].stage);
+    }
     for (char *line = strtok_r(why, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest))
         printf("    %s\n", text_shown(line, shown, sizeof shown));
 }
@@ -54,8 +75,10 @@ static json_t *route_item(const struct gather_series *s, const struct conf_route
 {
     json_t *o = json_object(), *run = json_array(), *reasons = json_array();
     char *rest = NULL;
-    for (size_t i = 0; route && i < route->run_count; i++)
-        json_add(run, json_text(route->runs[i].stage), ok);
+    for (size_t i = 0; route && i < route->run_count; i++) {
+        if (route_run_takes(&route->runs[i], s, NULL))
+            json_add(run, json_text(route->runs[i].stage), ok);
+    }
     for (char *line = strtok_r(why, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest))
         json_add(reasons, json_text(line), ok);
     json_put_text(o, "study", s->study_instance_uid, ok);

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "node/proc/child.h"
+#include "node/core/collections.h"
 #include "node/core/jobs.h"
 #include "node/proc/msg.h"
 #include "node/core/route.h"
@@ -37,7 +38,7 @@ struct arrivals {
     double next; // earliest time at which a decision may change
 };
 
-static struct watch **position(const struct arrivals *a, int64_t series, bool *found)
+static struct watch **watch_position(const struct arrivals *a, int64_t series, bool *found)
 {
     size_t low = 0, high = a->count;
     while (low < high) {
@@ -51,16 +52,16 @@ static struct watch **position(const struct arrivals *a, int64_t series, bool *f
     return a->watches + low;
 }
 
-static struct watch *find(const struct arrivals *a, int64_t series)
+static struct watch *watch_find(const struct arrivals *a, int64_t series)
 {
     bool found = false;
     if (a->count == 0)
         return NULL;
-    struct watch **at = position(a, series, &found);
+    struct watch **at = watch_position(a, series, &found);
     return found ? *at : NULL;
 }
 
-static bool fill(void *ctx, const struct state_series *row)
+static bool watch_fill(void *ctx, const struct state_series *row)
 {
     struct watch *w = ctx;
     snprintf(w->study_instance_uid, sizeof w->study_instance_uid, "%s", row->study_instance_uid);
@@ -70,7 +71,7 @@ static bool fill(void *ctx, const struct state_series *row)
     return true;
 }
 
-static struct watch *add(struct arrivals *a, int64_t series)
+static struct watch *watch_add(struct arrivals *a, int64_t series)
 {
     if (a->count == a->room) {
         size_t room = a->room ? 2 * a->room : 32;
@@ -84,7 +85,7 @@ static struct watch *add(struct arrivals *a, int64_t series)
     if (!w)
         return NULL;
     bool found;
-    struct watch **at = position(a, series, &found);
+    struct watch **at = watch_position(a, series, &found);
     memmove(at + 1, at, (size_t)(a->watches + a->count - at) * sizeof *at);
     *at = w;
     a->count++;
@@ -94,7 +95,7 @@ static struct watch *add(struct arrivals *a, int64_t series)
     return w;
 }
 
-static void stop_asking(struct arrivals *a, struct watch *w)
+static void watch_stop_asking(struct arrivals *a, struct watch *w)
 {
     if (w->asker.fd >= 0) {
         loop_remove(a->core->loop, w->asker.fd);
@@ -108,16 +109,16 @@ static void stop_asking(struct arrivals *a, struct watch *w)
     }
 }
 
-static void drop(struct arrivals *a, size_t index)
+static void watch_drop(struct arrivals *a, size_t index)
 {
     struct watch *w = a->watches[index];
-    stop_asking(a, w);
+    watch_stop_asking(a, w);
     a->count--;
     memmove(a->watches + index, a->watches + index + 1, (a->count - index) * sizeof *a->watches);
     free(w);
 }
 
-static void sooner(struct arrivals *a, double when)
+static void arrivals_sooner(struct arrivals *a, double when)
 {
     if (when < a->next)
         a->next = when;
@@ -128,14 +129,14 @@ struct loading {
     bool ok;
 };
 
-static bool load(void *ctx, const struct state_series *row)
+static bool watch_load(void *ctx, const struct state_series *row)
 {
     struct loading *l = ctx;
-    struct watch *w = add(l->arrivals, row->id);
+    struct watch *w = watch_add(l->arrivals, row->id);
     l->ok = w != NULL;
     if (w) {
         double age = clock_wall() - row->run_at;
-        fill(w, row);
+        watch_fill(w, row);
         w->evidence.first -= age > 0 ? age : 0;
     }
     return l->ok;
@@ -150,7 +151,8 @@ struct arrivals *arrivals_create(struct core *core, struct err *err)
         return NULL;
     }
     a->core = core;
-    if (!state_each_series(core->state, SERIES_ARRIVING, 0, load, &loading, err) || !loading.ok) {
+    if (!state_each_series(core->state, SERIES_ARRIVING, 0, watch_load, &loading, err) ||
+        !loading.ok) {
         if (!loading.ok)
             err_set(err, ERR_NOMEM, "no memory for the series being received");
         arrivals_destroy(a);
@@ -164,23 +166,24 @@ void arrivals_destroy(struct arrivals *a)
     if (!a)
         return;
     while (a->count > 0)
-        drop(a, a->count - 1);
+        watch_drop(a, a->count - 1);
     free(a->watches);
     free(a);
 }
 
 bool arrivals_instance(struct arrivals *a, int64_t series)
 {
-    struct watch *w = find(a, series);
+    struct watch *w = watch_find(a, series);
     bool begins = !w;
     if (!w) {
-        w = add(a, series);
+        w = watch_add(a, series);
         if (!w) {
             // The row says "receiving": the next start finds it, or the next instance.
             log_error("series=%lld not watched: no memory", (long long)series);
             return false;
         }
         a->next = 0;
+        collections_wake(a->core->collections); // its study may have to wait for it
     }
     w->grown = true;
     w->evidence.last = clock_steady(); // which only postpones: no need to look again
@@ -189,14 +192,14 @@ bool arrivals_instance(struct arrivals *a, int64_t series)
 
 void arrivals_join(struct arrivals *a, int64_t series)
 {
-    struct watch *w = find(a, series);
+    struct watch *w = watch_find(a, series);
     if (w)
         w->evidence.open++;
 }
 
 void arrivals_leave(struct arrivals *a, int64_t series)
 {
-    struct watch *w = find(a, series);
+    struct watch *w = watch_find(a, series);
     if (w && w->evidence.open > 0)
         w->evidence.open--;
     a->next = 0;
@@ -204,7 +207,7 @@ void arrivals_leave(struct arrivals *a, int64_t series)
 
 // The question to the source
 
-static void answered(struct watch *w, const struct msg_count *m)
+static void watch_answered(struct watch *w, const struct msg_count *m)
 {
     w->evidence.answer = m->count >= 0 ? SERIES_ANSWERED : SERIES_NO_ANSWER;
     w->evidence.source_count = (long)m->count;
@@ -217,7 +220,7 @@ static void answered(struct watch *w, const struct msg_count *m)
                  m->text);
 }
 
-static struct watch *asked_through(const struct arrivals *a, int fd)
+static struct watch *watch_asked_through(const struct arrivals *a, int fd)
 {
     for (size_t i = 0; i < a->count; i++) {
         if (a->watches[i]->asker.fd == fd)
@@ -226,22 +229,22 @@ static struct watch *asked_through(const struct arrivals *a, int fd)
     return NULL;
 }
 
-static void on_answer(void *ctx, int fd, short revents)
+static void arrivals_on_answer(void *ctx, int fd, short revents)
 {
     static struct msg m;
     static const struct msg_count none = {.count = -1, .text = "the question failed"};
     struct arrivals *a = ctx;
-    struct watch *w = asked_through(a, fd);
+    struct watch *w = watch_asked_through(a, fd);
     (void)revents;
     if (!w)
         return;
     bool got = msg_receive(fd, &m, NULL) == MSG_GOT && m.kind == MSG_COUNT;
-    answered(w, got ? m.body : &none);
-    stop_asking(a, w);
+    watch_answered(w, got ? m.body : &none);
+    watch_stop_asking(a, w);
     a->next = 0;
 }
 
-static void ask(struct arrivals *a, struct watch *w)
+static void watch_ask(struct arrivals *a, struct watch *w)
 {
     struct err err = {0};
     const struct conf_peer *peer = conf_find_peer(a->core->conf, w->source);
@@ -256,11 +259,11 @@ static void ask(struct arrivals *a, struct watch *w)
     w->evidence.asked = clock_steady();
     w->evidence.answer = SERIES_NO_ANSWER;
     bool started = child_start(&w->asker, &options, asker_run, &asker, &err);
-    a->askers += started; // stop_asking() and reaping count it down
-    if (!started || !loop_add(a->core->loop, w->asker.fd, POLLIN, on_answer, a, &err)) {
+    a->askers += started; // watch_stop_asking() and reaping count it down
+    if (!started || !loop_add(a->core->loop, w->asker.fd, POLLIN, arrivals_on_answer, a, &err)) {
         snprintf(w->evidence.no_answer, sizeof w->evidence.no_answer, "%.90s", err.text);
         log_warn("series=%s source not asked: %s", w->series_instance_uid, err.text);
-        stop_asking(a, w);
+        watch_stop_asking(a, w);
         return;
     }
     w->evidence.answer = SERIES_ASKING;
@@ -277,7 +280,7 @@ bool arrivals_reaped(struct arrivals *a, pid_t pid, int status)
         w->asker.pid = 0;
         a->askers--;
         if (w->asker.fd >= 0) // its answer, if any, is still in the channel
-            on_answer(a, w->asker.fd, POLLIN);
+            arrivals_on_answer(a, w->asker.fd, POLLIN);
         return true;
     }
     return false;
@@ -294,17 +297,38 @@ static void remark_incomplete(const struct watch *w, const struct series_decisio
                  w->evidence.have, w->evidence.source_count);
 }
 
-static bool add_jobs(struct core *core, struct route_outcome *outcome, const char *remark,
-                     const char *evidence, struct err *err)
+// The jobs of a series, and its place in what is collected of its study.
+static bool arrivals_add_jobs(struct core *core, const struct watch *w,
+                              const struct series_decision *d, struct route_outcome *outcome,
+                              struct err *err)
 {
+    char remark[160], evidence[160];
+    remark_incomplete(w, d, remark);
+    series_describe(&w->evidence, d->verdict, evidence);
     for (size_t i = 0; i < outcome->job_count; i++) {
         struct route_job *j = &outcome->jobs[i];
         j->job.remark = remark;
-        j->job.evidence = evidence;
-        if (!state_add_job(core->state, &j->job, &j->input, 1, &j->job_id, err))
+        j->job.evidence = d->evidence;
+        bool ok = j->stage->scope == SCOPE_STUDY
+                      ? collections_add(core->collections, w->series, outcome->route->name,
+                                        j->stage, j->slot, evidence, err)
+                      : state_add_job(core->state, &j->job, &j->input, 1, &j->job_id, err);
+        if (!ok)
             return false;
     }
     return true;
+}
+
+// What an analysis of the matching route said, a line each.
+static void log_analyses(const struct watch *w, const char *why)
+{
+    for (const char *line = why; *line;) {
+        size_t len = strcspn(line, "\n");
+        if (strncmp(line, "route ", 6) != 0)
+            log_info("series=%s %.*s", w->series_instance_uid,
+                     (int)(len < WHY_SHOWN_MAX ? len : WHY_SHOWN_MAX), line);
+        line += len + (line[len] == '\n');
+    }
 }
 
 static void log_run(const struct watch *w, const struct series_decision *d,
@@ -314,8 +338,11 @@ static void log_run(const struct watch *w, const struct series_decision *d,
              series_verdict_name(d->verdict), d->evidence);
     if (!outcome->route)
         log_info("series=%s no route: %.*s", w->series_instance_uid, WHY_SHOWN_MAX, outcome->why);
+    log_analyses(w, outcome->why);
     for (size_t i = 0; i < outcome->job_count; i++) {
         const struct route_job *j = &outcome->jobs[i];
+        if (j->stage->scope == SCOPE_STUDY)
+            continue;
         if (j->job_id)
             log_info("series=%s route=\"%s\" analysis=%s job=%lld", w->series_instance_uid,
                      outcome->route->name, j->job.stage, (long long)j->job_id);
@@ -325,17 +352,15 @@ static void log_run(const struct watch *w, const struct series_decision *d,
     }
 }
 
-static bool end_run(struct arrivals *a, struct watch *w, const struct series_decision *d,
-                    struct err *err)
+static bool watch_end_run(struct arrivals *a, struct watch *w, const struct series_decision *d,
+                          struct err *err)
 {
     struct core *core = a->core;
     struct route_outcome outcome = {0};
-    char remark[160];
-    remark_incomplete(w, d, remark);
     bool ok = route_series(core->conf, core->state, w->series, w->source, &outcome, err) &&
               state_begin(core->state, err);
     if (ok) {
-        ok = add_jobs(core, &outcome, remark, d->evidence, err) &&
+        ok = arrivals_add_jobs(core, w, d, &outcome, err) &&
              state_series_end(core->state, w->series, outcome.route ? "routed" : "no route",
                               series_verdict_name(d->verdict), d->evidence,
                               outcome.route ? outcome.route->name : "", outcome.why, err) &&
@@ -346,13 +371,14 @@ static bool end_run(struct arrivals *a, struct watch *w, const struct series_dec
     if (ok) {
         log_run(w, d, &outcome);
         jobs_wake(core->jobs);
+        collections_wake(core->collections); // also of a series that turned out to be another's
     }
     route_outcome_finish(&outcome);
     return ok;
 }
 
 // Returns true when the watch is over.
-static bool consider(struct arrivals *a, struct watch *w, double now)
+static bool watch_consider(struct arrivals *a, struct watch *w, double now)
 {
     const struct conf *conf = a->core->conf;
     const struct conf_peer *peer = conf_find_peer(conf, w->source);
@@ -361,9 +387,9 @@ static bool consider(struct arrivals *a, struct watch *w, double now)
                                  .longest_wait_s = conf->longest_wait_s};
     struct series_decision d;
     struct err err = {0};
-    if (w->grown && !state_get_series(a->core->state, w->series, fill, w, &err)) {
+    if (w->grown && !state_get_series(a->core->state, w->series, watch_fill, w, &err)) {
         log_error("series=%lld: %s", (long long)w->series, err.text);
-        sooner(a, now + TRY_AGAIN_S);
+        arrivals_sooner(a, now + TRY_AGAIN_S);
         return false;
     }
     w->grown = false;
@@ -371,25 +397,25 @@ static bool consider(struct arrivals *a, struct watch *w, double now)
     w->evidence.can_ask = peer && peer->find && peer->port;
     series_decide(&rules, &w->evidence, &d);
     if (d.verdict != SERIES_RECEIVING) {
-        if (now >= w->not_before && end_run(a, w, &d, &err))
+        if (now >= w->not_before && watch_end_run(a, w, &d, &err))
             return true;
         if (err.code)
             log_error("series=%s not routed, again in %d s: %s", w->series_instance_uid,
                       TRY_AGAIN_S, err.text);
         if (now >= w->not_before)
             w->not_before = now + TRY_AGAIN_S;
-        sooner(a, w->not_before);
+        arrivals_sooner(a, w->not_before);
     } else if (d.ask) {
         if (a->askers < ASKERS_MAX)
-            ask(a, w);
-        sooner(a, now + 0.1);
+            watch_ask(a, w);
+        arrivals_sooner(a, now + 0.1);
     } else {
-        sooner(a, d.wake);
+        arrivals_sooner(a, d.wake);
     }
     if (w->asker.pid) {
         if (now >= w->asker_end)
             kill(w->asker.pid, SIGKILL); // its end is the answer
-        sooner(a, fmax(w->asker_end, now + 1));
+        arrivals_sooner(a, fmax(w->asker_end, now + 1));
     }
     return false;
 }
@@ -403,8 +429,8 @@ double arrivals_tick(struct arrivals *a)
         return a->next;
     a->next = INFINITY;
     for (size_t i = 0; i < a->count;) {
-        if (consider(a, a->watches[i], now))
-            drop(a, i);
+        if (watch_consider(a, a->watches[i], now))
+            watch_drop(a, i);
         else
             i++;
     }
@@ -413,7 +439,7 @@ double arrivals_tick(struct arrivals *a)
 
 void arrivals_evidence(struct arrivals *a, int64_t series, char out[256])
 {
-    struct watch *w = find(a, series);
+    struct watch *w = watch_find(a, series);
     out[0] = 0;
     if (!w)
         return;

@@ -3,6 +3,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "node/core/arrivals.h"
+#include "node/core/collections.h"
 #include "node/core/intake.h"
 #include "node/core/jobs.h"
 #include "node/job/json.h"
@@ -216,6 +217,7 @@ static json_t *status(struct core *core, struct err *err)
     ok = ok && state_each_series(core->state, SERIES_ALL, SHOWN_MAX, add_series, &series, err) &&
          state_each_job(core->state, SHOWN_MAX, add_job, &jobs, err) && series.ok && jobs.ok;
     json_put(o, "series", series.list, &ok);
+    json_put(o, "collections", collections_list(core->collections, err), &ok);
     json_put(o, "jobs", jobs.list, &ok);
     return finish_answer(o, ok, err);
 }

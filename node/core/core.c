@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "node/core/checks.h"
+#include "node/core/collections.h"
 #include "node/proc/child.h"
 #include "node/core/intake.h"
 #include "node/core/jobs.h"
@@ -198,6 +199,7 @@ static void reload(struct node *n)
         jobs_reload(n->core.jobs);
         jobs_wake(n->core.jobs);
         outbox_wake(n->core.outbox);
+        collections_wake(n->core.collections);
         log_info("configuration loaded: peers=%zu routes=%zu", conf->peer_count, conf->route_count);
     }
     notify("READY=1");
@@ -287,7 +289,8 @@ static bool open_node(struct node *n, struct err *err)
         return false;
     core->jobs = jobs_create(core, err);
     core->outbox = core->jobs ? outbox_create(core, err) : NULL;
-    core->arrivals = core->outbox ? arrivals_create(core, err) : NULL;
+    core->collections = core->outbox ? collections_create(core, err) : NULL;
+    core->arrivals = core->collections ? arrivals_create(core, err) : NULL;
     core->intake = core->arrivals ? intake_create(core, err) : NULL;
     return core->intake != NULL;
 }
@@ -306,6 +309,7 @@ static void close_node(struct node *n)
     }
     intake_destroy(core->intake);
     arrivals_destroy(core->arrivals);
+    collections_destroy(core->collections);
     outbox_destroy(core->outbox);
     jobs_destroy(core->jobs);
     state_close(core->state);
@@ -335,6 +339,7 @@ static double tick(struct node *n)
     }
     double next = earliest(n->listener_at, n->retain_at);
     next = earliest(next, arrivals_tick(core->arrivals));
+    next = earliest(next, collections_tick(core->collections));
     next = earliest(next, jobs_tick(core->jobs));
     return earliest(next, outbox_tick(core->outbox));
 }

@@ -12,6 +12,7 @@
 #include "node/core/state.h"
 
 struct arrivals;
+struct collections;
 struct intake;
 struct jobs;
 struct outbox;
@@ -22,6 +23,7 @@ struct core {
     struct state *state;
     struct loop *loop;
     struct arrivals *arrivals;
+    struct collections *collections;
     struct intake *intake;
     struct jobs *jobs;
     struct outbox *outbox;

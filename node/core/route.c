@@ -4,6 +4,7 @@
 #include <string.h>
 #include "compute/stages/stage.h"
 #include "node/job/params.h"
+#include "node/job/slots.h"
 #include "base/clock.h"
 
 #define PARAMS_MAX 256
@@ -29,7 +30,7 @@ static bool parse_parameters(const struct conf_run *run, const struct stage *sta
     return ok;
 }
 
-static bool listed(const char *list, const char *name)
+static bool is_listed(const char *list, const char *name)
 {
     size_t len = strlen(name);
     for (const char *p = list; p && *p; p = strchr(p, '\\') ? strchr(p, '\\') + 1 : NULL) {
@@ -52,7 +53,7 @@ static bool join_destinations(const struct conf *conf, const struct conf_route *
         snprintf(list, size, "%s", source);
     for (size_t i = 0; i < route->return_count; i++) {
         const char *name = conf->peers[route->return_peers[i]].name;
-        if (listed(list, name))
+        if (is_listed(list, name))
             continue;
         size_t used = strlen(list);
         snprintf(list + used, size - used, "%s%s", used ? "\\" : "", name);
@@ -61,103 +62,152 @@ static bool join_destinations(const struct conf *conf, const struct conf_route *
     return true;
 }
 
-// The same instances in the same slot, analysis, version and parameters: the same job.
-static bool make_key(const struct stage *stage, const char *parameters,
-                     const uint8_t series[DIGEST_SIZE], char out[65], struct err *err)
+// The same instances in the same inputs, analysis, version and parameters: the same job.
+static bool route_make_key(struct state *state, const struct stage *stage, const char *parameters,
+                           struct state_input *inputs, size_t count, char out[65], struct err *err)
 {
     struct digest *digest = digest_create();
-    uint8_t key[DIGEST_SIZE];
-    if (!digest)
-        return err_set(err, ERR_NOMEM, "no memory for a digest");
-    digest_add_text(digest, "0"); // slot
-    digest_add(digest, series, DIGEST_SIZE);
-    digest_add_text(digest, stage->name);
-    digest_add_text(digest, stage->version);
-    digest_add_text(digest, parameters);
-    digest_end(digest, key);
+    uint8_t sum[DIGEST_SIZE];
+    char slot[16];
+    bool ok = digest || err_set(err, ERR_NOMEM, "no memory for a digest");
+    for (size_t i = 0; ok && i < count; i++) {
+        snprintf(slot, sizeof slot, "%d", inputs[i].slot);
+        ok = state_series_digest(state, inputs[i].series, sum, &inputs[i].last_instance, err);
+        if (ok) {
+            digest_add_text(digest, slot);
+            digest_add(digest, sum, DIGEST_SIZE);
+        }
+    }
+    if (ok) {
+        digest_add_text(digest, stage->name);
+        digest_add_text(digest, stage->version);
+        digest_add_text(digest, parameters);
+        digest_end(digest, sum);
+        digest_hex(sum, out);
+    }
     digest_destroy(digest);
-    digest_hex(key, out);
+    return ok;
+}
+
+static bool route_make_job(const struct conf *conf, struct state *state,
+                           const struct conf_route *route, const struct conf_run *run,
+                           const char *source, struct state_input *inputs, size_t count,
+                           struct route_job *out, struct err *err)
+{
+    const struct stage *stage = out->stage;
+    if (!parse_parameters(run, stage, &out->parameters, err))
+        return err_wrap(err, "route %s", route->name);
+    if (!join_destinations(conf, route, source, &out->destinations, err) ||
+        !route_make_key(state, stage, out->parameters, inputs, count, out->key, err))
+        return false;
+    out->job =
+        (struct state_job){.scope = stage->scope == SCOPE_STUDY ? JOB_OF_STUDY : JOB_OF_SERIES,
+                           .route = route->name,
+                           .stage = stage->name,
+                           .version = stage->version,
+                           .parameters = out->parameters,
+                           .priority = route->priority,
+                           .results = run->results,
+                           .destinations = out->destinations,
+                           .key = out->key,
+                           .remark = "",
+                           .created_at = clock_wall()};
     return true;
 }
 
-static bool match(const struct conf *conf, struct state *state, int64_t series,
-                  struct route_outcome *out, struct err *err)
+static bool route_find_stage(const struct conf_route *route, const struct conf_run *run,
+                             const struct stage **stage, struct err *err)
 {
-    struct attrs attrs = {0};
-    size_t size = 0;
-    if (!state_series_attrs(state, series, &attrs, err))
-        return false;
-    FILE *why = open_memstream(&out->why, &size);
-    if (why)
-        out->route = conf_match(conf, &attrs, CONF_VALUES_HIDDEN, why);
-    attrs_finish(&attrs);
-    if (!why || fclose(why) != 0)
-        return err_set(err, ERR_NOMEM, "no memory for the reasons of routing");
-    while (size > 0 && out->why[size - 1] == '\n')
-        out->why[--size] = 0;
-    return true;
+    *stage = stage_find(run->stage);
+    return *stage ||
+           err_set(err, ERR_INTERNAL, "route %s: no analysis %s", route->name, run->stage);
+}
+
+bool route_study(const struct conf *conf, struct state *state, const struct conf_route *route,
+                 const struct conf_run *run, const char *source, struct state_input *inputs,
+                 size_t count, struct route_job *out, struct err *err)
+{
+    *out = (struct route_job){0};
+    return route_find_stage(route, run, &out->stage, err) &&
+           route_make_job(conf, state, route, run, source, inputs, count, out, err);
 }
 
 struct routed { // a series on its way
-    const struct route_outcome *outcome;
-    int64_t series, last_instance;
-    uint8_t digest[DIGEST_SIZE];
+    const struct conf *conf;
+    struct state *state;
+    int64_t series;
+    const char *source;
+    struct attrs attrs;
 };
 
-static bool make_job(const struct routed *r, const struct conf_run *run, struct route_job *out,
-                     struct err *err)
+// One analysis of the route: a job when it takes the series, else a line in why.
+static bool route_offer(const struct routed *r, const struct conf_route *route,
+                        const struct conf_run *run, FILE *why, struct route_outcome *out,
+                        struct err *err)
 {
-    const struct conf_route *route = r->outcome->route;
-    const struct stage *stage = stage_find(run->stage);
-    if (!stage)
-        return err_set(err, ERR_INTERNAL, "route %s: no analysis %s", route->name, run->stage);
-    if (!parse_parameters(run, stage, &out->parameters, err))
-        return err_wrap(err, "route %s", route->name);
-    if (!make_key(stage, out->parameters, r->digest, out->key, err))
+    struct route_job *job = &out->jobs[out->job_count];
+    if (!route_find_stage(route, run, &job->stage, err))
         return false;
-    out->input = (struct state_input){.series = r->series, .last_instance = r->last_instance};
-    out->job = (struct state_job){.scope = JOB_OF_SERIES,
-                                  .route = route->name,
-                                  .stage = stage->name,
-                                  .version = stage->version,
-                                  .parameters = out->parameters,
-                                  .priority = route->priority,
-                                  .results = run->results,
-                                  .destinations = r->outcome->destinations,
-                                  .key = out->key,
-                                  .remark = "",
-                                  .created_at = clock_wall()};
-    return true;
+    job->slot = slots_match(job->stage, &r->attrs, CONF_VALUES_HIDDEN, why);
+    if (job->slot < 0) {
+        fputc('\n', why);
+        return true;
+    }
+    out->job_count++;
+    if (job->stage->scope == SCOPE_STUDY) {
+        fprintf(why, "%s takes it as %s\n", job->stage->name, job->stage->inputs[job->slot].name);
+        return true;
+    }
+    job->input = (struct state_input){.slot = job->slot, .series = r->series};
+    return route_make_job(r->conf, r->state, route, run, r->source, &job->input, 1, job, err);
+}
+
+static bool route_match(const struct routed *r, FILE *why, struct route_outcome *out,
+                        struct err *err)
+{
+    const struct conf_route *route = conf_match(r->conf, &r->attrs, CONF_VALUES_HIDDEN, why);
+    bool ok = true;
+    if (!route)
+        return true;
+    out->jobs = calloc(route->run_count, sizeof *out->jobs);
+    if (!out->jobs)
+        return err_set(err, ERR_NOMEM, "no memory for the jobs of a series");
+    for (size_t i = 0; ok && i < route->run_count; i++)
+        ok = route_offer(r, route, &route->runs[i], why, out, err);
+    if (ok && out->job_count > 0)
+        out->route = route;
+    return ok;
 }
 
 bool route_series(const struct conf *conf, struct state *state, int64_t series, const char *source,
                   struct route_outcome *out, struct err *err)
 {
-    struct routed r = {.outcome = out, .series = series};
-    if (!match(conf, state, series, out, err))
+    struct routed r = {.conf = conf, .state = state, .series = series, .source = source};
+    size_t size = 0;
+    if (!state_series_attrs(state, series, &r.attrs, err))
         return false;
-    if (!out->route)
-        return true;
-    out->jobs = calloc(out->route->run_count, sizeof *out->jobs);
-    if (!out->jobs)
-        return err_set(err, ERR_NOMEM, "no memory for the jobs of a series");
-    if (!join_destinations(conf, out->route, source, &out->destinations, err) ||
-        !state_series_digest(state, series, r.digest, &r.last_instance, err))
-        return false;
-    for (size_t i = 0; i < out->route->run_count; i++) {
-        out->job_count++;
-        if (!make_job(&r, &out->route->runs[i], &out->jobs[i], err))
-            return false;
-    }
-    return true;
+    FILE *why = open_memstream(&out->why, &size);
+    bool ok = why && route_match(&r, why, out, err);
+    attrs_finish(&r.attrs);
+    if (!why || fclose(why) != 0)
+        return err_set(err, ERR_NOMEM, "no memory for the reasons of routing");
+    while (size > 0 && out->why[size - 1] == '\n')
+        out->why[--size] = 0;
+    return ok;
+}
+
+void route_job_finish(struct route_job *job)
+{
+    free(job->parameters);
+    free(job->destinations);
+    *job = (struct route_job){0};
 }
 
 void route_outcome_finish(struct route_outcome *out)
 {
     for (size_t i = 0; i < out->job_count; i++)
-        free(out->jobs[i].parameters);
+        route_job_finish(&out->jobs[i]);
     free(out->jobs);
     free(out->why);
-    free(out->destinations);
     memset(out, 0, sizeof *out);
 }

@@ -24,7 +24,7 @@ static void describe_source(const struct series_evidence *e, char out[160])
         snprintf(out, 160, e->can_ask ? "source not asked" : "source cannot be asked");
 }
 
-static void describe(const struct series_evidence *e, struct series_decision *out)
+static void series_tell(const struct series_evidence *e, struct series_decision *out)
 {
     char source[160];
     describe_source(e, source);
@@ -33,7 +33,14 @@ static void describe(const struct series_evidence *e, struct series_decision *ou
              e->have, source, e->now - e->last, e->now - e->first, e->open);
 }
 
-static double earlier(double a, double b)
+void series_describe(const struct series_evidence *e, enum series_verdict v, char out[160])
+{
+    char source[160];
+    describe_source(e, source);
+    snprintf(out, 160, "%s, %lu instances, %.110s", series_verdict_name(v), e->have, source);
+}
+
+static double earlier_time(double a, double b)
 {
     return a < b ? a : b;
 }
@@ -52,8 +59,8 @@ static bool source_has_more(const struct series_evidence *e)
     return e->answer == SERIES_ANSWERED && (unsigned long)e->source_count > e->have;
 }
 
-static void decide(const struct series_rules *rules, const struct series_evidence *e,
-                   struct series_decision *out)
+static void series_judge(const struct series_rules *rules, const struct series_evidence *e,
+                         struct series_decision *out)
 {
     double end = e->first + rules->longest_wait_s;
     if (e->now >= end) {
@@ -75,14 +82,14 @@ static void decide(const struct series_rules *rules, const struct series_evidenc
             out->ask = true;
             return;
         }
-        out->wake = earlier(out->wake, question);
+        out->wake = earlier_time(out->wake, question);
         return; // asked first, judged afterwards
     }
     if (e->now >= quiet_end) {
         out->verdict = confirmed ? SERIES_COMPLETE : SERIES_QUIET;
         return;
     }
-    out->wake = earlier(out->wake, quiet_end);
+    out->wake = earlier_time(out->wake, quiet_end);
 }
 
 void series_decide(const struct series_rules *rules, const struct series_evidence *e,
@@ -90,6 +97,6 @@ void series_decide(const struct series_rules *rules, const struct series_evidenc
 {
     memset(out, 0, sizeof *out);
     out->verdict = SERIES_RECEIVING;
-    decide(rules, e, out);
-    describe(e, out);
+    series_judge(rules, e, out);
+    series_tell(e, out);
 }

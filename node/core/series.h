@@ -45,5 +45,8 @@ struct series_decision {
     char evidence[256]; // one sentence for people, also while receiving
 };
 
+// The same for who reads of several series at a time: "complete, 8 instances, source has 8".
+void series_describe(const struct series_evidence *e, enum series_verdict v, char out[160]);
+
 void series_decide(const struct series_rules *rules, const struct series_evidence *e,
                    struct series_decision *out);

@@ -12,7 +12,8 @@
 #define PEERS                                                                                      \
     "peers: [{ae_title: PACS, host: pacs, port: 104}, {ae_title: WS, host: '::1', port: 11113}]\n"
 static const char everything[] =
-    "node: {ae_title: \"A \\\"1\\\"\", serial: '#1: x', bind: '::1', log_level: debug,\n"
+    "node: {timezone: '-0330', ae_title: \"A \\\"1\\\"\", serial: '#1: x', bind: '::1', log_level: "
+    "debug,\n"
     "  duplicate_answer: success}\n"
     "completion: {quiet_s: 0.30000000000000004, longest_wait_s: 1e3}\n"
     "worker: {device: \"lvm\\u2028pipe \\uFEFF \xc3\xa4\"}\n" PEERS "routes:\n"
@@ -24,7 +25,9 @@ static const char everything[] =
     "  run: calcium\n"
     "  results: [sc, sr]\n"
     "  return_to: [WS, source, PACS]\n"
-    "  options: {threshold_hu: 1.3e2}\n";
+    "  options: {threshold_hu: 1.3e2}\n"
+    "- {name: two, priority: -7, when: {Modality: CT}, run: [calcium, lungs], results: [sr, seg],\n"
+    "   options: {threshold_hu: 131, lungs: {lobes: 'a: b'}}}\n";
 
 static struct conf *load(const char *text, size_t len, char **report, size_t *errors)
 {

@@ -146,7 +146,7 @@ class Site(Node):
     def idle(self):
         """Everything received has been decided, analysed and delivered."""
         now = self.status()
-        return (not any(s["state"] == "receiving" for s in now["series"])
+        return (not any(s["state"] == "receiving" for s in now["series"]) and not now["collections"]
                 and not any(j["state"] in ("queued", "running") for j in now["jobs"])
                 and not any(p["outbox"]["pending"] for p in now["peers"])) and now
 

@@ -675,11 +675,10 @@ def a_worker_that_warms_up_delays_no_answer(tmp):
     """The cache is cold and the worker is stopped while it warms up: many inputs wait for it."""
     p, q = ports(2)
     files = make_series(tmp / "in", 1, count=3000, size=16)
-    cold = {"MESA_SHADER_CACHE_DIR": str(tmp / "cold")}  # not the one that all tests share
-    with Sink(tmp / "pacs", q), Site(tmp / "node", p, {"PACS": q}, env=cold, extra=times(quiet_s=20)) as site:
+    with Sink(tmp / "pacs", q), Site(tmp / "node", p, {"PACS": q}) as site:
         wait_for(lambda: site.workers("warming", "idle"), 30, "a worker")
         os.kill(site.workers()[0]["pid"], signal.SIGKILL)  # before it is ready, or after
-        shutil.rmtree(tmp / "cold", ignore_errors=True)
+        shutil.rmtree(site.data / "cache", ignore_errors=True)
         warming = wait_for(lambda: [w for w in site.workers("warming") if w["pid"]], 30, "a worker that warms up")[0]["pid"]
         os.kill(warming, signal.SIGSTOP)
         send(files, p)

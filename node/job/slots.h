@@ -1,0 +1,21 @@
+// Which input of an analysis a series fills. An analysis declares its inputs as patterns on
+// attributes (compute/stages/stage.h), written as the conditions of a route are; they are compiled
+// once a process, when they are first asked for.
+// Process: core, commands. Thread-safety: one thread.
+#pragma once
+#include <stdio.h>
+#include "base/attrs.h"
+#include "base/err.h"
+#include "compute/stages/stage.h"
+#include "conf/conf.h"
+
+// The first input whose patterns all match, or -1: the analysis does not take the series. why (may
+// be NULL) then gets one line, without its end, of which attribute does not fit which input:
+//   calcium does not take it: Modality is "MR", wanted CT
+//   mammo does not take it: as cc left: ViewPosition is absent, wanted CC; as mlo left: ...
+int slots_match(const struct stage *stage, const struct attrs *attrs, enum conf_values values,
+                FILE *why);
+
+// What an analysis declares can be used: every keyword is one of DICOM, every pattern compiles, and
+// there is an input, only one for SCOPE_SERIES. ERR_INTERNAL: which does not, and why.
+bool slots_check(const struct stage *stage, struct err *err);
