@@ -9,12 +9,14 @@
 #include <strings.h>
 #include "base/near.h"
 #include "compute/stages/calcium/calcium.h"
+#include "compute/stages/lungs/lungs.h"
 
 #define TEXT_MAX 255 // bytes of a text parameter
 
 // Every analysis there is, in the order of its slot.
 static const struct stage *const stages[] = {
     &stage_calcium,
+    &stage_lungs,
 };
 
 #define FURTHER_MAX 16

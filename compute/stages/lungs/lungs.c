@@ -1,0 +1,291 @@
+#include "compute/stages/lungs/lungs.h"
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include "compute/image/load.h"
+#include "compute/stages/lungs/lungs_density.h"
+#include "compute/stages/lungs/lungs_find.h"
+#include "compute/stages/lungs/lungs_report.h"
+
+enum { P_AIR, P_MAX_SLICE, P_MIN_VOLUME, P_MAX_VOLUME, P_COUNT };
+
+static const struct stage_param params[P_COUNT] = {
+    [P_AIR] = {"air_hu", "[hnsf'U]", "Highest attenuation of lung at its surface.", PARAM_NUMBER,
+               -700, -300, -500, NULL},
+    [P_MAX_SLICE] = {"max_slice_mm", "mm", "Wider spaced slices are not evaluated.", PARAM_NUMBER,
+                     1, 10, 6, NULL},
+    // Predicted values with their 90 % ranges (Quanjer 1993): the residual volume of a small woman
+    // is 0.5 L, the total capacity of a man of 2 m is 10 L, to which a fifth is added for
+    // emphysema.
+    [P_MIN_VOLUME] = {"min_volume_ml", "mL", "Smaller lungs are not believed.", PARAM_NUMBER, 100,
+                      2000, 500, NULL},
+    [P_MAX_VOLUME] = {"max_volume_ml", "mL", "Larger lungs are not believed.", PARAM_NUMBER, 5000,
+                      20000, 12000, NULL},
+};
+
+static const uint32_t slices_min = 10;
+static const double pixel_max_mm = 5; // coarser ones show no main bronchus (12 mm)
+static const double thin_mm = 2; // density indices depend on thickness above (QIBA: at most 1 mm)
+static const double gap = 1.1;   // of the thickness, from slice to slice
+static const int sharp_siemens = 50; // B50f, Bl57: lung and bone; B31f, Qr40: soft
+static const char *const sharp_names[] = {"LUNG", "BONE", "EDGE", "SHARP", "DETAIL"};
+
+struct job {
+    const struct stage_run *run;
+    struct findings *f;
+    struct err *err;
+    const struct image *v;
+    uint32_t image; // index in the set
+    const struct param_value *p;
+    double thickness_mm;
+    const char *kernel, *contrast;
+};
+
+// Refusals below return false through this: the job is done, the machine is fine.
+#define REFUSE(job, ...) (findings_refuse((job)->f, VERDICT_NOT_EVALUABLE, __VA_ARGS__), false)
+
+static bool along(const struct image *v, int axis, const char *directions)
+{
+    const char d = image_direction(v, axis);
+    return d == directions[0] || d == directions[1];
+}
+
+// What the pixels are. False: refused.
+static bool check_chest(struct job *j)
+{
+    const struct image *v = j->v;
+    if (strcmp(v->unit, "[hnsf'U]") != 0)
+        return REFUSE(j, "not a CT in Hounsfield units");
+    if (v->duplicates || v->dim[3] > 1)
+        return REFUSE(j, "several images of one place: phases or reconstructions are mixed");
+    if (v->dim[2] < slices_min)
+        return REFUSE(j, "%u slices do not show lungs (at least %u)", v->dim[2], slices_min);
+    if (!along(v, 0, "LR") || !along(v, 1, "AP") || !along(v, 2, "HF"))
+        return REFUSE(j, "slices are not axial");
+    if (v->spacing[0] > pixel_max_mm || v->spacing[1] > pixel_max_mm)
+        return REFUSE(j, "pixels of %.2f x %.2f mm are too coarse (limit %.1f mm)", v->spacing[1],
+                      v->spacing[0], pixel_max_mm);
+    if (v->spacing[2] > j->p[P_MAX_SLICE].number * 1.01)
+        return REFUSE(j, "slices lie %.2f mm apart (limit %.1f mm)", v->spacing[2],
+                      j->p[P_MAX_SLICE].number);
+    return true;
+}
+
+// By the names that manufacturers give: words, Siemens letters with a number, Toshiba FC50 to FC59,
+// FC30 to FC39 and FC80 to FC89, Philips YA to YD, D and L.
+static bool kernel_is_sharp(const char *kernel)
+{
+    for (size_t i = 0; i < sizeof sharp_names / sizeof *sharp_names; i++) {
+        if (strcasestr(kernel, sharp_names[i]))
+            return true;
+    }
+    if (strncmp(kernel, "FC", 2) == 0)
+        return kernel[2] == '5' || kernel[2] == '3' || kernel[2] == '8';
+    if (strcmp(kernel, "D") == 0 || strcmp(kernel, "L") == 0 ||
+        (kernel[0] == 'Y' && kernel[1] >= 'A' && kernel[1] <= 'D' && !kernel[2]))
+        return true;
+    const char *digits = kernel + strcspn(kernel, "0123456789");
+    return digits > kernel && strchr("BIQH", kernel[0]) && atoi(digits) >= sharp_siemens;
+}
+
+// What the names of series and protocol say about the breath: 'i' in, 'e' out, 0 nothing.
+static char breath_said(const struct job *j)
+{
+    static const char *const names[] = {"SeriesDescription", "ProtocolName"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        const char *text = image_text(j->run->set, j->v, names[i]);
+        if (strcasestr(text, "expir"))
+            return 'e';
+        if (strcasestr(text, "inspir"))
+            return 'i';
+    }
+    return 0;
+}
+
+// What the headers give reason to say.
+static bool add_header_warnings(struct job *j)
+{
+    struct findings *f = j->f;
+    const double increment = j->v->spacing[2];
+    const char breath = breath_said(j);
+    bool ok = true;
+    if (breath == 'e')
+        ok =
+            findings_add_warning(f, "Expiration: the limits of emphysema hold in full inspiration");
+    else if (breath != 'i')
+        ok = findings_add_warning(
+            f, "Level of inspiration not stated: volume and density depend on it");
+    if (ok && !*j->kernel)
+        ok = findings_add_warning(f, "Convolution kernel not stated");
+    else if (ok && kernel_is_sharp(j->kernel))
+        ok = findings_add_warning(
+            f, "Sharp kernel %s: shares below -950 and -910 HU are too high, Perc15 is too low",
+            j->kernel);
+    if (ok && !(j->thickness_mm > 0))
+        ok = findings_add_warning(f, "Slice thickness not stated");
+    else if (ok && j->thickness_mm > thin_mm)
+        ok = findings_add_warning(
+            f, "Slices %.2f mm thick (limit %.0f mm): density indices are biased", j->thickness_mm,
+            thin_mm);
+    if (ok && j->thickness_mm > 0 && increment > gap * j->thickness_mm)
+        ok = findings_add_warning(f, "Gaps between slices: %.2f mm thick, %.2f mm apart",
+                                  j->thickness_mm, increment);
+    if (ok && *j->contrast)
+        ok = findings_add_warning(f, "Contrast agent named: densities are raised");
+    return ok;
+}
+
+static bool add_lung_warnings(struct job *j, const struct lungs *l)
+{
+    struct findings *f = j->f;
+    bool ok = true;
+    if (l->cut_head || l->cut_feet)
+        ok = findings_add_warning(
+            f, "The scan cuts the lungs%s%s%s", l->cut_head ? " at the head" : "",
+            l->cut_head && l->cut_feet ? " and" : "", l->cut_feet ? " at the feet" : "");
+    if (ok && l->cut_border)
+        ok = findings_add_warning(f, "The field of view cuts the lungs");
+    if (ok && !l->airways_found)
+        ok = findings_add_warning(f, "Trachea not found: airways are part of the lungs");
+    if (ok && l->parting == LUNGS_MIDLINE)
+        ok = findings_add_warning(f, "The lungs touch: told apart at the middle of the body");
+    if (ok && l->parting == LUNGS_ONE)
+        ok = findings_add_warning(
+            f, "One lung only: the other is absent, not aerated or outside the field of view");
+    return ok;
+}
+
+static bool add_lung_facts(struct job *j, const struct lungs *l)
+{
+    struct findings *f = j->f;
+    const struct image *v = j->v;
+    bool ok = findings_add_fact(f, "Slices %.2f mm apart, %.2f mm thick; pixels %.3f x %.3f mm",
+                                v->spacing[2], j->thickness_mm, v->spacing[1], v->spacing[0]);
+    ok = ok && findings_add_fact(f, "Kernel %s; %s %s", *j->kernel ? j->kernel : "not stated",
+                                 image_text(j->run->set, v, "Manufacturer"),
+                                 image_text(j->run->set, v, "ManufacturerModelName"));
+    ok = ok && findings_add_fact(f,
+                                 "Lung: air of at most %g HU inside the body, with the vessels "
+                                 "it encloses",
+                                 j->p[P_AIR].number);
+    ok = ok && findings_add_fact(f, "Density: of every voxel of a lung, neither smoothed nor "
+                                    "corrected for volume");
+    if (ok && l->airways_found)
+        ok = findings_add_fact(f, "Airways left out, followed at up to %.0f HU", l->airways_hu);
+    if (ok && l->parting == LUNGS_ERODED)
+        ok = findings_add_fact(f, "The lungs touch: parted where they are thinnest");
+    return ok;
+}
+
+static bool measure(struct job *j, const struct gpu_volume *hu, const struct lungs *l,
+                    struct lungs_result *r)
+{
+    const struct image *v = j->v;
+    uint32_t *counts = arena_alloc(j->run->arena, LUNGS_SIDES * LUNGS_VALUES, sizeof *counts);
+    uint64_t *wide = arena_alloc(j->run->arena, LUNGS_VALUES, sizeof *wide);
+    uint64_t *both = arena_alloc(j->run->arena, LUNGS_VALUES, sizeof *both);
+    if (!counts || !wide || !both)
+        return err_set(j->err, ERR_NOMEM, "lungs: no memory for the histogram");
+    const struct gpu_mask *const sides[LUNGS_SIDES] = {l->side[LUNGS_RIGHT], l->side[LUNGS_LEFT]};
+    if (!lungs_histogram(j->run->gpu, hu, sides, counts, j->err))
+        return false;
+    for (int side = 0; side < LUNGS_SIDES; side++) {
+        for (int n = 0; n < LUNGS_VALUES; n++) {
+            wide[n] = counts[side * LUNGS_VALUES + n];
+            both[n] += wide[n];
+        }
+        lungs_density(wide, &r->density[side]);
+    }
+    lungs_density(both, &r->total);
+    r->lungs = l;
+    r->counts = counts;
+    r->voxel_ml = v->spacing[0] * v->spacing[1] * v->spacing[2] / 1000;
+    return true;
+}
+
+// False: refused.
+static bool check_volume(struct job *j, const struct lungs_result *r)
+{
+    const double ml = (double)r->total.voxels * r->voxel_ml;
+    if (ml < j->p[P_MIN_VOLUME].number || ml > j->p[P_MAX_VOLUME].number)
+        return REFUSE(j, "lungs of %.0f mL are implausible (%.0f to %.0f mL)", ml,
+                      j->p[P_MIN_VOLUME].number, j->p[P_MAX_VOLUME].number);
+    return true;
+}
+
+// With lungs. False: the machine failed. A refusal is true.
+static bool evaluate_lungs(struct job *j, const struct gpu_volume *hu, const struct lungs *l)
+{
+    const struct stage_run *run = j->run;
+    struct lungs_result result = {0};
+    if (!stage_step(run, "measuring", 0.7, j->err) || !measure(j, hu, l, &result))
+        return false;
+    if (!add_lung_warnings(j, l) || !add_lung_facts(j, l))
+        return err_set(j->err, ERR_NOMEM, "lungs: warnings");
+    if (!check_volume(j, &result))
+        return true;
+    return stage_step(run, "reporting", 0.8, j->err) &&
+           lungs_report(j->f, run->set, j->image, &result, j->err);
+}
+
+// Everything that needs the device. False: the machine failed. A refusal is true.
+static bool find_and_measure(struct job *j)
+{
+    const struct stage_run *run = j->run;
+    struct lungs lungs = {0};
+    const char *why = "";
+    if (!stage_step(run, "decoding", 0, j->err))
+        return false;
+    struct gpu_volume *hu = image_load(run->gpu, run->set, j->v, 0, IMAGE_I16, j->err);
+    bool ok = hu && stage_step(run, "finding the lungs", 0.4, j->err) &&
+              lungs_find(run->gpu, hu, j->v, j->p[P_AIR].number, run->arena, &lungs, &why, j->err);
+    if (ok && *why)
+        findings_refuse(j->f, VERDICT_NOT_EVALUABLE, "%s", why);
+    else if (ok)
+        ok = evaluate_lungs(j, hu, &lungs);
+    lungs_finish(&lungs);
+    gpu_volume_destroy(hu);
+    return ok;
+}
+
+static enum stage_end run_lungs(const struct stage_run *r, struct findings *out, struct err *err)
+{
+    struct job j = {.run = r, .f = out, .err = err, .p = r->params};
+    j.image = r->slots[0].images[0];
+    j.v = &r->set->images[j.image];
+    image_number(r->set, j.v, "SliceThickness", &j.thickness_mm);
+    j.kernel = image_text(r->set, j.v, "ConvolutionKernel");
+    image_attr(r->set, j.v, "ContrastBolusAgent", &j.contrast);
+    j.contrast = j.contrast ? j.contrast : "";
+    out->page.title = "Lung volume and density";
+    out->procedure = (struct code){"24627-2", "LN", "CT Chest"};
+    bool ok = true;
+    if (check_chest(&j)) {
+        ok = add_header_warnings(&j) || err_set(err, ERR_NOMEM, "lungs: warnings");
+        ok = ok && find_and_measure(&j);
+    }
+    if (!ok)
+        return STAGE_BROKEN;
+    return out->verdict == VERDICT_NOT_EVALUABLE ? STAGE_REFUSED : STAGE_DONE;
+}
+
+static const struct stage_accept accepts[] = {{"Modality", "CT"}, {0}};
+static const struct stage_input_spec inputs[] = {
+    {"scan", "CT of the whole chest in full inspiration", INPUT_ONE, IMAGE_NO_AXIS, true, accepts},
+};
+
+const struct stage stage_lungs = {
+    .name = "lungs",
+    .title = "Lung volume and density",
+    .version = "1",
+    .slot = 2,
+    .help = "Volume of each lung, its mean density, share below -950 and -910 HU, and Perc15.",
+    .scope = SCOPE_SERIES,
+    .inputs = inputs,
+    .input_count = 1,
+    .results = RESULT_SR | RESULT_GSPS | RESULT_SC | RESULT_SEG | RESULT_PDF,
+    .report = REPORT_MEASUREMENTS,
+    .params = params,
+    .param_count = P_COUNT,
+    .run = run_lungs,
+};
