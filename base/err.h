@@ -42,6 +42,12 @@ bool err_errno(struct err *err, int number, const char *format, ...)
 // Puts "<text>: " before what is there; returns false.
 bool err_wrap(struct err *err, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+#ifdef __clang_analyzer__ // It cannot see that these always return false.
+#define err_set(...)   ((void)err_set(__VA_ARGS__), false)
+#define err_errno(...) ((void)err_errno(__VA_ARGS__), false)
+#define err_wrap(...)  ((void)err_wrap(__VA_ARGS__), false)
+#endif
+
 // Lower-case name of a code: "input", "geometry", ...
 const char *err_code_name(enum err_code code);
 

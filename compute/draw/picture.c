@@ -106,7 +106,7 @@ static double cine_frame_ms(const struct cine *c)
     const struct image *img = c->img;
     if (c->wish->frame_ms > 0)
         return c->wish->frame_ms;
-    if (!c->wish->over_slices && !c->map && img->axis == IMAGE_PHASE && img->dim[3] > 1) {
+    if (img && !c->wish->over_slices && !c->map && img->axis == IMAGE_PHASE && img->dim[3] > 1) {
         const size_t last = (size_t)(img->dim[3] - 1) * img->dim[2] + c->wish->place.slice;
         const double step = (img->at[last] - img->at[c->wish->place.slice]) / (img->dim[3] - 1);
         if (step > 0 && isfinite(step))
@@ -186,7 +186,7 @@ static bool cine_keep(const struct cine *c, const uint8_t *rgb)
                             .frames = c->frames,
                             .frame_ms = cine_frame_ms(c),
                             .rgb = rgb};
-    if (c->img->placed) {
+    if (c->img && c->img->placed) {
         fresh.directions[0][0] = image_direction(c->img, 0);
         fresh.directions[1][0] = image_direction(c->img, 1);
     }

@@ -153,7 +153,7 @@ static void section_row(struct plane *p, uint32_t row, const float *slice, const
     const size_t step = coronal ? 1 : img->dim[0];
     const size_t start = coronal ? (size_t)section->index * img->dim[0] : section->index;
     const size_t out = (size_t)row * p->columns;
-    for (uint32_t i = 0; i < p->columns; i++) {
+    for (uint32_t i = 0; slice && i < p->columns; i++) {
         const double from = i - shift, low = floor(from);
         p->values[out + i] = NAN;
         if (from < 0 || from > p->columns - 1)

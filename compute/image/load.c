@@ -81,8 +81,8 @@ struct gpu_volume *image_load(struct gpu *gpu, const struct image_set *set, cons
     uint32_t batch = slice < BATCH_BYTES ? (uint32_t)(BATCH_BYTES / slice) : 1;
     if (batch > img->dim[2])
         batch = img->dim[2];
-    uint8_t *voxels = malloc(batch * slice);
-    uint32_t *list = malloc(batch * sizeof *list);
+    uint8_t *voxels = slice && batch ? calloc(batch, slice) : NULL;
+    uint32_t *list = calloc((size_t)batch + 1, sizeof *list);
     bool ok =
         (voxels && list) || err_set(err, ERR_NOMEM, "no memory for %" PRIu32 " frames", batch);
     for (uint32_t k = 0; ok && k < img->dim[2]; k += batch) {

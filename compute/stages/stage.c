@@ -193,7 +193,7 @@ static bool read_text(const struct stage_param *p, const char *value, struct are
 static bool read_value(const struct stage_param *p, const char *value, struct arena *arena,
                        struct param_value *out, struct err *err)
 {
-    double number;
+    double number = 0;
     switch (p->type) {
     case PARAM_NUMBER:
         return read_number(p, value, &out->number, err);

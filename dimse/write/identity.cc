@@ -350,6 +350,7 @@ static std::vector<struct source_series> by_series(
         s.sources.push_back(source);
     }
     std::vector<struct source_series> all;
+    all.reserve(groups.size());
     for (auto &[uids, s] : groups)
         all.push_back(std::move(s));
     return all;

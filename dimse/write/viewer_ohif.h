@@ -31,7 +31,7 @@ const char *region_type(const struct mark &m);
 class ohif_regions
 {
   public:
-    explicit ohif_regions(const result_set &set);
+    explicit ohif_regions(const result_set &result);
 
     const std::vector<struct region_item> &of(uint32_t group) const;
     // The border of what was searched on one frame; nothing when there is no frame.

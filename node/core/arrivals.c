@@ -339,16 +339,17 @@ static void log_run(const struct watch *w, const struct series_decision *d,
     if (!outcome->route)
         log_info("series=%s no route: %.*s", w->series_instance_uid, WHY_SHOWN_MAX, outcome->why);
     log_analyses(w, outcome->why);
+    const char *route = outcome->route ? outcome->route->name : "";
     for (size_t i = 0; i < outcome->job_count; i++) {
         const struct route_job *j = &outcome->jobs[i];
         if (j->stage->scope == SCOPE_STUDY)
             continue;
         if (j->job_id)
-            log_info("series=%s route=\"%s\" analysis=%s job=%lld", w->series_instance_uid,
-                     outcome->route->name, j->job.stage, (long long)j->job_id);
+            log_info("series=%s route=\"%s\" analysis=%s job=%lld", w->series_instance_uid, route,
+                     j->job.stage, (long long)j->job_id);
         else
             log_info("series=%s route=\"%s\" analysis=%s the same job is there already",
-                     w->series_instance_uid, outcome->route->name, j->job.stage);
+                     w->series_instance_uid, route, j->job.stage);
     }
 }
 

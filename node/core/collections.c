@@ -226,7 +226,7 @@ static bool comes_first(const struct member *a, const struct member *b)
 // An input of many series takes all of them, every other one the lowest Series Number, then UID.
 static void study_choose(struct study *s)
 {
-    for (size_t slot = 0; slot < s->stage->input_count; slot++) {
+    for (size_t slot = 0; s->stage && slot < s->stage->input_count; slot++) {
         struct member *best = NULL;
         for (size_t i = 0; i < s->member_count; i++) {
             struct member *m = &s->members[i];

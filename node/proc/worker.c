@@ -74,7 +74,7 @@ static bool next_input(struct task *t, const struct order_file *f, struct analys
     struct analysis_input *last = t->input_count ? &t->inputs[t->input_count - 1] : NULL;
     if (last && (int)last->slot == f->slot && *position == f->position)
         return true;
-    if (f->slot < 0 || (size_t)f->slot >= t->stage->input_count)
+    if (!t->inputs || f->slot < 0 || (size_t)f->slot >= t->stage->input_count)
         return false;
     t->inputs[t->input_count++] =
         (struct analysis_input){.slot = (uint32_t)f->slot, .files = files};

@@ -67,7 +67,8 @@ static int hu_at(const struct chest *chest, int i, int j, int k)
     static const double ends[2][3] = {{-48, 10, -8}, {48, 10, -8}};
     static const double vessel[2][3] = {{-80, -20, -20}, {-70, 20, 30}};
     static const double bridge[2][3] = {{-40, -50, 0}, {40, -50, 0}};
-    const double p[3] = {(i - NX / 2 + 0.5) * px, (j - NY / 2 + 0.5) * px, (k - NZ / 2 + 0.5) * dz};
+    const double p[3] = {(i - NX * 0.5 + 0.5) * px, (j - NY * 0.5 + 0.5) * px,
+                         (k - NZ * 0.5 + 0.5) * dz};
     const double body = p[0] * p[0] / (155 * 155) + p[1] * p[1] / (105 * 105);
     if (p[1] > 111 && p[1] < 116)
         return 100; // table

@@ -265,7 +265,7 @@ static void play(enum script script, int connection)
         if (script == ACCEPTS_THEN_ABORTS)
             peer_send(&p, "\7\0\0\0\0\4\0\0\0\0", 10);
         for (int i = 0; script == ACCEPTS_THEN_DRIPS && i < 100; i++) {
-            if (!peer_send(&p, i < 6 ? "\4\0\0\0\1\0" + i : "", 1))
+            if (!peer_send(&p, i < 6 ? &"\4\0\0\0\1\0"[i] : "", 1))
                 break;
             poll(NULL, 0, 100);
         }

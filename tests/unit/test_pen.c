@@ -63,8 +63,8 @@ static void scripts_of_the_built_in_face_lack_nothing(void)
         "\xce\xa0\xce\xbd\xce\xb5\xcf\x8d\xce\xbc\xce\xbf\xce\xbd\xce\xb5\xcf\x82", // Greek
         "\xd0\x9b\xd1\x91\xd0\xb3\xd0\xba\xd0\xb8\xd0\xb5",                         // Cyrillic
         "\xd8\xa7\xd9\x84\xd8\xb5\xd8\xaf\xd8\xb1",                                 // Arabic
-        "mm\xc2\xb2 \xc2\xb1 \xce\xbc"
-        "A \xe2\x89\xa5 5 \xe2\x86\x92"};
+        ("mm\xc2\xb2 \xc2\xb1 \xce\xbc"
+         "A \xe2\x89\xa5 5 \xe2\x86\x92")};
     pen_ready();
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         pen_line(pen, texts[i], 0, 40, WIDTH, LEFT);

@@ -62,7 +62,13 @@ static void refuse(const char *name, const char *value, const char *part)
         CU_FAIL("the text names the remedy");
         printf("\"%s\" lacks \"%s\"\n", err.text, part);
     }
-    CU_ASSERT_EQUAL(memcmp(p, before, sizeof p), 0);
+    for (int i = 0; i < PARAMS; i++) {
+        CU_ASSERT_EQUAL(p[i].number, before[i].number);
+        CU_ASSERT_EQUAL(p[i].integer, before[i].integer);
+        CU_ASSERT_EQUAL(p[i].truth, before[i].truth);
+        CU_ASSERT_EQUAL(p[i].choice, before[i].choice);
+        CU_ASSERT_STRING_EQUAL(p[i].text, before[i].text);
+    }
 }
 
 static void bad_options_are_refused_with_the_remedy(void)

@@ -85,7 +85,8 @@ static bool kernel_is_sharp(const char *kernel)
         (kernel[0] == 'Y' && kernel[1] >= 'A' && kernel[1] <= 'D' && !kernel[2]))
         return true;
     const char *digits = kernel + strcspn(kernel, "0123456789");
-    return digits > kernel && strchr("BIQH", kernel[0]) && atoi(digits) >= sharp_siemens;
+    return digits > kernel && strchr("BIQH", kernel[0]) &&
+           strtol(digits, NULL, 10) >= sharp_siemens;
 }
 
 // What the names of series and protocol say about the breath: 'i' in, 'e' out, 0 nothing.

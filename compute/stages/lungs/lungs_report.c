@@ -228,7 +228,7 @@ static bool outline_lung(struct writer *w, int n, uint32_t k)
     uint8_t *mask = malloc(pixels);
     struct outline *outlines = NULL;
     uint32_t count = 0;
-    for (size_t p = 0; mask && p < pixels; p++)
+    for (size_t p = 0; mask && w->labels && p < pixels; p++)
         mask[p] = w->labels[k * pixels + p] == n + 1;
     const bool ok =
         mask && outline_trace(mask, columns, rows, origin, w->f->arena, &outlines, &count);
