@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -19,111 +18,30 @@
 #include "node/cmd/cmd.h"
 #include "node/cmd/cmd_common.h"
 #include "node/job/gather.h"
+#include "node/job/plan.h"
 #include "node/job/report.h"
-
-// One analysis to come: series of one study of one patient.
-struct analyze_plan {
-    const struct gather_series *series;
-    const struct stage *stage;
-    const struct conf_run *run; // of the route; NULL: none; its options and results apply
-};
 
 struct analyze_run {
     const struct cmd_args *args;
     char folder[PATH_MAX]; // of the results
     struct conf *conf;     // NULL: none was given
     struct gather gather;
-    struct analyze_plan *plans;
-    size_t plan_count;
+    struct plans plans;
     struct gpu *gpu;
     struct report *report;
     char device_uid[65], device[256];
 };
 
-// Does a series fill the slot of a stage? By the attributes its input declares.
-static bool analyze_accepts(const struct stage *s, const char *modality)
-{
-    for (size_t i = 0; i < s->input_count; i++) {
-        for (const struct stage_accept *a = s->inputs[i].accepts; a->keyword; a++) {
-            if (strcmp(a->keyword, "Modality") == 0 && strcasecmp(a->pattern, modality) == 0)
-                return true;
-        }
-    }
-    return false;
-}
-
-static const struct stage *analyze_stage_for(const char *modality)
-{
-    for (size_t i = 0; stage_at(i); i++) {
-        if (analyze_accepts(stage_at(i), modality))
-            return stage_at(i);
-    }
-    return NULL;
-}
-
-static const struct conf_run *analyze_run_of(const struct conf_route *route, const char *stage)
-{
-    for (size_t i = 0; route && i < route->run_count; i++) {
-        if (strcmp(route->runs[i].stage, stage) == 0)
-            return &route->runs[i];
-    }
-    return NULL;
-}
-
-static bool analyze_add_plan(struct analyze_run *run, const struct gather_series *s,
-                             const struct stage *stage, const struct conf_run *of_route)
-{
-    struct analyze_plan *larger = reallocarray(run->plans, run->plan_count + 1, sizeof *run->plans);
-    if (!larger)
-        return false;
-    run->plans = larger;
-    run->plans[run->plan_count++] =
-        (struct analyze_plan){.series = s, .stage = stage, .run = of_route};
-    return true;
-}
-
-// Plans the analyses of a series: that of -s, those of its route, or the first that takes it. Why
-// it gets none is logged. False: no memory.
-static bool analyze_plan_series(struct analyze_run *run, const struct gather_series *s)
-{
-    const struct stage *named = run->args->stage ? stage_find(run->args->stage) : NULL;
-    const struct stage *first = analyze_stage_for(s->modality);
-    const struct conf_route *route =
-        run->conf ? conf_match(run->conf, &s->attrs, CONF_VALUES_HIDDEN, NULL) : NULL;
-    const char *why = NULL;
-    bool ok = true;
-    if (s->own)
-        why = "it is a result of this node";
-    else if (named && analyze_accepts(named, s->modality))
-        ok = analyze_add_plan(run, s, named, analyze_run_of(route, named->name));
-    else if (named)
-        why = "the analysis does not accept this modality";
-    else if (run->conf && !route)
-        why = "no route matches";
-    else if (!run->conf && first)
-        ok = analyze_add_plan(run, s, first, NULL);
-    else if (!run->conf)
-        why = "no analysis accepts this modality";
-    else
-        for (size_t i = 0; ok && i < route->run_count; i++)
-            ok = analyze_add_plan(run, s, stage_find(route->runs[i].stage), &route->runs[i]);
-    if (why)
-        log_info("series=%s modality=%s skipped reason=\"%s\"", s->series_instance_uid, s->modality,
-                 why);
-    return ok;
-}
-
 static bool analyze_make_plans(struct analyze_run *run, struct err *err)
 {
-    for (size_t i = 0; i < run->gather.count; i++) {
-        if (!analyze_plan_series(run, &run->gather.series[i]))
-            return err_set(err, ERR_NOMEM, "no memory");
-    }
-    if (run->plan_count == 0)
-        return err_set(err, ERR_INPUT, "%s",
-                       run->gather.count ? "nothing to analyse among the series found"
-                                         : "no DICOM series found");
-    return true;
+    const struct stage *named = run->args->stage ? stage_find(run->args->stage) : NULL;
+    if (!plans_make(&run->gather, run->conf, named, &run->plans, err))
+        return false;
+    if (run->plans.count > 0)
+        return true;
+    return err_set(err, ERR_INPUT, "%s",
+                   run->gather.count ? "nothing to analyse among the series found"
+                                     : "no DICOM series found");
 }
 
 static bool analyze_open_gpu(struct analyze_run *run, struct err *err)
@@ -153,7 +71,7 @@ static void analyze_show_progress(void *ctx, const char *what, double done)
     fprintf(stderr, "\r\033[K%s %.0f %%", what, 100 * done);
 }
 
-static bool analyze_set_params(const struct analyze_plan *plan, struct arena *arena,
+static bool analyze_set_params(const struct plan *plan, struct arena *arena,
                                struct param_value *params, struct err *err)
 {
     stage_defaults(plan->stage, params);
@@ -165,7 +83,7 @@ static bool analyze_set_params(const struct analyze_plan *plan, struct arena *ar
     return true;
 }
 
-static bool analyze_write_files(const struct analyze_run *run, const struct analyze_plan *plan,
+static bool analyze_write_files(const struct analyze_run *run, const struct plan *plan,
                                 const char *folder, const char *prefix,
                                 const struct analysis_report *analysis, struct err *err)
 {
@@ -190,29 +108,41 @@ static void analyze_identify(const struct analyze_run *run, struct result_maker 
     };
 }
 
-// One series. prefix: its folder inside the output folder, "" or "calcium-1f3a9c0b2d4e/".
-static bool analyze_series(struct analyze_run *run, const struct analyze_plan *plan,
-                           const char *prefix, struct err *err)
+// The input of an analysis as it is asked for; in arena. NULL: no memory.
+static struct analysis_input *analyze_inputs(const struct plan *plan, struct arena *arena)
+{
+    struct analysis_input *inputs = arena_alloc(arena, plan->input_count, sizeof *inputs);
+    for (size_t i = 0; inputs && i < plan->input_count; i++)
+        inputs[i] = (struct analysis_input){.slot = plan->inputs[i].slot,
+                                            .files = plan->inputs[i].series->files,
+                                            .file_count = plan->inputs[i].series->file_count};
+    return inputs;
+}
+
+// One analysis. prefix: its folder inside the output folder, "" or "calcium-1f3a9c0b2d4e/".
+static bool analyze_one(struct analyze_run *run, const struct plan *plan, const char *prefix,
+                        struct err *err)
 {
     char folder[PATH_MAX];
     struct analysis_report analysis = {0};
     struct arena *arena = arena_create();
     struct param_value *params =
         arena ? arena_alloc(arena, plan->stage->param_count + 1, sizeof *params) : NULL;
-    const struct analysis_input input = {.files = plan->series->files,
-                                         .file_count = plan->series->file_count};
+    struct analysis_input *inputs = params ? analyze_inputs(plan, arena) : NULL;
     bool terminal = isatty(STDERR_FILENO);
     struct analysis_request request = {
-        .inputs = &input,
-        .input_count = 1,
+        .inputs = inputs,
+        .input_count = plan->input_count,
         .stage = plan->stage,
         .params = params,
         .kinds = plan->run ? plan->run->results : 0,
+        .remark = plan->remark,
         .folder = folder,
         .progress = terminal ? analyze_show_progress : NULL,
     };
+    const char *series = plan->inputs[0].series->series_instance_uid;
     analyze_identify(run, &request.maker);
-    bool ok = (params || err_set(err, ERR_NOMEM, "no memory")) &&
+    bool ok = (inputs || err_set(err, ERR_NOMEM, "no memory")) &&
               analyze_set_params(plan, arena, params, err) &&
               fs_join(folder, run->folder, prefix, err) && fs_make_folders(folder, err) &&
               analysis_run(&request, run->gpu, &analysis, err);
@@ -220,12 +150,12 @@ static bool analyze_series(struct analyze_run *run, const struct analyze_plan *p
         fprintf(stderr, "\r\033[K");
     ok = ok && analyze_write_files(run, plan, folder, prefix, &analysis, err);
     if (ok)
-        log_info("series=%s stage=%s verdict=\"%s\" reason=\"%s\" seconds=%.2f objects=%zu",
-                 plan->series->series_instance_uid, plan->stage->name,
-                 verdict_name(analysis.findings->verdict), analysis.findings->reason,
-                 analysis.seconds, analysis.objects.count);
+        log_info(
+            "series=%s inputs=%zu stage=%s verdict=\"%s\" reason=\"%s\" seconds=%.2f objects=%zu",
+            series, plan->input_count, plan->stage->name, verdict_name(analysis.findings->verdict),
+            analysis.findings->reason, analysis.seconds, analysis.objects.count);
     else
-        err_wrap(err, "series %s", plan->series->series_instance_uid);
+        err_wrap(err, "series %s", series);
     analysis_report_finish(&analysis);
     arena_destroy(arena);
     return ok;
@@ -233,16 +163,18 @@ static bool analyze_series(struct analyze_run *run, const struct analyze_plan *p
 
 // The folder of one analysis among several, the same whatever else is analysed: "calcium-" and part
 // of a digest of patient, study and series, which names nobody.
-static bool analyze_name_folder(const struct analyze_plan *plan, char out[128], struct err *err)
+static bool analyze_name_folder(const struct plan *plan, char out[128], struct err *err)
 {
     uint8_t digest[DIGEST_SIZE];
     char hex[2 * DIGEST_SIZE + 1];
     struct digest *d = digest_create();
     if (!d)
         return err_set(err, ERR_NOMEM, "no memory");
-    digest_add_text(d, plan->series->patient);
-    digest_add_text(d, plan->series->study_instance_uid);
-    digest_add_text(d, plan->series->series_instance_uid);
+    for (size_t i = 0; i < plan->input_count; i++) {
+        digest_add_text(d, plan->inputs[i].series->patient);
+        digest_add_text(d, plan->inputs[i].series->study_instance_uid);
+        digest_add_text(d, plan->inputs[i].series->series_instance_uid);
+    }
     digest_end(d, digest);
     digest_destroy(d);
     digest_hex(digest, hex);
@@ -256,11 +188,11 @@ static bool analyze_all(struct analyze_run *run, struct err *err)
     run->report = report_create(run->device);
     if (!run->report)
         return err_set(err, ERR_NOMEM, "no memory");
-    for (size_t i = 0; i < run->plan_count; i++) {
+    for (size_t i = 0; i < run->plans.count; i++) {
         char prefix[128] = "";
-        if (run->plan_count > 1 && !analyze_name_folder(&run->plans[i], prefix, err))
+        if (run->plans.count > 1 && !analyze_name_folder(&run->plans.list[i], prefix, err))
             return false;
-        if (!analyze_series(run, &run->plans[i], prefix, err))
+        if (!analyze_one(run, &run->plans.list[i], prefix, err))
             return false;
     }
     return fs_join(path, run->folder, "report.json", err) && report_write(run->report, path, err);
@@ -386,7 +318,7 @@ int cmd_analyze(const struct cmd_args *args)
     int status = analyze(&run);
     report_destroy(run.report);
     gpu_destroy(run.gpu);
-    free(run.plans);
+    plans_finish(&run.plans);
     gather_finish(&run.gather);
     conf_destroy(run.conf);
     object_quit();

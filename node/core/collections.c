@@ -21,7 +21,8 @@ struct collections {
 };
 
 struct member {
-    int64_t series, number; // number: Series Number; INT64_MAX: none
+    int64_t series;
+    int64_t number; // see struct slots_rank
     int slot;
     char uid[65], source[17];
     char *evidence;
@@ -176,14 +177,9 @@ static bool study_number_members(struct study *s)
 {
     for (size_t i = 0; i < s->member_count; i++) {
         struct attrs attrs = {0};
-        double number = 0;
         if (!state_series_attrs(s->all->core->state, s->members[i].series, &attrs, s->err))
             return false;
-        const char *text = attrs_get(&attrs, "SeriesNumber");
-        char *end = NULL;
-        number = text ? strtod(text, &end) : 0;
-        if (text && end != text && fabs(number) < 1e12)
-            s->members[i].number = (int64_t)number;
+        s->members[i].number = slots_rank(&attrs, s->members[i].uid).number;
         attrs_finish(&attrs);
     }
     return true;
@@ -218,9 +214,10 @@ static void study_decide(const struct study *s, struct collection_decision *d)
 
 // ---- What becomes of it ----
 
-static bool comes_first(const struct member *a, const struct member *b)
+static bool member_comes_first(const struct member *a, const struct member *b)
 {
-    return a->number != b->number ? a->number < b->number : strcmp(a->uid, b->uid) < 0;
+    const struct slots_rank x = {a->number, a->uid}, y = {b->number, b->uid};
+    return slots_rank_before(&x, &y);
 }
 
 // An input of many series takes all of them, every other one the lowest Series Number, then UID.
@@ -233,7 +230,7 @@ static void study_choose(struct study *s)
             if (m->slot != (int)slot)
                 continue;
             m->taken = s->stage->inputs[slot].count == INPUT_MANY;
-            if (!best || comes_first(m, best))
+            if (!best || member_comes_first(m, best))
                 best = m;
         }
         if (best)
@@ -445,7 +442,7 @@ void collections_wake(struct collections *c)
 
 static json_t *study_item(struct study *s, bool *ok)
 {
-    char *evidence = s->slots ? study_describe(s, describe_all) : NULL;
+    char *evidence = s->stage && s->slots ? study_describe(s, describe_all) : NULL;
     json_t *o = json_object();
     json_put_text(o, "study", s->study_instance_uid, ok);
     json_put_text(o, "route", s->route_name, ok);

@@ -1,5 +1,7 @@
 #include "node/job/slots.h"
+#include <math.h>
 #include <stdlib.h>
+#include <string.h>
 #include "conf/pattern.h"
 #include "dimse/read/object.h"
 
@@ -117,6 +119,23 @@ int slots_match(const struct stage *stage, const struct attrs *attrs, enum conf_
     if (why)
         slots_explain(c, attrs, values, why);
     return -1;
+}
+
+struct slots_rank slots_rank(const struct attrs *attrs, const char *uid)
+{
+    struct slots_rank rank = {.number = INT64_MAX, .uid = uid};
+    const char *text = attrs_get(attrs, "SeriesNumber");
+    char *end = NULL;
+    double number = text ? strtod(text, &end) : 0;
+    // an integer string has 12 characters (PS3.5 6.2): what is larger is no number of a series
+    if (text && end != text && fabs(number) < 1e12)
+        rank.number = (int64_t)number;
+    return rank;
+}
+
+bool slots_rank_before(const struct slots_rank *a, const struct slots_rank *b)
+{
+    return a->number != b->number ? a->number < b->number : strcmp(a->uid, b->uid) < 0;
 }
 
 bool slots_check(const struct stage *stage, struct err *err)

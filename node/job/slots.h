@@ -3,6 +3,8 @@
 // once a process, when they are first asked for.
 // Process: core, commands. Thread-safety: one thread.
 #pragma once
+#include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include "base/attrs.h"
 #include "base/err.h"
@@ -15,6 +17,15 @@
 //   mammo does not take it: as cc left: ViewPosition is absent, wanted CC; as mlo left: ...
 int slots_match(const struct stage *stage, const struct attrs *attrs, enum conf_values values,
                 FILE *why);
+
+// Where a series stands among those for an input that takes only one: the first one is kept.
+struct slots_rank {
+    int64_t number;  // Series Number; INT64_MAX: none that can be read
+    const char *uid; // Series Instance UID; borrowed
+};
+struct slots_rank slots_rank(const struct attrs *attrs, const char *uid);
+// The lowest Series Number comes first, one without comes last; equal ones go by their UID.
+bool slots_rank_before(const struct slots_rank *a, const struct slots_rank *b);
 
 // What an analysis declares can be used: every keyword is one of DICOM, every pattern compiles, and
 // there is an input, only one for SCOPE_SERIES. ERR_INTERNAL: which does not, and why.

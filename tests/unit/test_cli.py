@@ -174,6 +174,16 @@ def values_that_route_prints_can_be_copied_as_patterns(tmp):
     check([len(s["why"]) for s in document["series"]] == [2, 1], document)  # the route, and the analysis of the one that matches
 
 
+def analyses_go_by_declared_inputs_not_by_words(tmp):
+    make_series(tmp / "in", 1, count=1, Modality="ECG", description="ECG-gated CT calcium")
+    for words in ([], ["-s", "calcium"]):
+        done = anode("analyze", "-o", tmp / "out", *words, tmp / "in", status=1)
+        check("nothing to analyse among the series found" in done.stderr, done.stderr)
+        check('calcium does not take it: Modality is "ECG", wanted CT' in done.stderr, done.stderr)
+        check(("lungs does not take it" in done.stderr) == (not words), done.stderr)
+        check(not (tmp / "out").exists(), "a folder without results")
+
+
 TESTS = [f for f in list(globals().values()) if callable(f) and getattr(f, "__module__", "") == "__main__" and f.__code__.co_varnames[:1] in (("tmp",), ("_",))]
 
 

@@ -69,6 +69,31 @@ static void values_that_identify_are_hidden(void)
                            "one does not take it: PatientID is \"19500101-1234\", wanted TEST*");
 }
 
+static struct slots_rank ranked(const char *number, const char *uid)
+{
+    struct attrs attrs = {0};
+    if (number)
+        attrs_add(&attrs, "SeriesNumber", number);
+    struct slots_rank rank = slots_rank(&attrs, uid);
+    attrs_finish(&attrs);
+    return rank;
+}
+
+static void the_lowest_series_number_comes_first(void)
+{
+    const struct slots_rank order[] = {
+        ranked("-2", "1.9"), ranked("3", "1.1"),  ranked("3 ", "1.2"), ranked("10", "1.0"),
+        ranked("", "1.3"),   ranked(NULL, "1.4"), ranked("x", "1.5"),  ranked("1e300", "1.6")};
+    const size_t count = sizeof order / sizeof *order;
+    CU_ASSERT_EQUAL(order[1].number, 3);
+    CU_ASSERT_EQUAL(order[4].number, INT64_MAX);
+    CU_ASSERT_EQUAL(order[7].number, INT64_MAX);
+    for (size_t a = 0; a < count; a++) {
+        for (size_t b = 0; b < count; b++)
+            CU_ASSERT_EQUAL(slots_rank_before(&order[a], &order[b]), a < b);
+    }
+}
+
 static void every_analysis_declares_inputs_that_can_be_matched(void)
 {
     struct err err = {0};
@@ -117,6 +142,7 @@ int main(void)
          a_series_fills_the_first_input_that_it_fits},
         {"what_fills_no_input_is_told_why", what_fills_no_input_is_told_why},
         {"values_that_identify_are_hidden", values_that_identify_are_hidden},
+        {"the_lowest_series_number_comes_first", the_lowest_series_number_comes_first},
         {"every_analysis_declares_inputs_that_can_be_matched",
          every_analysis_declares_inputs_that_can_be_matched},
         {"inputs_that_cannot_be_matched_are_found", inputs_that_cannot_be_matched_are_found},
