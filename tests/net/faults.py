@@ -4,11 +4,18 @@ import mmap
 import os
 import pathlib
 import struct
+import subprocess
 
 from node import need
 
 SHIM = pathlib.Path(os.environ.get("BUILD", pathlib.Path(__file__).resolve().parents[2] / "build")) / "tests" / "libshim_faults.so"
 SIZE = 4096
+
+
+def preload():
+    """What LD_PRELOAD names: a library with AddressSanitizer wants its runtime loaded before all others."""
+    libraries = subprocess.run(["ldd", SHIM], capture_output=True, text=True, check=True).stdout.split()
+    return " ".join([*(w for w in libraries if "/libasan.so" in w), str(SHIM)])
 
 
 class Faults:
@@ -21,7 +28,7 @@ class Faults:
         self.path.write_bytes(bytes(SIZE))
         self.file = open(self.path, "r+b")
         self.map = mmap.mmap(self.file.fileno(), SIZE)
-        self.env = {"LD_PRELOAD": str(SHIM), "ANODE_FAULT": str(self.path)}
+        self.env = {"LD_PRELOAD": preload(), "ANODE_FAULT": str(self.path)}
 
     def begin(self, operation, part, error=errno.ENOSPC):
         self.map[0:128] = struct.pack("<ii24s96s", 0, 0, operation.encode(), part.encode())
