@@ -15,7 +15,8 @@
 extern "C" {
 #endif
 
-struct gpu; // compute/gpu/gpu.h
+struct gpu;          // compute/gpu/gpu.h
+struct kernel_group; // compute/kernels/kernels.h
 
 // ---- Parameters ---------------------------------------------------------------------------------
 
@@ -120,6 +121,9 @@ struct stage {
     enum report_template report; // of its SR
     const struct stage_param *params;
     size_t param_count;
+    // The groups of kernels that run() dispatches, ended by NULL: they are made ready before the
+    // first job comes. One that cannot be made fails this analysis, no other. NULL: none.
+    const struct kernel_group *const *kernels;
     // *err is set with STAGE_BROKEN only.
     enum stage_end (*run)(const struct stage_run *run, struct findings *out, struct err *err);
 };

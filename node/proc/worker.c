@@ -270,8 +270,38 @@ static bool take_job(struct shop *s, const struct msg_job *job)
     return msg_send(s->channel, MSG_DONE, &done, NULL, 0, NULL) && !gpu_failed(s->gpu);
 }
 
-// So that the first job does not pay for it. A pipeline that cannot be made is the trouble of the
-// analysis that wants it, a lost device is ours.
+static bool worker_may_run(const struct conf *conf, const struct stage *stage)
+{
+    for (size_t i = 0; i < conf->route_count; i++) {
+        for (size_t k = 0; k < conf->routes[i].run_count; k++) {
+            if (strcmp(conf->routes[i].runs[k].stage, stage->name) == 0)
+                return true;
+        }
+    }
+    return false;
+}
+
+// Makes the kernels ready of the analyses that routes name, so that no first job pays for it. A
+// pipeline that cannot be made is the trouble of the analysis that wants it; a lost device is ours:
+// false.
+static bool prepare_kernels(struct shop *s, struct err *err)
+{
+    for (size_t i = 0; stage_at(i); i++) {
+        const struct stage *stage = stage_at(i);
+        double start = clock_steady();
+        struct err why = {0};
+        if (!worker_may_run(s->worker->conf, stage))
+            continue;
+        if (kernels_prepare(s->gpu, stage->kernels, &why))
+            log_debug("analysis=%s ready seconds=%.2f", stage->name, clock_steady() - start);
+        else
+            log_warn("analysis=%s cannot run here: %s", stage->name, why.text);
+        if (gpu_failed(s->gpu))
+            return err_set(err, why.code, "%s", why.text);
+    }
+    return true;
+}
+
 static bool prepare(struct shop *s)
 {
     struct err err = {0};
@@ -279,10 +309,7 @@ static bool prepare(struct shop *s)
     double start = clock_steady();
     log_action("opening the device");
     ready.ok = open_device(s, &err);
-    if (ready.ok && !kernels_prepare(s->gpu, kernels_all, &err)) {
-        log_warn("%s", err.text);
-        ready.ok = !gpu_failed(s->gpu);
-    }
+    ready.ok = ready.ok && prepare_kernels(s, &err);
     if (ready.ok) {
         snprintf(ready.device, sizeof ready.device, "%.159s", gpu_device(s->gpu)->name);
         log_info("device=\"%s\" ready seconds=%.2f", ready.device, clock_steady() - start);

@@ -4,7 +4,8 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include "compute/gpu/gpu.h"
+#include "compute/gpu/gpu_internal.h"
+#include "compute/kernels/kernels.h"
 #include "compute/stages/stage.h"
 #include "compute/stages/calcium/calcium.h"
 #include "tests/check.h"
@@ -50,6 +51,7 @@ struct chest {
 static const struct chest usual = {42, 12, 1, true, true, false, 0, NZ};
 
 static struct gpu *gpu;
+static uint32_t prepared; // pipelines of the row's kernels
 
 static double noise_at(uint32_t *state)
 {
@@ -580,6 +582,13 @@ static void options_change_what_they_say(void)
     free(v.stored);
 }
 
+// The row names every group of kernels that is dispatched: the others are made in the middle of a
+// job. This case is the last: all analyses of this program have run on the one device.
+static void kernels_are_those_that_run(void)
+{
+    CU_ASSERT_EQUAL(gpu->pipeline_count, prepared);
+}
+
 int main(void)
 {
     static const struct check_case cases[] = {
@@ -598,11 +607,17 @@ int main(void)
         {"images_of_one_place_are_refused", images_of_one_place_are_refused},
         {"doubts_are_said_beside_the_score", doubts_are_said_beside_the_score},
         {"options_change_what_they_say", options_change_what_they_say},
+        {"kernels_are_those_that_run", kernels_are_those_that_run},
     };
     struct err err = {0};
     gpu = gpu_create(NULL, &err);
     if (!gpu)
         check_skip(err.text);
+    if (!kernels_prepare(gpu, stage_calcium.kernels, &err)) {
+        fprintf(stderr, "%s\n", err.text);
+        return 1;
+    }
+    prepared = gpu->pipeline_count;
     int status = check_main("calcium", cases, sizeof cases / sizeof *cases);
     made_images_finish(&images);
     gpu_destroy(gpu);

@@ -3,7 +3,8 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include "compute/gpu/gpu.h"
+#include "compute/gpu/gpu_internal.h"
+#include "compute/kernels/kernels.h"
 #include "compute/stages/lungs/lungs.h"
 #include "compute/stages/lungs/lungs_density.h"
 #include "tests/check.h"
@@ -27,6 +28,7 @@ static const struct chest usual = {.lungs = true,
                                    .series = "Chest inspiration"};
 
 static struct gpu *gpu;
+static uint32_t prepared; // pipelines of the row's kernels
 static struct made_images images;
 static int16_t *stored; // of images
 
@@ -353,6 +355,13 @@ static void density_of_known_counts(void)
     free(counts);
 }
 
+// The row names every group of kernels that is dispatched: the others are made in the middle of a
+// job. This case is the last: all analyses of this program have run on the one device.
+static void kernels_are_those_that_run(void)
+{
+    CU_ASSERT_EQUAL(gpu->pipeline_count, prepared);
+}
+
 int main(void)
 {
     static const struct check_case cases[] = {
@@ -363,11 +372,17 @@ int main(void)
         {"what_makes_numbers_doubtful_is_said", what_makes_numbers_doubtful_is_said},
         {"what_cannot_be_judged_is_refused", what_cannot_be_judged_is_refused},
         {"density_of_known_counts", density_of_known_counts},
+        {"kernels_are_those_that_run", kernels_are_those_that_run},
     };
     struct err err = {0};
     gpu = gpu_create(NULL, &err);
     if (!gpu)
         check_skip(err.text);
+    if (!kernels_prepare(gpu, stage_lungs.kernels, &err)) {
+        fprintf(stderr, "%s\n", err.text);
+        return 1;
+    }
+    prepared = gpu->pipeline_count;
     int status = check_main("lungs", cases, sizeof cases / sizeof *cases);
     made_images_finish(&images);
     free(stored);

@@ -351,6 +351,13 @@ static const struct stage_input_spec inputs[] = {
     {"scan", "CT of the chest without contrast agent, ECG-gated or not (then an estimate)",
      INPUT_ONE, IMAGE_NO_AXIS, true, accepts},
 };
+static const struct kernel_group *const kernels[] = {&kernels_shrink,
+                                                     &kernels_smooth,
+                                                     &kernels_masks,
+                                                     &kernels_ball,
+                                                     &kernels_distance,
+                                                     &kernels_components,
+                                                     NULL};
 
 const struct stage stage_calcium = {
     .name = "calcium",
@@ -365,5 +372,6 @@ const struct stage stage_calcium = {
     .report = REPORT_MEASUREMENTS,
     .params = params,
     .param_count = P_COUNT,
+    .kernels = kernels,
     .run = run,
 };

@@ -274,6 +274,9 @@ static const struct stage_accept accepts[] = {{"Modality", "CT"}, {0}};
 static const struct stage_input_spec inputs[] = {
     {"scan", "CT of the whole chest in full inspiration", INPUT_ONE, IMAGE_NO_AXIS, true, accepts},
 };
+static const struct kernel_group *const kernels[] = {
+    &kernels_shrink,     &kernels_masks, &kernels_ball, &kernels_coarse,
+    &kernels_components, &kernels_lungs, NULL};
 
 const struct stage stage_lungs = {
     .name = "lungs",
@@ -288,5 +291,6 @@ const struct stage stage_lungs = {
     .report = REPORT_MEASUREMENTS,
     .params = params,
     .param_count = P_COUNT,
+    .kernels = kernels,
     .run = run_lungs,
 };

@@ -9,6 +9,9 @@ static const struct kernel histogram = {
     .push_bytes = GRID_PUSH_BYTES,
     .bindings = 4,
     .access = {KERNEL_TEXELS, KERNEL_TEXELS, KERNEL_TEXELS, KERNEL_INOUT}};
+static const struct kernel *const lungs_kernels[] = {&histogram};
+const struct kernel_group kernels_lungs = {lungs_kernels,
+                                           sizeof lungs_kernels / sizeof *lungs_kernels};
 
 bool lungs_histogram(struct gpu *g, const struct gpu_volume *hu,
                      const struct gpu_mask *const sides[LUNGS_SIDES], uint32_t *counts,

@@ -19,6 +19,8 @@ struct lungs_density {
     double percentile; // HU: the lowest that at least 15 % of the voxels do not exceed
 };
 
+extern const struct kernel_group kernels_lungs; // of lungs_histogram()
+
 // How often each value occurs in each mask. hu is GPU_VOXEL_I16; masks have its size. counts:
 // [LUNGS_SIDES][LUNGS_VALUES]. Waits. Errors: those of grid_run() and gpu_buf_create().
 bool lungs_histogram(struct gpu *g, const struct gpu_volume *hu,
