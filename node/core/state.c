@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <jansson.h>
+#include "node/job/patient.h"
 
 #define SCHEMA_VERSION 2
 
@@ -582,26 +583,6 @@ void state_rollback(struct state *s)
 }
 
 // Instances
-
-// Who the patient is, without writing it down: a digest. Only the Patient ID where there is one: a
-// name may be spelt anew in the middle of a series.
-static bool patient_key(const struct attrs *attrs, char out[2 * DIGEST_SIZE + 1], struct err *err)
-{
-    const char *id = attrs_get(attrs, "PatientID");
-    const char *issuer = attrs_get(attrs, "IssuerOfPatientID");
-    const char *name = attrs_get(attrs, "PatientName");
-    struct digest *digest = digest_create();
-    uint8_t value[DIGEST_SIZE];
-    if (!digest)
-        return err_set(err, ERR_NOMEM, "no memory for a digest");
-    bool named = id && *id;
-    digest_add_text(digest, named ? id : name ? name : "");
-    digest_add_text(digest, named ? (issuer ? issuer : "") : "name");
-    digest_end(digest, value);
-    digest_destroy(digest);
-    digest_hex(value, out);
-    return true;
-}
 
 static bool find_series(struct state *s, const struct state_instance *in, const char *patient,
                         int64_t *id, char attrs_uid[65], struct err *err)
