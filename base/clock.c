@@ -13,6 +13,11 @@ double clock_steady(void)
     return clock_read(CLOCK_MONOTONIC);
 }
 
+double clock_cpu(void)
+{
+    return clock_read(CLOCK_PROCESS_CPUTIME_ID);
+}
+
 double clock_wall(void)
 {
     return clock_read(CLOCK_REALTIME);

@@ -85,7 +85,8 @@ void gpu_destroy(struct gpu *g);
 const struct gpu_device *gpu_device(const struct gpu *g);
 
 // Work must end by then: CLOCK_MONOTONIC seconds; 0: no deadline, yet a single submission (at most
-// some 100 ms of work) never gets more than a minute. Bound to every call that waits, records or
+// some 100 ms of work) never gets more than a minute, on a software device two minutes of CPU time,
+// however long other programs make that last. Bound to every call that waits, records or
 // writes: past it each says ERR_TIMEOUT, unless what it asks for is there already. Since no
 // submission is long, a call returns soon after the deadline at the latest, and what the device
 // still has in hand ends soon too.

@@ -1,11 +1,18 @@
 // Command buffers: a ring of them, recorded and submitted in order on one queue. Submission n is
 // done when its fence says so; since the queue runs in order, so are all before it.
+#include <math.h>
 #include <stdlib.h>
-#include <time.h>
+#include "base/clock.h"
 #include "compute/gpu/gpu_internal.h"
 
-#define WAIT_MAX_S     60.0 // for one submission, whatever the deadline
-#define CMD_WORK_LIMIT 4u   // times gpu_work_limit(): about 100 ms a submission
+#define CMD_WORK_LIMIT 4u // times gpu_work_limit(): about 100 ms a submission
+// A submission that takes longer never ends. A software device compiles shaders in it too: all
+// there are took 24 s on two cores with sanitizers. Beside 20 busy processes that has a tenth of a
+// core, so there only CPU time counts; none is used up in a deadlock, where the clock ends it.
+#define HANG_S       60.0   // on the clock: a device with processors of its own
+#define HANG_CPU_S   120.0  // of CPU time of this process: a software device
+#define STARVED_S    1800.0 // on the clock: a software device
+#define LOOK_EVERY_S 1.0
 
 static const VkAccessFlags device_access = VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT |
                                            VK_ACCESS_TRANSFER_READ_BIT |
@@ -13,16 +20,9 @@ static const VkAccessFlags device_access = VK_ACCESS_SHADER_READ_BIT | VK_ACCESS
 static const VkPipelineStageFlags device_stages =
     VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT;
 
-static double now_s(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 bool gpu_cmd_in_time(const struct gpu *g, struct err *err)
 {
-    return g->deadline <= 0 || now_s() < g->deadline ||
+    return g->deadline <= 0 || clock_steady() < g->deadline ||
            err_set(err, ERR_TIMEOUT, "%s: no time is left for more work", g->device.name);
 }
 
@@ -92,14 +92,26 @@ void gpu_cmd_collect(struct gpu *g)
     }
 }
 
+bool gpu_cmd_hangs(enum gpu_kind kind, double waited_s, double cpu_s)
+{
+    if (kind != GPU_CPU)
+        return waited_s >= HANG_S;
+    return cpu_s >= HANG_CPU_S || waited_s >= STARVED_S;
+}
+
 // Waits for one submission until the deadline; past it the gpu is failed.
 static bool cmd_wait(struct gpu *g, struct gpu_cmd *c, struct err *err)
 {
-    double left = WAIT_MAX_S;
-    if (g->deadline > 0 && g->deadline - now_s() < left)
-        left = g->deadline - now_s();
-    uint64_t ns = left > 0 ? (uint64_t)(left * 1e9) : 0;
-    VkResult result = vkWaitForFences(g->vk, 1, &c->fence, VK_TRUE, ns);
+    const double end = g->deadline > 0 ? g->deadline : INFINITY;
+    const double begun = clock_steady(), cpu_begun = clock_cpu();
+    double now = begun;
+    VkResult result;
+    do {
+        double left = fmax(0, fmin(LOOK_EVERY_S, end - now));
+        result = vkWaitForFences(g->vk, 1, &c->fence, VK_TRUE, (uint64_t)(left * 1e9));
+        now = clock_steady();
+    } while (result == VK_TIMEOUT && now < end &&
+             !gpu_cmd_hangs(g->device.kind, now - begun, clock_cpu() - cpu_begun));
     if (result == VK_TIMEOUT) {
         g->failed = true;
         return err_set(err, ERR_TIMEOUT, "%s: the work did not end in time", g->device.name);

@@ -134,6 +134,9 @@ void gpu_cmd_finish(struct gpu *g);
 struct gpu_cmd *gpu_cmd_open(struct gpu *g, struct err *err);
 // False with ERR_TIMEOUT past the deadline: nothing new is begun then.
 bool gpu_cmd_in_time(const struct gpu *g, struct err *err);
+// Whether a submission will never end, by how long it has been waited for and the CPU time that
+// this process took meanwhile: its own where the device is software, which other programs slow.
+bool gpu_cmd_hangs(enum gpu_kind kind, double waited_s, double cpu_s);
 bool gpu_cmd_wait(struct gpu *g, uint64_t serial, struct err *err);
 // Notes that the next command reads or writes b; true: a barrier must come before it.
 bool gpu_cmd_hazard(struct gpu *g, const struct gpu_buf *b, bool writes);

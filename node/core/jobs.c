@@ -28,15 +28,16 @@
 #define REFUSALS_MAX    2  // attempts to make one
 #define PAUSE_FIRST_S   1  // before the next attempt; doubles
 #define PAUSE_MAX_S     30
-#define WAIT_MAX_S      60  // the longest while the machine cannot
-#define NOMEM_WAITS_MAX 12  // 10 min: what does not fit by then is too large for this machine
-#define ERROR_PAUSE_S   2   // after a database error
-#define END_WITHIN_S    10  // a worker whose channel is closed
-#define WARM_WITHIN_S   600 // compiling all shaders anew takes 24 s with sanitizers on two cores
-#define SCOUT_WITHIN_S  60
-#define SCOUT_EVERY_S   30 // while a device that is wanted is not there
-#define LEASE_S         60
-#define RENEW_EVERY_S   20
+#define WAIT_MAX_S      60 // the longest while the machine cannot
+#define NOMEM_WAITS_MAX 12 // 10 min: what does not fit by then is too large for this machine
+#define ERROR_PAUSE_S   2  // after a database error
+#define END_WITHIN_S    10 // a worker whose channel is closed
+// Compiling all shaders anew takes 24 s with sanitizers on two cores: 8 min with a tenth of a core.
+#define WARM_WITHIN_S  1800
+#define SCOUT_WITHIN_S 60
+#define SCOUT_EVERY_S  30 // while a device that is wanted is not there
+#define LEASE_S        60
+#define RENEW_EVERY_S  20
 
 enum seat_state { SEAT_EMPTY, SEAT_WARMING, SEAT_IDLE, SEAT_BUSY, SEAT_ENDING };
 

@@ -10,6 +10,7 @@
 #include <unistd.h>
 #include "compute/kernels/kernels.h"
 #include "base/fs.h"
+#include "compute/gpu/gpu_internal.h"
 #include "tests/gpu/device.h"
 
 static struct err err;
@@ -227,6 +228,18 @@ static void work_past_the_deadline_fails_the_gpu(void)
     gpu_destroy(g);
 }
 
+// A busy machine makes a software device slow, and that is no hang: a cold compile beside 20 busy
+// processes took more than a minute.
+static void only_a_hang_ends_a_wait(void)
+{
+    CU_ASSERT_FALSE(gpu_cmd_hangs(GPU_CPU, 900, 60));
+    CU_ASSERT_TRUE(gpu_cmd_hangs(GPU_CPU, 130, 120)); // a loop without end
+    CU_ASSERT_TRUE(gpu_cmd_hangs(GPU_CPU, 1800, 0));  // a deadlock
+    CU_ASSERT_FALSE(gpu_cmd_hangs(GPU_DISCRETE, 59, 300));
+    CU_ASSERT_TRUE(gpu_cmd_hangs(GPU_DISCRETE, 60, 0));
+    CU_ASSERT_TRUE(gpu_cmd_hangs(GPU_INTEGRATED, 60, 0));
+}
+
 // The one file of pipelines in a folder.
 static bool find_cache(const char *folder, char path[PATH_MAX])
 {
@@ -306,6 +319,7 @@ int main(void)
         {"buffers_are_refused_beyond_the_memory_limit",
          buffers_are_refused_beyond_the_memory_limit},
         {"buffers_never_share_memory", buffers_never_share_memory},
+        {"only_a_hang_ends_a_wait", only_a_hang_ends_a_wait},
         {"work_past_the_deadline_fails_the_gpu", work_past_the_deadline_fails_the_gpu},
         {"damaged_pipeline_caches_are_replaced", damaged_pipeline_caches_are_replaced},
         {"pipeline_caches_outlive_new_kernels", pipeline_caches_outlive_new_kernels},
