@@ -83,7 +83,7 @@ def transfer_syntaxes_are_documented():
 
 
 def links_lead_somewhere():
-    for name in ("README.md", "doc/conformance.md"):
+    for name in ("README.md", "CONTRIBUTING.md", *(f"doc/{p.name}" for p in sorted((ROOT / "doc").glob("*.md")))):
         for target in re.findall(r"\]\(([^)#]+)\)", read(name)):
             if "://" not in target:
                 check((ROOT / name).parent.joinpath(target).exists(), f"{name}: {target} does not exist")
