@@ -24,6 +24,9 @@ STAMPS = BUILD / "tidy"
 
 
 LAX = "--checks=-clang-analyzer-*"  # for tests/
+# States that the analyser follows in one function; its own limit is three times that. The longest functions
+# take half the time, and everything that it has found here so far it still finds.
+NODES = [f"--extra-arg={word}" for word in ("-Xclang", "-analyzer-config", "-Xclang", "max-nodes=75000")]
 
 
 def included():
@@ -45,7 +48,7 @@ def object_of(entry):
 
 
 def common_digest():
-    digest = hashlib.sha256((peers.ROOT / ".clang-tidy").read_bytes() + LAX.encode())
+    digest = hashlib.sha256((peers.ROOT / ".clang-tidy").read_bytes() + " ".join([LAX, *NODES]).encode())
     digest.update(subprocess.run(["clang-tidy", "--version"], capture_output=True, check=True).stdout)
     return digest.digest()
 
@@ -64,7 +67,7 @@ def check(entry, headers, common):
     if stamp.exists():
         return None
     lax = [LAX] if source.is_relative_to(peers.ROOT / "tests") else []
-    done = subprocess.run(["clang-tidy", "-p", str(BUILD), "--quiet", *lax, str(source)], capture_output=True, text=True, check=False)
+    done = subprocess.run(["clang-tidy", "-p", str(BUILD), "--quiet", *NODES, *lax, str(source)], capture_output=True, text=True, check=False)
     if done.returncode != 0:
         return done.stdout + done.stderr
     stamp.touch()
