@@ -67,8 +67,10 @@ struct image {
     uint32_t pool;
     uint32_t dim[4];         // columns, rows, slices, points; each >= 1
     bool placed;             // to_patient and spacing[2] hold
-    double spacing[3];       // mm between columns, rows, slices; [2] is measured along the slice
-                             // normal, never the slice thickness; NAN where not known
+    double spacing[3];       // mm between columns, rows, slices; [2] is measured between the slices
+                             // along their normal, whatever their thickness; a single slice has no
+                             // neighbour, and the extent of its voxels is Slice Thickness; NAN
+                             // where not known
     double to_patient[3][4]; // voxel index (i, j, k, 1) -> mm, LPS; a tilted gantry shears column 2
     double tilt_deg;         // angle between the slice normal and the direction of the increment
     char unit[17];           // UCUM of the modality values

@@ -534,7 +534,7 @@ static bool set_geometry(struct splitter *s, struct image *img, const struct ent
     if (!f->placed)
         return true;
     cross(f->orientation, f->orientation + 3, normal);
-    if (slices == 1) {
+    if (slices == 1) { // its voxels have a volume, see spacing in compute/image/image.h
         const char *text = f->attrs ? attrs_get(f->attrs, "SliceThickness") : NULL;
         thickness = text ? strtod(text, NULL) : NAN;
         for (int a = 0; a < 3; a++)

@@ -156,7 +156,7 @@ static void put_planes(DcmItem &shared, const struct multiframe &of,
     DcmItem &measures = encode_item(shared, DCM_PixelMeasuresSequence);
     if (thickness > 0)
         encode_text(measures, DCM_SliceThickness, encode_decimal(thickness));
-    if (image.spacing[2] > 0)
+    if (image.spacing[2] > 0 && image.dim[2] > 1)
         encode_text(measures, DCM_SpacingBetweenSlices, encode_decimal(image.spacing[2]));
     const double rows_first[2] = {image.spacing[1], image.spacing[0]};
     encode_text(measures, DCM_PixelSpacing, decimals(rows_first, 2));

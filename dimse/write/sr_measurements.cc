@@ -100,7 +100,9 @@ static void put_grid(DcmItem &group, const struct image &image, const struct ima
         {{"110911", "DCM", "Pixel Data Columns"}, (double)image.dim[0], pixels},
         {{"111026", "DCM", "Horizontal Pixel Spacing"}, image.spacing[0], millimeter},
         {{"111066", "DCM", "Vertical Pixel Spacing"}, image.spacing[1], millimeter},
-        {{"112226", "DCM", "Spacing between slices"}, image.spacing[2], millimeter},
+        {{"112226", "DCM", "Spacing between slices"},
+         image.dim[2] > 1 ? image.spacing[2] : NAN, // one slice lies beside none
+         millimeter},
     };
     if (*frame.frame_of_reference_uid)
         content_uid(group, REL_ACQ_CONTEXT, {"112227", "DCM", "Frame of Reference UID"},

@@ -177,7 +177,7 @@ static void add_regions(struct findings *f, unsigned more)
 static uint16_t label_at(const struct image *img, uint32_t i, uint32_t j, uint32_t k,
                          uint32_t point, unsigned more)
 {
-    if (k + 1 == img->dim[2])
+    if (k > 0 && k + 1 == img->dim[2])
         return 0; // an empty slice
     if (more && k == 4)
         return (uint16_t)(4 + (i + j * img->dim[0]) % more);
@@ -375,12 +375,14 @@ static void judge(const char *variant, unsigned more_regions)
     fill_map(f, &w->set, "cbf", true);
     fill_map(f, &w->set, "whole", false);
     write_expected(w, f);
+    const bool report = w->set.images[0].dim[2] == 1; // what it says of one slice is judged too
     struct result_request request = request_of(w, f);
+    request.kinds |= report ? RESULT_SR : 0;
     err = (struct err){0};
     CU_ASSERT_TRUE(results_write(&request, &list, &err));
     if (err.code)
         fprintf(stderr, "%s: %s\n", variant, err.text);
-    CU_ASSERT_EQUAL(list.count, f->label_count + f->fraction_count + f->map_count);
+    CU_ASSERT_EQUAL(list.count, f->label_count + f->fraction_count + f->map_count + report);
     CU_ASSERT_EQUAL(peer("check '%s' %s", w->folder, variant), 0);
     result_list_finish(&list);
     findings_destroy(f);
@@ -418,6 +420,11 @@ static void enhanced(void)
 static void phases(void)
 {
     judge("phases", 0);
+}
+// One slice has a thickness, and no distance to another one.
+static void single(void)
+{
+    judge("single", 0);
 }
 static void broken(void)
 {
@@ -469,6 +476,7 @@ int main(void)
         {"multiframe_sagittal", sagittal},
         {"multiframe_of_an_enhanced_object", enhanced},
         {"multiframe_of_phases", phases},
+        {"multiframe_of_one_slice", single},
         {"multiframe_of_broken_headers", broken},
         {"multiframe_of_many_segments", many},
         {"multiframe_nothing_is_written_of_empty_maps_and_without_a_place",
