@@ -358,12 +358,12 @@ static void store_check(Store &store, const Sink &sink, struct framing *framing,
     } else if (!framing_end(framing, &err) || !store_peek(framing, ids, attrs, &err)) {
         store.refuse(err.code == ERR_NOMEM ? SCP_OUT_OF_RESOURCES : SCP_CANNOT_UNDERSTAND,
                      err.text);
-    } else if (!text_is(ids->sop_class_uid, rq->AffectedSOPClassUID)) {
+    } else if (!text_is(ids->id.sop_class_uid, rq->AffectedSOPClassUID)) {
         store.refuse(SCP_MISMATCH, "SOP class of data set and command differ");
-    } else if (!text_is(ids->sop_instance_uid, rq->AffectedSOPInstanceUID)) {
+    } else if (!text_is(ids->id.sop_instance_uid, rq->AffectedSOPInstanceUID)) {
         store.refuse(SCP_MISMATCH, "SOP instance of data set and command differ");
-    } else if (!uid_is_usable(ids->study_instance_uid) ||
-               !uid_is_usable(ids->series_instance_uid)) {
+    } else if (!uid_is_usable(ids->id.study_instance_uid) ||
+               !uid_is_usable(ids->id.series_instance_uid)) {
         store.refuse(SCP_CANNOT_UNDERSTAND, "study or series UID is missing or malformed");
     }
 }
@@ -372,14 +372,7 @@ static void store_commit(Session &s, Store &store, const Sink &sink, const struc
                          const struct attrs *attrs, struct digest *digest)
 {
     struct scp_instance in = {};
-    static_assert(sizeof in.id.study_instance_uid == sizeof ids->study_instance_uid &&
-                      sizeof in.id.modality == sizeof ids->modality,
-                  "copied whole");
-    memcpy(in.id.study_instance_uid, ids->study_instance_uid, sizeof in.id.study_instance_uid);
-    memcpy(in.id.series_instance_uid, ids->series_instance_uid, sizeof in.id.series_instance_uid);
-    memcpy(in.id.sop_instance_uid, ids->sop_instance_uid, sizeof in.id.sop_instance_uid);
-    memcpy(in.id.sop_class_uid, ids->sop_class_uid, sizeof in.id.sop_class_uid);
-    memcpy(in.id.modality, ids->modality, sizeof in.id.modality);
+    in.id = ids->id;
     memcpy(in.device_uid, ids->device_uid, sizeof in.device_uid);
     snprintf(in.id.transfer_syntax_uid, sizeof in.id.transfer_syntax_uid, "%s",
              store.transfer_syntax);

@@ -214,7 +214,7 @@ void take_away_place(struct image_frame *out)
 
 bool read_place(const struct object *o, frame_view &view, struct image_frame *out, struct err *err)
 {
-    bool must = must_be_placed(o->ids.sop_class_uid);
+    bool must = must_be_placed(o->ids.id.sop_class_uid);
     bool needs_groups = o->ids.frames > 1 && !view.own();
     if (needs_groups && (must || view.enhanced()))
         return name_fault(DCM_PerFrameFunctionalGroupsSequence, true, err);
@@ -301,8 +301,8 @@ bool read_rescale(frame_view &view, bool ct, struct image_frame *out, struct err
 
 bool read_values(const struct object *o, frame_view &view, struct image_frame *out, struct err *err)
 {
-    bool ct = is_ct_class(o->ids.sop_class_uid) ||
-              (out->placed && !out->is_float && strcmp(o->ids.modality, "CT") == 0);
+    bool ct = is_ct_class(o->ids.id.sop_class_uid) ||
+              (out->placed && !out->is_float && strcmp(o->ids.id.modality, "CT") == 0);
     if (!read_rescale(view, ct, out, err))
         return false;
     std::string units = item_text(view.header(), DCM_Units, 0);
@@ -539,7 +539,7 @@ void read_format(const struct object *o, const struct pixel_format &format, fram
     out->inverted = format.inverted;
     out->localizer =
         is_localizer(view.header(), DCM_ImageType) || (type && is_localizer(*type, DCM_FrameType));
-    snprintf(out->sop_instance_uid, sizeof out->sop_instance_uid, "%s", o->ids.sop_instance_uid);
+    snprintf(out->sop_instance_uid, sizeof out->sop_instance_uid, "%s", o->ids.id.sop_instance_uid);
     snprintf(out->frame_of_reference_uid, sizeof out->frame_of_reference_uid, "%s",
              item_text(view.header(), DCM_FrameOfReferenceUID, 0).c_str());
 }

@@ -242,7 +242,8 @@ bool open_into(struct object *o, const char *path, struct err *err)
         o->ids.frames = 0;
     else if (o->ids.frames == 0)
         o->ids.frames = 1; // what else is missing is told when it is needed
-    snprintf(o->ids.transfer_syntax_uid, sizeof o->ids.transfer_syntax_uid, "%s", uid.c_str());
+    snprintf(o->ids.id.transfer_syntax_uid, sizeof o->ids.id.transfer_syntax_uid, "%s",
+             uid.c_str());
     index_groups(o);
     read_frame_times(o);
     return true;
@@ -333,12 +334,13 @@ bool object_read_ids(DcmDataset &header, struct object_ids *out)
 {
     double number = 0;
     *out = {};
-    copy_uid(header, DCM_StudyInstanceUID, out->study_instance_uid);
-    copy_uid(header, DCM_SeriesInstanceUID, out->series_instance_uid);
-    copy_uid(header, DCM_SOPInstanceUID, out->sop_instance_uid);
-    copy_uid(header, DCM_SOPClassUID, out->sop_class_uid);
+    copy_uid(header, DCM_StudyInstanceUID, out->id.study_instance_uid);
+    copy_uid(header, DCM_SeriesInstanceUID, out->id.series_instance_uid);
+    copy_uid(header, DCM_SOPInstanceUID, out->id.sop_instance_uid);
+    copy_uid(header, DCM_SOPClassUID, out->id.sop_class_uid);
     copy_uid(header, DCM_DeviceUID, out->device_uid);
-    snprintf(out->modality, sizeof out->modality, "%s", item_text(header, DCM_Modality, 0).c_str());
+    snprintf(out->id.modality, sizeof out->id.modality, "%s",
+             item_text(header, DCM_Modality, 0).c_str());
     if (item_numbers(header, DCM_InstanceNumber, &number, 1) == 1 && fabs(number) <= INT32_MAX)
         out->instance_number = static_cast<int32_t>(number);
     out->frames = header.tagExists(DCM_Rows) ? 1 : 0;
@@ -532,7 +534,8 @@ bool object_peek(const void *data, size_t size, const char *transfer_syntax, str
             !object_parse(source, layout, *syntax, &header, err))
             return false;
         object_read_ids(header, ids);
-        snprintf(ids->transfer_syntax_uid, sizeof ids->transfer_syntax_uid, "%s", transfer_syntax);
+        snprintf(ids->id.transfer_syntax_uid, sizeof ids->id.transfer_syntax_uid, "%s",
+                 transfer_syntax);
         return add_attributes(header, attrs, err);
     });
 }

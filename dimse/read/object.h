@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include "base/attrs.h"
 #include "base/err.h"
+#include "base/identity.h"
 #include "compute/image/image.h"
 
 #ifdef __cplusplus
@@ -27,9 +28,7 @@ struct object; // opaque
 
 // UIDs are "" when absent or not usable (base/uid.h).
 struct object_ids {
-    char study_instance_uid[65], series_instance_uid[65], sop_instance_uid[65], sop_class_uid[65];
-    char transfer_syntax_uid[65];
-    char modality[17];
+    struct instance_id id;
     char device_uid[65];     // Device UID (0018,1002), "" when absent
     int32_t instance_number; // 0 when absent
     uint32_t frames;         // 1 when Number of Frames is absent; 0 when there are no pixels

@@ -142,12 +142,13 @@ class folder_sink : public object_sink
     static void describe(struct result_object &o, const struct object_name &name, DcmDataset &ds)
     {
         o.kind = name.kind;
+        snprintf(o.id.kind, sizeof o.id.kind, "%s", result_kind_name(name.kind));
         snprintf(o.product, sizeof o.product, "%s", name.product.c_str());
-        copy_uid(o.sop_class_uid, ds, DCM_SOPClassUID);
-        copy_uid(o.sop_instance_uid, ds, DCM_SOPInstanceUID);
-        copy_uid(o.series_instance_uid, ds, DCM_SeriesInstanceUID);
-        copy_uid(o.study_instance_uid, ds, DCM_StudyInstanceUID);
-        snprintf(o.transfer_syntax_uid, sizeof o.transfer_syntax_uid, "%s",
+        copy_uid(o.id.sop_class_uid, ds, DCM_SOPClassUID);
+        copy_uid(o.id.sop_instance_uid, ds, DCM_SOPInstanceUID);
+        copy_uid(o.id.series_instance_uid, ds, DCM_SeriesInstanceUID);
+        copy_uid(o.id.study_instance_uid, ds, DCM_StudyInstanceUID);
+        snprintf(o.id.transfer_syntax_uid, sizeof o.id.transfer_syntax_uid, "%s",
                  UID_LittleEndianExplicitTransferSyntax);
     }
 

@@ -9,6 +9,7 @@
 #include <time.h>
 #include "base/attrs.h"
 #include "base/err.h"
+#include "base/identity.h"
 #include "base/result.h"
 #include "compute/findings/findings.h"
 #include "compute/image/image.h"
@@ -25,11 +26,6 @@ struct result_source {
     uint8_t digest[32]; // SHA-256 of its data set
     uint32_t frames;    // it has
     bool main;          // of an input that the analysis works on; false: context only
-};
-
-// An earlier set of results for the same input that this one replaces.
-struct result_predecessor {
-    char sop_class_uid[65], sop_instance_uid[65], series_instance_uid[65], study_instance_uid[65];
 };
 
 // Who made the results.
@@ -62,18 +58,18 @@ struct result_request {
     const char *identity; // what else determines the results (parameters, remarks), as text: part
                           // of the UIDs
     struct result_maker maker;
-    const struct result_predecessor *predecessor; // NULL: none
-    struct timespec started; // when the analysis started: Content Date and Time
-    unsigned kinds;          // enum result_kind bits wanted
-    const char *folder;      // where the files go
+    const struct object_id *predecessor; // the report of an earlier set of results for the same
+                                         // input, which this one replaces; NULL: none
+    struct timespec started;             // when the analysis started: Content Date and Time
+    unsigned kinds;                      // enum result_kind bits wanted
+    const char *folder;                  // where the files go
 };
 
 struct result_object {
     enum result_kind kind;
     char product[32]; // "": the only one of its kind
     char path[4096];
-    char sop_class_uid[65], sop_instance_uid[65], series_instance_uid[65], study_instance_uid[65];
-    char transfer_syntax_uid[65];
+    struct object_id id;
 };
 
 struct result_list {

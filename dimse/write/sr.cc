@@ -60,7 +60,7 @@ static void put_evidence(DcmDataset &ds, const result_set &set)
     put_evidence(ds, DCM_PertinentOtherEvidenceSequence, other);
 }
 
-static void put_predecessor(DcmDataset &ds, const struct result_predecessor &p)
+static void put_predecessor(DcmDataset &ds, const struct object_id &p)
 {
     put_evidence(
         ds, DCM_PredecessorDocumentsSequence,

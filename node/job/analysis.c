@@ -139,14 +139,14 @@ static bool read_entry(struct entry *e, struct err *err)
     e->ids = *object_ids(o);
     bool ok = object_attrs(o, &e->attrs, err);
     if (ok) {
-        e->readable = e->ids.sop_instance_uid[0] && e->ids.series_instance_uid[0] &&
-                      e->ids.study_instance_uid[0];
+        e->readable = e->ids.id.sop_instance_uid[0] && e->ids.id.series_instance_uid[0] &&
+                      e->ids.id.study_instance_uid[0];
         ok = e->readable || err_set(err, ERR_INPUT, "no usable UIDs");
     }
     ok = ok && analysis_read_frames(o, e, err);
     object_close(o);
     if (!ok && e->readable)
-        err_wrap(err, "instance %s", e->ids.sop_instance_uid);
+        err_wrap(err, "instance %s", e->ids.id.sop_instance_uid);
     return ok;
 }
 
@@ -167,7 +167,7 @@ static int by_instance(const void *a, const void *b)
     const struct entry *x = a, *y = b;
     if (x->readable != y->readable)
         return x->readable ? -1 : 1;
-    int order = strcmp(x->ids.sop_instance_uid, y->ids.sop_instance_uid);
+    int order = strcmp(x->ids.id.sop_instance_uid, y->ids.id.sop_instance_uid);
     return order ? order : memcmp(x->digest, y->digest, sizeof x->digest);
 }
 
@@ -189,10 +189,10 @@ static bool drop_copies(struct job *j, struct err *err)
     for (; ok && at < j->count; at++) {
         struct entry *e = &j->entries[at], *last = kept ? &j->entries[kept - 1] : NULL;
         bool again = last && e->readable && last->readable &&
-                     strcmp(e->ids.sop_instance_uid, last->ids.sop_instance_uid) == 0;
+                     strcmp(e->ids.id.sop_instance_uid, last->ids.id.sop_instance_uid) == 0;
         if (again && memcmp(e->digest, last->digest, sizeof e->digest) != 0)
             ok = err_set(err, ERR_INPUT, "two different instances are both %s",
-                         e->ids.sop_instance_uid);
+                         e->ids.id.sop_instance_uid);
         if (again)
             free_entry(e);
         else
@@ -226,14 +226,14 @@ static bool check_series(struct job *j, struct err *err)
         const struct object_ids *ids = &j->entries[i].ids;
         char *series = report->series[j->entries[i].input].series_instance_uid;
         if (!series[0])
-            memcpy(series, ids->series_instance_uid, sizeof ids->series_instance_uid);
-        if (strcmp(ids->series_instance_uid, series) != 0)
+            memcpy(series, ids->id.series_instance_uid, sizeof ids->id.series_instance_uid);
+        if (strcmp(ids->id.series_instance_uid, series) != 0)
             return err_set(err, ERR_INPUT, "the files are of more than one series");
-        if (strcmp(ids->study_instance_uid, first->ids.study_instance_uid) != 0)
+        if (strcmp(ids->id.study_instance_uid, first->ids.id.study_instance_uid) != 0)
             return err_set(err, ERR_INPUT, "the series are of more than one study");
     }
-    memcpy(report->study_instance_uid, first->ids.study_instance_uid,
-           sizeof first->ids.study_instance_uid);
+    memcpy(report->study_instance_uid, first->ids.id.study_instance_uid,
+           sizeof first->ids.id.study_instance_uid);
     return true;
 }
 
@@ -249,10 +249,11 @@ static bool add_sources(struct job *j, struct err *err)
         const struct entry *e = &j->entries[i];
         struct result_source *s = &j->sources[j->source_count++];
         s->path = e->file->path;
-        memcpy(s->study_instance_uid, e->ids.study_instance_uid, sizeof s->study_instance_uid);
-        memcpy(s->series_instance_uid, e->ids.series_instance_uid, sizeof s->series_instance_uid);
-        memcpy(s->sop_instance_uid, e->ids.sop_instance_uid, sizeof s->sop_instance_uid);
-        memcpy(s->sop_class_uid, e->ids.sop_class_uid, sizeof s->sop_class_uid);
+        memcpy(s->study_instance_uid, e->ids.id.study_instance_uid, sizeof s->study_instance_uid);
+        memcpy(s->series_instance_uid, e->ids.id.series_instance_uid,
+               sizeof s->series_instance_uid);
+        memcpy(s->sop_instance_uid, e->ids.id.sop_instance_uid, sizeof s->sop_instance_uid);
+        memcpy(s->sop_class_uid, e->ids.id.sop_class_uid, sizeof s->sop_class_uid);
         memcpy(s->digest, e->digest, sizeof s->digest);
         s->frames = e->ids.frames ? e->ids.frames : 1;
         s->main = true;

@@ -33,10 +33,10 @@ struct analysis_request {
     const struct analysis_input *inputs; // in the order of slots; SCOPE_SERIES: one
     size_t input_count;
     const struct stage *stage;
-    const struct param_value *params; // stage->param_count, checked
-    unsigned kinds;                   // enum result_kind bits; 0: all that the stage gives
-    struct result_maker maker;        // device_name: as `anode devices` names it
-    const struct result_predecessor *predecessor; // NULL: none
+    const struct param_value *params;    // stage->param_count, checked
+    unsigned kinds;                      // enum result_kind bits; 0: all that the stage gives
+    struct result_maker maker;           // device_name: as `anode devices` names it
+    const struct object_id *predecessor; // NULL: none
     const char *remark; // a warning about the input that only the caller can know, such as that it
                         // is known to be incomplete; part of the result UIDs; NULL or "": none
     const char *evidence; // why the input was taken for complete: a fact on the page; NULL: none

@@ -19,8 +19,8 @@ static struct gather_series *gather_series_of(struct gather *g, const struct obj
 {
     for (size_t i = 0; i < g->count; i++) {
         struct gather_series *s = &g->series[i];
-        if (strcmp(s->series_instance_uid, ids->series_instance_uid) == 0 &&
-            strcmp(s->study_instance_uid, ids->study_instance_uid) == 0 &&
+        if (strcmp(s->series_instance_uid, ids->id.series_instance_uid) == 0 &&
+            strcmp(s->study_instance_uid, ids->id.study_instance_uid) == 0 &&
             strcmp(s->patient, patient) == 0)
             return s;
     }
@@ -31,9 +31,9 @@ static struct gather_series *gather_series_of(struct gather *g, const struct obj
     struct gather_series *s = &g->series[g->count++];
     memset(s, 0, sizeof *s);
     memcpy(s->patient, patient, sizeof s->patient);
-    memcpy(s->study_instance_uid, ids->study_instance_uid, sizeof s->study_instance_uid);
-    memcpy(s->series_instance_uid, ids->series_instance_uid, sizeof s->series_instance_uid);
-    memcpy(s->modality, ids->modality, sizeof s->modality);
+    memcpy(s->study_instance_uid, ids->id.study_instance_uid, sizeof s->study_instance_uid);
+    memcpy(s->series_instance_uid, ids->id.series_instance_uid, sizeof s->series_instance_uid);
+    memcpy(s->modality, ids->id.modality, sizeof s->modality);
     return s;
 }
 
@@ -66,8 +66,8 @@ static bool gather_add(struct gather *g, const struct object *o, const char *pat
     if (ok && s) {
         s->own = s->own || object_is_own(o, device_uid);
         if (!s->first_sop_instance_uid[0] ||
-            strcmp(s->first_sop_instance_uid, ids->sop_instance_uid) > 0) {
-            memcpy(s->first_sop_instance_uid, ids->sop_instance_uid,
+            strcmp(s->first_sop_instance_uid, ids->id.sop_instance_uid) > 0) {
+            memcpy(s->first_sop_instance_uid, ids->id.sop_instance_uid,
                    sizeof s->first_sop_instance_uid);
             attrs_finish(&s->attrs);
             s->attrs = attrs; // its text is the series' now
@@ -95,7 +95,7 @@ static bool gather_look_at(struct gather *g, const char *path, const char *devic
     bool ok = true;
     if (!o)
         gather_ignore(g, path, why.text);
-    else if (!object_ids(o)->sop_instance_uid[0] || !object_ids(o)->series_instance_uid[0])
+    else if (!object_ids(o)->id.sop_instance_uid[0] || !object_ids(o)->id.series_instance_uid[0])
         gather_ignore(g, path, "no instance of a series");
     else
         ok = gather_add(g, o, path, device_uid, err);

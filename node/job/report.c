@@ -14,14 +14,14 @@ struct report {
 };
 
 // The number as the SR has it: with the digits that are meant.
-static double as_written(const struct measurement *m)
+static double report_number(const struct measurement *m)
 {
     char text[400];
     snprintf(text, sizeof text, "%.*f", m->decimals, m->value);
     return strtod(text, NULL);
 }
 
-static void put_code(json_t *object, const char *key, const struct code *c, bool *ok)
+static void report_put_code(json_t *object, const char *key, const struct code *c, bool *ok)
 {
     if (!c->value)
         return;
@@ -31,16 +31,16 @@ static void put_code(json_t *object, const char *key, const struct code *c, bool
     json_put(object, key, pair, ok);
 }
 
-static json_t *measurement_json(const struct finding_group *g, const struct measurement *m,
-                                bool *ok)
+static json_t *report_measurement(const struct finding_group *g, const struct measurement *m,
+                                  bool *ok)
 {
     int region = m->region >= 0 ? m->region : g->region;
     json_t *o = json_object();
     json_put_text(o, "name", m->concept.meaning, ok);
-    put_code(o, "code", &m->concept, ok);
-    put_code(o, "method", &m->method, ok);
-    put_code(o, "derivation", &m->derivation, ok);
-    json_put_number(o, "value", as_written(m), ok);
+    report_put_code(o, "code", &m->concept, ok);
+    report_put_code(o, "method", &m->method, ok);
+    report_put_code(o, "derivation", &m->derivation, ok);
+    json_put_number(o, "value", report_number(m), ok);
     json_put_text(o, "unit", m->unit.value ? m->unit.value : "1", ok);
     if (m->ranged) {
         json_put_number(o, "low", m->low, ok);
@@ -50,7 +50,7 @@ static json_t *measurement_json(const struct finding_group *g, const struct meas
     json_put_text(o, "group", g->label ? g->label : "", ok);
     if (g->probability == g->probability)
         json_put_number(o, "probability", g->probability, ok);
-    put_code(o, "site", &g->site, ok);
+    report_put_code(o, "site", &g->site, ok);
     if (g->site.value)
         json_put_text(o, "site_name", g->site.meaning, ok);
     if (region >= 0)
@@ -58,7 +58,7 @@ static json_t *measurement_json(const struct finding_group *g, const struct meas
     return o;
 }
 
-static json_t *exclusion_json(const struct exclusion *e, bool *ok)
+static json_t *report_exclusion(const struct exclusion *e, bool *ok)
 {
     json_t *o = json_object();
     json_put_text(o, "what", e->what ? e->what : "", ok);
@@ -70,36 +70,36 @@ static json_t *exclusion_json(const struct exclusion *e, bool *ok)
     }
     if (e->value.concept.value) {
         json_put_text(o, "name", e->value.concept.meaning, ok);
-        put_code(o, "code", &e->value.concept, ok);
-        json_put_number(o, "value", as_written(&e->value), ok);
+        report_put_code(o, "code", &e->value.concept, ok);
+        json_put_number(o, "value", report_number(&e->value), ok);
         json_put_text(o, "unit", e->value.unit.value ? e->value.unit.value : "1", ok);
     }
     return o;
 }
 
-static json_t *evaluation_json(const struct evaluation *e, const char *group, bool *ok)
+static json_t *report_evaluation(const struct evaluation *e, const char *group, bool *ok)
 {
     json_t *o = json_object();
     json_put_text(o, "name", e->concept.meaning, ok);
-    put_code(o, "code", &e->concept, ok);
-    put_code(o, "value_code", &e->value, ok);
+    report_put_code(o, "code", &e->concept, ok);
+    report_put_code(o, "value_code", &e->value, ok);
     json_put_text(o, "value", e->value.value ? e->value.meaning : e->text, ok);
     if (group)
         json_put_text(o, "group", group, ok);
     return o;
 }
 
-static void add_findings(json_t *o, const struct findings *f, bool *ok)
+static void report_add_findings(json_t *o, const struct findings *f, bool *ok)
 {
     json_t *measurements = json_array(), *evaluations = json_array(), *parameters = json_object();
     for (uint32_t i = 0; i < f->evaluation_count; i++)
-        json_add(evaluations, evaluation_json(&f->evaluations[i], NULL, ok), ok);
+        json_add(evaluations, report_evaluation(&f->evaluations[i], NULL, ok), ok);
     for (uint32_t i = 0; i < f->group_count; i++) {
         const struct finding_group *g = &f->groups[i];
         for (uint32_t m = 0; m < g->measurement_count; m++)
-            json_add(measurements, measurement_json(g, &g->measurements[m], ok), ok);
+            json_add(measurements, report_measurement(g, &g->measurements[m], ok), ok);
         for (uint32_t e = 0; e < g->evaluation_count; e++)
-            json_add(evaluations, evaluation_json(&g->evaluations[e], g->label, ok), ok);
+            json_add(evaluations, report_evaluation(&g->evaluations[e], g->label, ok), ok);
     }
     for (uint32_t i = 0; i < f->parameter_count; i++)
         json_put_text(parameters, f->parameters[i].name, f->parameters[i].value, ok);
@@ -108,7 +108,7 @@ static void add_findings(json_t *o, const struct findings *f, bool *ok)
     json_put(o, "parameters", parameters, ok);
     json_t *exclusions = json_array();
     for (uint32_t i = 0; i < f->exclusion_count; i++)
-        json_add(exclusions, exclusion_json(&f->exclusions[i], ok), ok);
+        json_add(exclusions, report_exclusion(&f->exclusions[i], ok), ok);
     json_put(o, "exclusions", exclusions, ok);
 }
 
@@ -145,21 +145,23 @@ bool report_niftis(const char *folder, const struct stage *stage,
     return true;
 }
 
-static const char *base_name(const char *path)
+static const char *report_file_name(const char *path)
 {
     const char *slash = strrchr(path, '/');
     return slash ? slash + 1 : path;
 }
 
-static void add_files(json_t *o, const struct stage *stage, const struct analysis_report *analysis,
-                      const char *prefix, bool nifti, bool *ok)
+static void report_add_files(json_t *o, const struct stage *stage,
+                             const struct analysis_report *analysis, const char *prefix, bool nifti,
+                             bool *ok)
 {
     json_t *objects = json_array(), *pictures = json_array(), *maps = json_array();
     const struct findings *f = analysis->findings;
     char name[128];
     for (size_t i = 0; i < analysis->objects.count; i++)
         json_add(objects,
-                 json_sprintf("%s%s", prefix, base_name(analysis->objects.objects[i].path)), ok);
+                 json_sprintf("%s%s", prefix, report_file_name(analysis->objects.objects[i].path)),
+                 ok);
     for (uint32_t i = 0; i < f->picture_count; i++)
         json_add(pictures, json_sprintf("%s%s-%s.png", prefix, stage->name, f->pictures[i].name),
                  ok);
@@ -204,8 +206,8 @@ bool report_add(struct report *r, const struct stage *stage, const struct analys
     json_put_number(o, "seconds", analysis->seconds, &ok);
     json_put_integer(o, "peak_bytes", (int64_t)analysis->host_peak_bytes, &ok);
     json_put_integer(o, "device_peak_bytes", (int64_t)analysis->device_peak_bytes, &ok);
-    add_files(o, stage, analysis, prefix, nifti, &ok);
-    add_findings(o, f, &ok);
+    report_add_files(o, stage, analysis, prefix, nifti, &ok);
+    report_add_findings(o, f, &ok);
     json_add(json_object_get(r->root, "results"), o, &ok);
     return ok || err_set(err, ERR_NOMEM, "no memory for the report");
 }
@@ -242,7 +244,7 @@ void report_destroy(struct report *r)
     free(r);
 }
 
-static bool write_png(const char *path, const struct picture *p, struct err *err)
+static bool report_write_png(const char *path, const struct picture *p, struct err *err)
 {
     if (p->width > INT_MAX || p->height > INT_MAX)
         return err_set(err, ERR_INTERNAL, "picture %s is too large", p->name);
@@ -274,7 +276,8 @@ bool report_pictures(const char *folder, const struct stage *stage, const struct
     for (uint32_t i = 0; i < findings->picture_count; i++) {
         char name[128], path[PATH_MAX];
         snprintf(name, sizeof name, "%s-%s.png", stage->name, findings->pictures[i].name);
-        if (!fs_join(path, folder, name, err) || !write_png(path, &findings->pictures[i], err))
+        if (!fs_join(path, folder, name, err) ||
+            !report_write_png(path, &findings->pictures[i], err))
             return false;
     }
     return true;

@@ -39,7 +39,6 @@ struct task { // one job
     struct param_value params[PARAMS_MAX];
     struct analysis_input *inputs;
     size_t input_count;
-    struct result_predecessor predecessor;
     bool refuse;
     enum verdict outcome;
 };
@@ -126,7 +125,6 @@ static bool find_outcome(struct task *t, struct err *err)
 static bool read_order(struct shop *s, struct task *t, const struct msg_job *job, struct err *err)
 {
     char path[PATH_MAX];
-    const struct object_id *p = &t->order.predecessor;
     if (!datadir_path(s->worker->dir, job->folder, t->folder, err) ||
         !fs_join(path, t->folder, ORDER_FILE, err) || !order_read(path, t->arena, &t->order, err) ||
         !find_outcome(t, err))
@@ -135,10 +133,6 @@ static bool read_order(struct shop *s, struct task *t, const struct msg_job *job
     if (!t->stage || t->stage->param_count > PARAMS_MAX || t->order.job != job->job)
         return err_set(err, ERR_INTERNAL, "no analysis %.60s for job %lld", t->order.stage,
                        (long long)job->job);
-    memcpy(t->predecessor.sop_class_uid, p->sop_class_uid, UID_SIZE);
-    memcpy(t->predecessor.sop_instance_uid, p->sop_instance_uid, UID_SIZE);
-    memcpy(t->predecessor.series_instance_uid, p->series_instance_uid, UID_SIZE);
-    memcpy(t->predecessor.study_instance_uid, p->study_instance_uid, UID_SIZE);
     return params_parse(t->stage, t->order.parameters, t->arena, t->params, err) &&
            take_files(s, t, err);
 }
@@ -166,7 +160,7 @@ static bool analyse(struct shop *s, struct task *t, struct analysis_report *repo
                   .software = "anode " ANODE_VERSION,
                   .device_name = t->refuse ? "none" : gpu_device(s->gpu)->name,
                   .timezone = conf_timezone(conf)},
-        .predecessor = t->order.has_predecessor ? &t->predecessor : NULL,
+        .predecessor = t->order.has_predecessor ? &t->order.predecessor : NULL,
         .remark = t->order.remark,
         .evidence = t->order.evidence,
         .head = t->order.head.size ? &t->order.head : NULL,
@@ -208,14 +202,8 @@ static bool list_results(struct task *t, const struct analysis_report *report, s
         return err_set(err, ERR_NOMEM, "no memory for the list of results");
     for (size_t i = 0; i < report->objects.count; i++) {
         const struct result_object *r = &report->objects.objects[i];
-        struct object_id *id = &list[i].id;
-        const char *slash = strrchr(r->path, '/'), *kind = result_kind_name(r->kind);
-        snprintf(id->kind, sizeof id->kind, "%s", kind ? kind : "");
-        memcpy(id->sop_class_uid, r->sop_class_uid, UID_SIZE);
-        memcpy(id->sop_instance_uid, r->sop_instance_uid, UID_SIZE);
-        memcpy(id->series_instance_uid, r->series_instance_uid, UID_SIZE);
-        memcpy(id->study_instance_uid, r->study_instance_uid, UID_SIZE);
-        memcpy(id->transfer_syntax_uid, r->transfer_syntax_uid, UID_SIZE);
+        const char *slash = strrchr(r->path, '/');
+        list[i].id = r->id;
         snprintf(list[i].product, sizeof list[i].product, "%s", r->product);
         snprintf(list[i].file, sizeof list[i].file, "%.*s", (int)sizeof list[i].file - 1,
                  slash ? slash + 1 : r->path);

@@ -63,8 +63,8 @@ static void read_file(struct world *w, const char *path)
     s->path = w->paths[w->source_count];
     // as a job has them, also where they are broken
     CU_ASSERT_TRUE_FATAL(object_attrs(o, attrs, &err));
-    snprintf(s->study_instance_uid, 65, "%s", ids->study_instance_uid);
-    snprintf(s->series_instance_uid, 65, "%s", ids->series_instance_uid);
+    snprintf(s->study_instance_uid, 65, "%s", ids->id.study_instance_uid);
+    snprintf(s->series_instance_uid, 65, "%s", ids->id.series_instance_uid);
     snprintf(s->sop_instance_uid, 65, "%s", attrs_get(attrs, "SOPInstanceUID"));
     snprintf(s->sop_class_uid, 65, "%s", attrs_get(attrs, "SOPClassUID"));
     CU_ASSERT_TRUE(object_digest(path, s->digest, &err));

@@ -593,7 +593,7 @@ static void write_expected(const struct world *w, const struct result_request *r
     for (size_t i = 0; i < made->count; i++)
         fprintf(out, "%s\"%s\": [\"%s\", \"%s\", \"%s\"]", i ? ", " : "",
                 strrchr(made->objects[i].path, '/') + 1, result_kind_name(made->objects[i].kind),
-                made->objects[i].product, made->objects[i].sop_instance_uid);
+                made->objects[i].product, made->objects[i].id.sop_instance_uid);
     fprintf(out, "},\n \"groups\": [");
     for (uint32_t i = 0; (r->kinds & RESULT_SR) && i < f->group_count; i++)
         put_group(out, w, f, i);
@@ -1165,8 +1165,9 @@ static bool any_shared(const struct result_list *a, const struct result_list *b)
 {
     for (size_t i = 0; i < a->count; i++)
         for (size_t j = 0; j < b->count; j++)
-            if (strcmp(a->objects[i].sop_instance_uid, b->objects[j].sop_instance_uid) == 0 ||
-                strcmp(a->objects[i].series_instance_uid, b->objects[j].series_instance_uid) == 0)
+            if (strcmp(a->objects[i].id.sop_instance_uid, b->objects[j].id.sop_instance_uid) == 0 ||
+                strcmp(a->objects[i].id.series_instance_uid,
+                       b->objects[j].id.series_instance_uid) == 0)
                 return true;
     return false;
 }
@@ -1175,8 +1176,9 @@ static bool same_uids(const struct result_list *a, const struct result_list *b)
 {
     bool same = a->count == b->count;
     for (size_t i = 0; same && i < a->count; i++)
-        same = strcmp(a->objects[i].sop_instance_uid, b->objects[i].sop_instance_uid) == 0 &&
-               strcmp(a->objects[i].series_instance_uid, b->objects[i].series_instance_uid) == 0;
+        same =
+            strcmp(a->objects[i].id.sop_instance_uid, b->objects[i].id.sop_instance_uid) == 0 &&
+            strcmp(a->objects[i].id.series_instance_uid, b->objects[i].id.series_instance_uid) == 0;
     return same;
 }
 
@@ -1201,10 +1203,10 @@ static void uids_of_any_order(void)
     struct result_list second = write_again(w, f, "threshold_hu=130");
     CU_ASSERT_EQUAL(first.count, 3);
     CU_ASSERT(same_uids(&first, &second));
-    CU_ASSERT_STRING_NOT_EQUAL(first.objects[0].sop_instance_uid,
-                               first.objects[0].series_instance_uid);
-    CU_ASSERT_STRING_NOT_EQUAL(first.objects[0].series_instance_uid,
-                               first.objects[1].series_instance_uid);
+    CU_ASSERT_STRING_NOT_EQUAL(first.objects[0].id.sop_instance_uid,
+                               first.objects[0].id.series_instance_uid);
+    CU_ASSERT_STRING_NOT_EQUAL(first.objects[0].id.series_instance_uid,
+                               first.objects[1].id.series_instance_uid);
     // the whole report holds in the other order, too
     char *folder = subfolder("results");
     struct result_request r = make_request(w, f, folder);
@@ -1235,8 +1237,8 @@ static void uids_of_before(void)
     };
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
         const struct result_object *o = object_of(&made, known[i].kind);
-        CU_ASSERT_STRING_EQUAL(o->sop_instance_uid, known[i].instance);
-        CU_ASSERT_STRING_EQUAL(o->series_instance_uid, known[i].series);
+        CU_ASSERT_STRING_EQUAL(o->id.sop_instance_uid, known[i].instance);
+        CU_ASSERT_STRING_EQUAL(o->id.series_instance_uid, known[i].series);
     }
     result_list_finish(&made);
     findings_destroy(f);
@@ -1271,12 +1273,8 @@ static void rerun_names_predecessor(void)
     struct world *w = make_world("plain");
     struct findings *f = make_findings();
     struct result_list first = write_again(w, f, "threshold_hu=130");
-    struct result_predecessor p = {0};
     const struct result_object *sr = object_of(&first, RESULT_SR);
-    snprintf(p.sop_class_uid, sizeof p.sop_class_uid, "%s", sr->sop_class_uid);
-    snprintf(p.sop_instance_uid, sizeof p.sop_instance_uid, "%s", sr->sop_instance_uid);
-    snprintf(p.series_instance_uid, sizeof p.series_instance_uid, "%s", sr->series_instance_uid);
-    snprintf(p.study_instance_uid, sizeof p.study_instance_uid, "%s", sr->study_instance_uid);
+    const struct object_id p = sr->id;
     result_list_finish(&first);
     char *folder = subfolder("results");
     struct result_request r = make_request(w, f, folder);

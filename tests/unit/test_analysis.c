@@ -168,10 +168,10 @@ static void expect_objects(const struct analysis_report *r, size_t count)
     for (size_t i = 0; i < r->objects.count; i++) {
         struct object *o = object_open(r->objects.objects[i].path, &err);
         CU_ASSERT_PTR_NOT_NULL_FATAL(o);
-        CU_ASSERT_STRING_EQUAL(object_ids(o)->sop_instance_uid,
-                               r->objects.objects[i].sop_instance_uid);
-        CU_ASSERT_STRING_EQUAL(object_ids(o)->study_instance_uid, "1.2.3.1");
-        CU_ASSERT_STRING_NOT_EQUAL(object_ids(o)->series_instance_uid, "1.2.3.2");
+        CU_ASSERT_STRING_EQUAL(object_ids(o)->id.sop_instance_uid,
+                               r->objects.objects[i].id.sop_instance_uid);
+        CU_ASSERT_STRING_EQUAL(object_ids(o)->id.study_instance_uid, "1.2.3.1");
+        CU_ASSERT_STRING_NOT_EQUAL(object_ids(o)->id.series_instance_uid, "1.2.3.2");
         CU_ASSERT_TRUE(object_is_own(o, DEVICE));
         object_close(o);
     }
@@ -236,8 +236,8 @@ static void same_series_in_any_order_gives_the_same(void)
     CU_ASSERT_EQUAL(measured(&first), measured(&other));
     CU_ASSERT_EQUAL_FATAL(first.objects.count, other.objects.count);
     for (size_t i = 0; i < first.objects.count; i++)
-        CU_ASSERT_STRING_EQUAL(first.objects.objects[i].sop_instance_uid,
-                               other.objects.objects[i].sop_instance_uid);
+        CU_ASSERT_STRING_EQUAL(first.objects.objects[i].id.sop_instance_uid,
+                               other.objects.objects[i].id.sop_instance_uid);
     analysis_report_finish(&first);
     analysis_report_finish(&other);
 }
@@ -285,8 +285,8 @@ static void an_unreadable_instance_changes_the_uids(void)
     CU_ASSERT_TRUE_FATAL(analyse(&s, &whole));
     s.files[s.count++] = (struct analysis_file){.path = made_write_bytes("text", "no image", 8)};
     CU_ASSERT_TRUE_FATAL(analyse(&s, &broken));
-    CU_ASSERT_STRING_NOT_EQUAL(whole.objects.objects[0].sop_instance_uid,
-                               broken.objects.objects[0].sop_instance_uid);
+    CU_ASSERT_STRING_NOT_EQUAL(whole.objects.objects[0].id.sop_instance_uid,
+                               broken.objects.objects[0].id.sop_instance_uid);
     analysis_report_finish(&whole);
     analysis_report_finish(&broken);
 }
@@ -349,8 +349,8 @@ static void refuse_says_why_under_uids_of_its_own(void)
         analysis_refuse(&r, VERDICT_FAILED, "the device was lost three times", &failed, &err));
     CU_ASSERT_EQUAL(failed.findings->verdict, VERDICT_FAILED);
     expect_objects(&failed, 2);
-    CU_ASSERT_STRING_NOT_EQUAL(done.objects.objects[0].sop_instance_uid,
-                               failed.objects.objects[0].sop_instance_uid);
+    CU_ASSERT_STRING_NOT_EQUAL(done.objects.objects[0].id.sop_instance_uid,
+                               failed.objects.objects[0].id.sop_instance_uid);
     analysis_report_finish(&done);
     analysis_report_finish(&failed);
 }

@@ -90,12 +90,12 @@ static void reads_identity(void)
     struct object *o = open_made(&f);
     CU_ASSERT_PTR_NOT_NULL_FATAL(o);
     const struct object_ids *ids = object_ids(o);
-    CU_ASSERT_STRING_EQUAL(ids->study_instance_uid, "1.2.3.1");
-    CU_ASSERT_STRING_EQUAL(ids->series_instance_uid, "1.2.3.2");
-    CU_ASSERT_STRING_EQUAL(ids->sop_instance_uid, "1.2.3.4");
-    CU_ASSERT_STRING_EQUAL(ids->sop_class_uid, "1.2.840.10008.5.1.4.1.1.2");
-    CU_ASSERT_STRING_EQUAL(ids->transfer_syntax_uid, EXPLICIT);
-    CU_ASSERT_STRING_EQUAL(ids->modality, "CT");
+    CU_ASSERT_STRING_EQUAL(ids->id.study_instance_uid, "1.2.3.1");
+    CU_ASSERT_STRING_EQUAL(ids->id.series_instance_uid, "1.2.3.2");
+    CU_ASSERT_STRING_EQUAL(ids->id.sop_instance_uid, "1.2.3.4");
+    CU_ASSERT_STRING_EQUAL(ids->id.sop_class_uid, "1.2.840.10008.5.1.4.1.1.2");
+    CU_ASSERT_STRING_EQUAL(ids->id.transfer_syntax_uid, EXPLICIT);
+    CU_ASSERT_STRING_EQUAL(ids->id.modality, "CT");
     CU_ASSERT_STRING_EQUAL(ids->device_uid, "1.2.9");
     CU_ASSERT_EQUAL(ids->instance_number, 7);
     CU_ASSERT_EQUAL(ids->frames, 1);
@@ -116,9 +116,9 @@ static void unusable_uids_are_empty(void)
     made_set(&f, 0x00080018, "UI", "../../etc/passwd");
     struct object *o = open_made(&f);
     CU_ASSERT_PTR_NOT_NULL_FATAL(o);
-    CU_ASSERT_STRING_EQUAL(object_ids(o)->study_instance_uid, "");
-    CU_ASSERT_STRING_EQUAL(object_ids(o)->series_instance_uid, "");
-    CU_ASSERT_STRING_EQUAL(object_ids(o)->sop_instance_uid, "");
+    CU_ASSERT_STRING_EQUAL(object_ids(o)->id.study_instance_uid, "");
+    CU_ASSERT_STRING_EQUAL(object_ids(o)->id.series_instance_uid, "");
+    CU_ASSERT_STRING_EQUAL(object_ids(o)->id.sop_instance_uid, "");
     CU_ASSERT_EQUAL(object_ids(o)->frames, 0);
     object_close(o);
     made_finish(&f);
@@ -253,10 +253,10 @@ static void peeks_into_any_beginning(void)
             CU_ASSERT_TRUE(object_peek(exact, end, syntaxes[s], &ids, &a, &err));
             described += attrs_get(&a, "SeriesDescription") != NULL;
             if (attrs_get(&a, "SOPInstanceUID"))
-                CU_ASSERT_STRING_EQUAL(ids.sop_instance_uid, "1.2.3.4");
+                CU_ASSERT_STRING_EQUAL(ids.id.sop_instance_uid, "1.2.3.4");
             if (end == size) {
-                CU_ASSERT_STRING_EQUAL(ids.series_instance_uid, "1.2.3.2");
-                CU_ASSERT_STRING_EQUAL(ids.transfer_syntax_uid, syntaxes[s]);
+                CU_ASSERT_STRING_EQUAL(ids.id.series_instance_uid, "1.2.3.2");
+                CU_ASSERT_STRING_EQUAL(ids.id.transfer_syntax_uid, syntaxes[s]);
                 CU_ASSERT_EQUAL(ids.frames, 1);
                 CU_ASSERT_STRING_EQUAL(attrs_get(&a, "RescaleSlope"), "1");
             }
