@@ -535,8 +535,8 @@ static bool set_geometry(struct splitter *s, struct image *img, const struct ent
         return true;
     cross(f->orientation, f->orientation + 3, normal);
     if (slices == 1) { // its voxels have a volume, see spacing in compute/image/image.h
-        const char *text = f->attrs ? attrs_get(f->attrs, "SliceThickness") : NULL;
-        thickness = text ? strtod(text, NULL) : NAN;
+        if (f->attrs)
+            attrs_number(f->attrs, "SliceThickness", &thickness);
         for (int a = 0; a < 3; a++)
             step[a] = normal[a] * (thickness > 0 ? thickness : 1);
     } else if (!check_stack(firsts, slices, step, img, s->arena)) {

@@ -2,18 +2,6 @@
 #include <math.h>
 #include "compute/kernels/kernels_internal.h"
 
-const struct kernel_group *const kernels_all[] = {&kernels_modality,
-                                                  &kernels_shrink,
-                                                  &kernels_resample,
-                                                  &kernels_smooth,
-                                                  &kernels_mip,
-                                                  &kernels_masks,
-                                                  &kernels_ball,
-                                                  &kernels_distance,
-                                                  &kernels_coarse,
-                                                  &kernels_components,
-                                                  NULL};
-
 bool kernels_prepare(struct gpu *g, const struct kernel_group *const *groups, struct err *err)
 {
     struct err later = {0};

@@ -34,14 +34,12 @@ struct kernel_group {
     const struct kernel *const *list;
     size_t count;
 };
-extern const struct kernel_group kernels_modality; // gpu_volume_from_stored(), _modality()
 extern const struct kernel_group kernels_shrink, kernels_resample, kernels_smooth, kernels_mip;
 extern const struct kernel_group kernels_masks;    // threshold, combine, invert, crop, copy, count
 extern const struct kernel_group kernels_ball;     // dilate, erode
 extern const struct kernel_group kernels_distance; // gpu_mask_distance2()
 extern const struct kernel_group kernels_coarse;   // gpu_mask_shrink(), _expand()
-extern const struct kernel_group kernels_components;   // and all that is built on them
-extern const struct kernel_group *const kernels_all[]; // all of these; NULL ends it
+extern const struct kernel_group kernels_components; // and all that is built on them
 
 // Makes the kernels of some groups ready, so that no analysis waits for a compiler. NULL ends
 // groups; NULL is none. Goes on after one that fails. Errors: those of gpu_prepare().
@@ -71,23 +69,7 @@ struct gpu_volume *gpu_volume_create(struct gpu *g, const uint32_t dim[3], const
                                      enum gpu_voxel type, struct err *err);
 void gpu_volume_destroy(struct gpu_volume *v);
 
-// What an acquisition stored, before the modality LUT.
-enum gpu_stored {
-    GPU_STORED_I16, // int16_t
-    GPU_STORED_U16, // uint16_t
-    GPU_STORED_F32, // float
-};
-
-// A volume of modality values as int16: slope * stored + intercept in double precision, rounded to
-// the nearest integer, halves away from zero, clamped to -32768..32767; NaN becomes -32768.
-// GPU_STORED_F32 holds modality values already: slope must be 1 and intercept 0 (ERR_INPUT).
-// stored  dim[0] * dim[1] * dim[2] of type, packed; free on return
-struct gpu_volume *gpu_volume_from_stored(struct gpu *g, const uint32_t dim[3],
-                                          const double spacing[3], enum gpu_stored type,
-                                          double slope, double intercept, const void *stored,
-                                          struct err *err);
-
-// As it is, without a modality LUT. voxels: dim[0] * dim[1] * dim[2] of type, packed.
+// A volume of values as they are. voxels: dim[0] * dim[1] * dim[2] of type, packed.
 struct gpu_volume *gpu_volume_write(struct gpu *g, const uint32_t dim[3], const double spacing[3],
                                     enum gpu_voxel type, const void *voxels, struct err *err);
 
@@ -97,13 +79,6 @@ struct gpu_volume *gpu_volume_write(struct gpu *g, const uint32_t dim[3], const 
 //   ERR_INPUT  the slices are not all in the volume
 bool gpu_volume_write_slices(struct gpu_volume *v, uint32_t k0, uint32_t count, const void *voxels,
                              struct err *err);
-
-// Turns stored values, written as they are into a volume of GPU_VOXEL_I16 (unsigned ones by their
-// bits), into modality values where they lie: see gpu_volume_from_stored(). Recorded, does not
-// wait.
-//   ERR_INPUT  v is not GPU_VOXEL_I16, or type is GPU_STORED_F32
-bool gpu_volume_modality(struct gpu_volume *v, enum gpu_stored type, double slope, double intercept,
-                         struct err *err);
 
 // Copies slices k0 <= k < k1 to voxels, packed. Waits.
 bool gpu_volume_read(const struct gpu_volume *v, uint32_t k0, uint32_t k1, void *voxels,

@@ -176,7 +176,6 @@ enum query {
     Q_DESTINATIONS,
     Q_DUE,
     Q_OBJECTS,
-    Q_OBJECT_GET,
     Q_OBJECT_SENT,
     Q_OBJECT_RETRY,
     Q_OBJECT_FAIL,
@@ -313,7 +312,6 @@ static const char *const sql[Q_COUNT] = {
     [Q_DUE] = OBJECT_COLUMNS " WHERE state = 'pending' AND destination = ? AND next_at <= ?"
                              " ORDER BY job, rank, id LIMIT ?",
     [Q_OBJECTS] = OBJECT_COLUMNS " WHERE job = ? ORDER BY id",
-    [Q_OBJECT_GET] = OBJECT_COLUMNS " WHERE id = ?",
     [Q_OBJECT_SENT] = "UPDATE outbox SET state = 'sent', attempts = attempts + 1, sent_at = ?1,"
                       " first_at = iif(first_at = 0, ?1, first_at), reason = ?2 WHERE id = ?3",
     [Q_OBJECT_RETRY] = "UPDATE outbox SET attempts = attempts + 1,"
@@ -1247,12 +1245,6 @@ bool state_each_object(struct state *s, int64_t job, state_object_fn *each, void
                        struct err *err)
 {
     return walk_objects(s, bind(s, err, Q_OBJECTS, "i", job), each, ctx, err);
-}
-
-bool state_get_object(struct state *s, int64_t id, state_object_fn *each, void *ctx,
-                      struct err *err)
-{
-    return walk_objects(s, bind(s, err, Q_OBJECT_GET, "i", id), each, ctx, err);
 }
 
 bool state_object_sent(struct state *s, int64_t id, double now, const char *reason, struct err *err)

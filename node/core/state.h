@@ -286,8 +286,6 @@ bool state_each_due(struct state *s, const char *destination, double now, size_t
                     state_object_fn *each, void *ctx, struct err *err);
 bool state_each_object(struct state *s, int64_t job, state_object_fn *each, void *ctx,
                        struct err *err);
-bool state_get_object(struct state *s, int64_t id, state_object_fn *each, void *ctx,
-                      struct err *err);
 bool state_object_sent(struct state *s, int64_t id, double now, const char *reason,
                        struct err *err);
 bool state_object_retry(struct state *s, int64_t id, double now, double next_at, const char *reason,

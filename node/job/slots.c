@@ -124,11 +124,9 @@ int slots_match(const struct stage *stage, const struct attrs *attrs, enum conf_
 struct slots_rank slots_rank(const struct attrs *attrs, const char *uid)
 {
     struct slots_rank rank = {.number = INT64_MAX, .uid = uid};
-    const char *text = attrs_get(attrs, "SeriesNumber");
-    char *end = NULL;
-    double number = text ? strtod(text, &end) : 0;
+    double number = 0;
     // an integer string has 12 characters (PS3.5 6.2): what is larger is no number of a series
-    if (text && end != text && fabs(number) < 1e12)
+    if (attrs_number(attrs, "SeriesNumber", &number) && fabs(number) < 1e12)
         rank.number = (int64_t)number;
     return rank;
 }

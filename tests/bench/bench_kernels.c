@@ -80,8 +80,7 @@ static void row(const char *name, void (*operation)(void), void (*twin)(void))
 
 static void run_upload(void)
 {
-    struct gpu_volume *made =
-        gpu_volume_from_stored(gpu, dim, spacing, GPU_STORED_I16, 1, 0, values, &err);
+    struct gpu_volume *made = gpu_volume_write(gpu, dim, spacing, GPU_VOXEL_I16, values, &err);
     need(made);
     gpu_volume_destroy(made);
 }
@@ -267,6 +266,9 @@ static void make_values(void)
 
 int main(int argc, char **argv)
 {
+    static const struct kernel_group *const all[] = {
+        &kernels_shrink, &kernels_resample, &kernels_smooth,   &kernels_mip,        &kernels_masks,
+        &kernels_ball,   &kernels_coarse,   &kernels_distance, &kernels_components, NULL};
     log_init(LOG_LEVEL_ERROR, "bench");
     long slices = argc > 1 ? strtol(argv[1], NULL, 10) : 0;
     if (slices > 0 && slices <= 1000)
@@ -276,10 +278,10 @@ int main(int argc, char **argv)
     need(gpu);
     printf("%s, %u x %u x %u, ms\n", gpu_device(gpu)->name, dim[0], dim[1], dim[2]);
     double start = now_ms();
-    need(kernels_prepare(gpu, kernels_all, &err));
+    need(kernels_prepare(gpu, all, &err));
     printf("warming up: %.0f ms\n%-34s %9s %9s %9s %9s\n", now_ms() - start, "", "first", "median",
            "cpu", "plain C");
-    row("upload with modality LUT", run_upload, plain_upload);
+    row("upload", run_upload, plain_upload);
     volume = gpu_volume_write(gpu, dim, spacing, GPU_VOXEL_I16, values, &err);
     need(volume);
     sparse = gpu_mask_threshold(volume, 130, 32767, &err);

@@ -169,63 +169,11 @@ static void everywhere(void (*check)(struct gpu *g, const uint32_t dim[3]), uint
 
 // ---- Volumes ----
 
-static void check_modality_of(struct gpu *g, const uint32_t dim[3], enum gpu_stored type,
-                              double slope, double intercept)
-{
-    size_t n = ref_voxels(dim);
-    int16_t *stored = random_values(dim, 7), *want = need(n, sizeof *want);
-    for (size_t i = 0; i < n; i++)
-        want[i] = ref_modality(slope, intercept,
-                               type == GPU_STORED_U16 ? (uint16_t)stored[i] : stored[i]);
-    expect_values(gpu_volume_from_stored(g, dim, spacing, type, slope, intercept, stored, &err),
-                  want);
-    free(stored);
-    free(want);
-}
-
-static void check_modality(struct gpu *g, const uint32_t dim[3])
-{
-    check_modality_of(g, dim, GPU_STORED_I16, 1, -1024);
-    check_modality_of(g, dim, GPU_STORED_U16, 1, -1024);
-    check_modality_of(g, dim, GPU_STORED_U16, -3, 12);
-    check_modality_of(g, dim, GPU_STORED_I16, 0.5, -0.25);
-    check_modality_of(g, dim, GPU_STORED_U16, 0.1, 1e9);
-}
-
-static void modality_values_equal_reference(void)
-{
-    everywhere(check_modality, 262144);
-}
-
-static void check_floats(struct gpu *g, const uint32_t dim[3])
-{
-    static const float special[] = {0.5f,      -0.5f,    1.5f,     -1.5f,     0.49999997f,
-                                    NAN,       4e9f,     -4e9f,    -0.0f,     INFINITY,
-                                    -INFINITY, 32767.4f, 32767.5f, -32768.5f, -1e-30f};
-    size_t n = ref_voxels(dim);
-    float *stored = random_floats(dim, 3);
-    int16_t *want = need(n, sizeof *want);
-    for (size_t i = 0; i < n; i++) {
-        if (i % 3 == 0)
-            stored[i] = special[i / 3 % (sizeof special / sizeof *special)];
-        want[i] = ref_modality(1, 0, stored[i]);
-    }
-    expect_values(gpu_volume_from_stored(g, dim, spacing, GPU_STORED_F32, 1, 0, stored, &err),
-                  want);
-    free(stored);
-    free(want);
-}
-
-static void floats_as_integers_round_halves_away_from_zero(void)
-{
-    everywhere(check_floats, 32768);
-}
-
-// Slices come in runs, in any order; the modality LUT follows when all are there.
+// Slices come in runs, in any order.
 static void check_slices(struct gpu *g, const uint32_t dim[3])
 {
-    size_t n = ref_voxels(dim), slice = (size_t)dim[0] * dim[1];
-    int16_t *stored = random_values(dim, 37), *want = need(n, sizeof *want);
+    size_t slice = (size_t)dim[0] * dim[1];
+    int16_t *stored = random_values(dim, 37);
     float *floats = random_floats(dim, 41);
     struct gpu_volume *v = gpu_volume_create(g, dim, spacing, GPU_VOXEL_I16, &err);
     struct gpu_volume *f = gpu_volume_create(g, dim, spacing, GPU_VOXEL_F32, &err);
@@ -241,13 +189,9 @@ static void check_slices(struct gpu *g, const uint32_t dim[3])
     CU_ASSERT_EQUAL(err.code, ERR_INPUT);
     CU_ASSERT_FALSE(gpu_volume_write_slices(v, 1, UINT32_MAX, stored, &err));
     CU_ASSERT_EQUAL(err.code, ERR_INPUT);
-    CU_ASSERT_TRUE(gpu_volume_modality(v, GPU_STORED_U16, 2, -7, &err));
-    for (size_t i = 0; i < n; i++)
-        want[i] = ref_modality(2, -7, (uint16_t)stored[i]);
-    expect_values(v, want);
+    expect_values(v, stored);
     expect_floats(f, floats, 0);
     free(stored);
-    free(want);
     free(floats);
 }
 
@@ -822,10 +766,6 @@ static void operations_refuse_what_does_not_fit(void)
     CU_ASSERT_EQUAL(err.code, ERR_INPUT);
     CU_ASSERT_PTR_NULL(gpu_volume_mip(v, 2, 0, 1, &err));
     CU_ASSERT_EQUAL(err.code, ERR_INPUT);
-    CU_ASSERT_FALSE(gpu_volume_modality(v, GPU_STORED_I16, 1, 0, &err));
-    CU_ASSERT_EQUAL(err.code, ERR_INPUT);
-    CU_ASSERT_PTR_NULL(gpu_volume_from_stored(g, dim, spacing, GPU_STORED_F32, 2, 0, floats, &err));
-    CU_ASSERT_EQUAL(err.code, ERR_INPUT);
     CU_ASSERT_PTR_NULL(gpu_mask_distance2(a, INFINITY, &err));
     CU_ASSERT_EQUAL(err.code, ERR_INPUT);
     // Half of these voxels are runs of their own: 9000 of 8 bytes do not fit in 32 KiB.
@@ -845,9 +785,6 @@ static void operations_refuse_what_does_not_fit(void)
 int main(void)
 {
     static const struct check_case cases[] = {
-        {"modality_values_equal_reference", modality_values_equal_reference},
-        {"floats_as_integers_round_halves_away_from_zero",
-         floats_as_integers_round_halves_away_from_zero},
         {"slices_are_written_in_runs", slices_are_written_in_runs},
         {"shrink_equals_reference", shrink_equals_reference},
         {"resample_equals_reference", resample_equals_reference},

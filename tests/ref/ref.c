@@ -21,15 +21,6 @@ static size_t at(const uint32_t dim[3], uint32_t i, uint32_t j, uint32_t k)
     return ((size_t)k * dim[1] + j) * dim[0] + i;
 }
 
-int16_t ref_modality(double slope, double intercept, double stored)
-{
-    double v = slope * stored + intercept;
-    if (isnan(v))
-        return -32768;
-    double r = v < 0 ? -floor(-v + 0.5) : floor(v + 0.5);
-    return (int16_t)fmax(-32768, fmin(32767, r));
-}
-
 static int16_t mean(int64_t sum, int64_t count)
 {
     double exact = (double)sum / (double)count;
