@@ -1,9 +1,10 @@
 // Opens one study in OHIF in a headless Chromium, each wanted series in a page of its own, and
-// writes what it saw as JSON to stdout, screenshots to the folder OUT.
-// usage: node ohif.js PLAYWRIGHT CHROMIUM URL STUDY OUT SECONDS MODALITY...
+// writes what it saw as JSON to stdout, screenshots to the folder OUT. A series is wanted by its
+// modality, or by modality and a word of its description: OT/cine.
+// usage: node ohif.js PLAYWRIGHT CHROMIUM URL STUDY OUT SECONDS SERIES...
 'use strict';
 const path = require('path');
-const [playwright, chromium, url, study, out, seconds, ...modalities] = process.argv.slice(2);
+const [playwright, chromium, url, study, out, seconds, ...wanted] = process.argv.slice(2);
 const patience = Number(seconds) * 1000;
 
 const flags = ['--no-sandbox', '--use-gl=angle', '--use-angle=swiftshader',
@@ -53,8 +54,8 @@ async function pixels(page, file) {
 }
 
 // Whether the active viewport shows an image of the series (any, when it is empty), with more than a
-// few bright pixels, and text over it when that is asked for.
-function drawn({series, text}) {
+// few bright pixels, and what is asked for besides: text over it, segments in colour.
+function drawn({series, text, segments}) {
     const {viewportGridService, cornerstoneViewportService} = window.services;
     const viewport = cornerstoneViewportService.getCornerstoneViewport(
         viewportGridService.getActiveViewportId());
@@ -65,10 +66,13 @@ function drawn({series, text}) {
         return false;
     const {width, height} = viewport.canvas;
     const data = viewport.canvas.getContext('2d').getImageData(0, 0, width, height).data;
-    let bright = 0;
-    for (let i = 0; i < data.length; i += 4)
-        bright += Math.max(data[i], data[i + 1], data[i + 2]) > 60;
-    return bright > width * height / 100;
+    let bright = 0, coloured = 0;
+    for (let i = 0; i < data.length; i += 4) {
+        const most = Math.max(data[i], data[i + 1], data[i + 2]);
+        bright += most > 60;
+        coloured += most - Math.min(data[i], data[i + 1], data[i + 2]) > 40;
+    }
+    return bright > width * height / 100 && (!segments || coloured > width * height / 100);
 }
 
 // Image and texts of the active viewport: changes when another measurement is shown.
@@ -103,11 +107,11 @@ async function walk(page, uid) {
 
 // A double click opens a series, unless the machine is so busy that it is taken for two clicks: it is
 // repeated, with more time each time, until the series is drawn.
-async function openThumbnail(page, thumbnail, wanted) {
+async function openThumbnail(page, thumbnail, shows) {
     for (let wait = Math.min(15000, patience), spent = 0; ; spent += wait, wait *= 2) {
         await thumbnail.dblclick();
         try {
-            return await page.waitForFunction(drawn, wanted, {timeout: wait});
+            return await shows(wait);
         } catch (error) {
             if (spent + wait >= patience)
                 throw error;
@@ -115,26 +119,56 @@ async function openThumbnail(page, thumbnail, wanted) {
     }
 }
 
-async function openSeries(browser, modality) {
+// A document is drawn by the browser, not by the viewer: what it looks like is all there is to see.
+// Whether a share of its pixels is dark red, as the band over every page is.
+async function paged(page, wait) {
+    for (const end = Date.now() + wait; ;) {
+        const element = page.locator('object[type="application/pdf"]').first();
+        if (await element.count()) {
+            const picture = (await page.screenshot({clip: await element.boundingBox()})).toString('base64');
+            const red = await page.evaluate(async base64 => {
+                const image = await createImageBitmap(await (await fetch(`data:image/png;base64,${base64}`)).blob());
+                const context = new OffscreenCanvas(image.width, image.height).getContext('2d');
+                context.drawImage(image, 0, 0);
+                const data = context.getImageData(0, 0, image.width, image.height).data;
+                let count = 0;
+                for (let i = 0; i < data.length; i += 4)
+                    count += data[i] > 120 && data[i + 1] < 60 && data[i + 2] < 60;
+                return count / (image.width * image.height);
+            }, picture);
+            if (red > 0.005)
+                return;
+        }
+        if (Date.now() > end)
+            throw new Error('no page of the document is drawn');
+        await page.waitForTimeout(200);
+    }
+}
+
+async function openSeries(browser, name) {
     const {page, errors, said} = await openStudy(browser);
-    const seen = {modality, errors, said};
+    const [modality, word = ''] = name.split('/');
+    const seen = {name, modality, errors, said};
+    const file = name.toLowerCase().replace('/', '-');
+    const find = `(${displaySets})().find(set => set.modality === '${modality}' && set.description.includes('${word}'))`;
     try {
-        await page.waitForFunction(
-            `(${displaySets})().some(set => set.modality === '${modality}')`, null, {timeout: patience});
-        const set = (await page.evaluate(displaySets)).find(one => one.modality === modality);
+        await page.waitForFunction(find, null, {timeout: patience});
+        const set = await page.evaluate(find);
         const thumbnail = page.locator(`[id="thumbnail-${set.uid}"]`);
         await thumbnail.scrollIntoViewIfNeeded();
         const report = modality === 'SR';
-        await openThumbnail(page, thumbnail, {series: report ? '' : set.series, text: report});
+        const over = report || modality === 'SEG'; // drawn over the images it refers to
+        await openThumbnail(page, thumbnail, wait => modality === 'DOC' ? paged(page, wait) : page.waitForFunction(
+            drawn, {series: over ? '' : set.series, text: report, segments: modality === 'SEG'}, {timeout: wait}));
         Object.assign(seen, {set}, await page.evaluate(shown));
-        seen.screenshot = path.join(out, `ohif-${modality.toLowerCase()}.png`);
-        seen.viewport = path.join(out, `ohif-${modality.toLowerCase()}-viewport.png`);
+        seen.screenshot = path.join(out, `ohif-${file}.png`);
+        seen.viewport = path.join(out, `ohif-${file}-viewport.png`);
         await page.screenshot({path: seen.screenshot});
         await pixels(page, seen.viewport);
         seen.steps = report ? await walk(page, set.uid) : [];
     } catch (error) {
         errors.push(String(error));
-        await page.screenshot({path: path.join(out, `ohif-${modality.toLowerCase()}-failed.png`)});
+        await page.screenshot({path: path.join(out, `ohif-${file}-failed.png`)});
     }
     await page.close();
     return seen;
@@ -144,13 +178,13 @@ async function main() {
     const browser = await require(playwright).chromium.launch({executablePath: chromium, args: flags});
     try {
         const {page} = await openStudy(browser);
-        await page.waitForFunction(`(${displaySets})().length >= ${modalities.length}`, null,
+        await page.waitForFunction(`(${displaySets})().length >= ${wanted.length}`, null,
                                    {timeout: patience}).catch(() => {});
         const sets = await page.evaluate(displaySets);
         await page.close();
         const series = [];
-        for (const modality of modalities)
-            series.push(await openSeries(browser, modality));
+        for (const name of wanted)
+            series.push(await openSeries(browser, name));
         console.log(JSON.stringify({sets, series}));
     } finally {
         await browser.close();

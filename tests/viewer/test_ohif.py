@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """A viewer shows what the node answered: OHIF in a headless Chromium on Orthanc with DICOMweb opens
-the study; outlines of the report stand with their values on CT slices, the page is drawn.
+the study; outlines of the report stand with their values on CT slices, the page is drawn, so are
+segments in their colours and the document.
 
 The viewer and the library that drives the browser are npm packages; they are fetched once, with
 nothing installed and no browser downloaded, and kept in the user's cache. Screenshots go to
@@ -47,9 +48,9 @@ def package(name, version):
     return folder / "package"
 
 
-def look(url, study, modalities, playwright):
+def look(url, study, wanted, playwright):
     """What ohif.js saw."""
-    command = ["node", HERE / "ohif.js", playwright, shutil.which("chromium"), url, study, OUT, "300", *modalities]
+    command = ["node", HERE / "ohif.js", playwright, shutil.which("chromium"), url, study, OUT, "300", *wanted]
     done = subprocess.run([str(c) for c in command], capture_output=True, text=True, timeout=peers.HANG_S)
     if done.returncode != 0:
         raise AssertionError(f"the browser failed: {done.stderr[-2000:]}")
@@ -77,19 +78,23 @@ class Ohif(unittest.TestCase):
                 found = peers.wait_results(pacs, node, study)
                 cls.report = sr.read(pacs.read(found["SR"]["Instances"][0]))
                 cls.page = pacs.read(found["OT"]["Instances"][0])
-                cls.seen = look(web.url, study, ["CT", "SR", "OT"], playwright)
-        cls.views = {view["modality"]: view for view in cls.seen["series"]}
+                lungs = scratch / "lungs"
+                subprocess.run([peers.ANODE, "analyze", "-s", "lungs", "-o", lungs, folder], check=True, capture_output=True, timeout=peers.HANG_S)
+                cls.segments = pydicom.dcmread(lungs / "lungs-seg.dcm").SegmentSequence
+                peers.store([lungs / "lungs-seg.dcm", lungs / "lungs-pdf.dcm"], ports[0])
+                cls.seen = look(web.url, study, ["CT", "SR", "OT", "SEG", "DOC"], playwright)
+        cls.views = {view["name"]: view for view in cls.seen["series"]}
 
-    def view(self, modality):
-        view = self.views[modality]
+    def view(self, name):
+        view = self.views[name]
         self.assertEqual(view["errors"], [], "\n".join(view["said"][-20:]))
         self.assertEqual(view["trouble"], [])
-        self.assertGreater(view["canvases"], 0)
+        self.assertEqual(view["canvases"] > 0, name != "DOC")
         return view, np.asarray(Image.open(view["viewport"]).convert("RGB")).astype(int)
 
     def test_all_series_of_the_study_are_listed(self):
         listed = {one["modality"]: one for one in self.seen["sets"]}
-        for modality in ("CT", "SR", "OT", "PR"):
+        for modality in ("CT", "SR", "OT", "PR", "SEG", "DOC"):
             self.assertIn(modality, listed)
             self.assertEqual(listed[modality]["unsupported"], modality == "PR", modality)  # it draws no GSPS
 
@@ -126,6 +131,24 @@ class Ohif(unittest.TestCase):
         part = pixels[top:top + h, left:left + w].astype(np.uint8)
         seen = np.asarray(Image.fromarray(part).convert("L").resize((48, 48)), float)
         self.assertGreater(np.corrcoef(small.ravel(), seen.ravel())[0, 1], 0.8)
+
+    def test_each_segment_is_drawn_in_its_colour(self):
+        """A viewer draws its own colours where it does not take those of the object: what is looked for
+        are two segments side by side in colours that differ, where the lungs are."""
+        _, pixels = self.view("SEG")
+        self.assertEqual(len(self.segments), 2)
+        coloured = pixels.max(axis=2) - pixels.min(axis=2) > 40
+        middle = pixels.shape[1] // 2
+        halves = [pixels[:, side][coloured[:, side]] for side in (slice(None, middle), slice(middle, None))]
+        for half in halves:
+            self.assertGreater(len(half), 0.02 * coloured.size, "a lung is not drawn")
+        hues = [np.median(half, axis=0) for half in halves]
+        self.assertGreater(np.abs(hues[0] - hues[1]).max(), 40, hues)
+
+    def test_the_document_is_drawn(self):
+        """The red band on white: ohif.js waits for it."""
+        _, pixels = self.view("DOC")
+        self.assertGreater((pixels.min(axis=2) > 240).mean(), 0.2, "no white page")
 
 
 if __name__ == "__main__":
