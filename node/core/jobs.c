@@ -543,18 +543,18 @@ static void hand_over(struct claimed *c)
     }
 }
 
-// What a seat may claim. The last attempt of a job runs on the software device, where there is
-// one.
+// What a seat may claim.
 static struct state_claim claim_of(const struct seat *p)
 {
     const struct jobs *j = p->jobs;
-    int64_t most = j->core->conf->job_attempts;
-    bool apart = most > 1 && pool_cpu(j->devices, j->device_count) < j->device_count;
+    const bool software = pool_cpu(j->devices, j->device_count) < j->device_count;
+    const struct pool_attempts attempts =
+        pool_attempts(j->core->conf->job_attempts, software, p->cpu, p->reserve);
     return (struct state_claim){.worker = p->name,
                                 .now = clock_wall(),
                                 .lease_s = LEASE_S,
-                                .attempts_from = p->reserve ? most - 1 : 0,
-                                .attempts_below = apart && !p->cpu ? most - 1 : 0};
+                                .attempts_from = attempts.from,
+                                .attempts_below = attempts.below};
 }
 
 static void database_failed(struct jobs *j, const struct err *err)

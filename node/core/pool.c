@@ -92,6 +92,13 @@ size_t pool_plan(const struct msg_device *devices, size_t count, const struct co
     return plan.count;
 }
 
+struct pool_attempts pool_attempts(int64_t most, bool software, bool cpu, bool reserve)
+{
+    const bool apart = most > 1 && software;
+    return (struct pool_attempts){.from = reserve ? most - 1 : 0,
+                                  .below = apart && !cpu ? most - 1 : 0};
+}
+
 size_t pool_cpu(const struct msg_device *devices, size_t count)
 {
     for (size_t i = 0; i < count; i++) {

@@ -24,3 +24,16 @@ size_t pool_plan(const struct msg_device *devices, size_t count, const struct co
 
 // Index of a usable software device, or count: for the last attempt of a job.
 size_t pool_cpu(const struct msg_device *devices, size_t count);
+
+// Jobs that a worker takes: those that have had from <= attempts < below; 0: no limit.
+struct pool_attempts {
+    int64_t from, below;
+};
+
+// The last attempt of a job runs on the software device, where there is one: a fault of another
+// device or of its driver is not met again there.
+// most      worker.job_attempts; a single attempt runs anywhere
+// software  there is a software device
+// cpu       the worker is on it
+// reserve   the worker is there for last attempts only
+struct pool_attempts pool_attempts(int64_t most, bool software, bool cpu, bool reserve);

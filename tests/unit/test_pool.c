@@ -85,6 +85,28 @@ static void pool_cpu_is_the_software_device(void)
     CU_ASSERT_EQUAL(pool_cpu(devices + 1, DEVICES - 1), DEVICES - 1);
 }
 
+// Attempts that a worker takes of a job with most of them, as "0 1 ".
+static const char *taken(int64_t most, bool software, bool cpu, bool reserve)
+{
+    static char text[64];
+    const struct pool_attempts a = pool_attempts(most, software, cpu, reserve);
+    text[0] = 0;
+    for (int64_t n = 0; n < most; n++) {
+        if (n >= a.from && (a.below == 0 || n < a.below))
+            snprintf(text + strlen(text), sizeof text - strlen(text), "%lld ", (long long)n);
+    }
+    return text;
+}
+
+static void pool_attempts_keeps_the_last_for_the_software_device(void)
+{
+    CU_ASSERT_STRING_EQUAL(taken(3, true, false, false), "0 1 ");
+    CU_ASSERT_STRING_EQUAL(taken(3, true, true, false), "0 1 2 "); // it is in the pool
+    CU_ASSERT_STRING_EQUAL(taken(3, true, true, true), "2 ");
+    CU_ASSERT_STRING_EQUAL(taken(3, false, false, false), "0 1 2 "); // nowhere else to go
+    CU_ASSERT_STRING_EQUAL(taken(1, true, false, false), "0 ");
+}
+
 #define CASE(name)                                                                                 \
     {                                                                                              \
 #name, name                                                                                \
@@ -95,6 +117,7 @@ static const struct check_case cases[] = {
     CASE(pool_says_what_is_not_there),
     CASE(pool_has_an_end),
     CASE(pool_cpu_is_the_software_device),
+    CASE(pool_attempts_keeps_the_last_for_the_software_device),
 };
 
 int main(void)
