@@ -1,6 +1,6 @@
 // Associations as requestor: C-STORE of files, C-FIND of a series' instance count, C-ECHO.
 // Sources: PS3.4 B, C; PS3.7 9.1.
-// Process: sender, asker (short-lived), check --echo. Thread-safety: one thread a connection.
+// Process: sender, asker (short-lived). Thread-safety: one thread a connection.
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
