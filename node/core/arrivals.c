@@ -382,7 +382,6 @@ static bool watch_end_run(struct arrivals *a, struct watch *w, const struct seri
 static bool watch_consider(struct arrivals *a, struct watch *w, double now)
 {
     const struct conf *conf = a->core->conf;
-    const struct conf_peer *peer = conf_find_peer(conf, w->source);
     struct series_rules rules = {.quiet_s = conf->quiet_s,
                                  .short_quiet_s = conf->short_quiet_s,
                                  .longest_wait_s = conf->longest_wait_s};
@@ -394,6 +393,7 @@ static bool watch_consider(struct arrivals *a, struct watch *w, double now)
         return false;
     }
     w->grown = false;
+    const struct conf_peer *peer = conf_find_peer(conf, w->source); // known from here on
     w->evidence.now = now;
     w->evidence.can_ask = peer && peer->find && peer->port;
     series_decide(&rules, &w->evidence, &d);
