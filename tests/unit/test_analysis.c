@@ -30,6 +30,11 @@ static enum stage_end sum_voxels(const struct stage_run *run, struct findings *o
         err_set(e, ERR_DEVICE, "the device is lost");
         return STAGE_BROKEN;
     }
+    if (run->params[0].number > 40) { // no memory for a warning, which no stage looks at
+        struct image huge = {.dim = {1u << 31, 1u << 31, 1, 1}};
+        const struct image_set beyond = {.images = &huge, .image_count = 1};
+        CU_ASSERT_PTR_NULL(findings_add_labels(out, &beyond, 0, 0));
+    }
     for (uint32_t k = 0; k < img->dim[2]; k++) {
         CU_ASSERT_FATAL(img->dim[0] * img->dim[1] == 48);
         if (!image_read_slice(run->set, img, k, 0, values, e))
@@ -218,6 +223,60 @@ static void measures_and_writes_results(void)
     analysis_report_finish(&report);
 }
 
+// What cannot be kept for want of memory makes no result: neither one without it, nor a failure
+// that is final.
+static void no_memory_in_a_stage_is_an_error_of_the_machine(void)
+{
+    struct series s;
+    struct analysis_report report;
+    make_series(&s);
+    struct analysis_request r = request_for(&s);
+    level.number = 45;
+    CU_ASSERT_FALSE(analysis_run(&r, NULL, &report, &err));
+    CU_ASSERT_EQUAL(err.code, ERR_NOMEM);
+    CU_ASSERT_TRUE(analysis_is_machine(err.code));
+    CU_ASSERT_EQUAL(report.objects.count, 0);
+    analysis_report_finish(&report);
+    level.number = 1.5;
+}
+
+struct steps {
+    double decoded[2 * SLICES];
+    size_t count;
+};
+
+static void note_step(void *ctx, const char *what, double done)
+{
+    struct steps *steps = ctx;
+    if (strcmp(what, "decoding") != 0)
+        return;
+    CU_ASSERT_FATAL(steps->count < 2 * SLICES);
+    steps->decoded[steps->count++] = done;
+}
+
+// A localizer is set aside: what is never decoded is not counted.
+static void the_progress_of_decoding_counts_each_frame_once(void)
+{
+    struct series s;
+    struct analysis_report report;
+    struct steps steps = {.count = 0};
+    struct made_file f;
+    make_series(&s);
+    made_ct(&f, EXPLICIT, "1.2.3.4.1", 500);
+    made_set(&f, 0x00080008, "CS", "ORIGINAL\\PRIMARY\\LOCALIZER");
+    made_pixels(&f, 48, 1);
+    add_slice(&s, &f);
+    struct analysis_request r = request_for(&s);
+    level.number = 1.5;
+    r.progress = note_step;
+    r.progress_ctx = &steps;
+    CU_ASSERT_TRUE(analysis_run(&r, NULL, &report, &err));
+    CU_ASSERT_TRUE_FATAL(steps.count >= SLICES); // the stage reads slice by slice, pictures more
+    for (size_t k = 0; k < steps.count; k++)
+        CU_ASSERT_DOUBLE_EQUAL(steps.decoded[k], k < SLICES ? (double)(k + 1) / SLICES : 1, 1e-9);
+    analysis_report_finish(&report);
+}
+
 static void same_series_in_any_order_gives_the_same(void)
 {
     struct series s;
@@ -392,6 +451,10 @@ int main(void)
 {
     static const struct check_case cases[] = {
         {"analysis_run_measures_and_writes_results", measures_and_writes_results},
+        {"analysis_run_no_memory_in_a_stage_is_an_error_of_the_machine",
+         no_memory_in_a_stage_is_an_error_of_the_machine},
+        {"analysis_run_the_progress_of_decoding_counts_each_frame_once",
+         the_progress_of_decoding_counts_each_frame_once},
         {"analysis_run_same_series_in_any_order_gives_the_same",
          same_series_in_any_order_gives_the_same},
         {"analysis_run_geometry_errors_are_results", geometry_errors_are_results},

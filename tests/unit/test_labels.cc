@@ -105,6 +105,7 @@ static void boxes_and_segments()
     CU_ASSERT(labels.boxes(0, 0).empty());
     const std::vector<struct label_box> &boxes = labels.boxes(0, 1);
     CU_ASSERT_FATAL(boxes.size() == 2);
+    CU_ASSERT(&labels.boxes(0, 1) == &boxes); // searched for once, whoever asks
     CU_ASSERT(boxes[0].region == 0 && boxes[0].voxels == 1 && boxes[0].x1 == 1);
     CU_ASSERT(boxes[1].region == 2 && boxes[1].voxels == 12 && boxes[1].x0 == 3 &&
               boxes[1].y0 == 2 && boxes[1].x1 == 7 && boxes[1].y1 == 5);
