@@ -80,6 +80,12 @@ class Guide(unittest.TestCase):
         done = run("/usr/bin/python3", "tests/golden/test_fat.py", folder=self.tree, ANODE=str(self.program))
         print(done)
 
+    def test_its_cases_for_sanitizers_are_cases(self):
+        said = re.search(r"Sanitized: (.*)", (self.tree / "tests/golden/test_fat.py").read_text())[1].split()
+        for case in said:
+            self.assertRegex(case, r"^Fat\.test_\w+$")
+            self.assertIn(f"def {case[4:]}(self)", (self.tree / "tests/golden/test_fat.py").read_text())
+
     def test_its_numbers_are_those_that_come(self):
         self.assertIn("fat", run(self.program, "stages", folder=self.tree))
         run("/usr/bin/python3", "tests/phantom/fat.py", "series", folder=self.tree)
