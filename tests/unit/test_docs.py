@@ -52,6 +52,9 @@ def commands_are_documented():
     for command in commands:
         check(re.search(rf"^anode {command} ", read("README.md"), re.M), f"README.md: no command {command}")
         check(f".It Cm {command}\n" in read("doc/anode.8"), f"doc/anode.8: no command {command}")
+    for path in sorted((ROOT / "doc").glob("*.md")):
+        for command in re.findall(r"(?:`|/)anode ([a-z]+)\b", path.read_text()):
+            check(command in commands, f"doc/{path.name}: there is no command {command}")
 
 
 def analyses_are_documented():
