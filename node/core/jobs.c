@@ -62,7 +62,8 @@ struct seat { // of one worker: a device and a number
     int64_t job, attempts, refusals, waits;
     bool refusing;
     double started, deadline;
-    char folder[DATADIR_NAME], destinations[1024], outcome[32], reason[256];
+    char folder[DATADIR_NAME], outcome[32], reason[256];
+    char *destinations; // of the job: AE titles joined by backslashes; owned
 };
 
 struct jobs {
@@ -135,9 +136,15 @@ static struct seat *add_seat(struct jobs *j, const struct msg_device *device)
     return p;
 }
 
+static void seat_free(struct seat *p)
+{
+    free(p->destinations);
+    free(p);
+}
+
 static void forget_seat(struct jobs *j, size_t index)
 {
-    free(j->seats[index]);
+    seat_free(j->seats[index]);
     j->count--;
     memmove(j->seats + index, j->seats + index + 1, (j->count - index) * sizeof *j->seats);
 }
@@ -176,11 +183,13 @@ static bool add_objects(const struct seat *p, const char *destination,
 static bool add_all_objects(const struct seat *p, const struct order_object *objects, size_t count,
                             struct err *err)
 {
-    char list[sizeof p->destinations], *rest = NULL;
-    snprintf(list, sizeof list, "%s", p->destinations);
-    for (char *name = strtok_r(list, "\\", &rest); name; name = strtok_r(NULL, "\\", &rest)) {
+    char name[17];
+    for (const char *at = p->destinations; *at; at += strspn(at, "\\")) {
+        const size_t length = strcspn(at, "\\");
+        snprintf(name, sizeof name, "%.*s", (int)length, at);
         if (!add_objects(p, name, objects, count, err))
             return false;
+        at += length;
     }
     return true;
 }
@@ -452,7 +461,8 @@ static bool take_row(void *ctx, const struct state_job *row)
     p->refusals = row->refusals;
     p->waits = row->waits;
     p->refusing = row->outcome[0] != 0;
-    snprintf(p->destinations, sizeof p->destinations, "%s", row->destinations);
+    free(p->destinations);
+    p->destinations = strdup(row->destinations);
     snprintf(p->outcome, sizeof p->outcome, "%s", row->outcome);
     snprintf(p->reason, sizeof p->reason, "%s", row->reason);
     c->tries = row->tries;
@@ -465,7 +475,8 @@ static bool take_row(void *ctx, const struct state_job *row)
     o->reason = arena_strdup(c->arena, row->reason);
     o->remark = arena_strdup(c->arena, row->remark);
     o->evidence = arena_strdup(c->arena, row->evidence);
-    c->ok = o->stage && o->parameters && o->outcome && o->reason && o->remark && o->evidence;
+    c->ok = p->destinations && o->stage && o->parameters && o->outcome && o->reason && o->remark &&
+            o->evidence;
     return false;
 }
 
@@ -1048,7 +1059,7 @@ void jobs_destroy(struct jobs *j)
         return;
     jobs_stop(j);
     for (size_t i = 0; i < j->count; i++)
-        free(j->seats[i]);
+        seat_free(j->seats[i]);
     if (j->scout.fd >= 0) {
         loop_remove(j->core->loop, j->scout.fd);
         close(j->scout.fd);

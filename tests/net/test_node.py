@@ -259,6 +259,16 @@ def a_destination_that_hangs_delays_no_other(tmp):
             return site.log_text()
 
 
+def no_destination_of_many_is_left_out(tmp):
+    p, q = ports(2)
+    titles = [f"RECEIVER;NO;{n:03}" for n in range(70)]  # more than 1024 bytes of names
+    with Site(tmp / "node", p, {"PACS": q, **{title: q for title in titles}}, return_to=", ".join(titles)) as site:
+        send(make_series(tmp / "in", 1), p)
+        wait_for(lambda: site.jobs() and site.jobs()[0]["state"] == "done", 60, "the end of the job")
+        equal(sorted(d for d, in site.rows("SELECT DISTINCT destination FROM outbox")), titles, "destinations")
+        return site.log_text()
+
+
 def a_late_instance_makes_one_new_run_that_names_the_earlier_one(tmp):
     files = make_series(tmp / "in", 1, count=9)
     p, q = ports(2)

@@ -60,7 +60,7 @@ static struct conf *load_conf(const char *run)
     snprintf(path, sizeof path, "%s/a.yaml", check_scratch());
     snprintf(text, sizeof text,
              "completion: {quiet_s: 0.1, short_quiet_s: 0.1, study_wait_s: 1}\n"
-             "peers: [{ae_title: PACS, host: pacs, port: 104}]\n"
+             "peers: [{ae_title: PA;CS, host: pacs, port: 104}]\n"
              "routes:\n- {name: r, priority: 5, when: {Modality: MG}, run: [%s]}\n",
              run);
     CU_ASSERT_TRUE_FATAL(fs_write_file(path, text, strlen(text), &err));
@@ -117,7 +117,7 @@ static int64_t arrive(const char *series, const char *sop, const char *view, con
                                        .transfer_syntax_uid = "1.2.840.10008.1.2.1",
                                        .modality = "MG"},
                                 .path = path,
-                                .calling = "PACS",
+                                .calling = "PA;CS",
                                 .address = "",
                                 .at = clock_wall(),
                                 .attrs = &attrs};
@@ -135,7 +135,7 @@ static void complete(int64_t series)
 {
     struct route_outcome outcome = {0};
     struct err err = {0};
-    CU_ASSERT_TRUE_FATAL(route_series(core.conf, core.state, series, "PACS", &outcome, &err));
+    CU_ASSERT_TRUE_FATAL(route_series(core.conf, core.state, series, "PA;CS", &outcome, &err));
     CU_ASSERT_TRUE(state_begin(core.state, NULL));
     for (size_t i = 0; i < outcome.job_count; i++)
         CU_ASSERT_TRUE(collections_add(core.collections, series, outcome.route->name,
@@ -225,7 +225,7 @@ static void a_study_becomes_one_job_when_each_needed_input_is_there(void)
     CU_ASSERT_EQUAL(f.scope, JOB_OF_STUDY);
     CU_ASSERT_EQUAL(f.priority, 5);
     CU_ASSERT_STRING_EQUAL(f.stage, "views");
-    CU_ASSERT_STRING_EQUAL(f.destinations, "PACS");
+    CU_ASSERT_STRING_EQUAL(f.destinations, "PA;CS");
     CU_ASSERT_STRING_EQUAL(f.remark, "");
     CU_ASSERT_STRING_EQUAL(f.evidence, "cc: complete, 1 instances, source has 1; "
                                        "mlo: complete, 1 instances, source has 1; "
@@ -334,7 +334,7 @@ static void a_series_becomes_what_each_analysis_of_its_route_makes_of_it(void)
     start("views, density, cines");
     int64_t series = arrive("1.2.1", "1.2.1.1", "MLO", "1");
     struct route_outcome outcome = {0};
-    CU_ASSERT_TRUE(route_series(core.conf, core.state, series, "PACS", &outcome, NULL));
+    CU_ASSERT_TRUE(route_series(core.conf, core.state, series, "PA;CS", &outcome, NULL));
     CU_ASSERT_PTR_EQUAL(outcome.route, &core.conf->routes[0]);
     CU_ASSERT_EQUAL_FATAL(outcome.job_count, 2);
     CU_ASSERT_STRING_EQUAL(outcome.jobs[0].stage->name, "views");
@@ -342,7 +342,7 @@ static void a_series_becomes_what_each_analysis_of_its_route_makes_of_it(void)
     const struct route_job *job = &outcome.jobs[1];
     CU_ASSERT_STRING_EQUAL(job->job.stage, "density");
     CU_ASSERT_STRING_EQUAL(job->job.version, "3");
-    CU_ASSERT_STRING_EQUAL(job->job.destinations, "PACS");
+    CU_ASSERT_STRING_EQUAL(job->job.destinations, "PA;CS");
     CU_ASSERT_EQUAL(job->job.scope, JOB_OF_SERIES);
     CU_ASSERT_EQUAL(job->job.priority, 5);
     CU_ASSERT_EQUAL(job->input.series, series);
@@ -361,7 +361,7 @@ static void a_series_that_no_analysis_takes_has_no_route(void)
     start("views, cines");
     int64_t series = arrive("1.2.1", "1.2.1.1", "XCCL", "1");
     struct route_outcome outcome = {0};
-    CU_ASSERT_TRUE(route_series(core.conf, core.state, series, "PACS", &outcome, NULL));
+    CU_ASSERT_TRUE(route_series(core.conf, core.state, series, "PA;CS", &outcome, NULL));
     CU_ASSERT_PTR_NULL(outcome.route);
     CU_ASSERT_EQUAL(outcome.job_count, 0);
     CU_ASSERT_STRING_EQUAL(
