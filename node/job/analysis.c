@@ -1,5 +1,4 @@
 #include "node/job/analysis.h"
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,31 +8,17 @@
 #include "compute/draw/page.h"
 #include "compute/gpu/gpu.h"
 #include "dimse/read/object.h"
+#include "node/job/instance.h"
 #include "node/job/parallel.h"
 #include "node/job/pixels.h"
 
-#define THREADS    2
-#define FRAMES_MAX 65536 // of a job
-
-// What is remembered of a file: never its pixels.
-struct entry {
-    const struct analysis_file *file;
-    uint32_t input;
-    struct object_ids ids;
-    uint8_t digest[DIGEST_SIZE];
-    bool readable;              // ids, attributes and frames are filled
-    struct attrs attrs;         // of the instance; owned
-    struct image_frame *frames; // ids.frames; owned
-    struct attrs *own;          // [ids.frames] what functional groups say of each; owned
-    uint32_t frame_count;
-    struct err err; // why it cannot be part of an image; ERR_NONE: it can
-};
+#define THREADS 2
 
 struct job {
     const struct analysis_request *request;
     struct gpu *gpu;
     struct analysis_report *report;
-    struct entry *entries; // readable ones first, by SOP Instance UID
+    struct instance *entries; // readable ones first, by SOP Instance UID
     size_t count;
     struct result_source *sources; // of the readable ones, with the same indices
     size_t source_count;
@@ -106,114 +91,22 @@ char *analysis_options(const struct stage *stage, const struct param_value *para
 
 // Headers
 
-static bool analysis_read_frames(struct object *o, struct entry *e, struct err *err)
-{
-    if (e->ids.frames > FRAMES_MAX)
-        return err_set(err, ERR_UNSUPPORTED, "%" PRIu32 " frames", e->ids.frames);
-    uint32_t frames = e->ids.frames ? e->ids.frames : 1; // without pixels: object_frame() says so
-    e->frames = calloc(frames, sizeof *e->frames);
-    e->own = calloc(frames, sizeof *e->own);
-    if (!e->frames || !e->own)
-        return err_set(err, ERR_NOMEM, "no memory");
-    for (uint32_t f = 0; f < frames; f++) {
-        e->frame_count = f + 1;
-        e->own[f].base = &e->attrs;
-        if (!object_frame(o, f, &e->frames[f], err) || !object_frame_attrs(o, f, &e->own[f], err))
-            return false;
-        e->frames[f].of_many = frames > 1;
-        e->frames[f].attrs = &e->own[f];
-    }
-    return true;
-}
-
-static bool read_entry(struct entry *e, struct err *err)
-{
-    static const uint8_t unknown[DIGEST_SIZE];
-    memcpy(e->digest, e->file->digest, sizeof e->digest);
-    if (memcmp(e->digest, unknown, sizeof unknown) == 0 &&
-        !object_digest(e->file->path, e->digest, err))
-        return false;
-    struct object *o = object_open(e->file->path, err);
-    if (!o)
-        return false;
-    e->ids = *object_ids(o);
-    bool ok = object_attrs(o, &e->attrs, err);
-    if (ok) {
-        e->readable = e->ids.id.sop_instance_uid[0] && e->ids.id.series_instance_uid[0] &&
-                      e->ids.id.study_instance_uid[0];
-        ok = e->readable || err_set(err, ERR_INPUT, "no usable UIDs");
-    }
-    ok = ok && analysis_read_frames(o, e, err);
-    object_close(o);
-    if (!ok && e->readable)
-        err_wrap(err, "instance %s", e->ids.id.sop_instance_uid);
-    return ok;
-}
-
 static void read_entries(void *ctx, size_t first, size_t count)
 {
     struct job *j = ctx;
     for (size_t i = first; i < first + count; i++) {
-        struct entry *e = &j->entries[i];
+        struct instance *e = &j->entries[i];
         if (past_deadline(j->request))
             err_set(&e->err, ERR_TIMEOUT, "past the deadline while reading headers");
         else
-            read_entry(e, &e->err);
+            instance_read(e);
     }
-}
-
-static int by_instance(const void *a, const void *b)
-{
-    const struct entry *x = a, *y = b;
-    if (x->readable != y->readable)
-        return x->readable ? -1 : 1;
-    int order = strcmp(x->ids.id.sop_instance_uid, y->ids.id.sop_instance_uid);
-    return order ? order : memcmp(x->digest, y->digest, sizeof x->digest);
-}
-
-static void free_entry(struct entry *e)
-{
-    for (uint32_t f = 0; f < e->frame_count; f++)
-        attrs_finish(&e->own[f]);
-    attrs_finish(&e->attrs);
-    free(e->frames);
-    free(e->own);
-    *e = (struct entry){0};
-}
-
-// Drops second copies of an instance; entries are sorted. False: same UID, other content.
-static bool drop_copies(struct job *j, struct err *err)
-{
-    size_t kept = 0, at = 0;
-    bool ok = true;
-    for (; ok && at < j->count; at++) {
-        struct entry *e = &j->entries[at], *last = kept ? &j->entries[kept - 1] : NULL;
-        bool again = last && e->readable && last->readable &&
-                     strcmp(e->ids.id.sop_instance_uid, last->ids.id.sop_instance_uid) == 0;
-        if (again && memcmp(e->digest, last->digest, sizeof e->digest) != 0)
-            ok = err_set(err, ERR_INPUT, "two different instances are both %s",
-                         e->ids.id.sop_instance_uid);
-        if (again)
-            free_entry(e);
-        else
-            j->entries[kept++] = *e;
-    }
-    for (; at < j->count; at++)
-        j->entries[kept++] = j->entries[at];
-    for (size_t i = kept; i < j->count; i++) // moved
-        j->entries[i] = (struct entry){0};
-    j->count = kept;
-    for (size_t i = 0; i < kept; i++) { // the instance's list has moved with its entry
-        for (uint32_t f = 0; f < j->entries[i].frame_count; f++)
-            j->entries[i].own[f].base = &j->entries[i].attrs;
-    }
-    return ok;
 }
 
 // Every input is one series, all are of one study.
 static bool check_series(struct job *j, struct err *err)
 {
-    const struct entry *first = &j->entries[0];
+    const struct instance *first = &j->entries[0];
     struct analysis_report *report = j->report;
     report->series =
         arena_alloc(report->arena, j->request->input_count + 1, sizeof *report->series);
@@ -246,7 +139,7 @@ static bool add_sources(struct job *j, struct err *err)
     for (size_t i = 0; i < j->count; i++)
         j->paths[i] = j->entries[i].file->path;
     for (size_t i = 0; i < j->count && j->entries[i].readable; i++) {
-        const struct entry *e = &j->entries[i];
+        const struct instance *e = &j->entries[i];
         struct result_source *s = &j->sources[j->source_count++];
         s->path = e->file->path;
         memcpy(s->study_instance_uid, e->ids.id.study_instance_uid, sizeof s->study_instance_uid);
@@ -289,8 +182,8 @@ static bool read_headers(struct job *j, struct err *err)
             return false;
         }
     }
-    qsort(j->entries, j->count, sizeof *j->entries, by_instance);
-    return drop_copies(j, err) && check_series(j, err) && add_sources(j, err);
+    return instances_sort(j->entries, &j->count, err) && check_series(j, err) &&
+           add_sources(j, err);
 }
 
 static bool is_readable(const struct job *j, struct err *err)
@@ -332,7 +225,7 @@ static bool add_frames(struct job *j, struct err *err)
     size_t total = 0;
     for (size_t i = 0; i < j->count; i++)
         total += j->entries[i].frame_count;
-    if (total > FRAMES_MAX)
+    if (total > INSTANCE_FRAMES_MAX)
         return err_set(err, ERR_UNSUPPORTED, "%zu frames", total);
     j->frames = arena_alloc(j->report->arena, total + 1, sizeof *j->frames);
     if (!j->frames)
@@ -572,7 +465,7 @@ static void end_job(struct job *j, double started)
     for (uint32_t f = 0; f < j->frame_count; f++) // gone with the entries
         j->frames[f].attrs = NULL;
     for (size_t i = 0; j->entries && i < j->count; i++)
-        free_entry(&j->entries[i]);
+        instance_finish(&j->entries[i]);
     free(j->entries);
     free(j->sources);
     free(j->paths);
@@ -690,7 +583,7 @@ static bool recorded_sources(struct job *j, struct err *err)
     const char *series = attrs_get(head, "SeriesInstanceUID");
     snprintf(j->report->study_instance_uid, sizeof j->report->study_instance_uid, "%s", study);
     for (size_t i = 0; i < j->count; i++) {
-        const struct entry *e = &j->entries[i];
+        const struct instance *e = &j->entries[i];
         if (!e->file->sop_instance_uid || !e->file->sop_class_uid)
             continue;
         struct result_source *s = &j->sources[j->source_count++];
