@@ -213,57 +213,6 @@ static void analyze_choose_device_uid(struct analyze_run *run)
         snprintf(run->device_uid, sizeof run->device_uid, "%s", run->conf->device_uid);
 }
 
-static int analyze_exit_status(const struct err *err)
-{
-    switch (err->code) {
-    case ERR_NONE:
-        return 0;
-    case ERR_INPUT:
-    case ERR_CONFIG:
-    case ERR_GEOMETRY:
-    case ERR_UNSUPPORTED:
-        return 1;
-    default:
-        return 2;
-    }
-}
-
-// Is there nothing in a folder? False with *err: there is, or it is no folder.
-static bool analyze_is_empty(const char *folder, struct err *err)
-{
-    DIR *dir = opendir(folder);
-    if (!dir && errno == ENOTDIR)
-        return err_set(err, ERR_INPUT, "%s is no folder", folder);
-    if (!dir)
-        return err_errno(err, errno, "%s", folder);
-    size_t entries = 0;
-    while (readdir(dir))
-        entries++;
-    closedir(dir);
-    return entries <= 2 || // . and ..
-           err_set(err, ERR_INPUT,
-                   "%s is not empty: each run has a folder of its own, so that results are never "
-                   "mixed; name a new one",
-                   folder);
-}
-
-// The folder of -o, which holds nothing yet, or a new one in the current folder.
-static bool analyze_make_folder(struct analyze_run *run, struct err *err)
-{
-    const char *given = run->args->folder;
-    time_t now = time(NULL);
-    struct tm local;
-    if (given) {
-        if ((size_t)snprintf(run->folder, sizeof run->folder, "%s", given) >= sizeof run->folder)
-            return err_set(err, ERR_INPUT, "the name of the output folder is too long");
-        return (access(given, F_OK) == 0 || fs_make_folders(given, err)) &&
-               analyze_is_empty(given, err);
-    }
-    localtime_r(&now, &local);
-    strftime(run->folder, sizeof run->folder, "anode-%Y%m%d-%H%M%S", &local);
-    return mkdir(run->folder, 0700) == 0 || err_errno(err, errno, "%s", run->folder);
-}
-
 static bool analyze_paths(struct analyze_run *run, struct err *err)
 {
     if (!gather_paths(run->args->operands, run->args->operand_count, run->device_uid, &run->gather,
@@ -273,7 +222,7 @@ static bool analyze_paths(struct analyze_run *run, struct err *err)
             err->code = ERR_INPUT;
         return false;
     }
-    if (!analyze_make_plans(run, err) || !analyze_make_folder(run, err))
+    if (!analyze_make_plans(run, err) || !cmd_make_folder(run->args->folder, run->folder, err))
         return false;
     if (analyze_open_gpu(run, err) && analyze_all(run, err))
         return true;
@@ -293,7 +242,7 @@ static int analyze(struct analyze_run *run)
     analyze_choose_device_uid(run);
     if (!analyze_paths(run, &err)) {
         log_error("%s", err.text);
-        return analyze_exit_status(&err);
+        return cmd_exit_status(&err);
     }
     if (run->args->json)
         return report_print(run->report, stdout, &err) ? cmd_flush(0) : 2;

@@ -1,6 +1,7 @@
 // What the commands share. Process: any. Thread-safety: one thread.
 #pragma once
 #include <jansson.h>
+#include <limits.h>
 #include "conf/conf.h"
 #include "node/cmd/cmd.h"
 
@@ -28,3 +29,10 @@ int cmd_print_json(json_t *answer, bool ok, int status);
 // devices  NULL, or a JSON array that gets them instead of stdout
 // Returns the exit status: 1 when none can be used, or none of that name.
 int cmd_devices_show(const char *want, json_t *devices, bool *ok);
+
+// 0 without an error, 1 where the input or the configuration is wrong, 2 where the machine failed.
+int cmd_exit_status(const struct err *err);
+
+// The folder of -o, made where it is absent; given NULL: a new one in the current folder.
+//   ERR_INPUT  there is something in it, it is no folder, its name is too long; ERR_IO
+bool cmd_make_folder(const char *given, char folder[PATH_MAX], struct err *err);
