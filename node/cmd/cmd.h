@@ -39,6 +39,7 @@ void cmd_help(const struct cmd *cmd);
 int cmd_serve(const struct cmd_args *args);
 int cmd_check(const struct cmd_args *args);
 int cmd_analyze(const struct cmd_args *args);
+int cmd_inspect(const struct cmd_args *args);
 int cmd_route(const struct cmd_args *args);
 int cmd_status(const struct cmd_args *args);
 int cmd_jobs(const struct cmd_args *args);

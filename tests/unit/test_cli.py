@@ -17,7 +17,7 @@ from node import make_series, yaml  # noqa: E402
 from peers import ANODE, ROOT  # noqa: E402
 
 NO_DEVICE = {"VK_ICD_FILENAMES": "/nonexistent", "VK_DRIVER_FILES": "/nonexistent"}
-COMMANDS = ("serve", "check", "analyze", "route", "status", "jobs", "devices", "stages")
+COMMANDS = ("serve", "check", "analyze", "inspect", "route", "status", "jobs", "devices", "stages")
 OVERVIEW = "anode --help lists the commands"
 
 
@@ -74,6 +74,8 @@ def misspelt_words_are_refused_with_what_was_meant(_):
         (["serve", "--json"], ["anode serve: no option --json"]),
         (["check", "--config"], ["anode check: a value is missing after --config"]),
         (["analyze", "-o"], ["anode analyze: a value is missing after -o"]),
+        (["inspect"], ["anode inspect: something is missing: PATH..."]),
+        (["inspect", "--nifti", "."], ["--nifti writes files: name their folder with -o"]),
         (["route"], ["anode route: something is missing: PATH..."]),
         (["devices", "all"], ["anode devices: too many arguments: all"]),
         (["jobs", "shwo", "1"], ['anode jobs: nothing is called "shwo" (did you mean "show"?)', "anode jobs --help"]),

@@ -1,0 +1,540 @@
+#include "node/job/inspect.h"
+#include <cairo.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/identifying.h"
+#include "base/text.h"
+#include "compute/draw/pen.h"
+#include "compute/draw/plane.h"
+#include "compute/draw/tile.h"
+#include "compute/image/load.h"
+#include "node/job/instance.h"
+#include "node/job/json.h"
+#include "node/job/nifti.h"
+#include "node/job/parallel.h"
+#include "node/job/pixels.h"
+
+#define THREADS     2
+#define SHOWN_MAX   1024 // bytes of a value or a line
+#define VALUES_MAX  8    // different values of an attribute that are listed
+#define DIFFERS_MAX 256  // attributes that are listed
+
+struct inspect {
+    const struct gather_series *series;
+    struct instance *instances; // sorted
+    size_t count;
+    const char **paths; // [count]
+    struct arena *arena;
+    struct image_frame *frames;
+    uint32_t frame_count;
+    struct image_set images;
+    struct pixels *pixels;
+    struct err err; // why there are no images
+};
+
+// ---- Reading ------------------------------------------------------------------------------------
+
+static void inspect_read_part(void *ctx, size_t first, size_t count)
+{
+    struct inspect *in = ctx;
+    for (size_t i = first; i < first + count; i++)
+        instance_read(&in->instances[i]);
+}
+
+static bool inspect_read(struct inspect *in, struct err *err)
+{
+    in->count = in->series->file_count;
+    in->instances = calloc(in->count + 1, sizeof *in->instances);
+    in->paths = calloc(in->count + 1, sizeof *in->paths);
+    if (!in->instances || !in->paths)
+        return err_set(err, ERR_NOMEM, "no memory for a series");
+    for (size_t i = 0; i < in->count; i++)
+        in->instances[i].file = &in->series->files[i];
+    parallel_for(in->count, THREADS, inspect_read_part, in);
+    for (size_t i = 0; i < in->count; i++) {
+        if (analysis_is_machine(in->instances[i].err.code))
+            return err_set(err, in->instances[i].err.code, "%s", in->instances[i].err.text);
+    }
+    if (!instances_sort(in->instances, &in->count, &in->err))
+        return in->err.code != ERR_NOMEM || err_set(err, ERR_NOMEM, "%s", in->err.text);
+    for (size_t i = 0; i < in->count; i++)
+        in->paths[i] = in->instances[i].file->path;
+    return true;
+}
+
+static bool inspect_split(struct inspect *in, struct err *err)
+{
+    size_t total = 0;
+    for (size_t i = 0; i < in->count; i++)
+        total += in->instances[i].err.code ? 0 : in->instances[i].frame_count;
+    if (total > INSTANCE_FRAMES_MAX)
+        return err_set(&in->err, ERR_UNSUPPORTED, "%zu frames", total) || true;
+    if (total == 0)
+        return err_set(&in->err, ERR_INPUT, "no instance can be part of an image") || true;
+    in->frames = arena_alloc(in->arena, total, sizeof *in->frames);
+    if (!in->frames)
+        return err_set(err, ERR_NOMEM, "no memory for frames");
+    for (size_t i = 0; i < in->count; i++) {
+        const struct instance *from = &in->instances[i];
+        for (uint32_t f = 0; !from->err.code && f < from->frame_count; f++) {
+            struct image_frame *frame = &in->frames[in->frame_count++];
+            *frame = from->frames[f];
+            frame->source = (uint32_t)i;
+        }
+    }
+    if (!image_split(in->frames, in->frame_count, NULL, in->arena, &in->images, &in->err)) {
+        in->images = (struct image_set){0};
+        return in->err.code != ERR_NOMEM || err_set(err, ERR_NOMEM, "%s", in->err.text);
+    }
+    const struct pixels_options options = {.paths = in->paths, .frames = in->frames};
+    in->pixels = pixels_create(&options, err);
+    if (!in->pixels)
+        return false;
+    in->images.pixels = pixels_source(in->pixels);
+    return true;
+}
+
+struct inspect *inspect_create(const struct gather_series *s, struct err *err)
+{
+    struct inspect *in = calloc(1, sizeof *in);
+    if (in) {
+        in->series = s;
+        in->arena = arena_create();
+    }
+    if (!in || !in->arena) {
+        err_set(err, ERR_NOMEM, "no memory for a series");
+        inspect_destroy(in);
+        return NULL;
+    }
+    if (inspect_read(in, err) && (in->err.code || inspect_split(in, err)))
+        return in;
+    inspect_destroy(in);
+    return NULL;
+}
+
+void inspect_destroy(struct inspect *in)
+{
+    if (!in)
+        return;
+    pixels_destroy(in->pixels);
+    for (size_t i = 0; in->instances && i < in->count; i++)
+        instance_finish(&in->instances[i]);
+    free(in->instances);
+    free(in->paths);
+    arena_destroy(in->arena);
+    free(in);
+}
+
+uint32_t inspect_image_count(const struct inspect *in)
+{
+    return in->images.image_count;
+}
+
+// ---- Attributes that differ ---------------------------------------------------------------------
+
+// What a slice has of its own in every series: nothing to tell.
+static const char *const inspect_usual[] = {"SOPInstanceUID",
+                                            "InstanceNumber",
+                                            "ImagePositionPatient",
+                                            "SliceLocation",
+                                            "AcquisitionTime",
+                                            "ContentTime",
+                                            "InstanceCreationTime",
+                                            "TablePosition",
+                                            "FrameReferenceDateTime",
+                                            "InstanceCreationDate",
+                                            "SmallestImagePixelValue",
+                                            "LargestImagePixelValue",
+                                            "WindowCenter",
+                                            "WindowWidth",
+                                            "FrameAcquisitionDateTime",
+                                            "FrameAcquisitionNumber",
+                                            "DimensionIndexValues",
+                                            "InStackPositionNumber",
+                                            "FrameReferenceTime",
+                                            "AcquisitionDateTime"};
+
+struct differing {
+    const char *keyword;
+    const char *values[VALUES_MAX]; // borrowed
+    size_t count;                   // of different values, beyond VALUES_MAX too
+    bool absent;                    // in some frames
+};
+
+static bool inspect_is_usual(const char *keyword)
+{
+    for (size_t i = 0; i < sizeof inspect_usual / sizeof *inspect_usual; i++) {
+        if (strcmp(keyword, inspect_usual[i]) == 0)
+            return true;
+    }
+    return false;
+}
+
+static void differing_note(struct differing *d, const char *value)
+{
+    size_t i = 0;
+    if (!value || !*value) {
+        d->absent = true;
+        return;
+    }
+    while (i < d->count && i < VALUES_MAX && strcmp(d->values[i], value) != 0)
+        i++;
+    if (i == VALUES_MAX)
+        d->count = d->count > VALUES_MAX ? d->count : VALUES_MAX + 1;
+    else if (i == d->count)
+        d->values[d->count++] = value;
+}
+
+// Compares one attribute over the frames of an image. False: it is the same in all.
+static bool differing_find(const struct inspect *in, const struct image *img, const char *keyword,
+                           struct differing *d)
+{
+    const size_t cells = (size_t)img->dim[2] * img->dim[3];
+    *d = (struct differing){.keyword = keyword};
+    for (size_t c = 0; c < cells; c++) {
+        if (img->frame[c] != IMAGE_NO_FRAME)
+            differing_note(d, attrs_get(in->frames[img->frame[c]].attrs, keyword));
+    }
+    return d->count > 1 || (d->count == 1 && d->absent);
+}
+
+// Calls each() for the attributes that differ, those of an instance first.
+static void inspect_each_differing(const struct inspect *in, const struct image *img,
+                                   void (*each)(void *ctx, const struct differing *d), void *ctx)
+{
+    const char *seen[DIFFERS_MAX];
+    size_t seen_count = 0;
+    const size_t cells = (size_t)img->dim[2] * img->dim[3];
+    const struct attrs *last = NULL;
+    for (size_t c = 0; c < cells; c++) {
+        if (img->frame[c] == IMAGE_NO_FRAME)
+            continue;
+        const struct attrs *own = in->frames[img->frame[c]].attrs;
+        for (const struct attrs *a = own->base ? own->base : own; a; a = a == own ? NULL : own) {
+            const char *keyword = NULL, *value;
+            if (a == last) // the instance of many frames has been looked at
+                continue;
+            while (attrs_next(a, &keyword, &value)) {
+                struct differing d;
+                bool known = inspect_is_usual(keyword);
+                for (size_t i = 0; !known && i < seen_count; i++)
+                    known = strcmp(seen[i], keyword) == 0;
+                if (known || seen_count == DIFFERS_MAX)
+                    continue;
+                seen[seen_count++] = keyword;
+                if (differing_find(in, img, keyword, &d))
+                    each(ctx, &d);
+            }
+        }
+        last = own->base;
+    }
+}
+
+// ---- For people ---------------------------------------------------------------------------------
+
+static const char *inspect_shown(const char *value, char out[SHOWN_MAX])
+{
+    return text_shown(value && *value ? value : "none", out, SHOWN_MAX);
+}
+
+static void print_differing(void *ctx, const struct differing *d)
+{
+    FILE *out = ctx;
+    char shown[SHOWN_MAX];
+    fprintf(out, "    %s differs:", d->keyword);
+    if (identifying_keyword(d->keyword)) {
+        fprintf(out, " values not shown\n");
+        return;
+    }
+    for (size_t i = 0; i < d->count && i < VALUES_MAX; i++)
+        fprintf(out, "%s %s", i ? "," : "", inspect_shown(d->values[i], shown));
+    fprintf(out, "%s%s\n", d->count > VALUES_MAX ? ", ..." : "",
+            d->absent ? ", absent in some frames" : "");
+}
+
+static void print_axis(const struct image *img, FILE *out)
+{
+    const char *unit = img->axis == IMAGE_TIME ? "s" : img->axis == IMAGE_B ? "s/mm2" : "ms";
+    if (img->axis == IMAGE_NO_AXIS || !img->at)
+        return;
+    fprintf(out, "    %s: %" PRIu32 " points from %g to %g %s\n", image_axis_name(img->axis),
+            img->dim[3], img->at[0], img->at[(size_t)(img->dim[3] - 1) * img->dim[2]], unit);
+}
+
+static void print_image(const struct inspect *in, uint32_t n, FILE *out)
+{
+    const struct image *img = &in->images.images[n];
+    char text[256];
+    fprintf(out, "  image %" PRIu32 ": %" PRIu32 " x %" PRIu32 " pixels, %" PRIu32 " slice%s",
+            n + 1, img->dim[0], img->dim[1], img->dim[2], img->dim[2] == 1 ? "" : "s");
+    if (img->dim[3] > 1)
+        fprintf(out, " x %" PRIu32 " points", img->dim[3]);
+    if (img->spacing[0] > 0)
+        fprintf(out, ", %g x %g", img->spacing[0], img->spacing[1]);
+    if (img->spacing[2] > 0)
+        fprintf(out, " x %g", img->spacing[2]);
+    fprintf(out, "%s, %s", img->spacing[0] > 0 ? " mm" : ", pixel size not known",
+            img->type == IMAGE_I16 ? "int16" : "float");
+    if (strcmp(img->unit, "1") != 0)
+        fprintf(out, " %s", img->unit);
+    fputc('\n', out);
+    if (img->placed)
+        fprintf(out, "    columns to %c, rows to %c, slices to %c\n", image_direction(img, 0),
+                image_direction(img, 1), image_direction(img, 2));
+    else
+        fprintf(out, "    no place in space\n");
+    print_axis(img, out);
+    if (img->defect[0])
+        fprintf(out, "    no regular grid: %s\n", img->defect);
+    if (img->missing)
+        fprintf(out, "    frames missing: %" PRIu32 "\n", img->missing);
+    image_remarks(&in->images, img, text, sizeof text);
+    if (text[0])
+        fprintf(out, "    %s\n", text);
+    inspect_each_differing(in, img, print_differing, out);
+}
+
+void inspect_print(const struct inspect *in, FILE *out)
+{
+    const struct gather_series *s = in->series;
+    char modality[SHOWN_MAX], description[SHOWN_MAX];
+    fprintf(out, "series %s\n  modality %s, %zu instance%s, description %s%s\n",
+            s->series_instance_uid, inspect_shown(s->modality, modality), s->file_count,
+            s->file_count == 1 ? "" : "s",
+            inspect_shown(attrs_get(&s->attrs, "SeriesDescription"), description),
+            s->own ? ", a result of this node" : "");
+    if (in->err.code)
+        fprintf(out, "  no images: %s\n", in->err.text);
+    for (size_t i = 0; i < in->count; i++) {
+        if (in->instances[i].err.code)
+            fprintf(out, "  set aside: %s\n", in->instances[i].err.text);
+    }
+    for (uint32_t n = 0; n < in->images.image_count; n++)
+        print_image(in, n, out);
+}
+
+// ---- JSON ---------------------------------------------------------------------------------------
+
+struct listing {
+    json_t *list;
+    bool *ok;
+};
+
+static void list_differing(void *ctx, const struct differing *d)
+{
+    struct listing *l = ctx;
+    json_t *o = json_object(), *values = json_array();
+    for (size_t i = 0; i < d->count && i < VALUES_MAX && !identifying_keyword(d->keyword); i++)
+        json_add(values, json_text(d->values[i]), l->ok);
+    json_put_text(o, "keyword", d->keyword, l->ok);
+    json_put(o, "values", values, l->ok);
+    json_put_bool(o, "more", d->count > VALUES_MAX || identifying_keyword(d->keyword), l->ok);
+    json_put_bool(o, "absent", d->absent, l->ok);
+    json_add(l->list, o, l->ok);
+}
+
+static json_t *inspect_numbers(const double *values, size_t count, bool *ok)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < count; i++)
+        json_add(list, isfinite(values[i]) ? json_real(values[i]) : json_null(), ok);
+    return list;
+}
+
+static json_t *image_item(const struct inspect *in, const struct image *img, bool *ok)
+{
+    json_t *o = json_object(), *dim = json_array(), *at = json_array(), *differs = json_array();
+    struct listing listing = {differs, ok};
+    char text[256], directions[4] = "";
+    for (int a = 0; a < 4; a++)
+        json_add(dim, json_integer(img->dim[a]), ok);
+    for (uint32_t p = 0; img->at && p < img->dim[3]; p++) {
+        const double value = img->at[(size_t)p * img->dim[2]];
+        json_add(at, isfinite(value) ? json_real(value) : json_null(), ok);
+    }
+    for (int a = 0; img->placed && a < 3; a++)
+        directions[a] = image_direction(img, a);
+    image_remarks(&in->images, img, text, sizeof text);
+    inspect_each_differing(in, img, list_differing, &listing);
+    json_put(o, "size", dim, ok);
+    json_put(o, "spacing_mm", inspect_numbers(img->spacing, 3, ok), ok);
+    json_put_bool(o, "placed", img->placed, ok);
+    json_put_text(o, "directions", directions, ok);
+    json_put(o, "to_patient",
+             img->placed ? inspect_numbers(&img->to_patient[0][0], 12, ok) : json_array(), ok);
+    json_put_number(o, "tilt_deg", img->placed ? img->tilt_deg : NAN, ok);
+    json_put_text(o, "unit", img->unit, ok);
+    json_put_text(o, "voxel", img->type == IMAGE_I16 ? "int16" : "float32", ok);
+    json_put_text(o, "axis", image_axis_name(img->axis), ok);
+    json_put(o, "at", at, ok);
+    json_put_integer(o, "missing", img->missing, ok);
+    json_put_integer(o, "duplicates", img->duplicates, ok);
+    json_put_text(o, "defect", img->defect, ok);
+    json_put_text(o, "remarks", text, ok);
+    json_put(o, "differs", differs, ok);
+    return o;
+}
+
+static json_t *syntaxes_item(const struct inspect *in, bool *ok)
+{
+    json_t *o = json_object();
+    for (size_t i = 0; i < in->count; i++) {
+        const char *uid = in->instances[i].ids.id.transfer_syntax_uid;
+        if (in->instances[i].readable)
+            json_put_integer(o, uid[0] ? uid : "none",
+                             json_integer_value(json_object_get(o, uid[0] ? uid : "none")) + 1, ok);
+    }
+    return o;
+}
+
+json_t *inspect_item(const struct inspect *in, bool *ok)
+{
+    const struct gather_series *s = in->series;
+    json_t *o = json_object(), *images = json_array(), *aside = json_array();
+    for (size_t i = 0; i < in->count; i++) {
+        const struct instance *e = &in->instances[i];
+        if (!e->err.code)
+            continue;
+        json_t *one = json_object();
+        json_put_text(one, "instance", e->ids.id.sop_instance_uid, ok);
+        json_put_text(one, "why", e->err.text, ok);
+        json_add(aside, one, ok);
+    }
+    for (uint32_t n = 0; n < in->images.image_count; n++)
+        json_add(images, image_item(in, &in->images.images[n], ok), ok);
+    json_put_text(o, "study", s->study_instance_uid, ok);
+    json_put_text(o, "series", s->series_instance_uid, ok);
+    json_put_text(o, "modality", s->modality, ok);
+    json_put_text(o, "description", attrs_get(&s->attrs, "SeriesDescription"), ok);
+    json_put_integer(o, "instances", (int64_t)s->file_count, ok);
+    json_put_bool(o, "own", s->own, ok);
+    json_put(o, "transfer_syntaxes", syntaxes_item(in, ok), ok);
+    json_put_integer(o, "localizers", in->images.localizers, ok);
+    json_put(o, "set_aside", aside, ok);
+    json_put_text(o, "trouble", in->err.code ? in->err.text : "", ok);
+    json_put(o, "images", images, ok);
+    return o;
+}
+
+// ---- Contact sheet ------------------------------------------------------------------------------
+
+#define CELL         240.0 // side, pixels
+#define CAPTION      18.0  // below it
+#define COLUMNS      6
+#define CELLS_MAX    30
+#define POINTS_SHOWN 12 // of them, where there is an axis
+
+struct sheet_cell {
+    uint32_t slice, point;
+};
+
+static uint32_t sheet_at(uint32_t n, uint32_t shown, uint32_t all)
+{
+    return shown > 1 ? (uint32_t)((uint64_t)n * (all - 1) / (shown - 1)) : all / 2;
+}
+
+static uint32_t sheet_plan(const struct image *img, struct sheet_cell cells[CELLS_MAX])
+{
+    const uint32_t points = img->dim[3] == 1             ? 0
+                            : img->dim[3] < POINTS_SHOWN ? img->dim[3]
+                                                         : POINTS_SHOWN;
+    const uint32_t room = CELLS_MAX - points;
+    const uint32_t slices = img->dim[2] < room ? img->dim[2] : room;
+    uint32_t count = 0;
+    for (uint32_t n = 0; n < slices; n++)
+        cells[count++] = (struct sheet_cell){.slice = sheet_at(n, slices, img->dim[2])};
+    for (uint32_t n = 0; n < points; n++)
+        cells[count++] = (struct sheet_cell){img->dim[2] / 2, sheet_at(n, points, img->dim[3])};
+    return count;
+}
+
+static bool sheet_draw_cell(const struct inspect *in, uint32_t image, const struct sheet_cell *cell,
+                            struct pen *pen, double x, double y, struct err *err)
+{
+    static const struct findings none;
+    const struct image *img = &in->images.images[image];
+    const struct place place = {.image = image, .slice = cell->slice, .point = cell->point};
+    struct plane plane = {0};
+    struct tile tile = {.plane = &plane};
+    char name[128];
+    if (image_frame_at(img, cell->slice, cell->point) != IMAGE_NO_FRAME &&
+        !plane_read_slice(&plane, &in->images, &none, &place, false, err))
+        return false;
+    if (image_number(&in->images, img, "WindowCenter", &tile.window[0]) != IMAGE_ATTR_SAME ||
+        image_number(&in->images, img, "WindowWidth", &tile.window[1]) != IMAGE_ATTR_SAME)
+        tile.window[1] = 0; // from the least to the most
+    tile_draw(pen, &none, &tile, x, y, CELL, CELL);
+    plane_finish(&plane);
+    image_place_name(&in->images, image, cell->slice, cell->point, name, sizeof name);
+    pen_ink(pen, ink_white);
+    pen_font(pen, FONT_REGULAR, 11);
+    pen_line(pen, name, x + 2, y + CELL + CAPTION - 5, CELL - 4, CENTRE);
+    return true;
+}
+
+static bool sheet_draw(const struct inspect *in, uint32_t image, cairo_surface_t *surface,
+                       const struct sheet_cell *cells, uint32_t count, struct err *err)
+{
+    cairo_t *cr = cairo_create(surface);
+    struct pen *pen = pen_create(cr, err);
+    bool ok = pen != NULL;
+    if (pen)
+        pen_box(pen, 0, 0, cairo_image_surface_get_width(surface),
+                cairo_image_surface_get_height(surface), ink_black);
+    for (uint32_t n = 0; ok && n < count; n++)
+        ok = sheet_draw_cell(in, image, &cells[n], pen, CELL * (n % COLUMNS),
+                             (CELL + CAPTION) * (n / COLUMNS), err);
+    pen_destroy(pen);
+    cairo_destroy(cr);
+    return ok;
+}
+
+bool inspect_sheet(const struct inspect *in, uint32_t image, const char *path, struct err *err)
+{
+    struct sheet_cell cells[CELLS_MAX];
+    const uint32_t count = sheet_plan(&in->images.images[image], cells);
+    const uint32_t columns = count < COLUMNS ? count : COLUMNS;
+    cairo_surface_t *surface =
+        cairo_image_surface_create(CAIRO_FORMAT_RGB24, (int)(columns * CELL),
+                                   (int)((CELL + CAPTION) * ((count + COLUMNS - 1) / COLUMNS)));
+    bool ok = sheet_draw(in, image, surface, cells, count, err);
+    if (ok) {
+        const cairo_status_t status = cairo_surface_write_to_png(surface, path);
+        ok = status == CAIRO_STATUS_SUCCESS ||
+             err_set(err, status == CAIRO_STATUS_NO_MEMORY ? ERR_NOMEM : ERR_IO, "%s: %s", path,
+                     cairo_status_to_string(status));
+    }
+    cairo_surface_destroy(surface);
+    return ok;
+}
+
+// ---- NIfTI --------------------------------------------------------------------------------------
+
+static bool nifti_frame(const struct inspect *in, const struct image *img, uint32_t frame,
+                        void *voxels, struct err *err)
+{
+    const size_t bytes = img->type == IMAGE_I16 ? sizeof(int16_t) : sizeof(float);
+    const struct image_pixels *pixels = in->images.pixels;
+    if (frame != IMAGE_NO_FRAME)
+        return pixels->read(pixels->ctx, &frame, 1, img->type, voxels, err);
+    memset(voxels, 0, (size_t)img->dim[0] * img->dim[1] * bytes);
+    return true;
+}
+
+bool inspect_nifti(const struct inspect *in, uint32_t image, const char *path, struct err *err)
+{
+    const struct image *img = &in->images.images[image];
+    const size_t count = (size_t)img->dim[0] * img->dim[1];
+    struct nifti *n = nifti_open(path, img, img->type == IMAGE_I16 ? NIFTI_I16 : NIFTI_F32, err);
+    void *voxels = calloc(count, sizeof(float));
+    bool ok = n && (voxels || err_set(err, ERR_NOMEM, "no memory for a slice"));
+    for (size_t c = 0; ok && c < (size_t)img->dim[2] * img->dim[3]; c++)
+        ok = nifti_frame(in, img, img->frame[c], voxels, err) && nifti_add(n, voxels, count, err);
+    free(voxels);
+    if (ok)
+        return nifti_close(n, err);
+    nifti_abort(n);
+    return false;
+}

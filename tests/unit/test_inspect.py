@@ -1,0 +1,145 @@
+#!/usr/bin/python3
+"""anode inspect: what it says of a series is what is in its files, read by another library."""
+import gzip
+import json
+import pathlib
+import struct
+import subprocess
+import sys
+import tempfile
+import unittest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+import numpy as np  # noqa: E402
+import peers  # noqa: E402
+import pydicom  # noqa: E402
+import schema  # noqa: E402
+from PIL import Image  # noqa: E402
+
+
+def inspect(*words, status=0):
+    done = subprocess.run([peers.ANODE, "inspect", *map(str, words)], capture_output=True, text=True, check=False, timeout=peers.HANG_S)
+    assert done.returncode == status, f"exit status {done.returncode}: {done.stdout}{done.stderr}"
+    return done
+
+
+def document(*words):
+    answer = json.loads(inspect("--json", *words).stdout)
+    wrong = list(schema.complaints(answer, "anode.inspect/1"))
+    assert not wrong, wrong
+    return answer
+
+
+def nifti(path):
+    """(voxels [points][slices][rows][columns], voxel index to mm in RAS)"""
+    data = gzip.decompress(path.read_bytes())
+    dim, code = struct.unpack_from("<8h", data, 40), struct.unpack_from("<h", data, 70)[0]
+    kind = {4: "<i2", 16: "<f4"}[code]
+    return np.frombuffer(data, kind, offset=352).reshape(dim[4], dim[3], dim[2], dim[1]), np.array(struct.unpack_from("<12f", data, 280)).reshape(3, 4)
+
+
+class Inspect(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.scratch = tempfile.TemporaryDirectory(prefix="anode-inspect-")
+        cls.tmp = pathlib.Path(cls.scratch.name)
+        source = peers.phantom("--seed", "1", "--size", "320", "--fov", "350", "--slices", "29", "--increment", "5", "--thickness", "5", "--noise", "14")
+        cls.files = [pydicom.dcmread(f) for f in peers.dicom_files(source)]
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.scratch.cleanup()
+
+    def write(self, name, change=lambda n, d: True):
+        """The series in a folder, each instance as change leaves it; those it returns False for left out."""
+        folder = self.tmp / name
+        folder.mkdir()
+        for n, d in enumerate(self.files):
+            copy = pydicom.dcmread(d.filename)
+            if change(n, copy) is not False:
+                copy.save_as(folder / f"{n}.dcm")
+        return folder
+
+    def test_geometry_and_voxels_are_those_of_the_files(self):
+        out = self.tmp / "out"
+        folder = self.write("whole")
+        said = inspect("-o", out, "--nifti", folder).stdout
+        self.assertIn("320 x 320 pixels, 29 slices", said)
+        answer = json.loads((out / "inspect.json").read_text())
+        self.assertEqual(answer["ignored"], 0)
+        [image] = answer["series"][0]["images"]
+        self.assertEqual(image["size"], [320, 320, 29, 1])
+        self.assertEqual((image["voxel"], image["unit"], image["axis"], image["defect"]), ("int16", "[hnsf'U]", "none", ""))
+        by_z = sorted(self.files, key=lambda d: float(d.ImagePositionPatient[2]))
+        voxels, to_ras = nifti(out / image["files"][1])
+        first, last = (np.array(d.ImagePositionPatient, float) for d in (by_z[0], by_z[-1]))
+        if image["to_patient"][11] != first[2]:
+            by_z.reverse()
+            first, last = last, first
+        np.testing.assert_allclose(np.array(image["to_patient"]).reshape(3, 4)[:, 3], first, atol=1e-6)
+        np.testing.assert_allclose(to_ras @ [0, 0, 28, 1], last * [-1, -1, 1], atol=1e-3)
+        wanted = np.stack([d.pixel_array.astype(float) * float(d.RescaleSlope) + float(d.RescaleIntercept) for d in by_z])
+        np.testing.assert_array_equal(voxels[0], wanted)
+        sheet = np.asarray(Image.open(out / image["files"][0]).convert("L"))
+        self.assertGreater((sheet > 60).mean(), 0.05)
+        self.assertEqual(sheet.shape[1], 6 * 240)
+
+    def test_what_differs_is_listed_with_its_values(self):
+        def change(n, d):
+            d.KVP = "140" if n == 3 else d.KVP
+            d.PatientName = f"NAME^{n}"
+        answer = document(self.write("differs", change))
+        [image] = answer["series"][0]["images"]
+        differs = {d["keyword"]: d for d in image["differs"]}
+        self.assertEqual(sorted(differs["KVP"]["values"]), ["120", "140"])
+        self.assertNotIn("NAME", json.dumps(answer))
+        self.assertNotIn("InstanceNumber", differs)
+
+    def test_instances_that_are_no_slices_are_set_aside_with_their_reason(self):
+        def change(n, d):
+            if n == 5:
+                del d.PixelSpacing
+        folder = self.write("aside", change)
+        (folder / "notes.txt").write_text("no DICOM")
+        answer = document(folder)
+        self.assertEqual(answer["ignored"], 1)
+        [series] = answer["series"]
+        [aside] = series["set_aside"]
+        self.assertEqual(aside["instance"], self.files[5].SOPInstanceUID)
+        self.assertIn("PixelSpacing", aside["why"])
+        self.assertIn("missing", series["images"][0]["defect"])
+
+    def test_a_missing_slice_is_a_defect_of_the_image(self):
+        answer = document(self.write("gap", lambda n, d: n != 7))
+        [image] = answer["series"][0]["images"]
+        self.assertEqual(image["size"][2], 28)
+        self.assertRegex(image["defect"], r"1 slice missing between .* mm")
+
+    def test_times_are_points_of_one_image(self):
+        def change(n, d):
+            d.AcquisitionTime = "120000"
+        folder = self.write("times", change)
+        for n, d in enumerate(self.files):
+            later = pydicom.dcmread(d.filename)
+            later.SOPInstanceUID = later.file_meta.MediaStorageSOPInstanceUID = f"1.2.826.0.1.77.{n}"
+            later.AcquisitionTime, later.PixelData = "120012", (later.pixel_array + 1).tobytes()
+            later.save_as(folder / f"later{n}.dcm")
+        out = self.tmp / "times-out"
+        inspect("-o", out, "--nifti", folder)
+        [image] = json.loads((out / "inspect.json").read_text())["series"][0]["images"]
+        self.assertEqual((image["size"], image["axis"]), ([320, 320, 29, 2], "time"))
+        self.assertEqual(image["at"][1] - image["at"][0], 12)
+        voxels, _ = nifti(out / image["files"][1])
+        np.testing.assert_array_equal(voxels[1], voxels[0] + 1)
+
+    def test_a_folder_in_use_and_paths_without_dicom_are_refused(self):
+        used = self.tmp / "used"
+        used.mkdir()
+        (used / "a").write_text("a")
+        self.assertIn("not empty", inspect("-o", used, self.files[0].filename, status=1).stderr)
+        self.assertIn("no DICOM series", inspect(used, status=1).stderr)
+        self.assertIn("/nonexistent", inspect("/nonexistent", status=1).stderr)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
