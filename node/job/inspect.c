@@ -485,7 +485,7 @@ static bool sheet_draw(const struct inspect *in, uint32_t image, cairo_surface_t
                 cairo_image_surface_get_height(surface), ink_black);
     for (uint32_t n = 0; ok && n < count; n++)
         ok = sheet_draw_cell(in, image, &cells[n], pen, CELL * (n % COLUMNS),
-                             (CELL + CAPTION) * (n / COLUMNS), err);
+                             (CELL + CAPTION) * floor((double)n / COLUMNS), err);
     pen_destroy(pen);
     cairo_destroy(cr);
     return ok;
@@ -496,9 +496,9 @@ bool inspect_sheet(const struct inspect *in, uint32_t image, const char *path, s
     struct sheet_cell cells[CELLS_MAX];
     const uint32_t count = sheet_plan(&in->images.images[image], cells);
     const uint32_t columns = count < COLUMNS ? count : COLUMNS;
-    cairo_surface_t *surface =
-        cairo_image_surface_create(CAIRO_FORMAT_RGB24, (int)(columns * CELL),
-                                   (int)((CELL + CAPTION) * ((count + COLUMNS - 1) / COLUMNS)));
+    const uint32_t rows = (count + COLUMNS - 1) / COLUMNS;
+    cairo_surface_t *surface = cairo_image_surface_create(CAIRO_FORMAT_RGB24, (int)(columns * CELL),
+                                                          (int)((CELL + CAPTION) * rows));
     bool ok = sheet_draw(in, image, surface, cells, count, err);
     if (ok) {
         const cairo_status_t status = cairo_surface_write_to_png(surface, path);

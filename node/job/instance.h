@@ -27,12 +27,12 @@ struct instance {
     struct err err; // why it cannot be part of an image; ERR_NONE: it can, and all frames are there
 };
 
-// Fills all but file and input, which are given. What is wrong is in i->err: the errors of
+// Fills all but file and input, which are given. What is wrong is in e->err: the errors of
 // object_open(), object_digest() and object_frame(); ERR_UNSUPPORTED too many frames; ERR_INPUT no
 // usable UIDs. instance_finish() in any case.
-void instance_read(struct instance *i);
+void instance_read(struct instance *e);
 
 // Readable ones first, by SOP Instance UID; second copies are dropped, *count is what is left.
 // ERR_INPUT: same UID, other content
 bool instances_sort(struct instance *list, size_t *count, struct err *err);
-void instance_finish(struct instance *i); // {0} is fine
+void instance_finish(struct instance *e); // {0} is fine
