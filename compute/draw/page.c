@@ -345,6 +345,22 @@ static bool regions_shown(const struct layout *l)
     return false;
 }
 
+static const char *layer_words(const struct layer *layer)
+{
+    return layer->description && *layer->description ? layer->description : layer->name;
+}
+
+// What is the same in name and colour is named once.
+static bool layer_names(const struct findings *f, const struct region *region)
+{
+    for (uint32_t i = 0; i < f->layer_count; i++) {
+        if (strcmp(layer_words(&f->layers[i]), region->label) == 0 &&
+            memcmp(f->layers[i].rgb, region->rgb, sizeof region->rgb) == 0)
+            return true;
+    }
+    return false;
+}
+
 // Names of layers and regions with their colours, from y on; y NAN: only measured. What does not
 // fit in its rows is counted. Returns its height.
 static double draw_legend(struct layout *l, double y)
@@ -352,20 +368,23 @@ static double draw_legend(struct layout *l, double y)
     const struct findings *f = l->f;
     const uint32_t regions = regions_shown(l) ? f->region_count : 0;
     const uint32_t count = f->layer_count + regions;
+    uint32_t left = f->layer_count;
+    for (uint32_t i = 0; i < regions; i++)
+        left += !layer_names(f, &f->regions[i]);
     double x = MARGIN;
     unsigned row = 0;
     pen_font(l->pen, FONT_REGULAR, 16);
     for (uint32_t i = 0; i < count; i++) {
         const struct layer *layer = i < f->layer_count ? &f->layers[i] : NULL;
         const struct region *region = layer ? NULL : &f->regions[i - f->layer_count];
-        const char *name = !layer                                      ? region->label
-                           : layer->description && *layer->description ? layer->description
-                                                                       : layer->name;
+        const char *name = layer ? layer_words(layer) : region->label;
+        if (region && layer_names(f, region))
+            continue;
         const double width = fmin(pen_width(l->pen, name), INNER - 120);
         const double room = row + 1 == LEGEND_ROWS ? INNER - 120 : INNER; // "and 100 more"
         if (x > MARGIN && x + 22 + width > MARGIN + room) {
             char more[32];
-            snprintf(more, sizeof more, "and %u more", count - i);
+            snprintf(more, sizeof more, "and %u more", left);
             if (row + 1 == LEGEND_ROWS) {
                 pen_ink(l->pen, ink_caption);
                 if (isfinite(y))
@@ -383,6 +402,7 @@ static double draw_legend(struct layout *l, double y)
             pen_line(l->pen, name, x + 22, y + row * LEGEND_STEP, width + 1, LEFT);
         }
         x += width + 52;
+        left--;
     }
     return count ? 10 + LEGEND_STEP * (row + 1) : 10;
 }

@@ -571,6 +571,12 @@ static void maps_and_sections_are_drawn_with_bar_and_regions(void)
         CU_ASSERT_PTR_NOT_NULL(strstr(text, "Heart")); // the legend
         CU_ASSERT_PTR_NOT_NULL(strstr(text, "coronal"));
     }
+    struct layer *layer = findings_add_layer(f); // outlines of the same: named once
+    *layer = (struct layer){"HEART", "Heart", {200, 80, 255}, 0};
+    document(f, &chest.images.set);
+    text = document_text(f, 0);
+    const char *heart = text ? strstr(text, "Heart") : NULL;
+    CU_ASSERT(!text || (heart && !strstr(heart + 1, "Heart")));
     findings_destroy(f);
     chest_finish(&chest);
 }
