@@ -243,6 +243,27 @@ static void lungs_measure_what_was_put_into_them(void)
     findings_destroy(f);
 }
 
+// Side is a code of its own, in the Segmentation as in the report: PS3.16 has none for one lung.
+static void sides_are_told_by_laterality(void)
+{
+    static const char *const sides[] = {"24028007", "7771000"};
+    struct findings *f = analyse(&usual);
+    CU_ASSERT_FATAL(f->group_count == 3 && f->region_count == 3);
+    for (int n = 0; n < 2; n++) {
+        const struct finding_group *g = &f->groups[n + 1];
+        const struct region *r = &f->regions[n];
+        CU_ASSERT_STRING_EQUAL(g->site.value, "39607008");
+        CU_ASSERT_STRING_EQUAL(r->type.value, "39607008");
+        CU_ASSERT_PTR_NULL(r->site.value); // the type is the place; laterality modifies it
+        CU_ASSERT_FATAL(g->laterality.value && r->laterality.value);
+        CU_ASSERT_STRING_EQUAL(g->laterality.value, sides[n]);
+        CU_ASSERT_STRING_EQUAL(r->laterality.value, sides[n]);
+    }
+    CU_ASSERT_PTR_NULL(f->groups[0].laterality.value);
+    CU_ASSERT_PTR_NULL(f->regions[2].laterality.value);
+    findings_destroy(f);
+}
+
 static void airways_are_left_out(void)
 {
     struct findings *f = analyse(&usual);
@@ -366,6 +387,7 @@ int main(void)
 {
     static const struct check_case cases[] = {
         {"lungs_measure_what_was_put_into_them", lungs_measure_what_was_put_into_them},
+        {"sides_are_told_by_laterality", sides_are_told_by_laterality},
         {"airways_are_left_out", airways_are_left_out},
         {"direction_of_the_grid_does_not_matter", direction_of_the_grid_does_not_matter},
         {"lungs_that_touch_are_parted", lungs_that_touch_are_parted},

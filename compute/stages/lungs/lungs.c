@@ -170,7 +170,8 @@ static bool add_lung_facts(struct job *j, const struct lungs *l)
                                  "it encloses",
                                  j->p[P_AIR].number);
     ok = ok && findings_add_fact(f, "Density: of every voxel of a lung, neither smoothed nor "
-                                    "corrected for volume");
+                                    "corrected for volume; LAA-950, LAA-910: share below that "
+                                    "many HU");
     if (ok && l->airways_found)
         ok = findings_add_fact(f, "Airways left out, followed at up to %.0f HU", l->airways_hu);
     if (ok && l->parting == LUNGS_ERODED)
@@ -281,7 +282,7 @@ static const struct kernel_group *const kernels[] = {
 const struct stage stage_lungs = {
     .name = "lungs",
     .title = "Lung volume and density",
-    .version = "1",
+    .version = "2",
     .slot = 2,
     .help = "Volume of each lung, its mean density, share below -950 and -910 HU, and Perc15.",
     .scope = SCOPE_SERIES,

@@ -7,11 +7,12 @@
 static const double grid_mm = 2; // of the coarse grid: bronchial walls show, floods are quick
 // Air around the body has no tissue in it; lung cut by the field of view is denser.
 static const double outside_hu = -925;
-// Trachea: 13 to 27 mm wide in men, 10 to 23 mm in women (Breatnach 1984), so 80 to 570 mm2; more
-// at the carina, less on a coarse grid.
+// Trachea: 13 to 25 mm wide and to 27 mm deep in men, 10 to 21 and 23 mm in women (Breatnach 1984),
+// so 80 to 530 mm2; more at the carina, less on a coarse grid.
 static const double trachea_min_mm2 = 40, trachea_max_mm2 = 700, trachea_off_mm = 40;
 static const double trachea_long_mm = 25, trachea_hu = -750;
-// Trachea and main bronchi hold 30 to 60 mL. Growing beyond is a leak into the lung.
+// The trachea holds 36 mL in men and 25 mL in women, SD 7 and 6 (Kamel 2009); the rest is for main
+// bronchi. Growing beyond is a leak into the lung.
 static const double airways_max_mm3 = 100e3, airways_jump_mm3 = 15e3, airways_jump = 1.5;
 static const int airways_from_hu = -975, airways_to_hu = -700, airways_step_hu = 25;
 // A lung is large, deep and not just gas, as bowel and hollow tables are.

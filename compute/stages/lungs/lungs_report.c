@@ -4,8 +4,9 @@
 #include <string.h>
 #include "compute/findings/outline.h"
 
-// Sources: PS3.16 CID 4031 (regions), 7464 (measurements), 7203 (derivations), 7150; UCUM. The
-// density indices have no code of a standard.
+// Sources: PS3.16 CID 7192 (regions), 244 (laterality), 7469 (measurements), 7464 (mean), 7150;
+// UCUM. The density indices have no code of a standard, and PS3.16 none for one lung: lung and
+// laterality are two codes.
 static const struct code code_volume = {"118565006", "SCT", "Volume"};
 static const struct code code_hu = {"112031", "DCM", "Attenuation Coefficient"};
 static const struct code code_mean = {"373098007", "SCT", "Mean"};
@@ -23,12 +24,12 @@ enum { AIRWAYS = LUNGS_SIDES, REGIONS };
 
 static const struct {
     const char *name, *layer;
-    struct code site;
+    struct code laterality;
     uint8_t rgb[3];
 } regions[REGIONS] = {
-    {"Right lung", "RIGHT LUNG", {"3341006", "SCT", "Right lung"}, {70, 150, 255}},
-    {"Left lung", "LEFT LUNG", {"44029006", "SCT", "Left lung"}, {255, 170, 60}},
-    {"Trachea and main bronchi", "", {"110726009", "SCT", "Trachea and bronchus"}, {90, 220, 120}},
+    {"Right lung", "RIGHT LUNG", {"24028007", "SCT", "Right"}, {70, 150, 255}},
+    {"Left lung", "LEFT LUNG", {"7771000", "SCT", "Left"}, {255, 170, 60}},
+    {"Trachea and main bronchi", "", {0}, {90, 220, 120}},
 };
 
 #define SHOWN 3 // slices on the page, marked
@@ -58,7 +59,7 @@ static bool add_lung_regions(struct writer *w)
         *r = (struct region){.label = regions[n].name,
                              .category = anatomical,
                              .type = n == AIRWAYS ? airways_code : lung_code,
-                             .site = n == AIRWAYS ? (struct code){0} : regions[n].site,
+                             .laterality = regions[n].laterality,
                              .role = n == AIRWAYS ? REGION_SEARCHED : REGION_FOUND,
                              .group = n == AIRWAYS ? -1 : n + 1,
                              .automatic = true};
@@ -183,8 +184,8 @@ static bool add_lung_groups(struct writer *w)
         if (!g)
             return false;
         g->label = regions[n].name;
-        g->finding = lung_code;
-        g->site = regions[n].site;
+        g->finding = g->site = lung_code;
+        g->laterality = regions[n].laterality;
         g->parent = 0;
         g->region = w->r->density[n].voxels ? n : -1;
         if (!w->r->density[n].voxels)
@@ -303,7 +304,7 @@ static bool add_curve(struct writer *w)
     c->title = "Density of the lungs";
     c->x_name = "density";
     c->x_unit = "HU";
-    c->y_name = "voxels a 5 HU";
+    c->y_name = "voxels per 5 HU";
     c->y_unit = "%";
     c->guides = guides;
     c->guide_names = names;
@@ -335,8 +336,8 @@ static bool add_row(struct writer *w, struct page_table *t, uint32_t row, const 
 
 static bool add_lung_table(struct writer *w)
 {
-    static const char *const head[] = {"Lung",         "Volume mL",    "Mean HU",
-                                       "< -950 HU, %", "< -910 HU, %", "Perc15 HU"};
+    static const char *const head[] = {"Lung",      "Volume mL", "Mean HU",
+                                       "LAA-950 %", "LAA-910 %", "Perc15 HU"};
     struct page_table *t = findings_add_table(w->f, "Volume and density", LUNGS_SIDES + 2, 6);
     if (!t)
         return false;
