@@ -948,7 +948,7 @@ static void measure_edges(struct finder *f, const uint8_t *body)
     bool cut = hi < 0 || lo == 0 || hi == (int64_t)f->nx - 1;
     h->body_width_mm = cut ? NAN : (double)(hi - lo + 1) * mm[0];
     size_t touching = 0;
-    for (size_t n = 0; n < f->voxels; n++) {
+    for (size_t n = 0; f->nx && f->ny && n < f->voxels; n++) {
         size_t i = n % f->nx, j = n / f->nx % f->ny;
         size_t slice = n / ((size_t)f->nx * f->ny);
         double up = ((double)slice - h->peak[2]) * mm[2];
