@@ -8,6 +8,7 @@
 #include "base/uid.h"
 
 const char *const maker_name = "anode";
+const char *const usual_product = "page";
 const char *const not_for_diagnostic_use = "NOT FOR DIAGNOSTIC USE";
 
 // PS3.3 C.7.1.1 Patient, C.7.1.3 and C.7.2.3 Clinical Trial, C.7.2.1 General Study, C.7.2.2
@@ -529,6 +530,25 @@ static int kind_index(enum result_kind kind)
     return __builtin_ctz((unsigned)kind);
 }
 
+// The last digit of the Series Number: the kind, or one behind all kinds for further products of
+// pictures, in the order of their first picture. Those that find no digit left share the last one.
+static unsigned series_digit(const result_set &set, const struct object_name &name)
+{
+    static const unsigned first_free = 6, last = 9;
+    static_assert(RESULT_PDF == 1U << (first_free - 1), "a kind has taken the digit of a product");
+    if (name.kind != RESULT_SC || name.product.empty())
+        return (unsigned)kind_index(name.kind);
+    std::set<std::string> before;
+    for (uint32_t i = 0; i < set.findings.picture_count; i++) {
+        const char *product = set.findings.pictures[i].product;
+        if (product && name.product == product)
+            break;
+        if (product && *product && product != std::string(usual_product))
+            before.insert(product);
+    }
+    return std::min(first_free + (unsigned)before.size(), last);
+}
+
 static void put_series(DcmDataset &ds, const result_set &set, const struct object_name &name,
                        const char *modality)
 {
@@ -536,7 +556,7 @@ static void put_series(DcmDataset &ds, const result_set &set, const struct objec
     encode_text(ds, DCM_Modality, modality);
     encode_text(ds, DCM_SeriesInstanceUID, set.series_uid(name));
     encode_text(ds, DCM_SeriesNumber,
-                std::to_string(9000 + 10 * stage.slot + (unsigned)kind_index(name.kind)));
+                std::to_string(9000 + 10 * stage.slot + series_digit(set, name)));
     encode_text(ds, DCM_InstanceNumber, std::to_string(name.index));
     encode_text(ds, DCM_SeriesDate, set.date);
     encode_text(ds, DCM_SeriesTime, set.time);

@@ -95,6 +95,7 @@ class result_set
 
 // "anode": Manufacturer, and Manufacturer's Model Name.
 extern const char *const maker_name;
+extern const char *const usual_product; // of pictures: its objects have no product in their name
 extern const char *const not_for_diagnostic_use; // ASCII, one line
 
 // A new data set with patient, study, series, equipment and SOP common attributes.

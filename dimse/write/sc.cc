@@ -6,8 +6,6 @@
 #include <cstring>
 #include "dimse/write/encoders.h"
 
-static const char usual_product[] = "page";
-
 static bool shows_a_face(const result_set &set)
 {
     const std::string part = item_text(set.head(), DCM_BodyPartExamined, 0);

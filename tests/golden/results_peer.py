@@ -765,6 +765,8 @@ def check_common(path, expected, source):
         assert ds.get("RequestAttributesSequence") == (theirs.get("RequestAttributesSequence") or None)
     kind, product, uid = expected["objects"][os.path.basename(path)]
     index = {"sr": 0, "gsps": 1, "sc": 2, "seg": 3, "pmap": 4, "pdf": 5}[kind]
+    if kind == "sc" and product:  # the only one beside the pages
+        index = 6
     assert ds.SeriesNumber == 9000 + 10 * expected["slot"] + index
     assert ds.SeriesDescription.endswith(f" {kind.upper()}{product and ' '}{product} - {NOTICE}")
     assert len(ds.SeriesDescription) <= 64

@@ -153,7 +153,7 @@ class Checks(unittest.TestCase):
             paths.append(str(path))
             bad += [line for line in results_peer.validate(str(path), "projections") if NEW_TERM not in line]
             self.assertEqual([d.StudyInstanceUID, d.PatientID, d.PatientName], [source.StudyInstanceUID, source.PatientID, source.PatientName])
-            index = ["sr", "gsps", "sc", "seg", "pmap"].index(kind)
+            index = 6 if "FrameTime" in d else ["sr", "gsps", "sc", "seg", "pmap"].index(kind)
             self.assertEqual(d.SeriesNumber, 9000 + 10 * slot + index)
             series.setdefault(d.SeriesInstanceUID, []).append((kind, d.InstanceNumber))
         for members in series.values():
