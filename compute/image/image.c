@@ -103,6 +103,15 @@ void image_remarks(const struct image_set *set, const struct image *main, char *
         add_remark(text, size, "Gantry tilt %.1f degrees.", main->tilt_deg);
 }
 
+bool image_has_reference(const struct image_set *set, const struct image *img)
+{
+    for (size_t i = 0; img->placed && i < (size_t)img->dim[2] * img->dim[3]; i++) {
+        if (img->frame[i] != IMAGE_NO_FRAME) // all of an image have the same
+            return set->frames[img->frame[i]].frame_of_reference_uid[0] != 0;
+    }
+    return false;
+}
+
 uint32_t image_frame_at(const struct image *img, uint32_t slice, uint32_t point)
 {
     if (slice >= img->dim[2] || point >= img->dim[3])

@@ -133,6 +133,10 @@ const struct image *image_main(const struct image_set *set, uint32_t pool, struc
 // nothing was. main: the image that is used.
 void image_remarks(const struct image_set *set, const struct image *main, char *text, size_t size);
 
+// Whether it lies in a frame of reference: it has a place, and its frames name one. Without, others
+// cannot relate a segmentation or a map to it.
+bool image_has_reference(const struct image_set *set, const struct image *img);
+
 // Index of the frame at (slice, point), or IMAGE_NO_FRAME.
 uint32_t image_frame_at(const struct image *img, uint32_t slice, uint32_t point);
 

@@ -21,9 +21,7 @@ static const struct image_frame *any_frame(const result_set &set, const struct i
 
 bool multiframe_has_place(const result_set &set, uint32_t index)
 {
-    const struct image &image = set.image(index);
-    const struct image_frame *frame = any_frame(set, image);
-    return image.placed && frame && frame->frame_of_reference_uid[0];
+    return image_has_reference(set.request.images, &set.image(index));
 }
 
 static std::string decimals(const double *values, int count)

@@ -546,6 +546,30 @@ static bool run_stage(struct job *j, struct err *err)
     return findings_ok(f, err);
 }
 
+static bool has_reference(const struct job *j, uint32_t image)
+{
+    const struct image_set *set = &j->report->images;
+    return image >= set->image_count || image_has_reference(set, &set->images[image]);
+}
+
+// Segmentations and maps of images without a frame of reference are not written: that is said.
+static void add_reference_warnings(struct job *j)
+{
+    const unsigned kinds = kinds_of(j->request);
+    struct findings *f = j->report->findings;
+    bool regions = false, maps = false;
+    for (uint32_t i = 0; i < f->label_count; i++)
+        regions = regions || !has_reference(j, f->labels[i].image);
+    for (uint32_t i = 0; i < f->fraction_count; i++)
+        regions = regions || !has_reference(j, f->fractions[i].image);
+    for (uint32_t i = 0; i < f->map_count; i++)
+        maps = maps || !has_reference(j, f->maps[i].image);
+    if (regions && (kinds & RESULT_SEG))
+        findings_add_warning(f, "No segmentation: the images have no Frame of Reference.");
+    if (maps && (kinds & RESULT_PMAP))
+        findings_add_warning(f, "No parametric map: the images have no Frame of Reference.");
+}
+
 bool analysis_run(const struct analysis_request *request, struct gpu *gpu,
                   struct analysis_report *report, struct err *err)
 {
@@ -560,6 +584,7 @@ bool analysis_run(const struct analysis_request *request, struct gpu *gpu,
     }
     if (ok && make_images(&j, &why)) {
         ok = run_stage(&j, err);
+        add_reference_warnings(&j);
     } else if (ok && analysis_is_machine(why.code)) {
         ok = err_set(err, why.code, "%s", why.text);
     } else if (ok) {

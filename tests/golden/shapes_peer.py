@@ -2,8 +2,8 @@
 """The other toolkits' side of the analyses in tests/shapes: studies that they take, and what their
 results must be.
 
-  shapes_peer.py sources FOLDER             writes FOLDER/views and FOLDER/cine: <series>-<instance>.dcm
-  shapes_peer.py views|cine FOLDER RESULTS  looks at the results of these
+  shapes_peer.py sources FOLDER                  writes FOLDER/views, cine, unreferenced: <series>-<instance>.dcm
+  shapes_peer.py views|cine|said FOLDER RESULTS  looks at the results of these
 """
 import pathlib
 import shutil
@@ -94,7 +94,7 @@ def cine_pixels(k, phase):
     return np.where(bright(k, phase), 800 + 10 * k, 100 + x + 3 * phase * (y > 24))
 
 
-def cine(folder, study=802):
+def cine(folder, study=802, referenced=True):
     """A series a slice of the short axis, and one of the long axis: files, pixels [phase][slice]."""
     files, pixels = [], np.zeros((PHASES, SLICES, SIDE, SIDE))
     for k in range(SLICES + 1):
@@ -108,6 +108,8 @@ def cine(folder, study=802):
             d.EchoTime, d.EchoTrainLength, d.RepetitionTime, d.TriggerTime = 1.2, 1, 3, STEP_MS * phase
             d.PixelSpacing, d.SliceThickness = [1.5, 1.25], 6
             d.ImagePositionPatient, d.ImageOrientationPatient = [-30, -36, 8 * k], [1, 0, 0, 0, 1, 0]
+            if not referenced:
+                del d.FrameOfReferenceUID
             if k == SLICES:
                 d.ImagePositionPatient, d.ImageOrientationPatient = [-30, 0, 40], [1, 0, 0, 0, 0, -1]
             else:
@@ -258,6 +260,7 @@ def main(command, folder, results=None):
     if command == "sources":
         write_views(folder / "views")
         cine(folder / "cine")
+        cine(folder / "unreferenced", 804, referenced=False)
         return
     objects = [pydicom.dcmread(str(path)) for path in sorted(pathlib.Path(results).glob("*.dcm"))]
     checks = Checks()
@@ -266,6 +269,10 @@ def main(command, folder, results=None):
         if command == "views":  # without the one that is late
             views = write_views(checks.folder / "in")
             checks.assert_views(objects, {name: views[name] for name in ("left cc", "right cc")})
+        elif command == "said":  # what could not be given, in the report too
+            report, = kinds(objects)["sr"]
+            for what in ("segmentation", "parametric map"):
+                checks.assertIn(f"No {what}: the images have no Frame of Reference.", texts(report))
         elif command == "cine":
             checks.assert_cine(objects, *cine(checks.folder / "in"))
 

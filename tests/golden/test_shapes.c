@@ -118,6 +118,26 @@ static void cine_series_are_one_stack_of_phases(void)
     analysis_report_finish(&report);
 }
 
+static void nothing_is_placed_without_a_frame_of_reference_and_that_is_said(void)
+{
+    static const struct taken taken[] = {{0, 1, 5}, {0, 2, 5}};
+    struct analysis_report report;
+    char out[PATH_MAX];
+    run("shape-cine", "unreferenced", taken, 2, NULL, &report, out);
+    const struct findings *f = report.findings;
+    CU_ASSERT_EQUAL(f->verdict, VERDICT_DONE);
+    CU_ASSERT_EQUAL(f->label_count, 5);
+    for (size_t i = 0; i < report.objects.count; i++)
+        CU_ASSERT_FALSE(report.objects.objects[i].kind & (RESULT_SEG | RESULT_PMAP));
+    CU_ASSERT_EQUAL_FATAL(f->page.warning_count, 2);
+    CU_ASSERT_STRING_EQUAL(f->page.warnings[0],
+                           "No segmentation: the images have no Frame of Reference.");
+    CU_ASSERT_STRING_EQUAL(f->page.warnings[1],
+                           "No parametric map: the images have no Frame of Reference.");
+    CU_ASSERT_EQUAL(peer("said '%s' '%s'", studies(), out), 0);
+    analysis_report_finish(&report);
+}
+
 static void cine_of_one_slice_is_refused(void)
 {
     static const struct taken taken[] = {{0, 1, 5}};
@@ -134,6 +154,8 @@ int main(void)
     static const struct check_case cases[] = {
         {"views_with_one_missing_and_one_left_out", views_with_one_missing_and_one_left_out},
         {"cine_series_are_one_stack_of_phases", cine_series_are_one_stack_of_phases},
+        {"nothing_is_placed_without_a_frame_of_reference_and_that_is_said",
+         nothing_is_placed_without_a_frame_of_reference_and_that_is_said},
         {"cine_of_one_slice_is_refused", cine_of_one_slice_is_refused},
     };
     struct err err = {0};
