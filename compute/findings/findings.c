@@ -97,6 +97,23 @@ struct measurement *findings_add_measurement(struct findings *f, struct finding_
     return APPEND(f, g->measurements, g->measurement_count, fresh);
 }
 
+struct measurement *findings_add_number(struct findings *f, struct finding_group *g,
+                                        const struct code *concept, double value, int decimals,
+                                        const struct code *unit, const struct code *derivation)
+{
+    struct measurement *m = findings_add_measurement(f, g);
+    if (!m)
+        return NULL;
+    m->concept = *concept;
+    m->value = value;
+    m->decimals = decimals;
+    m->unit = *unit;
+    m->region = g->region;
+    if (derivation)
+        m->derivation = *derivation;
+    return m;
+}
+
 struct evaluation *findings_add_evaluation(struct findings *f, struct finding_group *g)
 {
     const struct evaluation fresh = {0};

@@ -302,6 +302,10 @@ bool findings_ok(const struct findings *f, struct err *err);
 // NULL: no memory. Pointers returned before stay valid only until the next call for the same array.
 struct finding_group *findings_add_group(struct findings *f);
 struct measurement *findings_add_measurement(struct findings *f, struct finding_group *g);
+// With what most measurements have, and the region of the group. derivation NULL: none.
+struct measurement *findings_add_number(struct findings *f, struct finding_group *g,
+                                        const struct code *concept, double value, int decimals,
+                                        const struct code *unit, const struct code *derivation);
 struct evaluation *findings_add_evaluation(struct findings *f,
                                            struct finding_group *g); // g NULL: of the whole
 struct exclusion *findings_add_exclusion(struct findings *f);

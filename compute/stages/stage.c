@@ -57,6 +57,85 @@ const struct image *stage_image(const struct stage_run *run, size_t slot, uint32
     return n < s->image_count ? &run->set->images[s->images[n]] : NULL;
 }
 
+#define SAME_PLANE 0.99996 // cosine of 0.5 degrees, as image_split() takes planes for the same
+
+static void stack_normal(const struct image *img, double out[3])
+{
+    double u[3], v[3];
+    for (int i = 0; i < 3; i++) {
+        u[i] = img->to_patient[i][0] / img->spacing[0];
+        v[i] = img->to_patient[i][1] / img->spacing[1];
+    }
+    for (int i = 0; i < 3; i++)
+        out[i] = u[(i + 1) % 3] * v[(i + 2) % 3] - u[(i + 2) % 3] * v[(i + 1) % 3];
+}
+
+static const char *stack_why_apart(const struct image *stack, const struct image *other)
+{
+    if (!other->placed)
+        return "without a place in space";
+    double a[3], b[3];
+    stack_normal(stack, a);
+    stack_normal(other, b);
+    if (fabs(a[0] * b[0] + a[1] * b[1] + a[2] * b[2]) < SAME_PLANE)
+        return "in another plane than the stack";
+    if (other->dim[0] != stack->dim[0] || other->dim[1] != stack->dim[1])
+        return "of another size than the stack";
+    return "of another kind than the stack";
+}
+
+static void stack_add_exclusion(const struct stage_run *run, struct findings *f,
+                                const struct image *stack, uint32_t index)
+{
+    const struct image *img = &run->set->images[index];
+    struct exclusion *e = findings_add_exclusion(f);
+    if (!e)
+        return;
+    const char *name = image_text(run->set, img, "SeriesDescription");
+    const char *what = arena_printf(f->arena, "%s (%u images)", *name ? name : "series",
+                                    img->dim[2] * img->dim[3] - img->missing);
+    f->no_memory = f->no_memory || !what;
+    e->what = what ? what : "";
+    e->reason = stack_why_apart(stack, img);
+    e->has_place =
+        img->frame[0] != IMAGE_NO_FRAME; // its first frame may be the one that is missing
+    e->place.image = index;
+}
+
+// Says why it is none.
+static bool stack_is_whole(const struct image *stack, const struct stage_input_spec *spec,
+                           struct findings *f)
+{
+    if (!stack)
+        stage_refuse(f, "%s: there is no image", spec->name);
+    else if (!stack->placed)
+        stage_refuse(f, "%s: the images have no place in space", spec->name);
+    else if (stack->axis != spec->axis || stack->dim[3] < 2)
+        stage_refuse(f, "%s: nothing tells images at the same place apart", spec->name);
+    else if (stack->defect[0])
+        stage_refuse(f, "%s: %s", spec->name, stack->defect);
+    else if (stack->missing)
+        stage_refuse(f, "%s: %u of %u images are missing", spec->name, stack->missing,
+                     stack->dim[2] * stack->dim[3]);
+    else
+        return true;
+    return false;
+}
+
+const struct image *stage_stack(const struct stage_run *run, size_t slot, struct findings *f,
+                                uint32_t *index)
+{
+    const struct stage_slot *s = &run->slots[slot];
+    const struct image *stack = stage_image(run, slot, 0);
+    if (!stack_is_whole(stack, s->spec, f))
+        return NULL;
+    for (uint32_t n = 1; n < s->image_count; n++)
+        stack_add_exclusion(run, f, stack, s->images[n]);
+    if (index)
+        *index = s->images[0];
+    return stack;
+}
+
 enum stage_end stage_refuse(struct findings *f, const char *format, ...)
 {
     char reason[512];

@@ -135,6 +135,14 @@ bool stage_step(const struct stage_run *run, const char *what, double done, stru
 // The image of a slot (n-th; 0 the main one), or NULL when it has none.
 const struct image *stage_image(const struct stage_run *run, size_t slot, uint32_t n);
 
+// The stack that the series of a slot make together, for INPUT_MANY with an axis: the main image,
+// its frames in order of place and of the axis, whatever series they came in. It has a place, two
+// points or more, no defect and every frame; *index (may be NULL) is its index in the set.
+// The other images of the slot become exclusions that say what sets them apart.
+// NULL: there is none, and f is refused with the reason: run() ends with STAGE_REFUSED.
+const struct image *stage_stack(const struct stage_run *run, size_t slot, struct findings *f,
+                                uint32_t *index);
+
 // Refuses: findings_refuse() with VERDICT_NOT_EVALUABLE; returns STAGE_REFUSED, so that run() can
 // end with `return stage_refuse(...)`.
 enum stage_end stage_refuse(struct findings *f, const char *format, ...)

@@ -142,21 +142,6 @@ static void cine_add_region(struct findings *f)
                              .group = 0};
 }
 
-static void cine_add_number(struct findings *f, struct finding_group *g, const struct code *concept,
-                            const struct code *unit, const struct code *derivation, double value,
-                            int decimals)
-{
-    struct measurement *m = findings_add_measurement(f, g);
-    if (!m)
-        return;
-    m->concept = *concept;
-    m->unit = *unit;
-    m->derivation = *derivation;
-    m->value = value;
-    m->decimals = decimals;
-    m->region = g->region;
-}
-
 static void cine_add_group(struct cine_job *j, double least, double most)
 {
     struct finding_group *g = findings_add_group(j->f);
@@ -168,9 +153,9 @@ static void cine_add_group(struct cine_job *j, double least, double most)
     g->region = 0;
     g->has_key = true;
     g->key = (struct place){j->image, j->img->dim[2] / 2, 0};
-    cine_add_number(j->f, g, &volume_code, &unit_mm3, &maximum, most, 1);
-    cine_add_number(j->f, g, &volume_code, &unit_mm3, &minimum, least, 1);
-    cine_add_number(j->f, g, &signal_code, &unit_one, &mean_code, j->mean_deviation, 3);
+    findings_add_number(j->f, g, &volume_code, most, 1, &unit_mm3, &maximum);
+    findings_add_number(j->f, g, &volume_code, least, 1, &unit_mm3, &minimum);
+    findings_add_number(j->f, g, &signal_code, j->mean_deviation, 3, &unit_one, &mean_code);
 }
 
 static void cine_add_curve(struct cine_job *j, const char *title, const char *name,
@@ -212,27 +197,6 @@ static void cine_add_page(struct cine_job *j, double least, double most)
     cine_add_curve(j, "Volume of what is bright", "Volume", "mm3", j->volumes);
 }
 
-// The images of the slot that are not of the stack: another plane, another size.
-static void cine_add_exclusions(struct cine_job *j)
-{
-    const struct stage_slot *slot = &j->run->slots[0];
-    for (uint32_t n = 0; n < slot->image_count; n++) {
-        const struct image *img = &j->run->set->images[slot->images[n]];
-        if (slot->images[n] == j->image)
-            continue;
-        struct exclusion *e = findings_add_exclusion(j->f);
-        if (!e)
-            return;
-        e->what = arena_printf(j->f->arena, "%s (%u images)",
-                               image_text(j->run->set, img, "SeriesDescription"),
-                               img->dim[2] * img->dim[3] - img->missing);
-        e->reason = "in another plane than the stack";
-        e->has_place = true;
-        e->place.image = slot->images[n];
-        j->f->no_memory = j->f->no_memory || !e->what;
-    }
-}
-
 static bool cine_report(struct cine_job *j, struct err *err)
 {
     double least = INFINITY, most = 0;
@@ -244,7 +208,6 @@ static bool cine_report(struct cine_job *j, struct err *err)
     cine_add_region(j->f);
     cine_add_group(j, least, most);
     cine_add_page(j, least, most);
-    cine_add_exclusions(j);
     const struct picture_wish wish = {.name = "cine1",
                                       .product = "cine",
                                       .title = "The middle slice over the phases",
@@ -259,17 +222,10 @@ static enum stage_end cine_run(const struct stage_run *r, struct findings *f, st
     struct cine_job j = {.run = r, .f = f};
     f->page.title = "Motion over the phases";
     f->procedure = cardiac_mr;
-    if (r->slots[0].image_count == 0)
-        return stage_refuse(f, "there is no image");
-    j.image = r->slots[0].images[0];
-    j.img = &r->set->images[j.image];
-    if (j.img->axis != IMAGE_PHASE || j.img->dim[3] < 2)
-        return stage_refuse(f, "no phases: Trigger Time does not tell the images apart");
-    if (j.img->defect[0])
-        return stage_refuse(f, "%s", j.img->defect);
-    if (j.img->missing)
-        return stage_refuse(f, "%u images of the phases are missing", j.img->missing);
-    if (!j.img->placed || j.img->dim[2] < 2)
+    j.img = stage_stack(r, 0, f, &j.image);
+    if (!j.img)
+        return STAGE_REFUSED;
+    if (j.img->dim[2] < 2)
         return stage_refuse(f, "one slice only: it has no volume");
     if (!cine_allocate(&j, err))
         return STAGE_BROKEN;

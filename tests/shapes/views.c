@@ -70,19 +70,6 @@ static bool view_measure(const struct stage_run *r, const struct image *img, str
     return true;
 }
 
-static void view_add_number(struct findings *f, struct finding_group *g, double value, int decimals,
-                            const struct code *derivation)
-{
-    struct measurement *m = findings_add_measurement(f, g);
-    if (!m)
-        return;
-    m->concept = pixel_value;
-    m->value = value;
-    m->decimals = decimals;
-    m->unit = unit_one;
-    m->derivation = *derivation;
-}
-
 static void view_add_group(struct findings *f, size_t slot, uint32_t image, const struct view *v)
 {
     struct finding_group *g = findings_add_group(f);
@@ -94,8 +81,8 @@ static void view_add_group(struct findings *f, size_t slot, uint32_t image, cons
     g->laterality = slot == LEFT_CC || slot == LEFT_MLO ? left : right;
     g->has_key = true;
     g->key.image = image;
-    view_add_number(f, g, v->mean, 2, &mean_code);
-    view_add_number(f, g, (double)v->top, 0, &maximum);
+    findings_add_number(f, g, &pixel_value, v->mean, 2, &unit_one, &mean_code);
+    findings_add_number(f, g, &pixel_value, (double)v->top, 0, &unit_one, &maximum);
     struct evaluation *e = findings_add_evaluation(f, g);
     if (e)
         *e = (struct evaluation){.concept = view_concept,

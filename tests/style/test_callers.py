@@ -14,6 +14,7 @@ DEFINITION = re.compile(r"^(?:[\w:<>,]+[ *&\n]+)+\**&?(\w+)\([^;{}]*\)\s*\{", re
 ALLOWED = {
     "findings_add_fractions": "for stages: segmentation with probabilities",
     "findings_add_map": "for stages: float maps, as of perfusion",
+    "findings_add_number": "for stages: a measurement in one call",
     "gpu_mask_count": "for stages: volumes",
     "gpu_mask_keep_size": "for stages: specks left out",
     "gpu_mask_shrink": "for stages: the way down of gpu_mask_expand()",
@@ -24,8 +25,7 @@ ALLOWED = {
     "picture_cine": "for stages: moving pictures",
     "scu_echo": "the smallest thing to ask of a peer: tests of associations do",
     "slots_check": "a test asks it of every stage there is",
-    "stage_image": "for stages: the images of a slot",
-    "stage_refuse": "for stages: refusal in one call",
+    "stage_stack": "for stages: several series as one image",
     "stage_register": "for stages of tests",
 }
 

@@ -55,6 +55,30 @@ static void entries_survive_growth_in_order(void)
     findings_destroy(f);
 }
 
+static void a_number_has_the_region_of_its_group(void)
+{
+    static const struct code volume = {"118565006", "SCT", "Volume"};
+    static const struct code ml = {"ml", "UCUM", "milliliter"};
+    static const struct code mean = {"373098007", "SCT", "Mean"};
+    struct findings *f = findings_create();
+    struct finding_group *g = findings_add_group(f);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(g);
+    g->region = 3;
+    const struct measurement *m = findings_add_number(f, g, &volume, 2.5, 1, &ml, &mean);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(m);
+    CU_ASSERT_EQUAL(m->region, 3);
+    CU_ASSERT_EQUAL(m->value, 2.5);
+    CU_ASSERT_EQUAL(m->decimals, 1);
+    CU_ASSERT_STRING_EQUAL(m->concept.value, "118565006");
+    CU_ASSERT_STRING_EQUAL(m->unit.value, "ml");
+    CU_ASSERT_STRING_EQUAL(m->derivation.value, "373098007");
+    m = findings_add_number(f, g, &volume, 2.5, 1, &ml, NULL);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(m);
+    CU_ASSERT_PTR_NULL(m->derivation.value);
+    CU_ASSERT_EQUAL(f->groups[0].measurement_count, 2);
+    findings_destroy(f);
+}
+
 static void a_label_map_can_name_every_region(void)
 {
     struct findings *f = findings_create();
@@ -196,6 +220,7 @@ int main(void)
         {"an_empty_one_has_failed_without_result", an_empty_one_has_failed_without_result},
         {"verdicts_have_the_names_people_read", verdicts_have_the_names_people_read},
         {"entries_survive_growth_in_order", entries_survive_growth_in_order},
+        {"a_number_has_the_region_of_its_group", a_number_has_the_region_of_its_group},
         {"a_label_map_can_name_every_region", a_label_map_can_name_every_region},
         {"what_could_not_be_added_is_remembered", what_could_not_be_added_is_remembered},
         {"maps_have_the_grid_of_their_image", maps_have_the_grid_of_their_image},

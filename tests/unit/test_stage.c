@@ -139,6 +139,96 @@ static void registered_stages_follow_those_of_the_table(void)
     CU_ASSERT_PTR_EQUAL(stage_find("further"), &further);
 }
 
+// A stack of two slices and two phases, with images that are not of it behind.
+enum { STACK, LONG_AXIS, LARGE, UNPLACED, NEAR, STACK_IMAGES };
+static const uint32_t stack_frames[] = {0, 0, 0, 0};
+static const struct image_frame stack_frame = {.columns = 4, .rows = 4};
+static const uint32_t stack_order[] = {STACK, LONG_AXIS, LARGE, UNPLACED, NEAR};
+static const struct stage_input_spec stack_spec = {
+    .name = "cine", .count = INPUT_MANY, .axis = IMAGE_PHASE, .placed = true};
+
+static void make_stack(struct image images[STACK_IMAGES])
+{
+    for (int i = 0; i < STACK_IMAGES; i++)
+        images[i] = (struct image){.dim = {4, 4, 2, 2},
+                                   .placed = true,
+                                   .spacing = {1.5, 1.5, 8},
+                                   .to_patient = {{1.5, 0, 0, 0}, {0, 1.5, 0, 0}, {0, 0, 8, 0}},
+                                   .axis = IMAGE_PHASE,
+                                   .frame = stack_frames};
+    images[LONG_AXIS].to_patient[1][1] = 0;
+    images[LONG_AXIS].to_patient[2][1] = -1.5;
+    images[LARGE].dim[0] = 5;
+    images[UNPLACED].placed = false;
+}
+
+static const struct image *find_stack(const struct image images[STACK_IMAGES], uint32_t count,
+                                      struct findings *f, uint32_t *index)
+{
+    const struct image_set set = {.frames = &stack_frame,
+                                  .frame_count = 1,
+                                  .images = (struct image *)images,
+                                  .image_count = STACK_IMAGES};
+    const struct stage_slot slot = {
+        .spec = &stack_spec, .series_count = count, .image_count = count, .images = stack_order};
+    const struct stage_run run = {.set = &set, .slots = &slot};
+    return stage_stack(&run, 0, f, index);
+}
+
+static void a_stack_leaves_out_what_is_not_of_it(void)
+{
+    static const char *const why[] = {"in another plane than the stack",
+                                      "of another size than the stack", "without a place in space",
+                                      "of another kind than the stack"};
+    struct image images[STACK_IMAGES];
+    struct findings *f = findings_create();
+    uint32_t index = 99;
+    CU_ASSERT_PTR_NOT_NULL_FATAL(f);
+    make_stack(images);
+    CU_ASSERT_PTR_EQUAL(find_stack(images, STACK_IMAGES, f, &index), &images[STACK]);
+    CU_ASSERT_EQUAL(index, STACK);
+    CU_ASSERT_EQUAL_FATAL(f->exclusion_count, STACK_IMAGES - 1);
+    for (uint32_t i = 0; i < f->exclusion_count; i++) {
+        CU_ASSERT_STRING_EQUAL(f->exclusions[i].reason, why[i]);
+        CU_ASSERT_STRING_EQUAL(f->exclusions[i].what, "series (4 images)");
+        CU_ASSERT_EQUAL(f->exclusions[i].place.image, i + 1);
+        CU_ASSERT_TRUE(f->exclusions[i].has_place);
+    }
+    CU_ASSERT_PTR_EQUAL(find_stack(images, 1, f, NULL), &images[STACK]);
+    findings_destroy(f);
+}
+
+static void refuse_stack(const struct image *images, uint32_t count, const char *reason)
+{
+    struct findings *f = findings_create();
+    uint32_t index = 99;
+    CU_ASSERT_PTR_NOT_NULL_FATAL(f);
+    CU_ASSERT_PTR_NULL(find_stack(images, count, f, &index));
+    CU_ASSERT_EQUAL(f->verdict, VERDICT_NOT_EVALUABLE);
+    CU_ASSERT_STRING_EQUAL(f->reason, reason);
+    CU_ASSERT_EQUAL(f->exclusion_count, 0);
+    CU_ASSERT_EQUAL(index, 99);
+    findings_destroy(f);
+}
+
+static void a_stack_that_is_none_is_refused_with_the_reason(void)
+{
+    struct image images[STACK_IMAGES];
+    make_stack(images);
+    refuse_stack(images, 0, "cine: there is no image");
+    images[STACK].missing = 1;
+    refuse_stack(images, STACK_IMAGES, "cine: 1 of 4 images are missing");
+    snprintf(images[STACK].defect, sizeof images[STACK].defect, "uneven gaps");
+    refuse_stack(images, STACK_IMAGES, "cine: uneven gaps");
+    images[STACK].dim[3] = 1;
+    refuse_stack(images, 1, "cine: nothing tells images at the same place apart");
+    images[STACK].dim[3] = 2;
+    images[STACK].axis = IMAGE_TIME;
+    refuse_stack(images, 1, "cine: nothing tells images at the same place apart");
+    images[STACK].placed = false;
+    refuse_stack(images, 1, "cine: the images have no place in space");
+}
+
 static void the_table_is_consistent(void)
 {
     for (size_t i = 0; stage_at(i); i++) {
@@ -174,6 +264,9 @@ int main(void)
         {"bad_options_are_refused_with_the_remedy", bad_options_are_refused_with_the_remedy},
         {"texts_of_values_read_back", texts_of_values_read_back},
         {"a_refusal_is_said_and_returned", a_refusal_is_said_and_returned},
+        {"a_stack_leaves_out_what_is_not_of_it", a_stack_leaves_out_what_is_not_of_it},
+        {"a_stack_that_is_none_is_refused_with_the_reason",
+         a_stack_that_is_none_is_refused_with_the_reason},
         {"the_table_is_consistent", the_table_is_consistent},
         {"registered_stages_follow_those_of_the_table",
          registered_stages_follow_those_of_the_table},
