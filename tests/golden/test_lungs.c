@@ -15,7 +15,7 @@ static const double px = 1.25, dz = 2.5; // mm
 static const double right_r[3] = {54, 75, 98}, left_r[3] = {47, 75, 98};
 
 struct chest {
-    bool lungs, joined, mirrored;
+    bool lungs, joined, mirrored, dome;
     int first, slices; // part of the slices that is there
     const char *unit, *contrast, *kernel, *thickness, *series;
 };
@@ -54,6 +54,13 @@ static bool in_lung(const double p[3], double x, const double r[3])
     return a * a + b * b + c * c < 1;
 }
 
+// The liver below the right lung, which rings its dome in the slices of 35 mm.
+static bool in_dome(const double p[3])
+{
+    const double centre[3] = {-78, 0, -75};
+    return segment(p, centre, centre) < 30;
+}
+
 // Seven of ten voxels -870, two -930, one -970 HU, scattered.
 static int lung_hu(int i, int j, int k)
 {
@@ -89,6 +96,8 @@ static int hu_at(const struct chest *chest, int i, int j, int k)
     if (wall < 2 && segment(p, carina, ends[0]) < 40 && fabs(p[0]) < 50)
         return 40;
     if (lung && segment(p, vessel[0], vessel[1]) < 4)
+        return 40;
+    if (chest->dome && in_dome(p))
         return 40;
     return lung ? lung_hu(i, j, k) : 40;
 }
@@ -243,6 +252,31 @@ static void lungs_measure_what_was_put_into_them(void)
     findings_destroy(f);
 }
 
+// In a slice a dome is a hole of the lung as a vessel is.
+static void the_dome_of_the_diaphragm_is_no_lung(void)
+{
+    struct chest chest = usual;
+    chest.dome = true;
+    struct findings *f = analyse(&chest);
+    CU_ASSERT_EQUAL_FATAL(f->verdict, VERDICT_DONE);
+    const struct label_map *map = findings_labels(f, 0, 0);
+    CU_ASSERT_FATAL(map != NULL);
+    size_t dome = 0, taken = 0;
+    for (size_t n = 0; n < image_voxels(&images.set.images[0]); n++) {
+        const double p[3] = {((int)(n % NX) - NX * 0.5 + 0.5) * px,
+                             ((int)(n / NX % NY) - NY * 0.5 + 0.5) * px,
+                             ((int)(n / NX / NY) - NZ * 0.5 + 0.5) * dz};
+        if (!in_dome(p))
+            continue;
+        dome++;
+        taken += map->labels[n] != 0;
+    }
+    CU_ASSERT_FATAL(dome > 20000); // 80 mL
+    CU_ASSERT((double)taken < 0.02 * (double)dome);
+    printf("\n%zu of %zu voxels of the dome are lung\n", taken, dome);
+    findings_destroy(f);
+}
+
 // Side is a code of its own, in the Segmentation as in the report: PS3.16 has none for one lung.
 static void sides_are_told_by_laterality(void)
 {
@@ -388,6 +422,7 @@ int main(void)
     static const struct check_case cases[] = {
         {"lungs_measure_what_was_put_into_them", lungs_measure_what_was_put_into_them},
         {"sides_are_told_by_laterality", sides_are_told_by_laterality},
+        {"the_dome_of_the_diaphragm_is_no_lung", the_dome_of_the_diaphragm_is_no_lung},
         {"airways_are_left_out", airways_are_left_out},
         {"direction_of_the_grid_does_not_matter", direction_of_the_grid_does_not_matter},
         {"lungs_that_touch_are_parted", lungs_that_touch_are_parted},

@@ -60,8 +60,12 @@ static bool check_chest(struct job *j)
         return REFUSE(j, "several images of one place: phases or reconstructions are mixed");
     if (v->dim[2] < slices_min)
         return REFUSE(j, "%u slices do not show lungs (at least %u)", v->dim[2], slices_min);
-    if (!along(v, 0, "LR") || !along(v, 1, "AP") || !along(v, 2, "HF"))
+    if (!along(v, 2, "HF"))
         return REFUSE(j, "slices are not axial");
+    if (!along(v, 0, "LR") || !along(v, 1, "AP"))
+        return REFUSE(j,
+                      "rows run from front to back, not from side to side: a patient on the side "
+                      "is not evaluated");
     if (v->spacing[0] > pixel_max_mm || v->spacing[1] > pixel_max_mm)
         return REFUSE(j, "pixels of %.2f x %.2f mm are too coarse (limit %.1f mm)", v->spacing[1],
                       v->spacing[0], pixel_max_mm);
@@ -160,11 +164,13 @@ static bool add_lung_facts(struct job *j, const struct lungs *l)
 {
     struct findings *f = j->f;
     const struct image *v = j->v;
+    const char *maker = image_text(j->run->set, v, "Manufacturer");
     bool ok = findings_add_fact(f, "Slices %.2f mm apart, %.2f mm thick; pixels %.3f x %.3f mm",
                                 v->spacing[2], j->thickness_mm, v->spacing[1], v->spacing[0]);
-    ok = ok && findings_add_fact(f, "Kernel %s; %s %s", *j->kernel ? j->kernel : "not stated",
-                                 image_text(j->run->set, v, "Manufacturer"),
-                                 image_text(j->run->set, v, "ManufacturerModelName"));
+    ok = ok && findings_add_fact(f, "Kernel %s", *j->kernel ? j->kernel : "not stated");
+    if (ok && *maker)
+        ok = findings_add_fact(f, "Scanner %s %s", maker,
+                               image_text(j->run->set, v, "ManufacturerModelName"));
     ok = ok && findings_add_fact(f,
                                  "Lung: air of at most %g HU inside the body, with the vessels "
                                  "it encloses",
@@ -215,19 +221,16 @@ static bool check_volume(struct job *j, const struct lungs_result *r)
     return true;
 }
 
-// With lungs. False: the machine failed. A refusal is true.
-static bool evaluate_lungs(struct job *j, const struct gpu_volume *hu, const struct lungs *l)
+// With lungs measured. False: the machine failed. A refusal is true.
+static bool report_lungs(struct job *j, const struct lungs *l, const struct lungs_result *r)
 {
     const struct stage_run *run = j->run;
-    struct lungs_result result = {0};
-    if (!stage_step(run, "measuring", 0.7, j->err) || !measure(j, hu, l, &result))
-        return false;
     if (!add_lung_warnings(j, l) || !add_lung_facts(j, l))
         return err_set(j->err, ERR_NOMEM, "lungs: warnings");
-    if (!check_volume(j, &result))
+    if (!check_volume(j, r))
         return true;
     return stage_step(run, "reporting", 0.8, j->err) &&
-           lungs_report(j->f, run->set, j->image, &result, j->err);
+           lungs_report(j->f, run->set, j->image, r, j->err);
 }
 
 // Everything that needs the device. False: the machine failed. A refusal is true.
@@ -235,18 +238,21 @@ static bool find_and_measure(struct job *j)
 {
     const struct stage_run *run = j->run;
     struct lungs lungs = {0};
+    struct lungs_result result = {0};
     const char *why = "";
     if (!stage_step(run, "decoding", 0, j->err))
         return false;
     struct gpu_volume *hu = image_load(run->gpu, run->set, j->v, 0, IMAGE_I16, j->err);
     bool ok = hu && stage_step(run, "finding the lungs", 0.4, j->err) &&
               lungs_find(run->gpu, hu, j->v, j->p[P_AIR].number, run->arena, &lungs, &why, j->err);
+    if (ok && !*why)
+        ok = stage_step(run, "measuring", 0.7, j->err) && measure(j, hu, &lungs, &result);
+    gpu_volume_destroy(hu); // before the label map of its size is made
     if (ok && *why)
         findings_refuse(j->f, VERDICT_NOT_EVALUABLE, "%s", why);
     else if (ok)
-        ok = evaluate_lungs(j, hu, &lungs);
+        ok = report_lungs(j, &lungs, &result);
     lungs_finish(&lungs);
-    gpu_volume_destroy(hu);
     return ok;
 }
 
@@ -282,7 +288,7 @@ static const struct kernel_group *const kernels[] = {
 const struct stage stage_lungs = {
     .name = "lungs",
     .title = "Lung volume and density",
-    .version = "2",
+    .version = "3",
     .slot = 2,
     .help = "Volume of each lung, its mean density, share below -950 and -910 HU, and Perc15.",
     .scope = SCOPE_SERIES,

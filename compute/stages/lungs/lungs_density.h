@@ -1,5 +1,5 @@
 // Density of the lungs from a histogram in steps of 1 HU. Everything is counted in integers, so
-// that the same voxels give the same numbers on every device. Sources: Gevenois 1996 (share below
+// that the same voxels give the same numbers on every device. Sources: Gevenois 1995 (share below
 // -950 HU), Parr 2006 (15th percentile), Mueller 1988 and Kinsella 1990 (-910 HU). Process: worker,
 // analyze. Thread-safety: one thread a struct gpu; what takes no gpu is pure.
 #pragma once

@@ -22,8 +22,11 @@ static const double apart_mm = 50;          // between the centres of two lungs
 static const double core_second_min = 0.25; // of the larger one, when parted by erosion
 static const int erosion_max = 8;           // voxels of the coarse grid
 static const double close_mm = 5;           // vessels at the hilum and at the pleura
-static const double cut_mm2 = 100;          // of lung in the outermost slice
-static const double border_mm2 = 400;       // of lung at the border of all slices
+// What lung rings in a slice is a vessel as long as it is smaller than a circle 22 mm wide. The
+// dome of the diaphragm is larger but for its uppermost millimetre, so is consolidated lung.
+static const double vessel_max_mm2 = 400;
+static const double cut_mm2 = 100;    // of lung in the outermost slice
+static const double border_mm2 = 400; // of lung at the border of all slices
 
 enum { NOTHING, AIR, OUTSIDE, AIRWAY };
 
@@ -487,6 +490,19 @@ static bool choose_lungs(struct coarse *c, struct arena *scratch, struct lungs *
 
 // ---- Their voxels -------------------------------------------------------------------------------
 
+// The holes of a mask in its slices that are too large to be vessels.
+static struct gpu_mask *large_holes(const struct coarse *c, const struct gpu_mask *filled,
+                                    const struct gpu_mask *closed, struct err *err)
+{
+    const uint32_t least = (uint32_t)ceil(vessel_max_mm2 / (c->mm[0] * c->mm[1]));
+    struct gpu_mask *holes = gpu_mask_copy(filled, err);
+    struct gpu_mask *large = NULL;
+    if (holes && gpu_mask_combine(holes, MASK_ANDNOT, closed, err))
+        large = gpu_mask_keep_size(holes, least, CONNECT_8, err);
+    gpu_mask_destroy(holes);
+    return large;
+}
+
 static struct gpu_mask *closed_mask(struct gpu *g, const struct coarse *c, const uint8_t *bytes,
                                     struct err *err)
 {
@@ -495,10 +511,16 @@ static struct gpu_mask *closed_mask(struct gpu *g, const struct coarse *c, const
     struct gpu_mask *closed =
         wide ? gpu_mask_erode(wide, fmax(close_mm, c->mm[0] * 1.01), err) : NULL;
     struct gpu_mask *filled = closed ? gpu_mask_fill_holes(closed, err) : NULL;
+    struct gpu_mask *large = filled ? large_holes(c, filled, closed, err) : NULL;
+    const bool ok = large && gpu_mask_combine(filled, MASK_ANDNOT, large, err);
     gpu_mask_destroy(m);
     gpu_mask_destroy(wide);
     gpu_mask_destroy(closed);
-    return filled;
+    gpu_mask_destroy(large);
+    if (ok)
+        return filled;
+    gpu_mask_destroy(filled);
+    return NULL;
 }
 
 // Adds what a lung encloses: vessels. Neither airways nor the other lung become part of it.
