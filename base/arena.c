@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/pages.h"
 
 #define BLOCK_SIZE ((size_t)64 * 1024)
 
@@ -48,6 +49,7 @@ void *arena_alloc(struct arena *a, size_t count, size_t size)
         struct block *fresh = calloc(1, sizeof *fresh + room);
         if (!fresh)
             return NULL;
+        pages_advise(fresh, sizeof *fresh + room);
         fresh->size = room;
         if (b && room == bytes) { // a large piece: keep the open block in front
             fresh->next = b->next;

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/pages.h"
 #include "compute/gpu/gpu_internal.h"
 #include "base/log.h"
 
@@ -131,6 +132,8 @@ static bool block_map(struct gpu *g, struct gpu_block *b, struct err *err)
     if (result != VK_SUCCESS)
         return gpu_fail(g, result, "mapping memory", err);
     b->mapped = mapped;
+    if (g->device.kind == GPU_CPU) // it is plain memory of this process
+        pages_advise(mapped, b->size);
     return true;
 }
 

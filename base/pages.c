@@ -1,0 +1,15 @@
+#include "base/pages.h"
+#include <stdint.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define LEAST ((size_t)4 << 20) // bytes: below, whole large pages hardly fit in
+
+void pages_advise(void *at, size_t size)
+{
+    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    const uintptr_t from = ((uintptr_t)at + page - 1) / page * page;
+    const uintptr_t to = ((uintptr_t)at + size) / page * page;
+    if (size >= LEAST && from < to)
+        madvise((void *)from, to - from, MADV_HUGEPAGE);
+}
