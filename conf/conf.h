@@ -134,6 +134,9 @@ void conf_explain(FILE *out, const char *keyword, const struct pattern *pattern,
 const struct conf_route *conf_match(const struct conf *c, const struct attrs *attrs,
                                     enum conf_values values, FILE *why);
 
+// What a route says of an analysis. NULL: it does not run it, or route is NULL.
+struct conf_run *conf_find_run(const struct conf_route *route, const char *stage);
+
 // One row of the table that reads, checks and prints the file; also what the manual is held to.
 enum conf_type {
     CONF_UINT16,  // uint16_t

@@ -95,9 +95,9 @@ static bool route_check_stage(struct reader *r, const struct tree *t, const char
     return false;
 }
 
-static struct conf_run *route_find_run(const struct conf_route *route, const char *stage)
+struct conf_run *conf_find_run(const struct conf_route *route, const char *stage)
 {
-    for (size_t i = 0; i < route->run_count; i++) {
+    for (size_t i = 0; route && i < route->run_count; i++) {
         if (strcmp(route->runs[i].stage, stage) == 0)
             return &route->runs[i];
     }
@@ -111,7 +111,7 @@ static bool read_run(struct reader *r, const struct tree *t, const char *path,
     const char *name = reader_scalar(r, t, path);
     if (!name || !route_check_stage(r, t, path, name))
         return false;
-    if (route_find_run(route, name)) {
+    if (conf_find_run(route, name)) {
         conf_report_add(&r->report, t->line, t->column, path,
                         "\"%.64s\" is named twice: remove one", name);
         return false;
@@ -357,7 +357,7 @@ static void read_options_of(struct reader *r, const struct tree *t, const char *
 static void read_named_options(struct reader *r, const struct tree *key, const struct tree *value,
                                const char *path, struct conf_route *route)
 {
-    struct conf_run *run = route_find_run(route, key->text);
+    struct conf_run *run = conf_find_run(route, key->text);
     struct near near = {.word = key->text};
     for (size_t i = 0; i < route->run_count; i++)
         near_try(&near, route->runs[i].stage);

@@ -1,10 +1,12 @@
 #include "tests/check.h"
 #include <CUnit/Basic.h>
 #include <limits.h>
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include "base/fs.h"
 
@@ -30,6 +32,21 @@ const char *check_scratch(void)
         atexit(scratch_remove);
     }
     return scratch;
+}
+
+int check_peer(const char *script, const char *format, ...)
+{
+    char command[3 * PATH_MAX];
+    // A sanitizer's runtime that is preloaded is ours, not the script's.
+    int n = snprintf(command, sizeof command,
+                     "env -u LD_PRELOAD PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 %s ", script);
+    va_list ap;
+    va_start(ap, format);
+    vsnprintf(command + n, sizeof command - (size_t)n, format, ap);
+    va_end(ap);
+    fflush(stdout);
+    int status = system(command);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
 const char *check_data(const char *path)

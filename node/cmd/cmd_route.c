@@ -73,7 +73,7 @@ static void route_print(const struct gather_series *s, const struct conf_route *
 static json_t *route_item(const struct gather_series *s, const struct conf_route *route, char *why,
                           bool *ok)
 {
-    json_t *o = json_object(), *run = json_array(), *reasons = json_array();
+    json_t *o = gather_item(s, ok), *run = json_array(), *reasons = json_array();
     char *rest = NULL;
     for (size_t i = 0; route && i < route->run_count; i++) {
         if (route_run_takes(&route->runs[i], s, NULL))
@@ -81,12 +81,6 @@ static json_t *route_item(const struct gather_series *s, const struct conf_route
     }
     for (char *line = strtok_r(why, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest))
         json_add(reasons, json_text(line), ok);
-    json_put_text(o, "study", s->study_instance_uid, ok);
-    json_put_text(o, "series", s->series_instance_uid, ok);
-    json_put_text(o, "modality", s->modality, ok);
-    json_put_text(o, "description", attrs_get(&s->attrs, "SeriesDescription"), ok);
-    json_put_integer(o, "instances", (int64_t)s->file_count, ok);
-    json_put_bool(o, "own", s->own, ok);
     json_put_text(o, "route", route ? route->name : "", ok);
     json_put(o, "run", run, ok);
     json_put(o, "why", reasons, ok);

@@ -120,12 +120,8 @@ static void study_find_route(struct study *s)
         const struct conf_route *route = &conf->routes[i];
         if (strcmp(route->name, s->route_name) != 0)
             continue;
-        for (size_t k = 0; k < route->run_count; k++) {
-            if (strcmp(route->runs[k].stage, s->stage_name) == 0) {
-                s->route = route;
-                s->run = &route->runs[k];
-            }
-        }
+        s->run = conf_find_run(route, s->stage_name);
+        s->route = s->run ? route : NULL;
     }
     s->stage = stage_find(s->stage_name);
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 #include "dimse/read/object.h"
 #include "base/log.h"
+#include "node/job/json.h"
 #include "node/job/patient.h"
 
 static bool gather_no_memory(struct err *err)
@@ -164,6 +165,18 @@ bool gather_paths(char *const *paths, size_t count, const char *device_uid, stru
     if (out->count)
         qsort(out->series, out->count, sizeof *out->series, gather_by_uid);
     return ok;
+}
+
+json_t *gather_item(const struct gather_series *s, bool *ok)
+{
+    json_t *o = json_object();
+    json_put_text(o, "study", s->study_instance_uid, ok);
+    json_put_text(o, "series", s->series_instance_uid, ok);
+    json_put_text(o, "modality", s->modality, ok);
+    json_put_text(o, "description", attrs_get(&s->attrs, "SeriesDescription"), ok);
+    json_put_integer(o, "instances", (int64_t)s->file_count, ok);
+    json_put_bool(o, "own", s->own, ok);
+    return o;
 }
 
 void gather_finish(struct gather *g)

@@ -2,6 +2,7 @@
 // on.
 // Process: analyze, route. Thread-safety: one thread; object_init() has been called before.
 #pragma once
+#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include "node/job/analysis.h"
@@ -30,4 +31,7 @@ struct gather {
 //   ERR_IO a path cannot be read; ERR_NOMEM. Files found in folders only cause log lines.
 bool gather_paths(char *const *paths, size_t count, const char *device_uid, struct gather *out,
                   struct err *err);
+// What every answer about a series says of it first: study, series, modality, description,
+// instances, own. Failures (no memory) add up in *ok.
+json_t *gather_item(const struct gather_series *s, bool *ok);
 void gather_finish(struct gather *g); // {0} is fine

@@ -391,8 +391,7 @@ static json_t *syntaxes_item(const struct inspect *in, bool *ok)
 
 json_t *inspect_item(const struct inspect *in, bool *ok)
 {
-    const struct gather_series *s = in->series;
-    json_t *o = json_object(), *images = json_array(), *aside = json_array();
+    json_t *o = gather_item(in->series, ok), *images = json_array(), *aside = json_array();
     for (size_t i = 0; i < in->count; i++) {
         const struct instance *e = &in->instances[i];
         if (!e->err.code)
@@ -404,12 +403,6 @@ json_t *inspect_item(const struct inspect *in, bool *ok)
     }
     for (uint32_t n = 0; n < in->images.image_count; n++)
         json_add(images, image_item(in, &in->images.images[n], ok), ok);
-    json_put_text(o, "study", s->study_instance_uid, ok);
-    json_put_text(o, "series", s->series_instance_uid, ok);
-    json_put_text(o, "modality", s->modality, ok);
-    json_put_text(o, "description", attrs_get(&s->attrs, "SeriesDescription"), ok);
-    json_put_integer(o, "instances", (int64_t)s->file_count, ok);
-    json_put_bool(o, "own", s->own, ok);
     json_put(o, "transfer_syntaxes", syntaxes_item(in, ok), ok);
     json_put_integer(o, "localizers", in->images.localizers, ok);
     json_put(o, "set_aside", aside, ok);

@@ -121,15 +121,6 @@ static bool plan_offer(struct plans *p, const struct gather_series *s, const str
     return true;
 }
 
-static const struct conf_run *plan_run_of(const struct conf_route *route, const char *stage)
-{
-    for (size_t i = 0; route && i < route->run_count; i++) {
-        if (strcmp(route->runs[i].stage, stage) == 0)
-            return &route->runs[i];
-    }
-    return NULL;
-}
-
 // Offers a series to the analyses that may have it.
 static bool plan_series(struct plans *p, const struct gather_series *s, const struct conf *conf,
                         const struct stage *named, FILE *why, bool *taken)
@@ -138,7 +129,7 @@ static bool plan_series(struct plans *p, const struct gather_series *s, const st
         conf ? conf_match(conf, &s->attrs, CONF_VALUES_HIDDEN, NULL) : NULL;
     bool ok = true;
     if (named)
-        return plan_offer(p, s, named, plan_run_of(route, named->name), why, taken);
+        return plan_offer(p, s, named, conf_find_run(route, named->name), why, taken);
     for (size_t i = 0; ok && route && i < route->run_count; i++)
         ok = plan_offer(p, s, stage_find(route->runs[i].stage), &route->runs[i], why, taken);
     if (conf && !route)

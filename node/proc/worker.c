@@ -261,10 +261,8 @@ static bool take_job(struct shop *s, const struct msg_job *job)
 static bool worker_may_run(const struct conf *conf, const struct stage *stage)
 {
     for (size_t i = 0; i < conf->route_count; i++) {
-        for (size_t k = 0; k < conf->routes[i].run_count; k++) {
-            if (strcmp(conf->routes[i].runs[k].stage, stage->name) == 0)
-                return true;
-        }
+        if (conf_find_run(&conf->routes[i], stage->name))
+            return true;
     }
     return false;
 }

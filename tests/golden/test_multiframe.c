@@ -3,12 +3,10 @@
 #include <dirent.h>
 #include <limits.h>
 #include <math.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include "base/fs.h"
 #include "base/uid.h"
 #include "dimse/read/object.h"
@@ -19,21 +17,6 @@
 #define PEER      "tests/golden/multiframe_peer.py"
 
 static struct err err;
-
-static int peer(const char *format, ...) __attribute__((format(printf, 1, 2)));
-static int peer(const char *format, ...)
-{
-    char command[3 * PATH_MAX];
-    int n = snprintf(command, sizeof command,
-                     "env -u LD_PRELOAD PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 " PEER " ");
-    va_list ap;
-    va_start(ap, format);
-    vsnprintf(command + n, sizeof command - (size_t)n, format, ap);
-    va_end(ap);
-    fflush(stdout);
-    int status = system(command);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-}
 
 // ---- A source series as a job reads it
 // -------------------------------------------------------------
@@ -101,7 +84,7 @@ static struct world *world_create(const char *variant)
     snprintf(w->results, sizeof w->results, "%s/results", w->folder);
     CU_ASSERT_FATAL(mkdir(w->folder, 0700) == 0 && mkdir(source, 0700) == 0 &&
                     mkdir(w->results, 0700) == 0);
-    CU_ASSERT_FATAL(peer("sources %s '%s'", variant, source) == 0);
+    CU_ASSERT_FATAL(check_peer(PEER, "sources %s '%s'", variant, source) == 0);
     int n = scandir(source, &entries, not_dot, alphasort);
     CU_ASSERT_FATAL(n > 0);
     for (int i = 0; i < n; i++) {
@@ -383,7 +366,7 @@ static void judge(const char *variant, unsigned more_regions)
     if (err.code)
         fprintf(stderr, "%s: %s\n", variant, err.text);
     CU_ASSERT_EQUAL(list.count, f->label_count + f->fraction_count + f->map_count + report);
-    CU_ASSERT_EQUAL(peer("check '%s' %s", w->folder, variant), 0);
+    CU_ASSERT_EQUAL(check_peer(PEER, "check '%s' %s", w->folder, variant), 0);
     result_list_finish(&list);
     findings_destroy(f);
     world_destroy(w);

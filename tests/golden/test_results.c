@@ -14,7 +14,6 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 #include "dimse/read/object.h"
 #include "dimse/write/results.h"
@@ -27,22 +26,6 @@
 #define PEER        "tests/golden/results_peer.py"
 #define STARTED     1700000000 // 2023-11-14 22:13:20 UTC
 #define STARTED_JST "20231115071320"
-
-// --- running the peer ---
-
-static int peer(const char *format, ...)
-{
-    char command[3 * PATH_MAX];
-    int n = snprintf(command, sizeof command,
-                     "env -u LD_PRELOAD PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 " PEER " ");
-    va_list ap;
-    va_start(ap, format);
-    vsnprintf(command + n, sizeof command - (size_t)n, format, ap);
-    va_end(ap);
-    fflush(stdout);
-    int status = system(command);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-}
 
 // --- sources ---
 
@@ -180,7 +163,7 @@ static char *subfolder(const char *name)
 static struct world *make_world(const char *variant)
 {
     char *folder = subfolder(variant);
-    CU_ASSERT_FATAL(peer("sources %s '%s'", variant, folder) == 0);
+    CU_ASSERT_FATAL(check_peer(PEER, "sources %s '%s'", variant, folder) == 0);
     char manifest[PATH_MAX];
     snprintf(manifest, sizeof manifest, "%.4000s/manifest.txt", folder);
     free(folder);
@@ -643,7 +626,7 @@ static void judge(const struct world *w, const struct result_request *r, const c
     const bool tokyo = strcmp(variant, "windowless") == 0;
     const char *site = r->maker.timezone ? r->maker.timezone : "";
     write_expected(w, r, &made, tokyo ? "+0900" : site);
-    CU_ASSERT_EQUAL(peer("check '%s' '%s' %s", r->folder, w->manifest, variant), 0);
+    CU_ASSERT_EQUAL(check_peer(PEER, "check '%s' '%s' %s", r->folder, w->manifest, variant), 0);
     result_list_finish(&made);
 }
 
@@ -748,7 +731,7 @@ static void judge_folder(const char *folder, const char *variant)
 {
     char manifest[PATH_MAX];
     CU_ASSERT_FATAL(fs_join(manifest, check_scratch(), "real.txt", NULL));
-    CU_ASSERT_FATAL(peer("list '%s' '%s'", folder, manifest) == 0);
+    CU_ASSERT_FATAL(check_peer(PEER, "list '%s' '%s'", folder, manifest) == 0);
     struct world *w = read_world(manifest);
     struct findings *f = make_findings();
     char *results = subfolder("results");
@@ -922,7 +905,8 @@ static void judge_series(const struct world *w, const struct findings *f, const 
     r.kinds = RESULT_SR;
     struct result_list made = {0};
     CU_ASSERT_FATAL(results_write(&r, &made, NULL));
-    CU_ASSERT_EQUAL(peer("valid '%s' '%s' %s", made.objects[0].path, w->manifest, variant), 0);
+    CU_ASSERT_EQUAL(
+        check_peer(PEER, "valid '%s' '%s' %s", made.objects[0].path, w->manifest, variant), 0);
     result_list_finish(&made);
     free(folder);
 }
@@ -1011,7 +995,7 @@ static void remarks_are_said_once(void)
     CU_ASSERT_FATAL(results_write(&r, &made, NULL));
     f->evaluation_count--;
     write_expected(w, &r, &made, "");
-    CU_ASSERT_EQUAL(peer("check '%s' '%s' plain", folder, w->manifest), 0);
+    CU_ASSERT_EQUAL(check_peer(PEER, "check '%s' '%s' plain", folder, w->manifest), 0);
     result_list_finish(&made);
     free(folder);
     findings_destroy(f);
@@ -1047,7 +1031,8 @@ static void segments(void)
     r.kinds |= RESULT_SEG;
     struct result_list made = {0};
     CU_ASSERT_FATAL(results_write(&r, &made, NULL));
-    CU_ASSERT_EQUAL(peer("segments '%s' '%s'", object_of(&made, RESULT_SR)->path, w->manifest), 0);
+    CU_ASSERT_EQUAL(
+        check_peer(PEER, "segments '%s' '%s'", object_of(&made, RESULT_SR)->path, w->manifest), 0);
     result_list_finish(&made);
     free(folder);
     findings_destroy(f);
@@ -1071,7 +1056,7 @@ static void time_zones(void)
     CU_ASSERT_FATAL(results_write(&r, &made, NULL));
     r.maker.timezone = NULL;
     write_expected(w, &r, &made, "");
-    CU_ASSERT_EQUAL(peer("check '%s' '%s' plain", folder, w->manifest), 0);
+    CU_ASSERT_EQUAL(check_peer(PEER, "check '%s' '%s' plain", folder, w->manifest), 0);
     result_list_finish(&made);
     free(folder);
     findings_destroy(f);
@@ -1089,7 +1074,8 @@ static void texts_in(const char *variant, const char *want)
     struct result_request r = make_request(w, f, folder);
     struct result_list made = {0};
     CU_ASSERT_FATAL(results_write(&r, &made, NULL));
-    CU_ASSERT_EQUAL(peer("texts '%s' '%s' %s '%s'", folder, w->manifest, variant, want), 0);
+    CU_ASSERT_EQUAL(check_peer(PEER, "texts '%s' '%s' %s '%s'", folder, w->manifest, variant, want),
+                    0);
     result_list_finish(&made);
     free(folder);
     findings_destroy(f);
@@ -1138,7 +1124,7 @@ static void head_instead_of_sources(void)
     struct result_list made = {0};
     CU_ASSERT_FATAL(results_write(&r, &made, NULL));
     CU_ASSERT_EQUAL(made.count, 1);
-    CU_ASSERT_EQUAL(peer("head '%s' '%s'", made.objects[0].path, known[0][1]), 0);
+    CU_ASSERT_EQUAL(check_peer(PEER, "head '%s' '%s'", made.objects[0].path, known[0][1]), 0);
     result_list_finish(&made);
     attrs_finish(&head);
     free(folder);
@@ -1295,7 +1281,8 @@ static void patients_never_mix(void)
     judge(one, &r, "plain", 3);
     r = make_request(two, f, folder_two);
     judge(two, &r, "other", 3);
-    CU_ASSERT_EQUAL(peer("strangers '%s' '%s' '%s'", one->manifest, folder_one, folder_two), 0);
+    CU_ASSERT_EQUAL(
+        check_peer(PEER, "strangers '%s' '%s' '%s'", one->manifest, folder_one, folder_two), 0);
     free(folder_one);
     free(folder_two);
     findings_destroy(f);
@@ -1312,7 +1299,7 @@ static void validators_find_faults(void)
     char *folder = subfolder("results");
     struct result_request r = make_request(w, f, folder);
     judge(w, &r, "plain", 3);
-    CU_ASSERT_EQUAL(peer("control '%s' '%s'", folder, w->manifest), 0);
+    CU_ASSERT_EQUAL(check_peer(PEER, "control '%s' '%s'", folder, w->manifest), 0);
     free(folder);
     findings_destroy(f);
     free(w);

@@ -1,11 +1,9 @@
 // Analyses of shapes that no product has (tests/shapes) through an analysis run of several inputs,
 // without a node. shapes_peer.py makes the files and judges what comes out.
 #include <limits.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include "dimse/read/object.h"
 #include "node/job/analysis.h"
 #include "tests/gpu/device.h"
@@ -17,29 +15,13 @@
 
 static struct gpu *gpu;
 
-static int peer(const char *format, ...) __attribute__((format(printf, 1, 2)));
-
-static int peer(const char *format, ...)
-{
-    char command[3 * PATH_MAX];
-    int n = snprintf(command, sizeof command,
-                     "env -u LD_PRELOAD PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 " PEER " ");
-    va_list ap;
-    va_start(ap, format);
-    vsnprintf(command + n, sizeof command - (size_t)n, format, ap);
-    va_end(ap);
-    fflush(stdout);
-    int status = system(command);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-}
-
 // The studies, made once.
 static const char *studies(void)
 {
     static char folder[PATH_MAX];
     if (!folder[0]) {
         snprintf(folder, sizeof folder, "%s/studies", check_scratch());
-        CU_ASSERT_EQUAL_FATAL(peer("sources '%s'", folder), 0);
+        CU_ASSERT_EQUAL_FATAL(check_peer(PEER, "sources '%s'", folder), 0);
     }
     return folder;
 }
@@ -101,7 +83,7 @@ static void views_with_one_missing_and_one_left_out(void)
     CU_ASSERT_EQUAL(report.series_count, 2);
     CU_ASSERT_EQUAL(report.findings->exclusion_count, 2);
     CU_ASSERT_EQUAL(report.findings->page.warning_count, 2); // the caller's and the stage's
-    CU_ASSERT_EQUAL(peer("views '%s' '%s'", studies(), out), 0);
+    CU_ASSERT_EQUAL(check_peer(PEER, "views '%s' '%s'", studies(), out), 0);
     analysis_report_finish(&report);
 }
 
@@ -114,7 +96,7 @@ static void cine_series_are_one_stack_of_phases(void)
     CU_ASSERT_EQUAL(report.findings->verdict, VERDICT_DONE);
     CU_ASSERT_EQUAL(report.findings->label_count, 5);
     CU_ASSERT_EQUAL(report.findings->curve_count, 2);
-    CU_ASSERT_EQUAL(peer("cine '%s' '%s'", studies(), out), 0);
+    CU_ASSERT_EQUAL(check_peer(PEER, "cine '%s' '%s'", studies(), out), 0);
     analysis_report_finish(&report);
 }
 
@@ -134,7 +116,7 @@ static void nothing_is_placed_without_a_frame_of_reference_and_that_is_said(void
                            "No segmentation: the images have no Frame of Reference.");
     CU_ASSERT_STRING_EQUAL(f->page.warnings[1],
                            "No parametric map: the images have no Frame of Reference.");
-    CU_ASSERT_EQUAL(peer("said '%s' '%s'", studies(), out), 0);
+    CU_ASSERT_EQUAL(check_peer(PEER, "said '%s' '%s'", studies(), out), 0);
     analysis_report_finish(&report);
 }
 
