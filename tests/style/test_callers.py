@@ -16,7 +16,6 @@ ALLOWED = {
     "findings_add_map": "for stages: float maps, as of perfusion",
     "findings_add_number": "for stages: a measurement in one call",
     "gpu_mask_count": "for stages: volumes",
-    "gpu_mask_keep_size": "for stages: specks left out",
     "gpu_mask_shrink": "for stages: the way down of gpu_mask_expand()",
     "gpu_used_bytes": "what tests see of memory that is left behind",
     "gpu_validation_messages": "what tests see of the validation layer",

@@ -947,19 +947,21 @@ static void measure_edges(struct finder *f, const uint8_t *body)
     }
     bool cut = hi < 0 || lo == 0 || hi == (int64_t)f->nx - 1;
     h->body_width_mm = cut ? NAN : (double)(hi - lo + 1) * mm[0];
-    size_t touching = 0;
-    for (size_t n = 0; f->nx && f->ny && n < f->voxels; n++) {
-        size_t i = n % f->nx, j = n / f->nx % f->ny;
-        size_t slice = n / ((size_t)f->nx * f->ny);
-        double up = ((double)slice - h->peak[2]) * mm[2];
-        bool edge = i == 0 || j == 0 || i == f->nx - 1 || j == f->ny - 1;
-        if (!h->region[n] || up < -0.8 * h->radius_mm) // a liver may reach the edge
-            continue;
-        for (int a = 0; a < 4 && !edge; a++) { // padding outside a round field of view
-            size_t next = a == 0 ? n - 1 : a == 1 ? n + 1 : a == 2 ? n - f->nx : n + f->nx;
-            edge = h->hu[next] < -1500;
+    size_t touching = 0, n = 0;
+    for (uint32_t slice = 0; slice < f->nz; slice++) {
+        const double up = ((double)slice - h->peak[2]) * mm[2];
+        for (uint32_t j = 0; j < f->ny; j++) {
+            for (uint32_t i = 0; i < f->nx; i++, n++) {
+                bool edge = i == 0 || j == 0 || i == f->nx - 1 || j == f->ny - 1;
+                if (!h->region[n] || up < -0.8 * h->radius_mm) // a liver may reach the edge
+                    continue;
+                for (int a = 0; a < 4 && !edge; a++) { // padding outside a round field of view
+                    size_t next = a == 0 ? n - 1 : a == 1 ? n + 1 : a == 2 ? n - f->nx : n + f->nx;
+                    edge = h->hu[next] < -1500;
+                }
+                touching += edge;
+            }
         }
-        touching += edge;
     }
     h->edge_mm2 = (double)touching * mm[0] * mm[2];
 }
