@@ -16,11 +16,12 @@ static bool is_advised(const void *at)
     FILE *f = fopen("/proc/self/smaps", "r");
     char line[512];
     bool here = false, advised = false;
-    unsigned long from, to;
     CU_ASSERT_PTR_NOT_NULL_FATAL(f);
     while (fgets(line, sizeof line, f)) {
-        if (sscanf(line, "%lx-%lx ", &from, &to) == 2)
-            here = (uintptr_t)at >= from && (uintptr_t)at < to;
+        char *end;
+        const uintptr_t from = strtoul(line, &end, 16);
+        if (end > line && *end == '-')
+            here = (uintptr_t)at >= from && (uintptr_t)at < strtoul(end + 1, NULL, 16);
         else if (here && strncmp(line, "VmFlags:", 8) == 0)
             advised = strstr(line, " hg") != NULL;
     }
