@@ -34,7 +34,7 @@ bool fs_draft_open(struct fs_draft *d, const char *folder, struct err *err)
             d->path[0] = 0;
             return false;
         }
-        d->fd = open(d->path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+        d->fd = open(d->path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
         if (d->fd >= 0) {
             d->open = true;
             return true;

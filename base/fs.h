@@ -14,7 +14,7 @@ extern "C" {
 // A file that nobody can see yet. {0} is a draft that was never opened.
 struct fs_draft {
     bool open;           // fd is ours
-    int fd;              // close-on-exec
+    int fd;              // to be written and read; close-on-exec
     char path[PATH_MAX]; // where it is now: empty when it does not exist or was published
 };
 

@@ -343,8 +343,25 @@ static bool store_peek(const struct framing *framing, struct object_ids *ids, st
     return object_peek(head, size, transfer_syntax, ids, attrs, err);
 }
 
+// Is it whole, and what does it say? What the framing does not take may be what the parser takes,
+// which has the whole file before it.
+static bool store_understand(const Store &store, struct framing *framing, int fd,
+                             struct object_ids *ids, struct attrs *attrs, struct err *err)
+{
+    if (framing_end(framing, err) && store_peek(framing, ids, attrs, err))
+        return true;
+    struct err why = {};
+    attrs_finish(attrs);
+    if (err->code != ERR_INPUT || !object_peek_file(fd, ids, attrs, &why))
+        return false;
+    char uid[65];
+    log_info("instance=%s irregular: %s",
+             log_value(store.request->AffectedSOPInstanceUID, uid, sizeof uid), err->text);
+    return true;
+}
+
 // The whole data set is in the file: may it be kept?
-static void store_check(Store &store, const Sink &sink, struct framing *framing,
+static void store_check(Store &store, const Sink &sink, struct framing *framing, int fd,
                         struct object_ids *ids, struct attrs *attrs)
 {
     struct err err = {};
@@ -355,7 +372,7 @@ static void store_check(Store &store, const Sink &sink, struct framing *framing,
         err_errno(&err, sink.error(), "write");
         store.refuse(SCP_OUT_OF_RESOURCES, err.code == ERR_FULL ? "no space left" : "cannot write",
                      err.text);
-    } else if (!framing_end(framing, &err) || !store_peek(framing, ids, attrs, &err)) {
+    } else if (!store_understand(store, framing, fd, ids, attrs, &err)) {
         store.refuse(err.code == ERR_NOMEM ? SCP_OUT_OF_RESOURCES : SCP_CANNOT_UNDERSTAND,
                      err.text);
     } else if (!text_is(ids->id.sop_class_uid, rq->AffectedSOPClassUID)) {
@@ -468,7 +485,7 @@ static bool store_receive_and_commit(Session &s, Store &store, struct digest *di
     sink.head_filled(meta_write(&meta, sink.head_room()));
     bool ok = store_receive(s, store, sink, err);
     if (ok && store.status == SCP_SUCCESS)
-        store_check(store, sink, framing, &ids, &attrs);
+        store_check(store, sink, framing, fd, &ids, &attrs);
     if (ok && store.status == SCP_SUCCESS)
         store_commit(s, store, sink, &ids, &attrs, digest);
     if (store.open)

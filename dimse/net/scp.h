@@ -42,8 +42,8 @@ struct scp_handler {
     // permanent rejection by the service user (PS3.8 table 9-21): 3 calling, 7 called AE title not
     // recognised.
     int (*admit)(void *ctx, const char *calling, const char *called);
-    // A descriptor for the file of an instance that starts now, or -1 with *err (answered A700; the
-    // data set is swallowed). The file stays the handler's.
+    // A descriptor for the file of an instance that starts now, to be written and read, or -1 with
+    // *err (answered A700; the data set is swallowed). The file stays the handler's.
     int (*open)(void *ctx, struct err *err);
     // The whole file is written. Makes it durable and recorded, then says what to answer. comment:
     // up to 64 characters for Error Comment (0000,0902) when not success; with SCP_NO_ANSWER it is

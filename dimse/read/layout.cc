@@ -4,12 +4,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include <algorithm>
+#include <cstdio>
 #include <cstring>
 #include "dcmtk/config/osconfig.h"
 #include "dcmtk/dcmdata/dctag.h"
 
 #define UNDEFINED UINT32_MAX
 #define WINDOW    65536
+
+#define BEGIN_ELEMENTS 4 // that tell how a data set is written
 
 bool layout_memory::read(uint64_t offset, void *out, size_t count, struct err *err)
 {
@@ -29,10 +32,16 @@ layout_file::~layout_file()
 bool layout_file::open(const char *path, struct err *err)
 {
     // not blocking: the path may name a FIFO, which is refused below
-    fd_ = ::open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    int fd = ::open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    return fd < 0 ? err_errno(err, errno, "%s", path) : take(fd, err);
+}
+
+bool layout_file::take(int fd, struct err *err)
+{
     struct stat st;
-    if (fd_ < 0 || fstat(fd_, &st) < 0)
-        return err_errno(err, errno, "%s", path);
+    fd_ = fd;
+    if (fstat(fd_, &st) < 0)
+        return err_errno(err, errno, "status of a file");
     if (!S_ISREG(st.st_mode))
         return err_set(err, ERR_INPUT, "no regular file");
     size_ = static_cast<uint64_t>(st.st_size);
@@ -86,7 +95,8 @@ struct level {
     level_kind kind;
     bool undefined;   // ends with a delimiter
     bool is_explicit; // encoding of what it holds
-    bool tentative;   // may be no sequence at all: a private element in implicit encoding
+    bool tentative;   // may be no sequence at all: a private element, or one of unknown VR
+    bool unsure;      // tentative, and DCMTK would read it as one
     uint64_t end;     // undefined: of what encloses it
     uint64_t after;   // tentative: where to go on when it is none
 };
@@ -124,6 +134,23 @@ bool short_form(const char vr[2])
     return is_vr(vr, table, sizeof table / sizeof *table);
 }
 
+bool known_form(const char vr[2])
+{
+    return short_form(vr) || long_form(vr);
+}
+
+// The value representation that the dictionary has for a tag; NULL: it does not know the tag.
+const char *dictionary_vr(uint16_t group, uint16_t number)
+{
+    DcmTag tag(group, number);
+    return tag.isUnknownVR() ? nullptr : DcmVR(tag.getEVR()).getValidVRName();
+}
+
+bool known_tag(uint16_t group, uint16_t number)
+{
+    return number == 0 || dictionary_vr(group, number);
+}
+
 class walk
 {
   public:
@@ -132,10 +159,17 @@ class walk
     {
     }
 
-    bool read_element(uint64_t at, uint64_t end, bool is_explicit, struct element *e);
+    bool read_meta_element(uint64_t at, struct element *e);
+    bool begins(bool is_explicit);
     bool run(bool is_explicit, bool partial);
 
   private:
+    bool read_element(uint64_t at, uint64_t end, bool is_explicit, struct element *e);
+    bool read_raw(uint64_t at, uint64_t end, bool is_explicit, struct element *e, bool *odd);
+    bool mend(uint64_t at, uint64_t end, struct element *e);
+    bool ends_well(const struct element &e, uint64_t end);
+    bool note_mend(uint64_t at, uint32_t bytes, const char vr[2], const struct element &e);
+    bool drop_top(uint64_t from);
     uint16_t u16(const uint8_t *p) const
     {
         return static_cast<uint16_t>(big_ ? p[0] << 8 | p[1] : p[1] << 8 | p[0]);
@@ -150,7 +184,18 @@ class walk
         return err_set(err_, ERR_INPUT, "%s at byte %llu", what,
                        static_cast<unsigned long long>(at_));
     }
+    void put16(uint8_t *p, unsigned value) const
+    {
+        p[big_ ? 0 : 1] = static_cast<uint8_t>(value >> 8);
+        p[big_ ? 1 : 0] = static_cast<uint8_t>(value);
+    }
+    void put32(uint8_t *p, uint32_t value) const
+    {
+        put16(p + (big_ ? 0 : 2), value >> 16);
+        put16(p + (big_ ? 2 : 0), value & 0xffff);
+    }
     bool enter(level_kind kind, const struct element &e, bool is_explicit, bool tentative);
+    bool enter_unsure(const struct element &e);
     bool read_item();
     bool read_top(bool is_explicit, step *next);
     bool read_inner();
@@ -167,9 +212,11 @@ class walk
     std::vector<level> stack_;
     size_t depth_ = 0, elements_ = 0;
     bool too_much_ = false;
+    bool drop_ = false; // the top-level element of now cannot be handed on
 };
 
-bool walk::read_element(uint64_t at, uint64_t end, bool is_explicit, struct element *e)
+// The header as it stands; odd: of no known value representation, and without a length.
+bool walk::read_raw(uint64_t at, uint64_t end, bool is_explicit, struct element *e, bool *odd)
 {
     uint8_t raw[12] = {};
     at_ = at;
@@ -191,14 +238,125 @@ bool walk::read_element(uint64_t at, uint64_t end, bool is_explicit, struct elem
         e->length = u16(raw + 6);
         return true;
     }
-    if (!long_form(e->vr))
-        return fail("unknown value representation");
+    *odd = !long_form(e->vr);
+    if (*odd)
+        return true;
     if (end - at < 12)
         return fail("truncated");
     if (!source_.read(at + 8, raw + 8, 4, err_))
         return false;
     e->length = u32(raw + 8);
     e->value = at + 12;
+    return true;
+}
+
+bool walk::read_element(uint64_t at, uint64_t end, bool is_explicit, struct element *e)
+{
+    bool odd = false;
+    return read_raw(at, end, is_explicit, e, &odd) && (!odd || mend(at, end, e));
+}
+
+// Of group 2: explicit, but some write it implicit.
+bool walk::read_meta_element(uint64_t at, struct element *e)
+{
+    bool odd = false;
+    return read_raw(at, source_.size(), true, e, &odd) &&
+           (!odd || read_raw(at, source_.size(), false, e, &odd));
+}
+
+// Is what follows the value of e what may follow it: the end, or an element of a higher tag?
+bool walk::ends_well(const struct element &e, uint64_t end)
+{
+    uint8_t raw[8] = {};
+    uint64_t next = e.value;
+    if (e.length != UNDEFINED)
+        next += e.length;
+    if (next == end)
+        return e.length != UNDEFINED;
+    if (next > end || end - next < 8 || !source_.read(next, raw, 8, nullptr))
+        return false;
+    uint16_t group = u16(raw), number = u16(raw + 2);
+    if (e.length == UNDEFINED)
+        return group == 0xfffe && (number == 0xe000 || number == 0xe0dd);
+    if (group == 0xfffe)
+        return !stack_.empty() && number == 0xe00d;
+    char vr[2] = {static_cast<char>(raw[4]), static_cast<char>(raw[5])};
+    if (group < e.group || (group == e.group && number <= e.number))
+        return false;
+    // a private element is nobody's to know: one of the same group is what may follow it
+    return known_form(vr) || known_tag(group, number) || (group == e.group && group % 2 == 1);
+}
+
+// The header of bytes at at becomes one of this value representation. Where that changes its size,
+// no enclosing sequence or item may have a length.
+bool walk::note_mend(uint64_t at, uint32_t bytes, const char vr[2], const struct element &e)
+{
+    struct layout_mend m = {};
+    m.offset = at;
+    m.bytes = bytes;
+    m.size = long_form(vr) ? 12 : 8;
+    put16(m.header, e.group);
+    put16(m.header + 2, e.number);
+    memcpy(m.header + 4, vr, 2);
+    if (m.size == 12)
+        put32(m.header + 8, e.length);
+    else
+        put16(m.header + 6, e.length);
+    bool fixed = std::any_of(stack_.begin(), stack_.end(),
+                             [](const struct level &l) { return !l.undefined; });
+    drop_ = drop_ || (m.size != bytes && fixed);
+    if (out_->mends.size() == LAYOUT_MENDS_MAX) {
+        too_much_ = true;
+        return fail("too many elements of unknown value representation");
+    }
+    out_->mends.push_back(m);
+    return true;
+}
+
+// An element of unknown value representation: the place of the next one tells whether its length
+// has two bytes, four behind two reserved ones, or four and no value representation before them.
+bool walk::mend(uint64_t at, uint64_t end, struct element *e)
+{
+    uint8_t raw[12] = {};
+    size_t count = end - at < sizeof raw ? 8 : sizeof raw;
+    if (!source_.read(at, raw, count, err_))
+        return false;
+    const char *vr = dictionary_vr(e->group, e->number);
+    if (count == sizeof raw && u16(raw + 6) == 0) {
+        e->value = at + 12;
+        e->length = u32(raw + 8);
+        if (ends_well(*e, end)) {
+            memcpy(e->vr, vr && long_form(vr) ? vr : "UN", 2);
+            return note_mend(at, 12, e->vr, *e);
+        }
+    }
+    e->value = at + 8;
+    e->length = u16(raw + 6);
+    if (ends_well(*e, end)) {
+        memcpy(e->vr, vr && short_form(vr) ? vr : "LO", 2);
+        return note_mend(at, 8, e->vr, *e);
+    }
+    e->length = u32(raw + 4);
+    if (ends_well(*e, end)) {
+        memcpy(e->vr, vr && short_form(vr) && e->length <= UINT16_MAX ? vr : "UN", 2);
+        return note_mend(at, 8, e->vr, *e);
+    }
+    char what[64];
+    snprintf(what, sizeof what, "(%04x,%04x): unknown value representation", e->group, e->number);
+    at_ = at;
+    return fail(what);
+}
+
+// The top-level element that ends at at_ is left out, with all that was mended in it.
+bool walk::drop_top(uint64_t from)
+{
+    struct layout_mend m = {};
+    while (!out_->mends.empty() && out_->mends.back().offset >= from)
+        out_->mends.pop_back();
+    m.offset = from;
+    m.bytes = at_ - from;
+    out_->mends.push_back(m);
+    drop_ = false;
     return true;
 }
 
@@ -220,6 +378,15 @@ bool walk::enter(level_kind kind, const struct element &e, bool is_explicit, boo
     }
     stack_.push_back(l);
     at_ = e.value;
+    return true;
+}
+
+// What is of unknown VR and may be a sequence, in implicit encoding (PS3.5 6.2.2 note 2).
+bool walk::enter_unsure(const struct element &e)
+{
+    if (!enter(LEVEL_SEQUENCE, e, false, true))
+        return false;
+    stack_.back().unsure = true;
     return true;
 }
 
@@ -259,8 +426,12 @@ bool walk::descend(const struct element &e, bool is_explicit)
 {
     bool undefined = e.length == UNDEFINED;
     uint64_t enclosing = stack_.empty() ? end_ : stack_.back().end;
-    if (!undefined && e.length > enclosing - e.value)
-        return fail("truncated");
+    if (!undefined && e.length > enclosing - e.value) {
+        char what[96];
+        snprintf(what, sizeof what, "truncated: (%04x,%04x) says %u bytes, %llu are there", e.group,
+                 e.number, e.length, static_cast<unsigned long long>(enclosing - e.value));
+        return fail(what);
+    }
     if (e.group == 0x7fe0 && e.number == 0x0010 && undefined)
         return take_pixels(e);
     if (is_explicit && e.vr[0] == 'S' && e.vr[1] == 'Q')
@@ -271,15 +442,16 @@ bool walk::descend(const struct element &e, bool is_explicit)
         return enter(LEVEL_SEQUENCE, e, false, false);
     if (undefined)
         return fail("undefined length");
-    if (!is_explicit && e.length >= 8) {
+    bool unknown = is_explicit && e.vr[0] == 'U' && e.vr[1] == 'N';
+    if ((!is_explicit || unknown) && e.length >= 8) {
         if (DcmTag(e.group, e.number).getEVR() == EVR_SQ)
-            return enter(LEVEL_SEQUENCE, e, false, false);
+            return unknown ? enter_unsure(e) : enter(LEVEL_SEQUENCE, e, false, false);
         uint8_t start[4] = {};
         if (e.group % 2 == 1) {
             if (!source_.read(e.value, start, 4, err_))
                 return false;
             if (u16(start) == 0xfffe && u16(start + 2) == 0xe000)
-                return enter(LEVEL_SEQUENCE, e, false, true);
+                return unknown ? enter_unsure(e) : enter(LEVEL_SEQUENCE, e, false, true);
         }
     }
     at_ = e.value + e.length;
@@ -334,7 +506,7 @@ bool walk::read_inner()
     return descend(e, is_explicit);
 }
 
-// What looked like a sequence in a private element is none: goes on behind it.
+// What looked like a sequence is none: goes on behind it.
 bool walk::give_up_tentative()
 {
     size_t i = 0;
@@ -343,6 +515,7 @@ bool walk::give_up_tentative()
     if (i == stack_.size() || too_much_)
         return false;
     at_ = stack_[i].after;
+    drop_ = drop_ || stack_[i].unsure;
     while (stack_.size() > i) {
         depth_ -= stack_.back().kind == LEVEL_SEQUENCE;
         stack_.pop_back();
@@ -363,16 +536,21 @@ bool walk::drain()
 bool walk::read_top(bool is_explicit, step *next)
 {
     struct element e = {};
+    const uint64_t from = at_;
     if (++elements_ > LAYOUT_ELEMENTS_MAX) {
         too_much_ = true;
         return fail("too many elements");
     }
     if (!read_element(at_, end_, is_explicit, &e))
         return false;
-    if (e.group == 0xfffe)
-        return fail("stray delimiter");
+    if (e.group == 0xfffe) {
+        if (e.number == 0xe000 || e.length != 0)
+            return fail("stray delimiter");
+        at_ = e.value; // some end what has a length with a delimiter, too
+        return drop_top(from);
+    }
     if (e.group != 0x7fe0 || (e.number != 0x0008 && e.number != 0x0009 && e.number != 0x0010))
-        return descend(e, is_explicit) && drain();
+        return descend(e, is_explicit) && drain() && (!drop_ || drop_top(from));
     if (e.number != 0x0010 && e.length == UNDEFINED) // PS3.5 A.4: never in fragments
         return fail("undefined length");
     *next = STEP_END;
@@ -389,13 +567,14 @@ bool walk::run(bool is_explicit, bool partial)
 {
     at_ = out_->header_end = out_->data_offset;
     end_ = source_.size();
+    out_->mends.clear();
     step next = STEP_ON;
     while (at_ < end_ && next == STEP_ON) {
         if (partial && end_ - at_ >= 4) {
             uint8_t tag[4] = {};
             if (!source_.read(at_, tag, 4, err_))
                 return false;
-            if (u16(tag) >= 0x5200)
+            if (u16(tag) >= 0x5200 && u16(tag) != 0xfffe)
                 return true;
         }
         if (!read_top(is_explicit, &next))
@@ -406,21 +585,65 @@ bool walk::run(bool is_explicit, bool partial)
     return true;
 }
 
+// Do the first elements say so? The first one is one that the dictionary knows; tags ascend.
+bool walk::begins(bool is_explicit)
+{
+    struct element e = {}, before = {};
+    uint64_t at = out_->data_offset, end = source_.size();
+    for (int i = 0; i < BEGIN_ELEMENTS && (at < end || i == 0); i++, before = e) {
+        bool odd = false;
+        if (!read_raw(at, end, is_explicit, &e, &odd) || odd)
+            return i > 1; // what is odd further on is the walk's to judge
+        char vr[2] = {};
+        if (!is_explicit && !source_.read(at + 4, vr, 2, nullptr))
+            return false;
+        if (i == 0 && (e.group % 2 == 1 || e.group < 4 || !known_tag(e.group, e.number) ||
+                       (!is_explicit && known_form(vr))))
+            return false;
+        if (i > 0 &&
+            (e.group < before.group || (e.group == before.group && e.number <= before.number)))
+            return false;
+        if (e.length == UNDEFINED)
+            return e.value < end;
+        if (e.length > end - e.value)
+            return false;
+        at = e.value + e.length;
+    }
+    return true;
+}
+
+// Where the meta header starts, or the data set where there is none.
+bool meta_start(layout_source &source, uint64_t *at, struct err *err)
+{
+    uint8_t magic[8] = {};
+    *at = 0;
+    if (source.size() < sizeof magic)
+        return err_set(err, ERR_INPUT, "no DICOM file");
+    if (source.size() >= 132) {
+        if (!source.read(128, magic, 4, err))
+            return false;
+        if (memcmp(magic, "DICM", 4) == 0) {
+            *at = 132;
+            return true;
+        }
+    }
+    if (!source.read(0, magic, sizeof magic, err))
+        return false;
+    if (memcmp(magic, "DICM", 4) == 0)
+        *at = 4;
+    return true;
+}
+
 } // namespace
 
 bool layout_read_meta(layout_source &source, struct layout *out, std::string *transfer_syntax,
                       struct err *err)
 {
-    char magic[4] = {};
-    if (source.size() < 132)
-        return err_set(err, ERR_INPUT, "no DICOM file");
-    if (!source.read(128, magic, 4, err))
-        return false;
-    if (memcmp(magic, "DICM", 4) != 0)
-        return err_set(err, ERR_INPUT, "no DICOM file");
     walk w(source, false, out, err);
-    uint64_t at = 132;
+    uint64_t at = 0;
     transfer_syntax->clear();
+    if (!meta_start(source, &at, err))
+        return false;
     while (at < source.size()) {
         struct element e = {};
         uint8_t group[2] = {};
@@ -430,7 +653,7 @@ bool layout_read_meta(layout_source &source, struct layout *out, std::string *tr
             return false;
         if (group[0] != 2 || group[1] != 0) // the data set may be in any encoding
             break;
-        if (!w.read_element(at, source.size(), true, &e))
+        if (!w.read_meta_element(at, &e))
             return err_wrap(err, "meta header");
         if (e.length > source.size() - e.value)
             return err_set(err, ERR_INPUT, "truncated meta header");
@@ -446,18 +669,25 @@ bool layout_read_meta(layout_source &source, struct layout *out, std::string *tr
     while (!transfer_syntax->empty() &&
            (transfer_syntax->back() == '\0' || transfer_syntax->back() == ' '))
         transfer_syntax->pop_back();
-    if (transfer_syntax->empty())
-        return err_set(err, ERR_INPUT, "meta header without Transfer Syntax UID");
     out->data_offset = at;
     return true;
 }
 
-bool layout_read_data(layout_source &source, bool is_explicit, bool big_endian, bool partial,
-                      struct layout *out, struct err *err)
+bool layout_reads_as(layout_source &source, const struct layout *layout, bool is_explicit,
+                     bool big_endian)
+{
+    struct layout scratch = {};
+    scratch.data_offset = layout->data_offset;
+    struct err ignored = {};
+    walk w(source, big_endian, &scratch, &ignored);
+    return w.begins(is_explicit);
+}
+
+bool layout_read_data(layout_source &source, bool partial, struct layout *out, struct err *err)
 {
     struct err local = {};
-    walk w(source, big_endian, out, &local);
-    if (w.run(is_explicit, partial))
+    walk w(source, out->big_endian, out, &local);
+    if (w.run(out->is_explicit, partial))
         return true;
     if (err)
         *err = local;

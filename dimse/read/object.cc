@@ -1,4 +1,6 @@
 #include "dimse/read/object.h"
+#include <cerrno>
+#include <fcntl.h>
 #include <zlib.h>
 #include <charconv>
 #include <cmath>
@@ -17,6 +19,7 @@
 
 #define HEADER_BYTES_MAX   (512u << 20) // of all elements before Pixel Data
 #define INFLATED_BYTES_MAX (1u << 30)   // of a deflated data set: 1,000 times as much as it was
+#define PEEK_BYTES_MAX     (4u << 20)   // at the beginning of a file
 #define TEXT_BYTES_MAX     4096         // longer values are no text to match on
 #define SHORT_TEXT_BYTES   64 // LO, the longest of what describes a scan; a list keeps these first
 
@@ -214,6 +217,94 @@ bool inflate_object(struct object *o, struct err *err)
     return true;
 }
 
+void remark_add(std::string *remark, const std::string &text)
+{
+    *remark += (remark->empty() ? "" : "; ") + text;
+}
+
+const char *encoding_name(bool is_explicit, bool big_endian)
+{
+    return !is_explicit ? "implicit VR little endian"
+           : big_endian ? "explicit VR big endian"
+                        : "explicit VR little endian";
+}
+
+const char *encoding_uid(bool is_explicit, bool big_endian)
+{
+    return !is_explicit ? UID_LittleEndianImplicitTransferSyntax
+           : big_endian ? UID_BigEndianExplicitTransferSyntax
+                        : UID_LittleEndianExplicitTransferSyntax;
+}
+
+// How the data set is written, by its first elements. False: none that we know.
+bool find_encoding(layout_source &source, struct layout *layout)
+{
+    static const bool ways[][2] = {{true, false}, {false, false}, {true, true}};
+    for (const bool *way : ways) {
+        if (layout_reads_as(source, layout, way[0], way[1])) {
+            layout->is_explicit = way[0];
+            layout->big_endian = way[1];
+            return true;
+        }
+    }
+    return false;
+}
+
+// Sets how the data set is written: as the Transfer Syntax UID says, or as it is where that
+// contradicts it or is not there, which is remarked. *syntax: how the pixels are.
+bool choose_encoding(layout_source &source, const std::string &uid, struct layout *layout,
+                     const struct syntax **syntax, std::string *remark, struct err *err)
+{
+    if (uid.empty()) {
+        if (!find_encoding(source, layout))
+            return err_set(err, ERR_INPUT,
+                           layout->data_offset ? "no Transfer Syntax UID, nor a data set that "
+                                                 "shows it"
+                                               : "no DICOM file");
+        *syntax = syntax_find(encoding_uid(layout->is_explicit, layout->big_endian));
+        remark_add(remark, std::string("no Transfer Syntax UID: read as ") +
+                               encoding_name(layout->is_explicit, layout->big_endian));
+        return true;
+    }
+    *syntax = syntax_find(uid.c_str());
+    if (!*syntax) {
+        char shown[65];
+        return err_set(err, ERR_UNSUPPORTED, "transfer syntax %s",
+                       log_value(uid.c_str(), shown, sizeof shown));
+    }
+    bool is_explicit = (*syntax)->header != EXS_LittleEndianImplicit;
+    bool big_endian = (*syntax)->header == EXS_BigEndianExplicit;
+    layout->is_explicit = is_explicit;
+    layout->big_endian = big_endian;
+    const bool deflated = (*syntax)->deflated;
+    if ((!deflated && layout_reads_as(source, layout, is_explicit, big_endian)) ||
+        !find_encoding(source, layout))
+        return true;
+    std::string said = deflated ? "deflated" : encoding_name(is_explicit, big_endian);
+    if ((*syntax)->codec == CODEC_NATIVE)
+        *syntax = syntax_find(encoding_uid(layout->is_explicit, layout->big_endian));
+    remark_add(remark, std::string("the data set is ") +
+                           encoding_name(layout->is_explicit, layout->big_endian) +
+                           ", its Transfer Syntax UID says " + said + ": read as what it is");
+    return true;
+}
+
+// Of elements that were read in spite of how they are written.
+void remark_mends(const struct layout &layout, std::string *remark)
+{
+    size_t read = 0, left_out = 0;
+    for (const struct layout_mend &m : layout.mends) {
+        read += m.size > 0;
+        left_out += m.size == 0 && m.bytes > 8; // a stray delimiter says nothing
+    }
+    if (read)
+        remark_add(remark, std::to_string(read) +
+                               " elements of unknown value representation: read as the dictionary "
+                               "has them");
+    if (left_out)
+        remark_add(remark, std::to_string(left_out) + " unreadable elements left out");
+}
+
 bool open_into(struct object *o, const char *path, struct err *err)
 {
     std::unique_ptr<layout_file> file(new layout_file());
@@ -221,29 +312,26 @@ bool open_into(struct object *o, const char *path, struct err *err)
     if (!file->open(path, err))
         return false;
     o->source = std::move(file);
-    if (!layout_read_meta(*o->source, &o->layout, &uid, err))
+    if (!layout_read_meta(*o->source, &o->layout, &uid, err) ||
+        !choose_encoding(*o->source, uid, &o->layout, &o->syntax, &o->remark, err) ||
+        (o->syntax->deflated && !inflate_object(o, err)) ||
+        !layout_read_data(*o->source, false, &o->layout, err))
         return false;
-    o->syntax = syntax_find(uid.c_str());
-    if (!o->syntax) {
-        char shown[65];
-        return err_set(err, ERR_UNSUPPORTED, "transfer syntax %s",
-                       log_value(uid.c_str(), shown, sizeof shown));
-    }
-    if (o->syntax->deflated && !inflate_object(o, err))
+    if (uid.empty() && o->layout.encapsulated)
+        return err_set(err, ERR_UNSUPPORTED,
+                       "compressed pixels, and no Transfer Syntax UID says how");
+    if (!object_parse(*o->source, o->layout, &o->header, err))
         return false;
-    E_TransferSyntax header = o->syntax->header;
-    if (!layout_read_data(*o->source, header != EXS_LittleEndianImplicit,
-                          header == EXS_BigEndianExplicit, false, &o->layout, err) ||
-        !object_parse(*o->source, o->layout, *o->syntax, &o->header, err))
-        return false;
+    remark_mends(o->layout, &o->remark);
     if (!object_read_ids(o->header, &o->ids))
-        return err_set(err, ERR_INPUT, "Number of Frames makes no sense");
+        return err_set(err, ERR_INPUT, "Number of Frames %s makes no sense",
+                       item_text(o->header, DCM_NumberOfFrames).c_str());
     if (!o->layout.has_pixels)
         o->ids.frames = 0;
     else if (o->ids.frames == 0)
         o->ids.frames = 1; // what else is missing is told when it is needed
     snprintf(o->ids.id.transfer_syntax_uid, sizeof o->ids.id.transfer_syntax_uid, "%s",
-             uid.c_str());
+             o->syntax->uid);
     index_groups(o);
     read_frame_times(o);
     return true;
@@ -264,6 +352,7 @@ bool object_init(struct err *err)
             return err_set(err, ERR_INTERNAL,
                            "no DICOM dictionary: install dcmtk-data, or set "
                            "DCMDICTPATH");
+        dcmEnableUnknownVRConversion.set(OFTrue); // PS3.5 6.2.2: UN of what the dictionary knows
         DcmRLEDecoderRegistration::registerCodecs();
         DJDecoderRegistration::registerCodecs();
         DJLSDecoderRegistration::registerCodecs();
@@ -309,8 +398,26 @@ bool inflate_raw(const uint8_t *data, size_t size, bool whole, size_t max,
     return true;
 }
 
-bool object_parse(layout_source &source, const struct layout &layout, const struct syntax &syntax,
-                  DcmDataset *header, struct err *err)
+// The bytes with their mends.
+static std::vector<uint8_t> mended(const std::vector<uint8_t> &bytes, const struct layout &layout)
+{
+    std::vector<uint8_t> out;
+    size_t at = 0;
+    out.reserve(bytes.size() + 4 * layout.mends.size());
+    for (const struct layout_mend &m : layout.mends) {
+        if (m.offset >= layout.header_end)
+            break; // of the pixels
+        size_t from = static_cast<size_t>(m.offset - layout.data_offset);
+        out.insert(out.end(), bytes.data() + at, bytes.data() + from);
+        out.insert(out.end(), m.header, m.header + m.size);
+        at = from + static_cast<size_t>(m.bytes);
+    }
+    out.insert(out.end(), bytes.data() + at, bytes.data() + bytes.size());
+    return out;
+}
+
+bool object_parse(layout_source &source, const struct layout &layout, DcmDataset *header,
+                  struct err *err)
 {
     uint64_t size = layout.header_end - layout.data_offset;
     if (size > HEADER_BYTES_MAX)
@@ -321,11 +428,16 @@ bool object_parse(layout_source &source, const struct layout &layout, const stru
     std::vector<uint8_t> bytes(static_cast<size_t>(size));
     if (!source.read(layout.data_offset, bytes.data(), bytes.size(), err))
         return false;
+    if (!layout.mends.empty())
+        bytes = mended(bytes, layout);
     DcmInputBufferStream stream;
     stream.setBuffer(bytes.data(), static_cast<offile_off_t>(bytes.size()));
     stream.setEos();
     header->transferInit();
-    OFCondition status = header->read(stream, syntax.header, EGL_noChange, DCM_MaxReadLength);
+    E_TransferSyntax syntax = !layout.is_explicit ? EXS_LittleEndianImplicit
+                              : layout.big_endian ? EXS_BigEndianExplicit
+                                                  : EXS_LittleEndianExplicit;
+    OFCondition status = header->read(stream, syntax, EGL_noChange, DCM_MaxReadLength);
     header->transferEnd();
     return status.good() || err_set(err, ERR_INPUT, "data set: %s", status.text());
 }
@@ -500,6 +612,49 @@ const struct object_ids *object_ids(const struct object *o)
     return &o->ids;
 }
 
+const char *object_remark(const struct object *o)
+{
+    return o->remark.c_str();
+}
+
+// What is wrong with one UID; "": nothing.
+static std::string uid_fault(DcmItem &header, const DcmTagKey &tag, const char *name)
+{
+    std::string text = item_text(header, tag), fault = name;
+    char shown[128];
+    if (!header.tagExists(tag))
+        return "no " + fault;
+    if (text.empty())
+        return fault + " is empty";
+    if (uid_is_usable(item_text(header, tag, 0).c_str()))
+        return std::string();
+    fault += std::string(" ") + log_value(text.c_str(), shown, sizeof shown);
+    if (text.size() > 64)
+        return fault + " has " + std::to_string(text.size()) + " characters, 64 are allowed";
+    return fault + " is no UID";
+}
+
+bool object_identified(const struct object *o, struct err *err)
+{
+    return object_guard(err, [&] {
+        DcmDataset &header = const_cast<DcmDataset &>(o->header);
+        static const struct {
+            DcmTagKey tag;
+            const char *name;
+        } uids[] = {{DCM_SOPInstanceUID, "SOP Instance UID"},
+                    {DCM_SeriesInstanceUID, "Series Instance UID"},
+                    {DCM_StudyInstanceUID, "Study Instance UID"}};
+        if (header.tagExists(DCM_DirectoryRecordSequence))
+            return err_set(err, ERR_INPUT, "a DICOMDIR: give its folder");
+        for (const auto &u : uids) {
+            std::string fault = uid_fault(header, u.tag, u.name);
+            if (!fault.empty())
+                return err_set(err, ERR_INPUT, "%s", fault.c_str());
+        }
+        return true;
+    });
+}
+
 // DCMTK's readers are not const.
 static DcmDataset &header_of(const struct object *o)
 {
@@ -528,15 +683,56 @@ bool object_peek(const void *data, size_t size, const char *transfer_syntax, str
         }
         layout_memory source(data, size);
         struct layout layout = {};
+        layout.is_explicit = syntax->header != EXS_LittleEndianImplicit;
+        layout.big_endian = syntax->header == EXS_BigEndianExplicit;
         DcmDataset header;
-        if (!layout_read_data(source, syntax->header != EXS_LittleEndianImplicit,
-                              syntax->header == EXS_BigEndianExplicit, true, &layout, err) ||
-            !object_parse(source, layout, *syntax, &header, err))
+        if (!layout_read_data(source, true, &layout, err) ||
+            !object_parse(source, layout, &header, err))
             return false;
         object_read_ids(header, ids);
         snprintf(ids->id.transfer_syntax_uid, sizeof ids->id.transfer_syntax_uid, "%s",
                  transfer_syntax);
         return add_attributes(header, attrs, err);
+    });
+}
+
+// What a list of attributes needs of a data set stands at its beginning.
+static bool peek_file(layout_source &file, struct object_ids *ids, struct attrs *attrs,
+                      struct err *err)
+{
+    struct layout layout = {};
+    std::string uid, remark;
+    const struct syntax *syntax = nullptr;
+    if (!layout_read_meta(file, &layout, &uid, err) ||
+        !choose_encoding(file, uid, &layout, &syntax, &remark, err))
+        return false;
+    if (syntax->deflated)
+        return err_set(err, ERR_INPUT, "deflated");
+    if (!layout_read_data(file, false, &layout, err))
+        return false;
+    if (layout.header_end == layout.data_offset)
+        return err_set(err, ERR_INPUT, "empty");
+    std::vector<uint8_t> bytes(
+        std::min<size_t>(PEEK_BYTES_MAX, static_cast<size_t>(layout.header_end)));
+    if (!file.read(0, bytes.data(), bytes.size(), err))
+        return false;
+    layout_memory head(bytes.data(), bytes.size());
+    DcmDataset header;
+    if (!layout_read_data(head, true, &layout, err) || !object_parse(head, layout, &header, err))
+        return false;
+    object_read_ids(header, ids);
+    snprintf(ids->id.transfer_syntax_uid, sizeof ids->id.transfer_syntax_uid, "%s", syntax->uid);
+    return add_attributes(header, attrs, err);
+}
+
+bool object_peek_file(int fd, struct object_ids *ids, struct attrs *attrs, struct err *err)
+{
+    return object_guard(err, [&] {
+        layout_file file;
+        int own = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+        if (own < 0)
+            return err_errno(err, errno, "cannot duplicate a file");
+        return file.take(own, err) && peek_file(file, ids, attrs, err);
     });
 }
 

@@ -34,12 +34,21 @@ struct object_ids {
     uint32_t frames;         // 1 when Number of Frames is absent; 0 when there are no pixels
 };
 
-// Opens a file; pixel data stay on disk until a frame is asked for.
+// Opens a file; pixel data stay on disk until a frame is asked for. What other readers take is
+// taken and remarked: no preamble, no meta header, no Transfer Syntax UID in it or one that
+// contradicts the data set, an unknown value representation. Known attributes of VR UN have that of
+// the dictionary (PS3.5 6.2.2).
 //   ERR_IO, ERR_INPUT (not DICOM, truncated, nested deeper than 32), ERR_NOMEM
 struct object *object_open(const char *path, struct err *err);
 void object_close(struct object *o);
 
 const struct object_ids *object_ids(const struct object *o);
+// What of its encoding is not as the standard has it, and how it was read in spite of that; "":
+// nothing. Valid until object_close().
+const char *object_remark(const struct object *o);
+// Does it say which instance of which series and study it is?
+//   ERR_INPUT it is a DICOMDIR; a UID is missing, empty or none (it is named, with its value)
+bool object_identified(const struct object *o, struct err *err);
 
 // Every top-level text or number attribute before Pixel Data, keyword to UTF-8 text, private ones
 // left out. A bad character set gives '?' and is no error. What a list cannot hold
@@ -56,6 +65,10 @@ bool object_frame_attrs(const struct object *o, uint32_t frame, struct attrs *ow
 // which may end anywhere (what the receive path has in hand). transfer_syntax: of data.
 bool object_peek(const void *data, size_t size, const char *transfer_syntax, struct object_ids *ids,
                  struct attrs *attrs, struct err *err);
+
+// The same of a whole file that is open for reading, with a meta header, once all of it has been
+// found to be such as object_open() takes: slower. Deflated ones are not taken.
+bool object_peek_file(int fd, struct object_ids *ids, struct attrs *attrs, struct err *err);
 
 // Value of one attribute by keyword of the standard dictionary. false: no such keyword.
 bool object_keyword_known(const char *keyword);

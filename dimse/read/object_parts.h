@@ -33,7 +33,8 @@ struct object {
     std::unique_ptr<layout_source> source; // the file, or what it inflates to
     std::vector<uint8_t> inflated;
     struct layout layout;
-    DcmDataset header; // everything before Pixel Data
+    std::string remark; // what is not as the standard has it; see object_remark()
+    DcmDataset header;  // everything before Pixel Data
     // Functional groups of a multi-frame object: DCMTK's sequences are lists, and finding item n
     // of them takes n steps.
     bool enhanced;                       // it has some
@@ -46,9 +47,10 @@ struct object {
     std::vector<size_t> starts; // index of the first fragment of each frame
 };
 
-// Reads elements [from, header_end) of source into header. ERR_INPUT, ERR_IO, ERR_NOMEM
-bool object_parse(layout_source &source, const struct layout &layout, const struct syntax &syntax,
-                  DcmDataset *header, struct err *err);
+// Reads the elements from layout.data_offset to header_end into header, mended. ERR_INPUT, ERR_IO,
+// ERR_NOMEM
+bool object_parse(layout_source &source, const struct layout &layout, DcmDataset *header,
+                  struct err *err);
 bool object_read_ids(DcmDataset &header, struct object_ids *out);
 
 // Inflates a raw deflate stream that may end anywhere; what it inflates to is limited to max bytes.

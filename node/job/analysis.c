@@ -32,6 +32,7 @@ struct job {
     struct pixels *pixels;
     char *identity;
     double decode_total; // frames in images
+    size_t others;       // instances that came again, in other words
 };
 
 bool analysis_is_machine(enum err_code code)
@@ -182,7 +183,7 @@ static bool read_headers(struct job *j, struct err *err)
             return false;
         }
     }
-    return instances_sort(j->entries, &j->count, err) && check_series(j, err) &&
+    return instances_sort(j->entries, &j->count, &j->others, err) && check_series(j, err) &&
            add_sources(j, err);
 }
 
@@ -499,6 +500,10 @@ static void add_input_warnings(struct job *j)
         findings_add_warning(f, "%s", r->remark);
     if (r->evidence && r->evidence[0])
         findings_add_fact(f, "Input: %s", r->evidence);
+    char remark[512];
+    instances_remark(j->entries, j->count, j->others, remark, sizeof remark);
+    if (remark[0])
+        findings_add_warning(f, "Input: %s", remark);
     for (size_t i = 0; i < j->source_count; i++) {
         const char *lossy = attrs_get(&j->entries[i].attrs, "LossyImageCompression");
         if (lossy && strcmp(lossy, "01") == 0) {

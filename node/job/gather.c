@@ -96,8 +96,8 @@ static bool gather_look_at(struct gather *g, const char *path, const char *devic
     bool ok = true;
     if (!o)
         gather_ignore(g, path, why.text);
-    else if (!object_ids(o)->id.sop_instance_uid[0] || !object_ids(o)->id.series_instance_uid[0])
-        gather_ignore(g, path, "no instance of a series");
+    else if (!object_identified(o, &why))
+        gather_ignore(g, path, why.text);
     else
         ok = gather_add(g, o, path, device_uid, err);
     object_close(o);

@@ -25,6 +25,7 @@ struct inspect {
     const struct gather_series *series;
     struct instance *instances; // sorted
     size_t count;
+    size_t others;      // instances that came again, in other words
     const char **paths; // [count]
     struct arena *arena;
     struct image_frame *frames;
@@ -57,7 +58,7 @@ static bool inspect_read(struct inspect *in, struct err *err)
         if (analysis_is_machine(in->instances[i].err.code))
             return err_set(err, in->instances[i].err.code, "%s", in->instances[i].err.text);
     }
-    if (!instances_sort(in->instances, &in->count, &in->err))
+    if (!instances_sort(in->instances, &in->count, &in->others, &in->err))
         return in->err.code != ERR_NOMEM || err_set(err, ERR_NOMEM, "%s", in->err.text);
     for (size_t i = 0; i < in->count; i++)
         in->paths[i] = in->instances[i].file->path;
@@ -299,7 +300,7 @@ static void print_image(const struct inspect *in, uint32_t n, FILE *out)
 void inspect_print(const struct inspect *in, FILE *out)
 {
     const struct gather_series *s = in->series;
-    char modality[SHOWN_MAX], description[SHOWN_MAX];
+    char modality[SHOWN_MAX], description[SHOWN_MAX], remark[SHOWN_MAX];
     fprintf(out, "series %s\n  modality %s, %zu instance%s, description %s%s\n",
             s->series_instance_uid, inspect_shown(s->modality, modality), s->file_count,
             s->file_count == 1 ? "" : "s",
@@ -311,6 +312,9 @@ void inspect_print(const struct inspect *in, FILE *out)
         if (in->instances[i].err.code)
             fprintf(out, "  set aside: %s\n", in->instances[i].err.text);
     }
+    instances_remark(in->instances, in->count, in->others, remark, sizeof remark);
+    if (remark[0])
+        fprintf(out, "  %s\n", remark);
     for (uint32_t n = 0; n < in->images.image_count; n++)
         print_image(in, n, out);
 }
@@ -392,6 +396,7 @@ static json_t *syntaxes_item(const struct inspect *in, bool *ok)
 json_t *inspect_item(const struct inspect *in, bool *ok)
 {
     json_t *o = gather_item(in->series, ok), *images = json_array(), *aside = json_array();
+    char remark[SHOWN_MAX];
     for (size_t i = 0; i < in->count; i++) {
         const struct instance *e = &in->instances[i];
         if (!e->err.code)
@@ -401,11 +406,13 @@ json_t *inspect_item(const struct inspect *in, bool *ok)
         json_put_text(one, "why", e->err.text, ok);
         json_add(aside, one, ok);
     }
+    instances_remark(in->instances, in->count, in->others, remark, sizeof remark);
     for (uint32_t n = 0; n < in->images.image_count; n++)
         json_add(images, image_item(in, &in->images.images[n], ok), ok);
     json_put(o, "transfer_syntaxes", syntaxes_item(in, ok), ok);
     json_put_integer(o, "localizers", in->images.localizers, ok);
     json_put(o, "set_aside", aside, ok);
+    json_put_text(o, "remarks", remark, ok);
     json_put_text(o, "trouble", in->err.code ? in->err.text : "", ok);
     json_put(o, "images", images, ok);
     return o;

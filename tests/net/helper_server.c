@@ -60,7 +60,7 @@ static int keeper_open(void *ctx, struct err *err)
         snprintf(k->path, sizeof k->path, "/dev/full");
     else
         snprintf(k->path, sizeof k->path, "%s/%d-%d.dcm", k->folder, (int)getpid(), k->files++);
-    k->fd = open(k->path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    k->fd = open(k->path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     return k->fd;
 }
 

@@ -289,6 +289,58 @@ static void garbage_truncated_and_empty_data_sets_are_refused(void)
     server_stop(&s);
 }
 
+// What storage elsewhere takes: elements of no known VR, implicit ones among explicit ones, a data
+// set in another encoding than negotiated, trailing zeros, an end in the middle of nothing.
+static void a_data_set_that_others_read_is_stored(void)
+{
+    static const char intro[] = "\x08\0\x16\0UI\x1a\0"
+                                "1.2.840.10008.5.1.4.1.1.2\0"
+                                "\x08\0\x18\0UI\x08\0"
+                                "1.2.3.4\0";
+    static const char implicit_intro[] = "\x08\0\x16\0\x1a\0\0\0"
+                                         "1.2.840.10008.5.1.4.1.1.2\0"
+                                         "\x08\0\x18\0\x08\0\0\0"
+                                         "1.2.3.4\0"
+                                         "\x20\0\x0d\0\x06\0\0\0"
+                                         "1.2.3\0"
+                                         "\x20\0\x0e\0\x06\0\0\0"
+                                         "1.2.4\0";
+    static const char rest[] = "\x20\0\x0d\0UI\x06\0"
+                               "1.2.3\0"
+                               "\x20\0\x0e\0UI\x06\0"
+                               "1.2.4\0";
+    static const struct {
+        const char *start, *middle, *end;
+        size_t start_size, middle_size, end_size;
+    } table[] = {
+#define ROW(start, middle, end)                                                                    \
+    {start, middle, end, sizeof(start) - 1, sizeof(middle) - 1, sizeof(end) - 1}
+        ROW(intro, "\x10\0\x20\0??\2\0P1", rest),
+        ROW(intro, "\x10\0\x20\0\2\0\0\0P1", rest),
+        ROW(intro, "\x10\0\x20\0  \0\0\2\0\0\0P1", rest),
+        ROW(implicit_intro, "", ""),
+        ROW(intro, rest, "\xe0\x7f\x10\0OW\0\0\2\0\0\0ab\0\0\0\0\0\0\0\0"),
+        ROW(intro, "\x10\0\x20\0LO\2\0P1\xfe\xff\xdd\xe0\0\0\0\0", rest),
+#undef ROW
+    };
+    struct server s;
+    struct peer p;
+    server_start(&s, &(struct server_options){0});
+    connected(&s, &p);
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        struct bytes data = {0};
+        bytes_add(&data, table[i].start, table[i].start_size);
+        bytes_add(&data, table[i].middle, table[i].middle_size);
+        bytes_add(&data, table[i].end, table[i].end_size);
+        CU_ASSERT_EQUAL(peer_store(&p, 1, CT_IMAGE, "1.2.3.4", &data), 0);
+        bytes_free(&data);
+    }
+    CU_ASSERT(peer_release(&p));
+    peer_close(&p);
+    ends_clean(&s, "stored=6");
+    server_stop(&s);
+}
+
 static void a_data_set_without_study_or_series_is_refused(void)
 {
     struct server s;
@@ -681,6 +733,7 @@ int main(void)
          a_uid_that_is_a_path_never_reaches_the_disk},
         {"garbage, truncated and empty data sets are refused",
          garbage_truncated_and_empty_data_sets_are_refused},
+        {"a data set that others read is stored", a_data_set_that_others_read_is_stored},
         {"a data set without study or series is refused",
          a_data_set_without_study_or_series_is_refused},
         {"large elements before the UIDs hide nothing",

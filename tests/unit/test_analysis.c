@@ -397,6 +397,43 @@ static void machine_errors_are_errors(void)
     analysis_report_finish(&report);
 }
 
+// The same image in another encoding, or with other attributes, is the same image; another image is
+// not, and what differs is said.
+static void copies_in_other_words_are_remarked(void)
+{
+    static const struct {
+        uint32_t tag;
+        const char *vr, *value, *differs; // NULL: the first is taken
+    } table[] = {
+        {0x00080080, "LO", "Other Hospital", NULL},
+        {0x00080070, "LO", "Maker and Sons", NULL},
+        {0x00200032, "DS", "-10\\20.5\\99", "Image Position or Orientation (Patient) differ"},
+        {0x00281052, "DS", "0", "the rescale differ"},
+        {0x00280030, "DS", "0.5\\0.5", "Pixel Spacing differ"},
+    };
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        struct series s;
+        struct made_file f;
+        struct analysis_report report;
+        make_series(&s);
+        make_slice(&f, 2);
+        made_set(&f, table[i].tag, table[i].vr, table[i].value);
+        add_slice(&s, &f);
+        make_slice(&f, 3);
+        f.syntax = "1.2.840.10008.1.2";
+        add_slice(&s, &f);
+        if (table[i].differs) {
+            expect_failed(&s, ERR_INPUT, table[i].differs);
+            continue;
+        }
+        CU_ASSERT_TRUE_FATAL(analyse(&s, &report));
+        CU_ASSERT_EQUAL(report.findings->verdict, VERDICT_DONE);
+        CU_ASSERT_EQUAL_FATAL(report.findings->page.warning_count, 1);
+        CU_ASSERT_PTR_NOT_NULL(strstr(report.findings->page.warnings[0], "2 instances came again"));
+        analysis_report_finish(&report);
+    }
+}
+
 static void refuse_says_why_under_uids_of_its_own(void)
 {
     struct series s;
@@ -462,6 +499,7 @@ int main(void)
         {"analysis_run_an_unreadable_instance_changes_the_uids",
          an_unreadable_instance_changes_the_uids},
         {"analysis_run_machine_errors_are_errors", machine_errors_are_errors},
+        {"analysis_run_copies_in_other_words_are_remarked", copies_in_other_words_are_remarked},
         {"analysis_run_what_slices_contradict_differs", what_slices_contradict_differs},
         {"analysis_refuse_says_why_under_uids_of_its_own", refuse_says_why_under_uids_of_its_own},
         {"analysis_options_are_canonical", options_are_canonical},

@@ -294,7 +294,7 @@ static void refuses_what_is_no_dicom(void)
     open_refused(made_write_bytes("text", "hello", 5), ERR_INPUT, "no DICOM file");
     open_refused(made_write_bytes("zeros", zeros, sizeof zeros), ERR_INPUT, "no DICOM file");
     memcpy(zeros + 128, "DICM", 4);
-    open_refused(made_write_bytes("magic", zeros, 132), ERR_INPUT, "without Transfer Syntax");
+    open_refused(made_write_bytes("magic", zeros, 132), ERR_INPUT, "no Transfer Syntax UID");
     struct made_file f;
     image(&f, "1.2.840.10008.1.2.4.201");
     open_refused(made_write(&f, "o.dcm"), ERR_UNSUPPORTED, "1.2.840.10008.1.2.4.201");
@@ -398,8 +398,10 @@ static void refuses_malformed_elements(void)
 {
     struct made_file f;
     image(&f, EXPLICIT);
-    made_set(&f, 0x00081111, "ZZ", "what");
-    open_refused(made_write(&f, "vr"), ERR_INPUT, "unknown value representation");
+    made_set(&f, 0x00081111, "ZZ", "\x08\x01"); // no length of it leads to an element
+    for (size_t i = 0; i < f.count; i++)
+        f.attrs[i].undefined = f.attrs[i].tag == 0x00081111;
+    open_refused(made_write(&f, "vr"), ERR_INPUT, "(0008,1111): unknown value representation");
     made_finish(&f);
     image(&f, EXPLICIT);
     made_set_bytes(&f, 0x00081115, "SQ", "\x08\0\x60\0CS\2\0CT", 10);
