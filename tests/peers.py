@@ -15,6 +15,7 @@ import random
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import tarfile
@@ -129,8 +130,8 @@ def wait_for(condition, seconds, what, often=False):
     """Returns condition()'s first true value; PeerError when none came in time. seconds are for hangs
     and count by Patience: no test may depend on how many there are.
 
-    To ask a node costs a process, so that what asks without a pause keeps the node from its work: two
-    thirds of the time nobody asks. often is for what is soon over again."""
+    To ask costs processor time, and what asks without a pause keeps others from their work: two thirds of
+    the time nobody asks. often is for what is soon over again."""
     start, patience = time.monotonic(), Patience()
     while True:
         asked = time.monotonic()
@@ -282,7 +283,7 @@ class Node(Process):
         folder.mkdir(parents=True, exist_ok=True)
         if not program.exists():
             raise PeerError(f"{program} is not built")
-        self.port, self.conf, self.program = port, folder / "anode.yaml", program
+        self.port, self.conf, self.program, self.data = port, folder / "anode.yaml", program, folder / "data"
         self.conf.write_text(yaml or node_yaml(folder / "data", port, peers, **options))
         super().__init__([program, "serve", "-c", self.conf], folder / "anode.log", env=env)
         try:
@@ -294,6 +295,31 @@ class Node(Process):
     def command(self, *arguments, check=True):
         """anode status, anode jobs ... on this node's configuration."""
         return subprocess.run([self.program, arguments[0], "-c", self.conf, *arguments[1:]], capture_output=True, text=True, check=check, timeout=HANG_S)
+
+    # node/proc/msg.h: kinds of message, verbs.
+    MSG_CONTROL, MSG_TEXT = 12, 13
+    VERB_STATUS, VERB_JOBS, VERB_SHOW = 0, 1, 2
+
+    def ask(self, verb, number=0):
+        """What the command that stands for verb prints with --json, from the socket that it asks: waiting
+        asks often, and a process each time costs more than what is waited for."""
+        folder = os.open(self.data, os.O_PATH)
+        try:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as core:
+                core.settimeout(HANG_S)
+                core.connect(f"/proc/self/fd/{folder}/anode.sock")
+                core.send(struct.pack("=QQIxxxxq", self.MSG_CONTROL, 0, verb, number))
+                pieces = []
+                while True:
+                    packet = core.recv(65536)
+                    kind = struct.unpack_from("=Q", packet)[0] if len(packet) >= 16 else None
+                    if kind != self.MSG_TEXT:
+                        raise PeerError(f"the node answers with a message of kind {kind}:\n{self.tail(5)}")
+                    if len(packet) == 16:
+                        return json.loads(b"".join(pieces))
+                    pieces.append(packet[16:])
+        finally:
+            os.close(folder)
 
 
 def store(files, port, called="ORTHANC", calling="MODALITY", host="127.0.0.1"):
@@ -366,7 +392,7 @@ def wait_results(pacs, node, study, seconds=300):
             raise PeerError(f"the node ended:\n{node.tail()}")
         if not {"SR", "OT"} <= ours().keys():
             return None
-        status = json.loads(node.command("status", "--json").stdout)
+        status = node.ask(node.VERB_STATUS)
         return ours() if not any(peer["outbox"]["pending"] for peer in status["peers"]) else None
     try:
         return wait_for(complete, seconds, "results in the PACS")

@@ -112,11 +112,10 @@ class Site(Node):
 
     def __init__(self, folder, port, peers, env=None, program=peers.ANODE, **options):
         self.folder = pathlib.Path(folder)
-        self.data = self.folder / "data"
         self.peers, self.options, self.environment = peers, options, env
-        super().__init__(folder, port, peers, yaml=yaml(self.data, port, peers, **options), env=env, program=program)
+        super().__init__(folder, port, peers, yaml=yaml(self.folder / "data", port, peers, **options), env=env, program=program)
         try:  # connections wait in the backlog while files and rows are made to agree
-            wait_for(lambda: not self.running() or self.command("status", check=False).returncode == 0, 60, "the node to answer")
+            wait_for(lambda: not self.running() or self.answers(), 60, "the node to answer")
         except BaseException:
             self.stop()
             raise
@@ -131,14 +130,20 @@ class Site(Node):
         super().kill()
         wait_for(lambda: not any(pathlib.Path(f"/proc/{pid}").exists() for pid in others), 10, "the end of the processes of a killed node")
 
+    def answers(self):
+        try:
+            return bool(self.status())
+        except OSError:
+            return False
+
     def status(self):
-        return json.loads(self.command("status", "--json").stdout)
+        return self.ask(self.VERB_STATUS)
 
     def jobs(self):
-        return json.loads(self.command("jobs", "--json").stdout)["jobs"]
+        return self.ask(self.VERB_JOBS)["jobs"]
 
     def job(self, number):
-        return json.loads(self.command("jobs", "show", str(number), "--json").stdout)
+        return self.ask(self.VERB_SHOW, number)
 
     def series(self, series_uid):
         return next((s for s in self.status()["series"] if s["series"] == series_uid), None)

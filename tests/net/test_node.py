@@ -541,8 +541,8 @@ def json_answers_are_what_their_document_says(tmp):
     with Sink(tmp / "pacs", q), Site(tmp / "node", p, {"PACS": q}) as site:
         send(make_series(tmp / "in", 1), p)
         site.wait_idle()
-        for document, name in ((site.status(), "anode.status/1"), (json.loads(site.command("jobs", "--json").stdout), "anode.jobs/1"), (site.job(1), "anode.job/1")):
-            equal(schema.complaints(document, name), [], f"complaints about {name}")
+        for words, name in ((("status",), "anode.status/1"), (("jobs",), "anode.jobs/1"), (("jobs", "show", "1"), "anode.job/1")):
+            equal(schema.complaints(json.loads(site.command(*words, "--json").stdout), name), [], f"complaints about {name}")
         again = json.loads(site.command("jobs", "retry", "--failed", "--json").stdout)
         equal(schema.complaints(again, "anode.retry/1"), [], "complaints about a retry")
         equal(again["jobs"], 0, "failed jobs")
@@ -684,7 +684,7 @@ def two_workers_run_two_jobs_at_once(tmp):
 def a_worker_that_warms_up_delays_no_answer(tmp):
     """The cache is cold and the worker is stopped while it warms up: many inputs wait for it."""
     p, q = ports(2)
-    files = make_series(tmp / "in", 1, count=3000, size=16)
+    files = make_series(tmp / "in", 1, count=300, size=16)
     with Sink(tmp / "pacs", q), Site(tmp / "node", p, {"PACS": q}) as site:
         wait_for(lambda: site.workers("warming", "idle"), 30, "a worker", often=True)
         os.kill(site.workers()[0]["pid"], signal.SIGKILL)  # before it is ready, or after
