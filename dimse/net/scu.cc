@@ -8,6 +8,7 @@
 #include <vector>
 #include "dimse/net/link.hh"
 #include "base/log.h"
+#include "base/uid.h"
 #include "base/version.h"
 #include <dcmtk/dcmdata/dctk.h>
 #include <dcmtk/dcmnet/assoc.h>
@@ -192,6 +193,25 @@ static void error_comment(DcmDataset *detail, char *text, size_t size)
     delete detail;
 }
 
+// Our UIDs are made of the content: what is there already is this very instance.
+static enum scu_fate store_fate(uint16_t status)
+{
+    static const uint16_t stays[] = {
+        0x0117, // invalid object instance
+        0x0118, // no such SOP class
+        0x0122, // SOP class not supported
+        0x0124, // not authorised
+        0x0211, // unrecognised operation
+        0x0212, // mistyped argument
+    };
+    if (status == STATUS_Success || DICOM_WARNING_STATUS(status) || status == 0x0111)
+        return SCU_SENT;
+    // A9xx: the data set does not match the SOP class; Cxxx: it is not understood
+    bool for_good = (status & 0xff00) == 0xa900 || (status & 0xf000) == 0xc000 ||
+                    std::find(std::begin(stays), std::end(stays), status) != std::end(stays);
+    return for_good ? SCU_REJECTED : SCU_REFUSED;
+}
+
 bool Requestor::store(size_t context, const struct scu_file *file, DcmDataset *data,
                       struct scu_outcome *outcome, struct err *err)
 {
@@ -212,8 +232,7 @@ bool Requestor::store(size_t context, const struct scu_file *file, DcmDataset *d
         delete detail;
         return failed("C-STORE", cond, err);
     }
-    bool sent = rsp.DimseStatus == STATUS_Success || DICOM_WARNING_STATUS(rsp.DimseStatus);
-    outcome->fate = sent ? SCU_SENT : SCU_REFUSED;
+    outcome->fate = store_fate(rsp.DimseStatus);
     outcome->status = rsp.DimseStatus;
     error_comment(detail, outcome->text, sizeof outcome->text);
     return true;
@@ -256,21 +275,57 @@ bool Requestor::echo(struct err *err)
     return status == STATUS_Success || err_set(err, ERR_NET, "C-ECHO: status %04x", status);
 }
 
-static Context syntax_as_is(const struct scu_file *f)
+static Context syntax_as_is(const struct scu_file *f, const char *sop_class)
 {
-    return {f->id.sop_class_uid, {f->id.transfer_syntax_uid}};
+    return {sop_class, {f->id.transfer_syntax_uid}};
 }
 
 // What every storage peer must take (PS3.5 10.1), for when it does not take the file's own syntax.
-static Context syntax_uncompressed(const struct scu_file *f)
+static Context syntax_uncompressed(const struct scu_file *f, const char *sop_class)
 {
-    Context c = {f->id.sop_class_uid, {}};
+    Context c = {sop_class, {}};
     for (const char *s :
          {UID_LittleEndianExplicitTransferSyntax, UID_LittleEndianImplicitTransferSyntax}) {
         if (strcmp(s, f->id.transfer_syntax_uid) != 0)
             c.syntaxes.emplace_back(s);
     }
     return c;
+}
+
+// SOP classes that a file may be sent as: its own, then those that may stand for it, best first.
+static std::vector<const char *> classes_of(const struct scu_file *f)
+{
+    std::vector<const char *> all = {f->id.sop_class_uid};
+    if (strcmp(f->id.sop_class_uid, UID_Comprehensive3DSRStorage) == 0) {
+        all.push_back(UID_ComprehensiveSRStorage);
+        all.push_back(UID_EnhancedSRStorage);
+    }
+    return all;
+}
+
+static std::string class_name(const char *uid)
+{
+    static const struct {
+        const char *uid, *name;
+    } table[] = {
+        {UID_Comprehensive3DSRStorage, "Comprehensive 3D SR Storage"},
+        {UID_ComprehensiveSRStorage, "Comprehensive SR Storage"},
+        {UID_EnhancedSRStorage, "Enhanced SR Storage"},
+        {UID_MammographyCADSRStorage, "Mammography CAD SR Storage"},
+        {UID_GrayscaleSoftcopyPresentationStateStorage,
+         "Grayscale Softcopy Presentation State Storage"},
+        {UID_SecondaryCaptureImageStorage, "Secondary Capture Image Storage"},
+        {UID_MultiframeTrueColorSecondaryCaptureImageStorage,
+         "Multi-frame True Color Secondary Capture Image Storage"},
+        {UID_SegmentationStorage, "Segmentation Storage"},
+        {UID_ParametricMapStorage, "Parametric Map Storage"},
+        {UID_EncapsulatedPDFStorage, "Encapsulated PDF Storage"},
+    };
+    for (const auto &row : table) {
+        if (strcmp(row.uid, uid) == 0)
+            return row.name;
+    }
+    return dcmFindNameOfUID(uid, uid);
 }
 
 static size_t context_index(const std::vector<Context> &contexts, const Context &c)
@@ -284,9 +339,12 @@ static size_t contexts_plan(const struct scu_file *files, size_t count,
 {
     for (size_t i = 0; i < count; i++) {
         std::vector<Context> more;
-        for (const Context &c : {syntax_as_is(&files[i]), syntax_uncompressed(&files[i])}) {
-            if (context_index(contexts, c) == contexts.size())
-                more.push_back(c);
+        for (const char *sop_class : classes_of(&files[i])) {
+            for (const Context &c :
+                 {syntax_as_is(&files[i], sop_class), syntax_uncompressed(&files[i], sop_class)}) {
+                if (context_index(contexts, c) == contexts.size())
+                    more.push_back(c);
+            }
         }
         if (contexts.size() + more.size() > contexts_max)
             return i;
@@ -319,27 +377,111 @@ static bool file_load(const struct scu_file *f, DcmFileFormat &file, struct scu_
     return false;
 }
 
+// The UID of what stands for an instance as one of another SOP class.
+static void stand_in_uid(const char *sop_instance_uid, const char *sop_class_uid, char out[65])
+{
+    uint8_t sum[DIGEST_SIZE];
+    struct digest *digest = digest_create();
+    if (!digest)
+        throw std::bad_alloc();
+    digest_add_text(digest, sop_instance_uid);
+    digest_add_text(digest, sop_class_uid);
+    digest_end(digest, sum);
+    digest_destroy(digest);
+    uid_from_digest(sum, out);
+}
+
+// Does a report hold what Comprehensive and Enhanced SR do not have: places in space, and relations
+// by reference (PS3.3 A.35.2.3, A.35.13.3)?
+static bool needs_own_class(DcmItem &item)
+{
+    const char *type = nullptr;
+    DcmSequenceOfItems *content = nullptr;
+    if (item.tagExists(DCM_ReferencedContentItemIdentifier) ||
+        (item.findAndGetString(DCM_ValueType, type).good() && type &&
+         strncmp(type, "SCOORD3D", 8) == 0))
+        return true;
+    if (item.findAndGetSequence(DCM_ContentSequence, content).bad() || !content)
+        return false;
+    for (DcmObject *i = content->nextInContainer(nullptr); i; i = content->nextInContainer(i)) {
+        if (needs_own_class(*static_cast<DcmItem *>(i)))
+            return true;
+    }
+    return false;
+}
+
+// References to instances of one SOP class become those to what stands for them.
+static void change_references(DcmItem &item, const char *from, const char *to)
+{
+    DcmStack stack;
+    while (item.nextObject(stack, OFTrue).good()) {
+        DcmObject *o = stack.top();
+        DcmItem *reference = o->ident() == EVR_item ? static_cast<DcmItem *>(o) : nullptr;
+        OFString sop_class, instance;
+        if (!reference ||
+            reference->findAndGetOFString(DCM_ReferencedSOPClassUID, sop_class).bad() ||
+            reference->findAndGetOFString(DCM_ReferencedSOPInstanceUID, instance).bad() ||
+            sop_class != from)
+            continue;
+        char uid[65];
+        stand_in_uid(instance.c_str(), to, uid);
+        reference->putAndInsertString(DCM_ReferencedSOPClassUID, to);
+        reference->putAndInsertString(DCM_ReferencedSOPInstanceUID, uid);
+    }
+}
+
+// The data set becomes an instance of another SOP class, and *f says so. False: it cannot.
+static bool change_class(DcmDataset &data, const char *sop_class, struct scu_file *f)
+{
+    if (needs_own_class(data))
+        return false;
+    change_references(data, f->id.sop_class_uid, sop_class);
+    stand_in_uid(f->id.sop_instance_uid, sop_class, f->id.sop_instance_uid);
+    OFStandard::strlcpy(f->id.sop_class_uid, sop_class, sizeof f->id.sop_class_uid);
+    return data.putAndInsertString(DCM_SOPClassUID, f->id.sop_class_uid).good() &&
+           data.putAndInsertString(DCM_SOPInstanceUID, f->id.sop_instance_uid).good();
+}
+
+// The context that a file goes in, of the first of its SOP classes that the peer takes; *sop_class.
+static bool choose_context(Requestor &r, const std::vector<Context> &contexts,
+                           const struct scu_file *f, size_t *context, const char **sop_class)
+{
+    for (const char *one : classes_of(f)) {
+        for (const Context &c : {syntax_as_is(f, one), syntax_uncompressed(f, one)}) {
+            *context = context_index(contexts, c);
+            *sop_class = one;
+            if (r.accepted(*context))
+                return true;
+        }
+    }
+    return false;
+}
+
 // One file. false: the association is broken.
 static bool send_file(Requestor &r, const std::vector<Context> &contexts, const struct scu_file *f,
                       struct scu_outcome *outcome, struct err *err)
 {
-    size_t context = context_index(contexts, syntax_as_is(f));
-    const char *syntax = r.accepted(context);
-    if (!syntax) {
-        context = context_index(contexts, syntax_uncompressed(f));
-        syntax = r.accepted(context);
-    }
-    if (!syntax)
-        return outcome_set(outcome, SCU_NO_CONTEXT, "the peer takes no transfer syntax of it");
+    size_t context = 0;
+    const char *sop_class = nullptr;
+    std::string unsupported = "the peer does not support " + class_name(f->id.sop_class_uid);
+    if (!choose_context(r, contexts, f, &context, &sop_class))
+        return outcome_set(outcome, SCU_NO_CONTEXT, unsupported.c_str());
     DcmFileFormat file;
     if (!file_load(f, file, outcome))
         return true;
-    E_TransferSyntax xfer = DcmXfer(syntax).getXfer();
+    struct scu_file sent = *f;
+    if (strcmp(sop_class, f->id.sop_class_uid) != 0) {
+        if (!change_class(*file.getDataset(), sop_class, &sent))
+            return outcome_set(outcome, SCU_NO_CONTEXT, unsupported.c_str());
+        OFStandard::snprintf(outcome->text, sizeof outcome->text, "as %s: %s",
+                             class_name(sop_class).c_str(), unsupported.c_str());
+    }
+    E_TransferSyntax xfer = DcmXfer(r.accepted(context)).getXfer();
     if (file.getDataset()->chooseRepresentation(xfer, nullptr).bad() ||
         !file.getDataset()->canWriteXfer(xfer))
         return outcome_set(outcome, SCU_NO_CONTEXT,
                            "the peer takes it uncompressed only, and it cannot be decompressed");
-    return r.store(context, f, file.getDataset(), outcome, err);
+    return r.store(context, &sent, file.getDataset(), outcome, err);
 }
 
 // As many files as go over one association.

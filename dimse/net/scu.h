@@ -28,22 +28,26 @@ struct scu_file {
 
 enum scu_fate {
     SCU_NOT_SENT,   // the association ended before
-    SCU_SENT,       // success or warning (status tells)
-    SCU_REFUSED,    // the peer answered a failure: status
-    SCU_NO_CONTEXT, // the peer accepts neither this SOP class nor a transfer syntax for it
+    SCU_SENT,       // success, warning, or the instance is there already, 0111 (status tells)
+    SCU_REFUSED,    // the peer answered a failure that may pass: status
+    SCU_REJECTED,   // the peer answered a failure that stays (PS3.4 B.2.3, PS3.7 C): status
+    SCU_NO_CONTEXT, // the peer does not support this SOP class, nor one that stands for it
     SCU_BAD_FILE,   // ours: the file cannot be read
 };
 
 struct scu_outcome {
     enum scu_fate fate;
     uint16_t status; // DIMSE status
-    char text[128];  // Error Comment or reason; ""
+    char text[128];  // Error Comment or reason; with SCU_SENT: as what else it was sent; ""
 };
 
 // Sends count files over one association, in order. on_outcome is called after each answer, so that
 // what was stored is recorded at once. Files whose syntax the peer does not take are offered
-// uncompressed. Returns true when the association was opened and released (fates may still be
-// failures); false with ERR_NET, ERR_TIMEOUT (connection, rejection with its reason, abort).
+// uncompressed. A Comprehensive 3D SR goes as Comprehensive or Enhanced SR to a peer that has only
+// those, if it holds nothing that they do not have; its SOP Instance UID is then another one, made
+// from its own, and so are those of the predecessors that it names. Returns true when the
+// association was opened and released (fates may still be failures); false with ERR_NET,
+// ERR_TIMEOUT (connection, rejection with its reason, abort).
 bool scu_store(const struct scu_peer *peer, const struct scu_file *files, size_t count,
                void (*on_outcome)(void *ctx, size_t index, const struct scu_outcome *outcome),
                void *ctx, struct err *err);

@@ -17,6 +17,7 @@
 
 #define BATCH_MAX     64
 #define ERROR_PAUSE_S 2
+#define DUPLICATE     0x0111 // PS3.7 C.5.1
 
 struct item { // of a batch that is being sent
     int64_t row, job, attempts;
@@ -68,8 +69,10 @@ static void free_delivery(struct delivery *d)
     free(d);
 }
 
+enum outlook { MAY_PASS, STAYS };
+
 // What was not stored: again later, or never.
-static void put_off(struct delivery *d, struct item *i, const char *reason)
+static void put_off(struct delivery *d, struct item *i, enum outlook outlook, const char *reason)
 {
     struct core *core = d->outbox->core;
     const struct conf *conf = core->conf;
@@ -77,7 +80,7 @@ static void put_off(struct delivery *d, struct item *i, const char *reason)
     double now = clock_wall();
     bool ok;
     i->answered = true;
-    if (i->first_at > 0 && now - i->first_at >= conf->retry_give_up_s) {
+    if (outlook == STAYS || (i->first_at > 0 && now - i->first_at >= conf->retry_give_up_s)) {
         log_error("job=%lld destination=%s object=%s failed after %lld attempts: %s",
                   (long long)i->job, d->destination, i->kind, (long long)i->attempts + 1, reason);
         ok = state_object_fail(core->state, i->row, now, reason, &err);
@@ -97,8 +100,12 @@ static void sent(struct delivery *d, struct item *i, const struct msg_outcome *m
     struct err err = {0};
     char warning[200] = "";
     i->answered = true;
-    if (m->status)
+    if (m->status == DUPLICATE)
+        snprintf(warning, sizeof warning, "is there already (status %04x)", m->status);
+    else if (m->status)
         snprintf(warning, sizeof warning, "stored with warning %04x %s", m->status, m->text);
+    else
+        snprintf(warning, sizeof warning, "%s", m->text);
     if (!state_object_sent(core->state, i->row, clock_wall(), warning, &err)) {
         log_error("outbox: %s", err.text); // it will be sent again, with the same UID
         return;
@@ -119,18 +126,17 @@ static void outcome(struct delivery *d, const struct msg_outcome *m)
             sent(d, i, m);
             break;
         case SCU_REFUSED:
+        case SCU_REJECTED:
             snprintf(reason, sizeof reason, "refused with status %04x%s%s", m->status,
                      m->text[0] ? ": " : "", m->text);
-            put_off(d, i, reason);
+            put_off(d, i, m->fate == SCU_REJECTED ? STAYS : MAY_PASS, reason);
             break;
         case SCU_NO_CONTEXT:
-            snprintf(reason, sizeof reason, "not accepted there: %s",
-                     m->text[0] ? m->text : "no presentation context for this SOP class");
-            put_off(d, i, reason);
+            put_off(d, i, STAYS, m->text);
             break;
         case SCU_BAD_FILE:
             snprintf(reason, sizeof reason, "file cannot be read: %s", m->text);
-            put_off(d, i, reason);
+            put_off(d, i, MAY_PASS, reason);
             break;
         case SCU_NOT_SENT:
             break; // the end of the association says why
@@ -180,7 +186,7 @@ bool outbox_reaped(struct outbox *o, pid_t pid, int status)
         snprintf(d->reason, sizeof d->reason, "sender ended with status %d", WEXITSTATUS(status));
     for (size_t i = 0; i < d->count && !o->core->draining; i++) {
         if (!d->items[i].answered)
-            put_off(d, &d->items[i], d->reason);
+            put_off(d, &d->items[i], MAY_PASS, d->reason);
     }
     *at = d->next;
     free_delivery(d);
@@ -235,7 +241,7 @@ static struct delivery *gather(struct outbox *o, const char *destination, struct
 static void put_all_off(struct delivery *d, const char *reason)
 {
     for (size_t i = 0; i < d->count; i++)
-        put_off(d, &d->items[i], reason);
+        put_off(d, &d->items[i], MAY_PASS, reason);
     free_delivery(d);
 }
 

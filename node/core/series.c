@@ -14,7 +14,10 @@ const char *series_verdict_name(enum series_verdict v)
 
 static void describe_source(const struct series_evidence *e, char out[160])
 {
-    if (e->answer == SERIES_ANSWERED)
+    if (e->answer == SERIES_ANSWERED && (unsigned long)e->source_count < e->have)
+        snprintf(out, 160, "source has %ld: fewer than are here, which proves nothing",
+                 e->source_count);
+    else if (e->answer == SERIES_ANSWERED)
         snprintf(out, 160, "source has %ld", e->source_count);
     else if (e->answer == SERIES_NO_ANSWER)
         snprintf(out, 160, "source gives no count (%s)", e->no_answer);
@@ -73,7 +76,9 @@ static void series_judge(const struct series_rules *rules, const struct series_e
     if (e->answer == SERIES_ASKING)
         return; // the answer, or its time-out, is an event
     bool fresh = e->answer != SERIES_NOT_ASKED && e->asked >= e->last;
-    bool confirmed = fresh && e->answer == SERIES_ANSWERED && !source_has_more(e);
+    // a source that has fewer does not know the series, or not yet
+    bool confirmed =
+        fresh && e->answer == SERIES_ANSWERED && (unsigned long)e->source_count == e->have;
     double quiet_end =
         e->last + (confirmed && e->open == 0 ? rules->short_quiet_s : rules->quiet_s);
     if (e->can_ask && (!fresh || source_has_more(e))) {

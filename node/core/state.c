@@ -327,8 +327,9 @@ static const char *const sql[Q_COUNT] = {
     [Q_FOLDER_KNOWN] = "SELECT 1 FROM outbox WHERE path > ? AND path < ? LIMIT 1",
     [Q_COUNT_OUTBOX] = "SELECT state, count(*), min(first_at) FROM outbox WHERE destination = ?"
                        " GROUP BY state",
-    [Q_OUTBOX_TROUBLE] = "SELECT reason FROM outbox WHERE destination = ? AND state = 'pending'"
-                         " AND reason <> '' ORDER BY next_at DESC LIMIT 1",
+    [Q_OUTBOX_TROUBLE] = "SELECT reason FROM outbox WHERE destination = ? AND reason <> '' AND"
+                         " state IN ('pending', 'failed')"
+                         " ORDER BY state = 'pending' DESC, next_at DESC, id DESC LIMIT 1",
     [Q_COUNT_SERIES] = "SELECT state, count(*) FROM series GROUP BY state",
     [Q_COUNT_JOBS] = "SELECT state, count(*) FROM job GROUP BY state",
     [Q_COUNT_QUARANTINE] = "SELECT 'kept', count(*) FROM quarantine",

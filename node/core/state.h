@@ -300,7 +300,7 @@ bool state_folder_known(struct state *s, const char *folder, bool *known, struct
 struct state_outbox_count {
     int64_t pending, sent, failed, discarded;
     double oldest_pending; // first attempt
-    char reason[160];      // why the last attempt failed
+    char reason[160];      // why what waits was not sent, else why what failed was not
 };
 bool state_count_outbox(struct state *s, const char *destination, struct state_outbox_count *out,
                         struct err *err);

@@ -14,6 +14,7 @@
 #include "dimse/net/scu.h"
 #include "base/fs.h"
 #include "tests/check.h"
+#include "tests/made.h"
 #include "tests/net/helper_peer.h"
 #include "tests/net/helper_server.h"
 
@@ -141,7 +142,8 @@ static void what_the_peer_refuses_is_told_and_the_rest_is_sent(void)
     static struct batch b;
     struct server s;
     struct err err = {0};
-    server_start(&s, &(struct server_options){.commit = SCP_DUPLICATE, .comment = "other content"});
+    server_start(&s,
+                 &(struct server_options){.commit = SCP_OUT_OF_RESOURCES, .comment = "full disk"});
     b = (struct batch){0};
     batch_add_ct(&b, "1.2.3.1", 1000);
     batch_add(&b, "/nonexistent/file.dcm", CT_IMAGE, "1.2.3.2", EXPLICIT_LE);
@@ -151,14 +153,140 @@ static void what_the_peer_refuses_is_told_and_the_rest_is_sent(void)
     printed(batch_send(&b, s.port, "ANODE", &err), &err);
     CU_ASSERT_EQUAL(b.answered, 5);
     CU_ASSERT_EQUAL(b.outcomes[0].fate, SCU_REFUSED);
-    CU_ASSERT_EQUAL(b.outcomes[0].status, 0x0111);
-    CU_ASSERT_STRING_EQUAL(b.outcomes[0].text, "other_content");
+    CU_ASSERT_EQUAL(b.outcomes[0].status, 0xa700);
+    CU_ASSERT_STRING_EQUAL(b.outcomes[0].text, "full_disk");
     CU_ASSERT_EQUAL(b.outcomes[1].fate, SCU_BAD_FILE);
     CU_ASSERT_NOT_EQUAL(b.outcomes[1].text[0], 0);
     CU_ASSERT_EQUAL(b.outcomes[2].fate, SCU_BAD_FILE);
     CU_ASSERT_EQUAL(b.outcomes[3].fate, SCU_NO_CONTEXT);
     CU_ASSERT_EQUAL(b.outcomes[4].fate, SCU_REFUSED);
     server_stop(&s);
+}
+
+// Which answers stay (PS3.4 B.2.3, PS3.7 C), which may pass, and that 0111 means "is there".
+static void answers_that_stay_are_told_from_those_that_pass(void)
+{
+    static const struct {
+        uint16_t status;
+        enum scu_fate fate;
+    } table[] = {{0x0111, SCU_SENT},     {0xb000, SCU_SENT},     {0xb007, SCU_SENT},
+                 {0xa700, SCU_REFUSED},  {0xa702, SCU_REFUSED},  {0x0110, SCU_REFUSED},
+                 {0xa900, SCU_REJECTED}, {0xa9ff, SCU_REJECTED}, {0xc000, SCU_REJECTED},
+                 {0xc123, SCU_REJECTED}, {0x0117, SCU_REJECTED}, {0x0122, SCU_REJECTED},
+                 {0x0124, SCU_REJECTED}, {0x0212, SCU_REJECTED}};
+    static struct batch b;
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        struct server s;
+        struct err err = {0};
+        server_start(&s, &(struct server_options){.commit = (enum scp_status)table[i].status});
+        b = (struct batch){0};
+        batch_add_ct(&b, "1.2.3.1", 1000);
+        printed(batch_send(&b, s.port, "ANODE", &err), &err);
+        CU_ASSERT_EQUAL(b.outcomes[0].fate, table[i].fate);
+        CU_ASSERT_EQUAL(b.outcomes[0].status, table[i].status);
+        server_stop(&s);
+    }
+}
+
+// The only file in folder, "" when there is none.
+static const char *only_file(const char *folder)
+{
+    static char path[8192];
+    DIR *dir = opendir(folder);
+    path[0] = 0;
+    for (struct dirent *e; dir && (e = readdir(dir));) {
+        if (e->d_name[0] != '.')
+            snprintf(path, sizeof path, "%s/%s", folder, e->d_name);
+    }
+    if (dir)
+        closedir(dir);
+    return path;
+}
+
+#define SR_3D "1.2.840.10008.5.1.4.1.1.88.34"
+
+// A report with one content item, and a predecessor of its own kind.
+static const char *report_file(const char *value_type)
+{
+    struct made_file f, item = {.syntax = EXPLICIT_LE}, reference = item, series = item,
+                        study = item;
+    made_ct(&f, EXPLICIT_LE, "1.2.3.7", 0);
+    made_set(&f, 0x00080016, "UI", SR_3D);
+    made_set(&f, 0x00080060, "CS", "SR");
+    made_set(&reference, 0x00081150, "UI", SR_3D);
+    made_set(&reference, 0x00081155, "UI", "1.2.3.6");
+    made_nest(&series, 0x00081199, &reference);
+    made_nest(&study, 0x00081115, &series);
+    made_nest(&f, 0x0040a360, &study);
+    made_set(&item, 0x0040a010, "CS", "CONTAINS");
+    made_set(&item, 0x0040a040, "CS", value_type);
+    made_nest(&f, 0x0040a730, &item);
+    const char *path = made_write(&f, "report.dcm");
+    made_finish(&f);
+    return path;
+}
+
+// A peer that takes only one SOP class, as DCMTK names it; its process, or 0.
+static int start_peer_of(const char *sop_class, const char *folder, uint16_t port)
+{
+    char config[4096], text[512], number[8];
+    snprintf(config, sizeof config, "%s/profile.cfg", check_scratch());
+    int n = snprintf(text, sizeof text,
+                     "[[TransferSyntaxes]]\n[Plain]\nTransferSyntax1 = LittleEndianExplicit\n"
+                     "TransferSyntax2 = LittleEndianImplicit\n[[PresentationContexts]]\n[Only]\n"
+                     "PresentationContext1 = %s\\Plain\n[[Profiles]]\n[Default]\n"
+                     "PresentationContexts = Only\n",
+                     sop_class);
+    CU_ASSERT_FATAL(mkdir(folder, 0700) == 0 && fs_write_file(config, text, (size_t)n, NULL));
+    snprintf(number, sizeof number, "%u", port);
+    const char *argv[] = {"storescp", "-xf", config, "Default", "-od", folder, number, NULL};
+    int pid = tool_start(argv);
+    CU_ASSERT_FATAL(peer_wait(port));
+    return pid;
+}
+
+static void a_report_goes_as_what_the_peer_supports(void)
+{
+    static const struct {
+        const char *sop_class, *value_type, *text; // text of the outcome
+        enum scu_fate fate;
+    } table[] = {
+        {"Comprehensive3DSRStorage", "SCOORD3D", "", SCU_SENT},
+        {"ComprehensiveSRStorage", "SCOORD", "as Comprehensive SR Storage: the peer does not",
+         SCU_SENT},
+        {"EnhancedSRStorage", "TEXT", "as Enhanced SR Storage: the peer does not", SCU_SENT},
+        {"ComprehensiveSRStorage", "SCOORD3D",
+         "the peer does not support Comprehensive 3D SR Storage", SCU_NO_CONTEXT},
+        {"CTImageStorage", "TEXT", "the peer does not support Comprehensive 3D SR Storage",
+         SCU_NO_CONTEXT},
+    };
+    static struct batch b;
+    if (!tool_there("storescp") || !tool_there("dcmdump"))
+        return;
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        char folder[4096], named[64];
+        struct err err = {0};
+        uint16_t port = peer_free_port();
+        snprintf(folder, sizeof folder, "%s/reports-%zu", check_scratch(), i);
+        int pid = start_peer_of(table[i].sop_class, folder, port);
+        b = (struct batch){0};
+        batch_add(&b, report_file(table[i].value_type), SR_3D, "1.2.3.7", EXPLICIT_LE);
+        printed(batch_send(&b, port, "STORESCP", &err), &err);
+        tool_stop(pid);
+        CU_ASSERT_EQUAL(b.outcomes[0].fate, table[i].fate);
+        CU_ASSERT_NSTRING_EQUAL(b.outcomes[0].text, table[i].text, strlen(table[i].text));
+        if (table[i].fate != SCU_SENT)
+            continue;
+        const char *dump[] = {"dcmdump", "+P",        "0008,0016",       "+P", "0008,0018",
+                              "+P",      "0008,1155", only_file(folder), NULL};
+        CU_ASSERT_EQUAL(tool_run(dump), 0);
+        snprintf(named, sizeof named, "=%s", table[i].sop_class);
+        CU_ASSERT_PTR_NOT_NULL(strstr(tool_output(), named));
+        // what stands for it is another instance, and its predecessor stands in likewise
+        CU_ASSERT_EQUAL(strstr(tool_output(), "[1.2.3.7]") != NULL, i == 0);
+        CU_ASSERT_EQUAL(strstr(tool_output(), "[1.2.3.6]") != NULL, i == 0);
+        CU_ASSERT_EQUAL(strstr(tool_output(), "[2.25.") != NULL, i > 0);
+    }
 }
 
 static void more_contexts_than_one_association_has_take_several(void)
@@ -185,21 +313,6 @@ static void more_contexts_than_one_association_has_take_several(void)
     for (int i = 0; i < 3; i++)
         CU_ASSERT_PTR_NOT_NULL(strstr(server_expect(&s, "end"), "released=1"));
     server_stop(&s);
-}
-
-// The only file in folder, "" when there is none.
-static const char *only_file(const char *folder)
-{
-    static char path[8192];
-    DIR *dir = opendir(folder);
-    path[0] = 0;
-    for (struct dirent *e; dir && (e = readdir(dir));) {
-        if (e->d_name[0] != '.')
-            snprintf(path, sizeof path, "%s/%s", folder, e->d_name);
-    }
-    if (dir)
-        closedir(dir);
-    return path;
 }
 
 static void a_peer_with_implicit_only_gets_everything_uncompressed(void)
@@ -445,6 +558,9 @@ int main(void)
         {"large objects wait for the peer's window", large_objects_wait_for_the_peers_window},
         {"what the peer refuses is told, and the rest is sent",
          what_the_peer_refuses_is_told_and_the_rest_is_sent},
+        {"answers that stay are told from those that pass",
+         answers_that_stay_are_told_from_those_that_pass},
+        {"a report goes as what the peer supports", a_report_goes_as_what_the_peer_supports},
         {"more contexts than one association has take several",
          more_contexts_than_one_association_has_take_several},
         {"a peer with Implicit VR only gets everything uncompressed",

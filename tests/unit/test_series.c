@@ -67,8 +67,23 @@ static void series_is_complete_when_the_source_has_as_many(void)
     e.asked = 111;
     e.source_count = 10;
     CU_ASSERT_EQUAL(decide(e).verdict, SERIES_COMPLETE);
-    e.source_count = 9; // the source has fewer: we have all of it
-    CU_ASSERT_EQUAL(decide(e).verdict, SERIES_COMPLETE);
+}
+
+static void series_is_not_proven_complete_by_a_source_that_has_fewer(void)
+{
+    static const long counts[] = {0, 1, 9};
+    for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
+        struct series_evidence e = evidence(111.1);
+        e.can_ask = true;
+        e.answer = SERIES_ANSWERED;
+        e.asked = 111;
+        e.source_count = counts[i];
+        CU_ASSERT_EQUAL(decide(e).verdict, SERIES_RECEIVING);
+        e.now = 115;
+        struct series_decision d = decide(e);
+        CU_ASSERT_EQUAL(d.verdict, SERIES_QUIET);
+        CU_ASSERT_PTR_NOT_NULL(strstr(d.evidence, "fewer than are here"));
+    }
 }
 
 static void series_confirmed_while_an_association_is_open_waits_for_quiet_s(void)
@@ -197,6 +212,8 @@ static const struct check_case cases[] = {
      series_asks_only_after_quiet_s_while_an_association_is_open},
     {"series_is_complete_when_the_source_has_as_many",
      series_is_complete_when_the_source_has_as_many},
+    {"series_is_not_proven_complete_by_a_source_that_has_fewer",
+     series_is_not_proven_complete_by_a_source_that_has_fewer},
     {"series_confirmed_while_an_association_is_open_waits_for_quiet_s",
      series_confirmed_while_an_association_is_open_waits_for_quiet_s},
     {"series_answer_from_before_the_last_instance_does_not_count",
