@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/text.h"
 
 const char *image_axis_name(enum image_axis axis)
 {
@@ -119,51 +120,130 @@ uint32_t image_frame_at(const struct image *img, uint32_t slice, uint32_t point)
     return img->frame[(size_t)point * img->dim[2] + slice];
 }
 
-enum image_attr image_attr(const struct image_set *set, const struct image *img,
-                           const char *keyword, const char **value)
+// A decimal number and nothing else before the next value, with a point or, which no number of
+// DICOM has, a decimal comma. False: it is none.
+static bool value_number(const char *text, double *number, bool *comma)
+{
+    char copy[32], *end;
+    text += strspn(text, " ");
+    const size_t length = strcspn(text, "\\ ");
+    const char *rest = text + length + strspn(text + length, " ");
+    if (length == 0 || length >= sizeof copy || (*rest && *rest != '\\') ||
+        strspn(text, "+-.,0123456789Ee") < length)
+        return false;
+    memcpy(copy, text, length);
+    copy[length] = 0;
+    char *at = strchr(copy, ',');
+    if (at && (strchr(copy, '.') || strchr(at + 1, ',')))
+        return false; // which of them stands before the fraction is not known
+    if (at)
+        *at = '.';
+    *number = strtod(copy, &end);
+    *comma = at != NULL;
+    return *end == 0 && isfinite(*number);
+}
+
+#define SAID_VALUES 4  // that are named with their count
+#define SAID_BYTES  32 // of each, with its end: four of them fit
+
+struct said_value {
+    const char *text;
+    bool is_number, comma;
+    double number;
+    uint32_t frames;
+};
+
+static bool same_said(const struct said_value *a, const struct said_value *b)
+{
+    return strcmp(a->text, b->text) == 0 ||
+           (a->is_number && b->is_number && a->number == b->number);
+}
+
+static void said_append(struct image_said *out, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+static void said_append(struct image_said *out, const char *format, ...)
+{
+    const size_t used = strlen(out->text);
+    va_list args;
+    va_start(args, format);
+    vsnprintf(out->text + used, sizeof out->text - used, format, args);
+    va_end(args);
+}
+
+static void said_describe(struct image_said *out, const struct said_value *values, uint32_t count)
+{
+    const uint32_t named = count < SAID_VALUES ? count : SAID_VALUES;
+    uint32_t rest = out->frames - out->without;
+    char shown[SAID_BYTES];
+    if (out->state == IMAGE_ATTR_ABSENT)
+        said_append(out, "not stated");
+    else if (out->state == IMAGE_ATTR_SAME)
+        text_shown(out->first, out->text, sizeof out->text);
+    for (uint32_t i = 0; out->state == IMAGE_ATTR_DIFFERS && i < named; i++) {
+        said_append(out, "%s%s in %u image%s", i ? ", " : "",
+                    text_shown(values[i].text, shown, sizeof shown), values[i].frames,
+                    values[i].frames == 1 ? "" : "s");
+        rest -= values[i].frames;
+    }
+    if (out->state == IMAGE_ATTR_DIFFERS && rest)
+        said_append(out, ", other in %u", rest);
+    if (out->state == IMAGE_ATTR_DIFFERS && out->without)
+        said_append(out, ", none in %u", out->without);
+}
+
+void image_said(const struct image_set *set, const struct image *img, const char *keyword,
+                struct image_said *out)
 {
     const size_t cells = (size_t)img->dim[2] * img->dim[3];
-    const char *first = NULL;
-    bool absent = false, differs = false;
+    struct said_value values[SAID_VALUES + 1] = {0}; // the last one stands for all others
+    uint32_t count = 0;
+    *out = (struct image_said){.first = "", .low = NAN, .high = NAN};
     for (size_t i = 0; i < cells; i++) {
         if (img->frame[i] == IMAGE_NO_FRAME)
             continue;
         const struct attrs *attrs = set->frames[img->frame[i]].attrs;
-        const char *text = attrs ? attrs_get(attrs, keyword) : NULL;
-        if (!text || !*text) {
-            absent = true;
+        struct said_value v = {.text = attrs ? attrs_get(attrs, keyword) : NULL};
+        out->frames++;
+        if (!v.text || !*v.text) {
+            out->without++;
             continue;
         }
-        if (!first)
-            first = text;
-        differs = differs || strcmp(first, text) != 0;
+        v.is_number = value_number(v.text, &v.number, &v.comma);
+        if (v.is_number) {
+            out->low = fmin(out->low, v.number); // NAN is no number: the other one counts
+            out->high = fmax(out->high, v.number);
+            out->comma = out->comma || v.comma;
+        }
+        uint32_t at = 0;
+        while (at < count && at < SAID_VALUES && !same_said(&values[at], &v))
+            at++;
+        if (at == count && count <= SAID_VALUES)
+            values[count++] = v;
+        values[at].frames++;
     }
-    if (value)
-        *value = first;
-    if (!first)
-        return IMAGE_ATTR_ABSENT;
-    return absent || differs ? IMAGE_ATTR_DIFFERS : IMAGE_ATTR_SAME;
+    if (count) {
+        out->first = values[0].text;
+        out->state = count > 1 || out->without ? IMAGE_ATTR_DIFFERS : IMAGE_ATTR_SAME;
+    }
+    said_describe(out, values, count);
 }
 
 enum image_attr image_number(const struct image_set *set, const struct image *img,
                              const char *keyword, double *value)
 {
-    const char *text;
-    char *end;
-    const enum image_attr state = image_attr(set, img, keyword, &text);
-    *value = NAN;
-    if (text) {
-        const double number = strtod(text, &end);
-        if (end != text && isfinite(number))
-            *value = number;
-    }
-    return state;
+    struct image_said said;
+    bool comma;
+    image_said(set, img, keyword, &said);
+    if (!value_number(said.first, value, &comma))
+        *value = NAN;
+    return said.state;
 }
 
 const char *image_text(const struct image_set *set, const struct image *img, const char *keyword)
 {
-    const char *text;
-    return image_attr(set, img, keyword, &text) == IMAGE_ATTR_SAME ? text : "";
+    struct image_said said;
+    image_said(set, img, keyword, &said);
+    return said.state == IMAGE_ATTR_SAME ? said.first : "";
 }
 
 void image_to_patient(const struct image *img, const double ijk[3], double mm[3])

@@ -146,10 +146,22 @@ enum image_attr {
     IMAGE_ATTR_SAME,    // all have the same
     IMAGE_ATTR_DIFFERS, // they have several, or some have none
 };
-// *value: that of the first frame (in order of points, then slices) that has one, borrowed; NULL:
-// none.
-enum image_attr image_attr(const struct image_set *set, const struct image *img,
-                           const char *keyword, const char **value);
+
+// What the frames of an image say of an attribute. Empty is absent. Values that are the same number
+// ("3" and "3.0") are the same.
+struct image_said {
+    enum image_attr state;
+    const char *first; // value of the first frame (in order of points, then slices) that has one,
+                       // borrowed; "" none
+    double low, high;  // of those that are numbers, the first of several values each; NAN: none is
+    bool comma;        // a number is written with a decimal comma: it has been read as a point
+    uint32_t frames;   // of the image
+    uint32_t without;  // frames without a value
+    char text[256]; // for people: "B35f"; "3 in 24 images, 6 in 24 images"; "120 in 40 images, none
+                    // in 6"; "not stated". As text_shown() writes them
+};
+void image_said(const struct image_set *set, const struct image *img, const char *keyword,
+                struct image_said *out);
 // The same as a number; NAN where absent or not a number. The first of several values counts.
 enum image_attr image_number(const struct image_set *set, const struct image *img,
                              const char *keyword, double *value);

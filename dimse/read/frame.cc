@@ -8,8 +8,9 @@
 #include <cstring>
 #include "dimse/read/object_parts.h"
 
-#define DAY_S          86400
-#define GE_B_VALUE_MOD 100000 // GE adds 10^9 to the b values of some sequences: 1000000700 is 700
+#define DAY_S           86400
+#define DERIVATIONS_MAX 8      // codes of how an image was derived
+#define GE_B_VALUE_MOD  100000 // GE adds 10^9 to the b values of some sequences: 1000000700 is 700
 
 namespace
 {
@@ -591,12 +592,36 @@ void add_contrast(frame_view &view, attribute_list &list)
         list.add_as("ContrastBolusAgent", *meaning);
 }
 
+// What sequences of the data set or of the functional groups say of how an image was made, under
+// keys that name the place: "DerivationCodeSequence[0].CodeValue".
+void add_derivation(frame_view &view, attribute_list &list)
+{
+    static const char energy[] =
+        "MultienergyCTCharacteristicsSequence[0].MonoenergeticEnergyEquivalent";
+    DcmItem *image = view.enhanced() ? view.macro(DCM_DerivationImageSequence) : nullptr;
+    DcmElement *element = nullptr;
+    for (long i = 0; i < DERIVATIONS_MAX; i++) {
+        DcmItem *code = item_of(image ? *image : view.header(), DCM_DerivationCodeSequence, i);
+        if (!code)
+            break;
+        std::string key = "DerivationCodeSequence[" + std::to_string(i) + "].CodeValue";
+        if (code->findAndGetElement(DCM_CodeValue, element).good() && element)
+            list.add_as(key.c_str(), *element);
+    }
+    DcmItem *at = view.macro(DCM_MultienergyCTCharacteristicsSequence);
+    at = at && view.enhanced() ? at
+                               : item_of(view.header(), DCM_MultienergyCTCharacteristicsSequence);
+    if (at && at->findAndGetElement(DCM_MonoenergeticEnergyEquivalent, element).good() && element)
+        list.add_as(energy, *element);
+}
+
 bool read_group_attrs(const struct object *o, uint32_t frame, struct attrs *own, struct err *err)
 {
     frame_view view(o, frame);
-    if (!view.enhanced())
-        return true;
     attribute_list list(view.header(), own);
+    add_derivation(view, list);
+    if (!view.enhanced())
+        return list.finish(err);
     for (DcmItem *groups : {view.own(), o->shared_groups}) {
         each_macro(groups, [&](DcmItem &item) {
             list.add_item(item); // what stands there already stays: own first

@@ -9,6 +9,7 @@
 #include "compute/draw/pen.h"
 #include "compute/draw/plane.h"
 #include "compute/draw/tile.h"
+#include "compute/image/kind.h"
 #include "compute/image/load.h"
 #include "node/job/instance.h"
 #include "node/job/json.h"
@@ -264,6 +265,21 @@ static void print_axis(const struct image *img, FILE *out)
             img->dim[3], img->at[0], img->at[(size_t)(img->dim[3] - 1) * img->dim[2]], unit);
 }
 
+static void print_nature(const struct inspect *in, const struct image *img, FILE *out)
+{
+    struct image_nature nature;
+    char text[320];
+    image_nature(&in->images, img, &nature);
+    if (nature.kind != IMAGE_ACQUIRED)
+        fprintf(out, "    kind: %s\n", image_nature_text(&nature, text, sizeof text));
+    if (nature.multi_energy)
+        fprintf(out, "    acquired with several energies\n");
+    if (nature.as_120_kv)
+        fprintf(out,
+                "    kernel gives the numbers of 120 kV in %" PRIu32 " of %" PRIu32 " frames\n",
+                nature.as_120_kv, nature.frames);
+}
+
 static void print_image(const struct inspect *in, uint32_t n, FILE *out)
 {
     const struct image *img = &in->images.images[n];
@@ -294,6 +310,7 @@ static void print_image(const struct inspect *in, uint32_t n, FILE *out)
     image_remarks(&in->images, img, text, sizeof text);
     if (text[0])
         fprintf(out, "    %s\n", text);
+    print_nature(in, img, out);
     inspect_each_differing(in, img, print_differing, out);
 }
 
@@ -351,7 +368,9 @@ static json_t *image_item(const struct inspect *in, const struct image *img, boo
 {
     json_t *o = json_object(), *dim = json_array(), *at = json_array(), *differs = json_array();
     struct listing listing = {differs, ok};
+    struct image_nature nature;
     char text[256], directions[4] = "";
+    char kind[320];
     for (int a = 0; a < 4; a++)
         json_add(dim, json_integer(img->dim[a]), ok);
     for (uint32_t p = 0; img->at && p < img->dim[3]; p++) {
@@ -377,6 +396,11 @@ static json_t *image_item(const struct inspect *in, const struct image *img, boo
     json_put_integer(o, "duplicates", img->duplicates, ok);
     json_put_text(o, "defect", img->defect, ok);
     json_put_text(o, "remarks", text, ok);
+    image_nature(&in->images, img, &nature);
+    json_put_text(o, "kind", image_kind_name(nature.kind), ok);
+    json_put_text(o, "kind_reason", image_nature_text(&nature, kind, sizeof kind), ok);
+    json_put_bool(o, "multi_energy", nature.multi_energy, ok);
+    json_put_integer(o, "frames_as_120_kv", nature.as_120_kv, ok);
     json_put(o, "differs", differs, ok);
     return o;
 }

@@ -593,7 +593,6 @@ static void attributes_are_the_same_differ_or_are_absent(void)
 {
     struct image_frame f[N];
     struct attrs a = {0}, b = {0};
-    const char *value;
     double number;
     attrs_add(&a, "KVP", "120");
     attrs_add(&a, "ConvolutionKernel", "B30f");
@@ -607,17 +606,78 @@ static void attributes_are_the_same_differ_or_are_absent(void)
     CU_ASSERT_EQUAL(image_number(&set, img, "KVP", &number), IMAGE_ATTR_DIFFERS);
     CU_ASSERT_EQUAL(number, 120);
     CU_ASSERT_STRING_EQUAL(image_text(&set, img, "KVP"), "");
-    CU_ASSERT_EQUAL(image_attr(&set, img, "ConvolutionKernel", &value), IMAGE_ATTR_SAME);
-    CU_ASSERT_STRING_EQUAL(value, "B30f");
     CU_ASSERT_STRING_EQUAL(image_text(&set, img, "ConvolutionKernel"), "B30f");
     CU_ASSERT_EQUAL(image_number(&set, img, "ConvolutionKernel", &number), IMAGE_ATTR_SAME);
     CU_ASSERT(isnan(number));
-    CU_ASSERT_EQUAL(image_attr(&set, img, "HeartRate", &value), IMAGE_ATTR_DIFFERS);
-    CU_ASSERT_STRING_EQUAL(value, "60");
+    CU_ASSERT_EQUAL(image_number(&set, img, "HeartRate", &number), IMAGE_ATTR_DIFFERS);
+    CU_ASSERT_EQUAL(number, 60);
     CU_ASSERT_EQUAL(image_number(&set, img, "Exposure", &number), IMAGE_ATTR_ABSENT);
     CU_ASSERT(isnan(number));
     attrs_finish(&a);
     attrs_finish(&b);
+}
+
+static void what_frames_say_is_told_with_counts(void)
+{
+    static const struct {
+        const char *first, *second; // of 5 frames, of the other 7
+        enum image_attr state;
+        const char *text;
+        double low, high;
+    } cases[] = {
+        {"3", "3", IMAGE_ATTR_SAME, "3", 3, 3},
+        {"3", "3.0 ", IMAGE_ATTR_SAME, "3", 3, 3},
+        {"+3e0", "3", IMAGE_ATTR_SAME, "+3e0", 3, 3},
+        {"3", "6", IMAGE_ATTR_DIFFERS, "3 in 5 images, 6 in 7 images", 3, 6},
+        {"2,5", "2.5", IMAGE_ATTR_SAME, "2,5", 2.5, 2.5},
+        {"1,000.5", "", IMAGE_ATTR_DIFFERS, "1,000.5 in 5 images, none in 7", NAN, NAN},
+        {"120", "", IMAGE_ATTR_DIFFERS, "120 in 5 images, none in 7", 120, 120},
+        {"", "", IMAGE_ATTR_ABSENT, "not stated", NAN, NAN},
+        {"Sa36f\\3", "Br36\\3", IMAGE_ATTR_DIFFERS, "Sa36f\\3 in 5 images, Br36\\3 in 7 images",
+         NAN, NAN},
+        {"40\\400", "40\\400", IMAGE_ATTR_SAME, "40\\400", 40, 40},
+        {"0x10", "inf", IMAGE_ATTR_DIFFERS, "0x10 in 5 images, inf in 7 images", NAN, NAN},
+    };
+    for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
+        struct image_frame f[N];
+        struct attrs a = {0}, b = {0};
+        struct image_said said;
+        attrs_add(&a, "SliceThickness", cases[c].first);
+        attrs_add(&b, "SliceThickness", cases[c].second);
+        stack(f, N);
+        for (int i = 0; i < N; i++)
+            f[i].attrs = i < 5 ? &a : &b;
+        image_said(&set, only(f, N), "SliceThickness", &said);
+        CU_ASSERT_EQUAL(said.state, cases[c].state);
+        CU_ASSERT_STRING_EQUAL(said.text, cases[c].text);
+        CU_ASSERT(said.low == cases[c].low || (isnan(said.low) && isnan(cases[c].low)));
+        CU_ASSERT(said.high == cases[c].high || (isnan(said.high) && isnan(cases[c].high)));
+        CU_ASSERT_EQUAL(said.comma, strcmp(cases[c].first, "2,5") == 0);
+        CU_ASSERT_EQUAL(said.frames, N);
+        attrs_finish(&a);
+        attrs_finish(&b);
+    }
+}
+
+static void many_values_are_named_in_part(void)
+{
+    static const char hostile[] = "a value that is longer than what is shown \x1b of it";
+    struct image_frame f[N];
+    struct attrs a[N] = {0};
+    struct image_said said;
+    char value[16];
+    stack(f, N);
+    for (int i = 0; i < N; i++) {
+        snprintf(value, sizeof value, "%d", i);
+        attrs_add(&a[i], "Exposure", i ? value : hostile);
+        f[i].attrs = &a[i];
+    }
+    image_said(&set, only(f, N), "Exposure", &said);
+    CU_ASSERT_PTR_NOT_NULL(strstr(said.text, "3 in 1 image, other in 8"));
+    CU_ASSERT_EQUAL(said.high, N - 1);
+    CU_ASSERT_PTR_NULL(strchr(said.text, 0x1b));
+    for (int i = 0; i < N; i++)
+        attrs_finish(&a[i]);
 }
 
 static void too_many_groups_are_refused(void)
@@ -659,6 +719,8 @@ int main(void)
         {"image_split_frames_without_a_place_are_images_of_their_own",
          frames_without_a_place_are_images_of_their_own},
         {"image_attr_same_differs_or_absent", attributes_are_the_same_differ_or_are_absent},
+        {"image_said_tells_with_counts", what_frames_say_is_told_with_counts},
+        {"image_said_names_a_part_of_many_values", many_values_are_named_in_part},
         {"image_split_too_many_groups_are_refused", too_many_groups_are_refused},
     };
     arena = arena_create();
