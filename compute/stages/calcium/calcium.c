@@ -11,7 +11,7 @@
 #include "compute/stages/calcium/calcium_scan.h"
 #include "compute/stages/calcium/calcium_score.h"
 
-#define CALCIUM_VERSION "1"
+#define CALCIUM_VERSION "2"
 
 enum {
     P_THRESHOLD,
@@ -114,30 +114,19 @@ static bool check_input(struct job *j)
     if (v->spacing[0] > pixel_max_mm || v->spacing[1] > pixel_max_mm)
         return REFUSE(j, "pixels of %.2f x %.2f mm are too coarse (limit %.1f mm)", v->spacing[1],
                       v->spacing[0], pixel_max_mm);
-    const double thickness = j->scan.thickness_mm, limit = j->p[P_MAX_SLICE].number;
-    if (j->rules.increment_mm > limit * 1.01)
-        return REFUSE(j, "slices lie %.2f mm apart (limit %.1f mm)", j->rules.increment_mm, limit);
-    if (thickness > limit * 1.01)
-        return REFUSE(j, "slices are %.2f mm thick (limit %.1f mm)", thickness, limit);
     return true;
 }
 
-// The threshold holds at 120 kV. False: refused.
-static bool check_voltage(struct job *j)
+// What the headers say of the slices. False: refused.
+static bool check_scan(struct job *j)
 {
-    const double kvp = j->scan.kvp;
-    j->rules.threshold_hu = j->p[P_THRESHOLD].number;
-    if (!(kvp > 0))
-        return findings_add_warning(j->f, "Tube voltage not stated: 120 kV assumed");
-    if (fabs(kvp - 120) < 0.5)
-        return true;
-    if (j->p[P_OTHER_KVP].choice == 0)
-        return REFUSE(j, "tube voltage %g kV: the threshold of %g HU holds at 120 kV", kvp,
-                      j->p[P_THRESHOLD].number);
-    j->rules.threshold_hu *= pow(120 / kvp, 0.674);
-    return findings_add_warning(j->f,
-                                "Tube voltage %g kV: threshold and weight steps scaled to %.0f HU",
-                                kvp, j->rules.threshold_hu);
+    const struct calcium_limits limits = {
+        .increment_mm = j->rules.increment_mm,
+        .max_slice_mm = j->p[P_MAX_SLICE].number,
+        .threshold_hu = j->p[P_THRESHOLD].number,
+        .scale = j->p[P_OTHER_KVP].choice == 1,
+    };
+    return calcium_scan_judge(&j->scan, &limits, &j->rules.threshold_hu, j->f);
 }
 
 static void set_rules(struct job *j)
@@ -156,21 +145,7 @@ static void set_rules(struct job *j)
 // What the headers alone give reason to say.
 static bool add_scan_warnings(struct job *j)
 {
-    const struct calcium_scan *s = &j->scan;
-    const double increment = j->rules.increment_mm, thickness = s->thickness_mm;
-    bool ok = true;
-    if (j->estimate)
-        ok = findings_add_warning(j->f, "Estimate: %s",
-                                  s->gating == CALCIUM_NOT_GATED ? "not gated by ECG"
-                                                                 : "ECG gating is not stated");
-    if (ok && fabs(increment - 3) > 0.5)
-        ok = findings_add_warning(
-            j->f, "Slices %.2f mm apart: Agatston scores are defined for 3 mm", increment);
-    if (ok && thickness > 0 && thickness < 0.9 * increment)
-        ok = findings_add_warning(j->f, "Gaps between slices: %.2f mm thick, %.2f mm apart",
-                                  thickness, increment);
-    if (ok && !(thickness > 0))
-        ok = findings_add_warning(j->f, "Slice thickness not stated");
+    bool ok = calcium_scan_warn(&j->scan, j->rules.increment_mm, j->f);
     if (ok && j->p[P_MASS_FACTOR].number <= 0)
         ok = findings_add_warning(j->f, "Mass is not calibrated: %.3f mg/cm3 a HU assumed",
                                   uncalibrated);
@@ -181,7 +156,7 @@ static bool add_scan_warnings(struct job *j)
 static bool check_heart(struct job *j)
 {
     const struct calcium_heart *h = &j->heart;
-    const bool agent = j->scan.contrast[0] != '\0';
+    const bool agent = *j->scan.contrast.first != '\0';
     if (h->pool_hu > j->p[P_MAX_POOL].number)
         return REFUSE(j, "contrast agent: the blood pool measures %.0f HU (limit %.0f HU)",
                       h->pool_hu, j->p[P_MAX_POOL].number);
@@ -210,7 +185,7 @@ static bool add_heart_warnings(struct job *j)
 {
     const struct calcium_heart *h = &j->heart;
     bool ok = true;
-    if (j->scan.contrast[0])
+    if (*j->scan.contrast.first)
         ok = findings_add_warning(j->f,
                                   "Contrast agent named, yet the blood pool measures %.0f HU: "
                                   "taken as unenhanced",
@@ -247,21 +222,11 @@ static const char *size_class(double width_mm)
 
 static bool add_facts(struct job *j)
 {
-    const struct calcium_scan *s = &j->scan;
     const struct calcium_heart *h = &j->heart;
     struct findings *f = j->f;
-    bool ok = s->kvp > 0 ? findings_add_fact(f, "Tube voltage %g kV", s->kvp)
-                         : findings_add_fact(f, "Tube voltage not stated");
-    ok = ok && findings_add_fact(f, "Slices %.2f mm apart, %.2f mm thick; pixels %.3f x %.3f mm",
-                                 j->rules.increment_mm, s->thickness_mm, j->v->spacing[1],
-                                 j->v->spacing[0]);
-    ok = ok && findings_add_fact(f, "Kernel %s; %s %s", s->kernel[0] ? s->kernel : "not stated",
-                                 s->manufacturer, s->model);
-    ok = ok && findings_add_fact(f, "ECG gating: %s%s%s",
-                                 s->gating == CALCIUM_GATED       ? "yes"
-                                 : s->gating == CALCIUM_NOT_GATED ? "no"
-                                                                  : "not stated",
-                                 s->gating_evidence[0] ? ", by " : "", s->gating_evidence);
+    bool ok = calcium_scan_facts(&j->scan, f) &&
+              findings_add_fact(f, "Slices %.2f mm apart; pixels %.3f x %.3f mm",
+                                j->rules.increment_mm, j->v->spacing[1], j->v->spacing[0]);
     ok =
         ok && findings_add_fact(
                   f, "Threshold %.0f HU, islands of at least %.1f mm2 (%s-connected), weight by %s",
@@ -330,12 +295,12 @@ static enum stage_end run(const struct stage_run *r, struct findings *out, struc
     j.image = r->slots[0].images[0];
     j.v = &r->set->images[j.image];
     calcium_scan_read(r->set, j.v, &j.scan);
-    j.estimate = j.scan.gating != CALCIUM_GATED;
+    j.estimate = !calcium_scan_gated(&j.scan);
     out->page.title = "Coronary calcium scoring";
     set_procedure(&j);
     set_rules(&j);
     bool ok = true;
-    if (check_input(&j) && check_voltage(&j)) {
+    if (check_input(&j) && check_scan(&j)) {
         ok = add_scan_warnings(&j) || err_set(err, ERR_NOMEM, "calcium: warnings");
         ok = ok && evaluate(&j);
     }
