@@ -18,6 +18,7 @@ struct chest {
     bool lungs, joined, mirrored, dome;
     int first, slices; // part of the slices that is there
     const char *unit, *contrast, *kernel, *thickness, *series;
+    const struct attrs *second; // of the second half of the slices; NULL: as the first
 };
 static const struct chest usual = {.lungs = true,
                                    .slices = NZ,
@@ -132,6 +133,8 @@ static void make_chest(const struct chest *chest)
     add_attr("ConvolutionKernel", chest->kernel);
     add_attr("ContrastBolusAgent", chest->contrast);
     add_attr("SeriesDescription", chest->series);
+    for (uint32_t k = images.count / 2; chest->second && k < images.count; k++)
+        images.frames[k].attrs = chest->second;
 }
 
 // Runs the stage as the node would. The images stay until the next call.
@@ -364,6 +367,27 @@ static void what_makes_numbers_doubtful_is_said(void)
     findings_destroy(f);
 }
 
+static void what_half_of_the_slices_say_is_said(void)
+{
+    struct attrs second = {0};
+    struct chest c = usual;
+    attrs_add(&second, "ConvolutionKernel", "B70f");
+    attrs_add(&second, "SliceThickness", "2.5");
+    attrs_add(&second, "SeriesDescription", "expir");
+    attrs_add(&second, "ImageType", "DERIVED\\PRIMARY\\AXIAL\\MPR");
+    c.second = &second;
+    struct findings *f = analyse(&c);
+    CU_ASSERT_EQUAL(f->verdict, VERDICT_DONE);
+    CU_ASSERT(warned(f, "Kernel differs between slices: B31f in"));
+    CU_ASSERT(warned(f, "Sharp kernel"));
+    CU_ASSERT(warned(f, "Thickness differs between slices: 1.5 in"));
+    CU_ASSERT(warned(f, "2.50 mm thick"));
+    CU_ASSERT(warned(f, "Expiration"));
+    CU_ASSERT(warned(f, "Not as acquired: reformatted"));
+    findings_destroy(f);
+    attrs_finish(&second);
+}
+
 static void check_refused(const struct chest *chest, const char *words)
 {
     struct findings *f = analyse(chest);
@@ -385,6 +409,12 @@ static void what_cannot_be_judged_is_refused(void)
     part.first = 70;
     part.slices = NZ - 70;
     check_refused(&part, "implausible");
+    struct attrs second = {0};
+    struct chest map = usual;
+    attrs_add(&second, "ImageType", "DERIVED\\SECONDARY\\AXIAL\\MINIP");
+    map.second = &second;
+    check_refused(&map, "MINIP) in");
+    attrs_finish(&second);
 }
 
 static void density_of_known_counts(void)
@@ -427,6 +457,7 @@ int main(void)
         {"direction_of_the_grid_does_not_matter", direction_of_the_grid_does_not_matter},
         {"lungs_that_touch_are_parted", lungs_that_touch_are_parted},
         {"what_makes_numbers_doubtful_is_said", what_makes_numbers_doubtful_is_said},
+        {"lungs_half_of_the_slices_is_said", what_half_of_the_slices_say_is_said},
         {"what_cannot_be_judged_is_refused", what_cannot_be_judged_is_refused},
         {"density_of_known_counts", density_of_known_counts},
         {"kernels_are_those_that_run", kernels_are_those_that_run},

@@ -2,6 +2,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include "compute/image/kind.h"
 #include "compute/image/load.h"
 #include "compute/stages/lungs/lungs_density.h"
 #include "compute/stages/lungs/lungs_find.h"
@@ -37,8 +38,8 @@ struct job {
     const struct image *v;
     uint32_t image; // index in the set
     const struct param_value *p;
-    double thickness_mm;
-    const char *kernel, *contrast;
+    struct image_said thickness, kernel, contrast;
+    struct image_nature nature;
 };
 
 // Refusals below return false through this: the job is done, the machine is fine.
@@ -75,6 +76,18 @@ static bool check_chest(struct job *j)
     return true;
 }
 
+// Volume and density need air and tissue as the scanner reconstructed them. False: refused.
+static bool check_nature(struct job *j)
+{
+    char text[320];
+    if (j->nature.kind <= IMAGE_MIXED)
+        return true;
+    return REFUSE(j,
+                  "%s: its values are no attenuation as acquired; the images that the scanner "
+                  "reconstructed are needed",
+                  image_nature_text(&j->nature, text, sizeof text));
+}
+
 // By the names that manufacturers give: words, Siemens letters with a number, Toshiba FC50 to FC59,
 // FC30 to FC39 and FC80 to FC89, Philips YA to YD, D and L.
 static bool kernel_is_sharp(const char *kernel)
@@ -98,21 +111,74 @@ static char breath_said(const struct job *j)
 {
     static const char *const names[] = {"SeriesDescription", "ProtocolName"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        const char *text = image_text(j->run->set, j->v, names[i]);
-        if (strcasestr(text, "expir"))
+        struct image_said said;
+        image_said(j->run->set, j->v, names[i], &said);
+        if (strcasestr(said.text, "expir")) // of any slice
             return 'e';
-        if (strcasestr(text, "inspir"))
+        if (said.state == IMAGE_ATTR_SAME && strcasestr(said.text, "inspir"))
             return 'i';
     }
     return 0;
+}
+
+// The names of the kernels that any slice has, where one of them is sharp.
+static bool any_kernel_is_sharp(const struct job *j)
+{
+    for (uint32_t k = 0; k < j->v->dim[2]; k++) {
+        const uint32_t frame = image_frame_at(j->v, k, 0);
+        const struct attrs *a = frame == IMAGE_NO_FRAME ? NULL : j->run->set->frames[frame].attrs;
+        const char *kernel = a ? attrs_get(a, "ConvolutionKernel") : NULL;
+        if (kernel && kernel_is_sharp(kernel))
+            return true;
+    }
+    return false;
+}
+
+static bool add_kernel_warnings(struct job *j)
+{
+    struct findings *f = j->f;
+    bool ok = true;
+    if (j->kernel.state == IMAGE_ATTR_ABSENT)
+        return findings_add_warning(f, "Convolution kernel not stated");
+    if (j->kernel.state == IMAGE_ATTR_DIFFERS)
+        ok = findings_add_warning(f, "Convolution Kernel differs between slices: %s",
+                                  j->kernel.text);
+    if (ok && any_kernel_is_sharp(j))
+        ok = findings_add_warning(
+            f, "Sharp kernel %s: shares below -950 and -910 HU are too high, Perc15 is too low",
+            j->kernel.text);
+    return ok;
+}
+
+static bool add_thickness_warnings(struct job *j)
+{
+    const struct image_said *t = &j->thickness;
+    struct findings *f = j->f;
+    const double increment = j->v->spacing[2];
+    bool ok = true;
+    if (!(t->high > 0))
+        return findings_add_warning(f, "Slice thickness not stated%s%s",
+                                    *t->first ? ": it is " : "", *t->first ? t->text : "");
+    if (t->state == IMAGE_ATTR_DIFFERS || t->comma)
+        ok = findings_add_warning(
+            f, "Slice Thickness %s: %s",
+            t->comma ? "with a comma for a decimal point" : "differs between slices", t->text);
+    if (ok && t->high > thin_mm)
+        ok = findings_add_warning(
+            f, "Slices %.2f mm thick (limit %.0f mm): density indices are biased", t->high,
+            thin_mm);
+    if (ok && increment > gap * t->low)
+        ok = findings_add_warning(f, "Gaps between slices: %.2f mm thick, %.2f mm apart", t->low,
+                                  increment);
+    return ok;
 }
 
 // What the headers give reason to say.
 static bool add_header_warnings(struct job *j)
 {
     struct findings *f = j->f;
-    const double increment = j->v->spacing[2];
     const char breath = breath_said(j);
+    char text[320];
     bool ok = true;
     if (breath == 'e')
         ok =
@@ -120,23 +186,20 @@ static bool add_header_warnings(struct job *j)
     else if (breath != 'i')
         ok = findings_add_warning(
             f, "Level of inspiration not stated: volume and density depend on it");
-    if (ok && !*j->kernel)
-        ok = findings_add_warning(f, "Convolution kernel not stated");
-    else if (ok && kernel_is_sharp(j->kernel))
-        ok = findings_add_warning(
-            f, "Sharp kernel %s: shares below -950 and -910 HU are too high, Perc15 is too low",
-            j->kernel);
-    if (ok && !(j->thickness_mm > 0))
-        ok = findings_add_warning(f, "Slice thickness not stated");
-    else if (ok && j->thickness_mm > thin_mm)
-        ok = findings_add_warning(
-            f, "Slices %.2f mm thick (limit %.0f mm): density indices are biased", j->thickness_mm,
-            thin_mm);
-    if (ok && j->thickness_mm > 0 && increment > gap * j->thickness_mm)
-        ok = findings_add_warning(f, "Gaps between slices: %.2f mm thick, %.2f mm apart",
-                                  j->thickness_mm, increment);
-    if (ok && *j->contrast)
+    ok = ok && add_kernel_warnings(j) && add_thickness_warnings(j);
+    if (ok && j->contrast.state == IMAGE_ATTR_DIFFERS)
+        ok = findings_add_warning(f, "Contrast agent differs between slices: %s", j->contrast.text);
+    if (ok && j->contrast.state != IMAGE_ATTR_ABSENT)
         ok = findings_add_warning(f, "Contrast agent named: densities are raised");
+    if (ok && j->nature.kind != IMAGE_ACQUIRED)
+        ok = findings_add_warning(f,
+                                  "Not as acquired: %s; densities may differ from those of the "
+                                  "acquired images",
+                                  image_nature_text(&j->nature, text, sizeof text));
+    if (ok && j->nature.multi_energy)
+        ok = findings_add_warning(f,
+                                  "Acquired with several energies: densities may differ from those "
+                                  "at 120 kV");
     return ok;
 }
 
@@ -165,9 +228,11 @@ static bool add_lung_facts(struct job *j, const struct lungs *l)
     struct findings *f = j->f;
     const struct image *v = j->v;
     const char *maker = image_text(j->run->set, v, "Manufacturer");
-    bool ok = findings_add_fact(f, "Slices %.2f mm apart, %.2f mm thick; pixels %.3f x %.3f mm",
-                                v->spacing[2], j->thickness_mm, v->spacing[1], v->spacing[0]);
-    ok = ok && findings_add_fact(f, "Kernel %s", *j->kernel ? j->kernel : "not stated");
+    bool ok = findings_add_fact(f, "Slices %.2f mm apart; pixels %.3f x %.3f mm", v->spacing[2],
+                                v->spacing[1], v->spacing[0]);
+    ok = ok && findings_add_fact(f, "Slice Thickness %s%s", j->thickness.text,
+                                 j->thickness.state == IMAGE_ATTR_SAME ? " mm" : "");
+    ok = ok && findings_add_fact(f, "Kernel %s", j->kernel.text);
     if (ok && *maker)
         ok = findings_add_fact(f, "Scanner %s %s", maker,
                                image_text(j->run->set, v, "ManufacturerModelName"));
@@ -261,14 +326,14 @@ static enum stage_end run_lungs(const struct stage_run *r, struct findings *out,
     struct job j = {.run = r, .f = out, .err = err, .p = r->params};
     j.image = r->slots[0].images[0];
     j.v = &r->set->images[j.image];
-    image_number(r->set, j.v, "SliceThickness", &j.thickness_mm);
-    j.kernel = image_text(r->set, j.v, "ConvolutionKernel");
-    image_attr(r->set, j.v, "ContrastBolusAgent", &j.contrast);
-    j.contrast = j.contrast ? j.contrast : "";
+    image_said(r->set, j.v, "SliceThickness", &j.thickness);
+    image_said(r->set, j.v, "ConvolutionKernel", &j.kernel);
+    image_said(r->set, j.v, "ContrastBolusAgent", &j.contrast);
+    image_nature(r->set, j.v, &j.nature);
     out->page.title = "Lung volume and density";
     out->procedure = (struct code){"24627-2", "LN", "CT Chest"};
     bool ok = true;
-    if (check_chest(&j)) {
+    if (check_chest(&j) && check_nature(&j)) {
         ok = add_header_warnings(&j) || err_set(err, ERR_NOMEM, "lungs: warnings");
         ok = ok && find_and_measure(&j);
     }
@@ -288,7 +353,7 @@ static const struct kernel_group *const kernels[] = {
 const struct stage stage_lungs = {
     .name = "lungs",
     .title = "Lung volume and density",
-    .version = "3",
+    .version = "4",
     .slot = 2,
     .help = "Volume of each lung, its mean density, share below -950 and -910 HU, and Perc15.",
     .scope = SCOPE_SERIES,
