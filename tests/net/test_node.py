@@ -686,10 +686,10 @@ def a_worker_that_warms_up_delays_no_answer(tmp):
     p, q = ports(2)
     files = make_series(tmp / "in", 1, count=300, size=16)
     with Sink(tmp / "pacs", q), Site(tmp / "node", p, {"PACS": q}) as site:
-        wait_for(lambda: site.workers("warming", "idle"), 30, "a worker", often=True)
-        os.kill(site.workers()[0]["pid"], signal.SIGKILL)  # before it is ready, or after
+        first = wait_for(lambda: [w["pid"] for w in site.workers("warming", "idle") if w["pid"]], 30, "a worker", often=True)[0]
+        os.kill(first, signal.SIGKILL)  # before it is ready, or after
         shutil.rmtree(site.data / "cache", ignore_errors=True)
-        warming = wait_for(lambda: [w for w in site.workers("warming") if w["pid"]], 30, "a worker that warms up", often=True)[0]["pid"]
+        warming = wait_for(lambda: [w["pid"] for w in site.workers("warming") if w["pid"] not in (0, first)], 30, "a worker that warms up", often=True)[0]
         os.kill(warming, signal.SIGSTOP)
         send(files, p)
         wait_for(lambda: site.jobs(), 30, "the job")
