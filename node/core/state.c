@@ -6,8 +6,9 @@
 #include <string.h>
 #include <jansson.h>
 #include "node/job/patient.h"
+#include "node/job/tally.h"
 
-#define SCHEMA_VERSION 2
+#define SCHEMA_VERSION 3
 
 // Jobs and what they take. A job_input is never changed.
 #define JOB_TABLES                                                                                 \
@@ -60,7 +61,8 @@ static const char schema[] =
     " id INTEGER PRIMARY KEY AUTOINCREMENT, series INTEGER NOT NULL REFERENCES series(id),"
     " sop_uid TEXT NOT NULL UNIQUE, sop_class TEXT NOT NULL, transfer_syntax TEXT NOT NULL,"
     " digest BLOB NOT NULL, path TEXT NOT NULL UNIQUE, bytes INTEGER NOT NULL,"
-    " number INTEGER NOT NULL, calling TEXT NOT NULL, address TEXT NOT NULL, at REAL NOT NULL);"
+    " number INTEGER NOT NULL, calling TEXT NOT NULL, address TEXT NOT NULL, at REAL NOT NULL,"
+    " attrs BLOB NOT NULL DEFAULT x'');" // what differs from those of the series
     "CREATE INDEX instance_series ON instance(series, sop_uid);"
     "CREATE TABLE quarantine("
     " id INTEGER PRIMARY KEY, sop_uid TEXT NOT NULL, digest BLOB NOT NULL,"
@@ -101,6 +103,10 @@ static const char migrate_1_to_2[] =
     " first_at);"
     "DROP TABLE job_1; DROP TABLE job_1_last;" JOB_INDICES COLLECTION_TABLES;
 
+// Version 2 kept the attributes of one instance only: the others count as the same.
+static const char migrate_2_to_3[] =
+    "ALTER TABLE instance ADD COLUMN attrs BLOB NOT NULL DEFAULT x'';";
+
 #define SERIES_COLUMNS                                                                             \
     "SELECT id, series_uid, study_uid, modality, source, address, state, first_at, last_at,"       \
     " instances, runs, completeness, evidence, route, why, run_at FROM series"
@@ -136,7 +142,6 @@ enum query {
     Q_FIND_SERIES,
     Q_ADD_SERIES,
     Q_GROW_SERIES,
-    Q_SERIES_SET_ATTRS,
     Q_ADD_INSTANCE,
     Q_REPLACE_FILE,
     Q_INSTANCE_OF_PATH,
@@ -146,6 +151,7 @@ enum query {
     Q_SERIES_ARRIVING,
     Q_SERIES_GET,
     Q_SERIES_ATTRS,
+    Q_SERIES_DELTAS,
     Q_SERIES_END,
     Q_SERIES_DIGESTS,
     Q_ADD_JOB,
@@ -206,7 +212,7 @@ static const char *const sql[Q_COUNT] = {
     [Q_FIND_QUARANTINE] = "SELECT id FROM quarantine WHERE sop_uid = ? AND digest = ?",
     [Q_ADD_QUARANTINE] = "INSERT INTO quarantine(sop_uid, digest, path, calling, address, at,"
                          " reason) VALUES(?, ?, ?, ?, ?, ?, ?)",
-    [Q_FIND_SERIES] = "SELECT id, attrs_uid FROM series"
+    [Q_FIND_SERIES] = "SELECT id, attrs FROM series"
                       " WHERE series_uid = ? AND study_uid = ? AND patient = ?",
     [Q_ADD_SERIES] = "INSERT INTO series(series_uid, study_uid, patient, modality, source, address,"
                      " first_at, last_at, run_at, instances, attrs_uid, attrs)"
@@ -214,10 +220,9 @@ static const char *const sql[Q_COUNT] = {
     [Q_GROW_SERIES] = "UPDATE series SET instances = instances + 1, last_at = ?1,"
                       " run_at = iif(state = 'receiving', run_at, ?1), state = 'receiving'"
                       " WHERE id = ?2",
-    [Q_SERIES_SET_ATTRS] = "UPDATE series SET attrs_uid = ?, attrs = ?, modality = ? WHERE id = ?",
     [Q_ADD_INSTANCE] = "INSERT INTO instance(series, sop_uid, sop_class, transfer_syntax, digest,"
-                       " path, bytes, number, calling, address, at)"
-                       " VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                       " path, bytes, number, calling, address, at, attrs)"
+                       " VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     [Q_REPLACE_FILE] = "UPDATE instance SET path = ? WHERE sop_uid = ?",
     [Q_INSTANCE_OF_PATH] = "SELECT id FROM instance WHERE path = ?",
     [Q_QUARANTINE_OF_PATH] = "SELECT id FROM quarantine WHERE path = ?",
@@ -226,8 +231,10 @@ static const char *const sql[Q_COUNT] = {
     [Q_SERIES_ARRIVING] = SERIES_COLUMNS " WHERE state = 'receiving' ORDER BY id DESC LIMIT ?",
     [Q_SERIES_GET] = SERIES_COLUMNS " WHERE id = ?",
     [Q_SERIES_ATTRS] = "SELECT attrs FROM series WHERE id = ?",
-    [Q_SERIES_END] = "UPDATE series SET state = ?, completeness = ?, evidence = ?, route = ?,"
-                     " why = ?, runs = runs + 1 WHERE id = ?",
+    [Q_SERIES_DELTAS] = "SELECT attrs FROM instance WHERE series = ? ORDER BY sop_uid",
+    [Q_SERIES_END] = "UPDATE series SET state = ?1, completeness = ?2, evidence = ?3, route = ?4,"
+                     " why = ?5, modality = iif(?7 = '', modality, ?7), runs = runs + 1"
+                     " WHERE id = ?6",
     [Q_SERIES_DIGESTS] = "SELECT digest, id FROM instance WHERE series = ? ORDER BY sop_uid",
     // A run of a series is counted there; of a study by the jobs that there are.
     [Q_ADD_JOB] =
@@ -519,8 +526,10 @@ static bool prepare_schema(struct state *s, struct err *err)
                                 NULL, options_to_json, NULL, NULL) != SQLITE_OK)
         return fail(s, "options_to_json", err);
     snprintf(mark, sizeof mark, "PRAGMA user_version = %d", SCHEMA_VERSION);
-    bool ok = state_begin(s, err) && execute(s, version == 0 ? schema : migrate_1_to_2, err) &&
-              execute(s, mark, err) && state_commit(s, err);
+    bool ok = state_begin(s, err) && (version != 0 || execute(s, schema, err)) &&
+              (version != 1 || execute(s, migrate_1_to_2, err)) &&
+              (version == 0 || execute(s, migrate_2_to_3, err)) && execute(s, mark, err) &&
+              state_commit(s, err);
     if (!ok)
         state_rollback(s);
     return ok;
@@ -583,45 +592,46 @@ void state_rollback(struct state *s)
 
 // Instances
 
+// *id 0: there is none yet. base: its attributes.
 static bool find_series(struct state *s, const struct state_instance *in, const char *patient,
-                        int64_t *id, char attrs_uid[65], struct err *err)
+                        int64_t *id, struct attrs *base, struct err *err)
 {
     *id = 0;
     sqlite3_stmt *stmt = bind(s, err, Q_FIND_SERIES, "ttt", in->id.series_instance_uid,
                               in->id.study_instance_uid, patient);
     enum step result = step(s, stmt, err);
-    if (result == STEP_ROW) {
-        *id = sqlite3_column_int64(stmt, 0);
-        snprintf(attrs_uid, 65, "%s", text(stmt, 1));
-        sqlite3_reset(stmt);
-    }
-    return result != STEP_FAILED;
+    if (result != STEP_ROW)
+        return result == STEP_END;
+    *id = sqlite3_column_int64(stmt, 0);
+    const void *packed = sqlite3_column_blob(stmt, 1);
+    bool ok = attrs_unpack(base, packed, (size_t)sqlite3_column_bytes(stmt, 1));
+    sqlite3_reset(stmt);
+    return ok || err_set(err, ERR_NOMEM, "attributes of series %lld", (long long)*id);
 }
 
+// delta: what the instance has other than its series.
 static bool grow_series(struct state *s, const struct state_instance *in, int64_t *series,
-                        struct err *err)
+                        struct attrs *delta, struct err *err)
 {
-    char patient[2 * DIGEST_SIZE + 1], attrs_uid[65];
-    if (!patient_key(in->attrs, patient, err) ||
-        !find_series(s, in, patient, series, attrs_uid, err))
-        return false;
-    if (*series == 0) {
-        bool ok =
+    char patient[2 * DIGEST_SIZE + 1];
+    struct attrs base = {0};
+    bool ok =
+        patient_key(in->attrs, patient, err) && find_series(s, in, patient, series, &base, err);
+    if (ok && *series == 0) {
+        ok =
             done(s,
                  bind(s, err, Q_ADD_SERIES, "ttttttdtb", in->id.series_instance_uid,
                       in->id.study_instance_uid, patient, in->id.modality, in->calling, in->address,
                       in->at, in->id.sop_instance_uid, in->attrs->packed, in->attrs->size),
                  err);
         *series = sqlite3_last_insert_rowid(s->db);
-        return ok;
+    } else if (ok) {
+        ok = (tally_delta(&base, in->attrs, delta) ||
+              err_set(err, ERR_NOMEM, "no memory for attributes")) &&
+             done(s, bind(s, err, Q_GROW_SERIES, "di", in->at, *series), err);
     }
-    if (!done(s, bind(s, err, Q_GROW_SERIES, "di", in->at, *series), err))
-        return false;
-    return strcmp(in->id.sop_instance_uid, attrs_uid) >= 0 ||
-           done(s,
-                bind(s, err, Q_SERIES_SET_ATTRS, "tbti", in->id.sop_instance_uid, in->attrs->packed,
-                     in->attrs->size, in->id.modality, *series),
-                err);
+    attrs_finish(&base);
+    return ok;
 }
 
 static bool quarantine(struct state *s, const struct state_instance *in,
@@ -664,13 +674,17 @@ bool state_record(struct state *s, const struct state_instance *in, const char *
         return equal || quarantine(s, in, quarantine_path, out, err);
     }
     out->what = RECORD_STORED;
-    return grow_series(s, in, &out->series, err) &&
-           done(s,
-                bind(s, err, Q_ADD_INSTANCE, "itttbtiittd", out->series, in->id.sop_instance_uid,
-                     in->id.sop_class_uid, in->id.transfer_syntax_uid, in->digest,
-                     (size_t)DIGEST_SIZE, in->path, (int64_t)in->bytes,
-                     (int64_t)in->instance_number, in->calling, in->address, in->at),
-                err);
+    struct attrs delta = {0};
+    bool ok =
+        grow_series(s, in, &out->series, &delta, err) &&
+        done(s,
+             bind(s, err, Q_ADD_INSTANCE, "itttbtiittdb", out->series, in->id.sop_instance_uid,
+                  in->id.sop_class_uid, in->id.transfer_syntax_uid, in->digest, (size_t)DIGEST_SIZE,
+                  in->path, (int64_t)in->bytes, (int64_t)in->instance_number, in->calling,
+                  in->address, in->at, delta.packed, delta.size),
+             err);
+    attrs_finish(&delta);
+    return ok;
 }
 
 bool state_replace_file(struct state *s, const char *sop_instance_uid, const char *path,
@@ -773,25 +787,65 @@ bool state_get_series(struct state *s, int64_t id, series_fn *each, void *ctx, s
     return walk_series(s, bind(s, err, Q_SERIES_GET, "i", id), each, ctx, err);
 }
 
+// The attributes of the instance that stmt stands at join the tally.
+static bool tally_row(sqlite3_stmt *stmt, const struct attrs *base, struct tally *t)
+{
+    struct attrs delta = {0}, one = {0};
+    bool ok =
+        attrs_unpack(&delta, sqlite3_column_blob(stmt, 0), (size_t)sqlite3_column_bytes(stmt, 0)) &&
+        tally_restore(base, &delta, &one);
+    attrs_finish(&delta);
+    ok = tally_add(t, &one) && ok;
+    return ok;
+}
+
+static bool tally_series(struct state *s, int64_t series, const struct attrs *base,
+                         struct attrs *out, struct err *err)
+{
+    struct tally *t = tally_create();
+    bool ok = t != NULL;
+    sqlite3_stmt *stmt = bind(s, err, Q_SERIES_DELTAS, "i", series);
+    enum step result = step(s, stmt, err);
+    for (; ok && result == STEP_ROW; result = step(s, stmt, err))
+        ok = tally_row(stmt, base, t);
+    if (result == STEP_ROW)
+        sqlite3_reset(stmt);
+    ok = ok && tally_most(t, out);
+    tally_destroy(t);
+    return result != STEP_FAILED &&
+           (ok || err_set(err, ERR_NOMEM, "attributes of series %lld", (long long)series));
+}
+
 bool state_series_attrs(struct state *s, int64_t series, struct attrs *out, struct err *err)
 {
+    struct attrs base = {0};
     sqlite3_stmt *stmt = bind(s, err, Q_SERIES_ATTRS, "i", series);
     enum step result = step(s, stmt, err);
+    attrs_finish(out);
     if (result != STEP_ROW)
         return result == STEP_END &&
                err_set(err, ERR_INTERNAL, "no series %lld", (long long)series);
     const void *packed = sqlite3_column_blob(stmt, 0);
-    bool ok = attrs_unpack(out, packed, (size_t)sqlite3_column_bytes(stmt, 0));
+    bool ok = attrs_unpack(&base, packed, (size_t)sqlite3_column_bytes(stmt, 0)) ||
+              err_set(err, ERR_INTERNAL, "attributes of series %lld", (long long)series);
     sqlite3_reset(stmt);
-    return ok || err_set(err, ERR_INTERNAL, "attributes of series %lld", (long long)series);
+    ok = ok && tally_series(s, series, &base, out, err);
+    attrs_finish(&base);
+    return ok;
 }
 
 bool state_series_end(struct state *s, int64_t series, const char *state, const char *completeness,
                       const char *evidence, const char *route, const char *why, struct err *err)
 {
-    return done(
-        s, bind(s, err, Q_SERIES_END, "ttttti", state, completeness, evidence, route, why, series),
-        err);
+    struct attrs attrs = {0};
+    bool ok = state_series_attrs(s, series, &attrs, err);
+    const char *modality = attrs_get(&attrs, "Modality");
+    ok = ok && done(s,
+                    bind(s, err, Q_SERIES_END, "tttttit", state, completeness, evidence, route, why,
+                         series, modality ? modality : ""),
+                    err);
+    attrs_finish(&attrs);
+    return ok;
 }
 
 bool state_series_digest(struct state *s, int64_t series, uint8_t digest[DIGEST_SIZE],

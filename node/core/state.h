@@ -54,8 +54,7 @@ struct state_recorded {
 };
 
 // Records one instance. A series is one Series Instance UID in one study of one patient: instances
-// that differ in study or patient never share a series here. The attributes kept for routing are
-// those of the instance with the lowest SOP Instance UID, whatever the order of arrival.
+// that differ in study or patient never share a series here.
 bool state_record(struct state *s, const struct state_instance *in, const char *quarantine_path,
                   struct state_recorded *out, struct err *err);
 // The file of a recorded instance was lost and has come again.
@@ -93,6 +92,8 @@ bool state_each_series(struct state *s, enum state_which which, size_t limit,
 bool state_get_series(struct state *s, int64_t id,
                       bool (*each)(void *ctx, const struct state_series *row), void *ctx,
                       struct err *err);
+// Of each attribute the value that most instances have (node/job/tally.h), whatever the order of
+// arrival.
 bool state_series_attrs(struct state *s, int64_t series, struct attrs *out, struct err *err);
 // The verdict on completeness; the run is counted.
 bool state_series_end(struct state *s, int64_t series, const char *state, const char *completeness,

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "node/job/json.h"
 #include "node/job/patient.h"
+#include "node/job/tally.h"
 
 static bool gather_no_memory(struct err *err)
 {
@@ -29,12 +30,15 @@ static struct gather_series *gather_series_of(struct gather *g, const struct obj
     if (!larger)
         return NULL;
     g->series = larger;
-    struct gather_series *s = &g->series[g->count++];
+    struct gather_series *s = &g->series[g->count];
     memset(s, 0, sizeof *s);
+    s->tally = tally_create();
+    if (!s->tally)
+        return NULL;
+    g->count++;
     memcpy(s->patient, patient, sizeof s->patient);
     memcpy(s->study_instance_uid, ids->id.study_instance_uid, sizeof s->study_instance_uid);
     memcpy(s->series_instance_uid, ids->id.series_instance_uid, sizeof s->series_instance_uid);
-    memcpy(s->modality, ids->id.modality, sizeof s->modality);
     return s;
 }
 
@@ -66,14 +70,7 @@ static bool gather_add(struct gather *g, const struct object *o, const char *pat
         ok = gather_no_memory(err);
     if (ok && s) {
         s->own = s->own || object_is_own(o, device_uid);
-        if (!s->first_sop_instance_uid[0] ||
-            strcmp(s->first_sop_instance_uid, ids->id.sop_instance_uid) > 0) {
-            memcpy(s->first_sop_instance_uid, ids->id.sop_instance_uid,
-                   sizeof s->first_sop_instance_uid);
-            attrs_finish(&s->attrs);
-            s->attrs = attrs; // its text is the series' now
-            attrs = (struct attrs){0};
-        }
+        ok = tally_add(s->tally, &attrs) || gather_no_memory(err);
     }
     attrs_finish(&attrs);
     return ok;
@@ -139,6 +136,21 @@ static bool gather_visit(struct gather *g, const FTSENT *entry, const char *devi
     }
 }
 
+// What each series is, now that all of its instances are known.
+static bool gather_tally(struct gather *g, struct err *err)
+{
+    for (size_t i = 0; i < g->count; i++) {
+        struct gather_series *s = &g->series[i];
+        if (!tally_most(s->tally, &s->attrs))
+            return gather_no_memory(err);
+        const char *modality = attrs_get(&s->attrs, "Modality");
+        snprintf(s->modality, sizeof s->modality, "%s", modality ? modality : "");
+        tally_destroy(s->tally);
+        s->tally = NULL;
+    }
+    return true;
+}
+
 bool gather_paths(char *const *paths, size_t count, const char *device_uid, struct gather *out,
                   struct err *err)
 {
@@ -164,7 +176,7 @@ bool gather_paths(char *const *paths, size_t count, const char *device_uid, stru
     free(list);
     if (out->count)
         qsort(out->series, out->count, sizeof *out->series, gather_by_uid);
-    return ok;
+    return ok && gather_tally(out, err);
 }
 
 json_t *gather_item(const struct gather_series *s, bool *ok)
@@ -187,6 +199,7 @@ void gather_finish(struct gather *g)
             free((char *)s->files[f].path);
         free(s->files);
         attrs_finish(&s->attrs);
+        tally_destroy(s->tally);
     }
     free(g->series);
     *g = (struct gather){0};

@@ -13,8 +13,8 @@ struct gather_series {
     char patient[65]; // see node/job/patient.h
     char study_instance_uid[65], series_instance_uid[65], modality[17];
     bool own;           // at least one instance was made by this node
-    struct attrs attrs; // of the instance with the lowest SOP Instance UID
-    char first_sop_instance_uid[65];
+    struct attrs attrs; // of each attribute the value of most instances, see node/job/tally.h
+    struct tally *tally;
     struct analysis_file *files; // path malloc'd, digest not known
     size_t file_count;
 };

@@ -61,7 +61,7 @@ static void groups_files_into_series(void)
     CU_ASSERT_EQUAL(g.series[0].file_count, 1);
     CU_ASSERT_STRING_EQUAL(g.series[1].series_instance_uid, "1.2.20");
     CU_ASSERT_EQUAL(g.series[1].file_count, 2);
-    // attributes are those of the lowest SOP Instance UID, whatever was found first
+    // of values that are equally frequent the first, whatever was found first
     CU_ASSERT_STRING_EQUAL(attrs_get(&g.series[1].attrs, "SeriesDescription"), "1.2.20.1");
     CU_ASSERT_FALSE(g.series[1].own);
     gather_finish(&g);

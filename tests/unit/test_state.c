@@ -254,7 +254,7 @@ static void state_record_keeps_patients_and_studies_apart(void)
 }
 
 // Three orders of arrival, one answer.
-static void state_keeps_the_attributes_of_the_lowest_uid(void)
+static void state_has_one_answer_for_every_order_of_arrival(void)
 {
     static const char *const orders[3][3] = {{"1.2.3.1", "1.2.3.2", "1.2.3.3"},
                                              {"1.2.3.3", "1.2.3.1", "1.2.3.2"},
@@ -277,6 +277,44 @@ static void state_keeps_the_attributes_of_the_lowest_uid(void)
         CU_ASSERT_EQUAL(memcmp(digest, first, sizeof first), 0);
         state_close(s);
     }
+}
+
+// Routing goes by what most instances say, and those that are no slices have no vote.
+static void state_series_attrs_are_those_of_most_instances(void)
+{
+    static const struct {
+        const char *type, *rows, *description, *contrast;
+    } slices[] = {{"ORIGINAL\\PRIMARY\\LOCALIZER", "512", "Topo", NULL},
+                  {"DERIVED\\SECONDARY", NULL, "Dose", NULL},
+                  {"DERIVED\\SECONDARY", NULL, "Dose", NULL},
+                  {"ORIGINAL\\PRIMARY\\AXIAL", "512", "CaSc", "Iomeprol"},
+                  {"ORIGINAL\\PRIMARY\\AXIAL", "512", "CaSc", NULL},
+                  {"ORIGINAL\\PRIMARY\\AXIAL", "512", "CaSc", NULL},
+                  {"ORIGINAL\\PRIMARY\\LOCALIZER", "512", "Topo", NULL}};
+    struct state *s = fresh();
+    int64_t id = 0;
+    for (size_t i = 0; i < sizeof slices / sizeof *slices; i++) {
+        char uid[] = "1.2.3.1";
+        uid[6] = (char)('1' + i);
+        struct attrs a = patient("P", slices[i].description), out = {0};
+        attrs_add(&a, "ImageType", slices[i].type);
+        if (slices[i].rows)
+            attrs_add(&a, "Rows", slices[i].rows);
+        if (slices[i].contrast)
+            attrs_add(&a, "ContrastBolusAgent", slices[i].contrast);
+        struct state_instance in = instance(uid, "1", (uint8_t)i, &a);
+        struct state_recorded recorded;
+        CU_ASSERT_TRUE_FATAL(state_record(s, &in, "quarantine/00/x.dcm", &recorded, NULL));
+        id = recorded.series;
+        CU_ASSERT_TRUE(state_series_attrs(s, id, &out, NULL));
+        CU_ASSERT_STRING_EQUAL(attrs_get(&out, "SeriesDescription"), i == 0  ? "Topo"
+                                                                     : i < 3 ? "Dose"
+                                                                             : "CaSc");
+        CU_ASSERT_EQUAL(attrs_get(&out, "ContrastBolusAgent") != NULL, i == 3 || i == 4);
+        attrs_finish(&out);
+        attrs_finish(&a);
+    }
+    state_close(s);
 }
 
 static void state_owner_knows_whose_file_it_is(void)
@@ -1053,7 +1091,8 @@ static const struct check_case cases[] = {
     CASE(state_open_refuses_what_is_no_database_of_ours),
     CASE(state_record_tells_the_same_from_another),
     CASE(state_record_keeps_patients_and_studies_apart),
-    CASE(state_keeps_the_attributes_of_the_lowest_uid),
+    CASE(state_has_one_answer_for_every_order_of_arrival),
+    CASE(state_series_attrs_are_those_of_most_instances),
     CASE(state_owner_knows_whose_file_it_is),
     CASE(state_series_receives_again_after_its_end),
     CASE(state_series_knows_when_its_present_run_began),
