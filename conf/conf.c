@@ -276,7 +276,8 @@ void conf_explain(FILE *out, const char *keyword, const struct pattern *pattern,
         fputc('"', out);
     for (const char *p = value ? value : "absent"; *p; p++)
         fputc((unsigned char)*p < 0x20 || *p == 0x7f ? '?' : *p, out); // the value is a peer's
-    fprintf(out, "%s, wanted %s", value ? "\"" : "", pattern_text(pattern));
+    const char *wanted = pattern_text(pattern);
+    fprintf(out, "%s, wanted %s", value ? "\"" : "", *wanted ? wanted : "none");
 }
 
 const struct conf_route *conf_match(const struct conf *c, const struct attrs *attrs,

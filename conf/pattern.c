@@ -13,7 +13,7 @@
 #define DEPTH_LIMIT    20000
 #define HEAP_LIMIT_KIB 4096
 
-enum kind { TEXT, REGEX, NUMBER, ANY };
+enum kind { TEXT, REGEX, NUMBER, EMPTY, ANY, NONE, ALL, BOTH };
 enum comparison { LESS, LESS_EQUAL, GREATER, GREATER_EQUAL, EQUAL, NOT_EQUAL };
 
 struct pattern {
@@ -23,7 +23,7 @@ struct pattern {
     pcre2_match_context *limit; // TEXT, REGEX
     enum comparison comparison; // NUMBER
     double number;              // NUMBER
-    struct pattern **parts;     // ANY
+    struct pattern **parts;     // ANY, NONE, ALL, BOTH
     size_t part_count;
 };
 
@@ -153,11 +153,8 @@ struct pattern *pattern_compile(const char *text, char *why, size_t size)
         text++;
         len--;
     }
-    if (len == 0 || len > PATTERN_TEXT_MAX) {
-        if (len == 0)
-            snprintf(why, size, "the pattern is empty: use \"*\" for any value");
-        else
-            snprintf(why, size, "the pattern is longer than %d bytes", PATTERN_TEXT_MAX);
+    if (len > PATTERN_TEXT_MAX) {
+        snprintf(why, size, "the pattern is longer than %d bytes", PATTERN_TEXT_MAX);
         return NULL;
     }
     struct pattern *p = calloc(1, sizeof *p);
@@ -167,6 +164,10 @@ struct pattern *pattern_compile(const char *text, char *why, size_t size)
         snprintf(why, size, "no memory");
         pattern_destroy(p);
         return NULL;
+    }
+    if (len == 0) {
+        p->kind = EMPTY;
+        return p;
     }
     bool ok = *p->text == '/'            ? compile_regex(p, why, size)
               : strchr("<>=!", *p->text) ? compile_comparison(p, why, size)
@@ -178,30 +179,36 @@ struct pattern *pattern_compile(const char *text, char *why, size_t size)
     return p;
 }
 
-static char *any_text(struct pattern *const *parts, size_t count)
+// "[a, b]", "{none: a}", "{any: a, none: b}"
+static char *parts_text(enum kind kind, struct pattern *const *parts, size_t count)
 {
     char *text = NULL;
     size_t size = 0;
     FILE *out = open_memstream(&text, &size);
     if (!out)
         return NULL;
-    fputc('[', out);
-    for (size_t i = 0; i < count; i++)
-        fprintf(out, "%s%s", i ? ", " : "", parts[i]->text);
-    fputc(']', out);
+    fputs(kind == ANY ? "[" : kind == NONE ? "{none: " : kind == ALL ? "{all: " : "{", out);
+    for (size_t i = 0; i < count; i++) {
+        const char *part = parts[i]->kind == EMPTY ? "\"\"" : parts[i]->text;
+        const bool braced = kind == BOTH && *part == '{' && parts[i]->kind >= NONE;
+        fputs(i ? ", " : "", out);
+        fprintf(out, "%s%.*s", kind == BOTH && !braced ? "any: " : "",
+                (int)(braced ? strlen(part) - 2 : strlen(part)), part + braced);
+    }
+    fputc(kind == ANY ? ']' : '}', out);
     if (fclose(out) == 0)
         return text;
     free(text);
     return NULL;
 }
 
-struct pattern *pattern_any(struct pattern **patterns, size_t count)
+static struct pattern *pattern_join(enum kind kind, struct pattern **patterns, size_t count)
 {
     struct pattern *p = calloc(1, sizeof *p);
     if (p) {
-        p->kind = ANY;
+        p->kind = kind;
         p->parts = calloc(count ? count : 1, sizeof *p->parts);
-        p->text = any_text(patterns, count);
+        p->text = parts_text(kind, patterns, count);
     }
     if (!p || !p->parts || !p->text) {
         pattern_destroy(p);
@@ -209,9 +216,38 @@ struct pattern *pattern_any(struct pattern **patterns, size_t count)
             pattern_destroy(patterns[i]);
         return NULL;
     }
-    memcpy(p->parts, patterns, count * sizeof *patterns);
+    memcpy(p->parts, patterns, count * sizeof(struct pattern *));
     p->part_count = count;
     return p;
+}
+
+struct pattern *pattern_any(struct pattern **patterns, size_t count)
+{
+    return pattern_join(ANY, patterns, count);
+}
+
+struct pattern *pattern_both(struct pattern **patterns, size_t count)
+{
+    return pattern_join(BOTH, patterns, count);
+}
+
+struct pattern *pattern_none(struct pattern *p)
+{
+    return pattern_join(NONE, &p, 1);
+}
+
+struct pattern *pattern_all(struct pattern *p)
+{
+    return pattern_join(ALL, &p, 1);
+}
+
+enum pattern_of pattern_of(const struct pattern *p)
+{
+    return p->kind == ANY    ? PATTERN_ANY
+           : p->kind == NONE ? PATTERN_NONE
+           : p->kind == ALL  ? PATTERN_ALL
+           : p->kind == BOTH ? PATTERN_BOTH
+                             : PATTERN_ONE;
 }
 
 static bool is_utf_error(int code)
@@ -289,17 +325,61 @@ static bool value_matches(const struct pattern *p, const char *value, size_t len
     return p->kind == NUMBER ? number_matches(p, value, len) : code_matches(p, value, len);
 }
 
+// One value that is not made of several, by itself.
+static bool single_matches(const struct pattern *p, const char *value, size_t len)
+{
+    if (p->kind == EMPTY)
+        return strspn(value, " ") >= len;
+    if (p->kind != ANY)
+        return value_matches(p, value, len);
+    for (size_t i = 0; i < p->part_count; i++) {
+        if (single_matches(p->parts[i], value, len))
+            return true;
+    }
+    return false;
+}
+
+static bool all_match(const struct pattern *p, const char *value)
+{
+    if (!value || !value[strspn(value, " \\")])
+        return false;
+    for (const char *at = value;;) {
+        size_t len = strcspn(at, "\\");
+        if (!single_matches(p, at, len))
+            return false;
+        if (!at[len])
+            return true;
+        at += len + 1;
+    }
+}
+
+// Of several patterns one, or each.
+static bool parts_match(const struct pattern *p, const char *value, bool each)
+{
+    for (size_t i = 0; i < p->part_count; i++) {
+        if (pattern_matches(p->parts[i], value) != each)
+            return !each;
+    }
+    return each;
+}
+
 bool pattern_matches(const struct pattern *p, const char *value)
 {
+    switch (p->kind) {
+    case EMPTY:
+        return !value || !value[strspn(value, " \\")];
+    case NONE:
+        return !pattern_matches(p->parts[0], value);
+    case ALL:
+        return all_match(p->parts[0], value);
+    case ANY:
+    case BOTH:
+        return parts_match(p, value, p->kind == BOTH);
+    default:
+        break;
+    }
     if (!value)
         return false;
-    if (p->kind == ANY) {
-        for (size_t i = 0; i < p->part_count; i++) {
-            if (pattern_matches(p->parts[i], value))
-                return true;
-        }
-        return false;
-    }
     size_t whole = strlen(value);
     if (p->kind != NUMBER && value_matches(p, value, whole))
         return true;
@@ -322,12 +402,12 @@ const char *pattern_text(const struct pattern *p)
 
 size_t pattern_parts(const struct pattern *p)
 {
-    return p->kind == ANY ? p->part_count : 1;
+    return p->kind >= ANY ? p->part_count : 1;
 }
 
 const struct pattern *pattern_part(const struct pattern *p, size_t index)
 {
-    return p->kind == ANY ? p->parts[index] : p;
+    return p->kind >= ANY ? p->parts[index] : p;
 }
 
 void pattern_destroy(struct pattern *p)

@@ -2,9 +2,10 @@
 #include "conf/conf.h"
 #include "conf/keys.h"
 
-static void print_pattern(FILE *out, const struct pattern *p)
+// One pattern, or a list of them.
+static void print_some_pattern(FILE *out, const struct pattern *p)
 {
-    if (pattern_part(p, 0) == p) {
+    if (pattern_of(p) != PATTERN_ANY) {
         keys_print_text(out, pattern_text(p));
         return;
     }
@@ -13,6 +14,26 @@ static void print_pattern(FILE *out, const struct pattern *p)
         keys_print_text(out, pattern_text(pattern_part(p, i)));
     }
     fputc(']', out);
+}
+
+static void print_pattern(FILE *out, const struct pattern *p)
+{
+    const bool both = pattern_of(p) == PATTERN_BOTH;
+    if (pattern_of(p) == PATTERN_ONE || pattern_of(p) == PATTERN_ANY) {
+        print_some_pattern(out, p);
+        return;
+    }
+    for (size_t i = 0; i < (both ? pattern_parts(p) : 1); i++) {
+        const struct pattern *one = both ? pattern_part(p, i) : p;
+        const enum pattern_of of = pattern_of(one);
+        const bool inner = of == PATTERN_NONE || of == PATTERN_ALL;
+        fprintf(out, "%s%s: ", i ? ", " : "{",
+                of == PATTERN_NONE  ? "none"
+                : of == PATTERN_ALL ? "all"
+                                    : "any");
+        print_some_pattern(out, inner ? pattern_part(one, 0) : one);
+    }
+    fputc('}', out);
 }
 
 static void print_list(FILE *out, const struct conf *c, const struct conf_route *route,

@@ -3,17 +3,36 @@
 #include "conf/keys.h"
 #include "base/near.h"
 
-// One pattern, or any of a list of them.
-static struct pattern *read_pattern(struct reader *r, const struct tree *t, const char *path)
+static struct pattern *read_one_pattern(struct reader *r, const struct tree *t, const char *path)
 {
     char why[KEYS_WHY_SIZE] = "";
-    if (t->kind != TREE_LIST) {
-        const char *text = reader_scalar(r, t, path);
-        struct pattern *p = text ? pattern_compile(text, why, sizeof why) : NULL;
-        if (text && !p)
-            reader_complain(r, t, path, why);
+    const char *text = reader_scalar(r, t, path);
+    struct pattern *p = text ? pattern_compile(text, why, sizeof why) : NULL;
+    if (text && !p)
+        reader_complain(r, t, path, why);
+    return p;
+}
+
+// Patterns that were read become one; those of a list that was not understood are given up.
+static struct pattern *join_patterns(struct reader *r, bool ok, struct pattern **parts,
+                                     size_t count,
+                                     struct pattern *(*join)(struct pattern **, size_t))
+{
+    if (ok) {
+        struct pattern *p = join(parts, count);
+        r->no_memory = r->no_memory || !p;
         return p;
     }
+    for (size_t i = 0; i < count; i++)
+        pattern_destroy(parts[i]);
+    return NULL;
+}
+
+// One pattern, or any of a list of them.
+static struct pattern *read_some_pattern(struct reader *r, const struct tree *t, const char *path)
+{
+    if (t->kind != TREE_LIST)
+        return read_one_pattern(r, t, path);
     if (!reader_is_list(r, t, path, "patterns"))
         return NULL;
     if (t->count == 0)
@@ -24,22 +43,55 @@ static struct pattern *read_pattern(struct reader *r, const struct tree *t, cons
     for (size_t i = 0; parts && i < t->count; i++) {
         char part[READER_PATH_SIZE];
         reader_path(part, "%s[%zu]", path, i);
-        const char *text = reader_scalar(r, t->items[i], part);
-        struct pattern *p = text ? pattern_compile(text, why, sizeof why) : NULL;
-        if (text && !p)
-            reader_complain(r, t->items[i], part, why);
+        struct pattern *p = read_one_pattern(r, t->items[i], part);
         if (p)
             parts[count++] = p;
         ok = ok && p;
     }
-    if (ok) {
-        struct pattern *any = pattern_any(parts, count);
-        r->no_memory = r->no_memory || !any;
-        return any;
+    return join_patterns(r, ok, parts, count, pattern_any);
+}
+
+// What is said of any, none or all of the values.
+static struct pattern *read_quantified(struct reader *r, const struct tree *key,
+                                       const struct tree *value, const char *path)
+{
+    bool any = key->kind == TREE_SCALAR && strcmp(key->text, "any") == 0;
+    bool none = key->kind == TREE_SCALAR && strcmp(key->text, "none") == 0;
+    bool all = key->kind == TREE_SCALAR && strcmp(key->text, "all") == 0;
+    if (!any && !none && !all) {
+        reader_complain(r, key, path, "is none of any, none, all: as in {none: LOCALIZER}");
+        return NULL;
     }
-    for (size_t i = 0; i < count; i++)
-        pattern_destroy(parts[i]);
-    return NULL;
+    struct pattern *p = read_some_pattern(r, value, path);
+    struct pattern *of = !p || any ? p : none ? pattern_none(p) : pattern_all(p);
+    r->no_memory = r->no_memory || (p && !of);
+    return of;
+}
+
+// A pattern, any of a list of them, or what is said of any, none or all of several values.
+static struct pattern *read_pattern(struct reader *r, const struct tree *t, const char *path)
+{
+    if (t->kind != TREE_MAP)
+        return read_some_pattern(r, t, path);
+    if (t->count == 0 || t->count / 2 > 3) {
+        reader_complain(r, t, path, "needs any, none or all, as in {none: LOCALIZER}");
+        return NULL;
+    }
+    struct pattern **parts = reader_reserve(r, t->count / 2, sizeof *parts);
+    size_t count = 0;
+    bool ok = parts != NULL;
+    for (size_t i = 0; parts && i + 1 < t->count; i += 2) {
+        char part[READER_PATH_SIZE];
+        const struct tree *key = t->items[i];
+        reader_path(part, "%s.%.64s", path, key->kind == TREE_SCALAR ? key->text : "");
+        struct pattern *p = read_quantified(r, key, t->items[i + 1], part);
+        if (p)
+            parts[count++] = p;
+        ok = ok && p;
+    }
+    if (ok && count == 1)
+        return parts[0];
+    return join_patterns(r, ok, parts, count, pattern_both);
 }
 
 static void route_check_keyword(struct reader *r, const struct tree *key, const char *path)

@@ -11,7 +11,6 @@
 #include <vector>
 #include "dcmtk/config/osconfig.h"
 #include "dcmtk/dcmdata/dctk.h"
-#include "dcmtk/dcmdata/dcspchrs.h"
 #include "dimse/read/layout.h"
 #include "dimse/read/object.h"
 
@@ -72,18 +71,27 @@ std::string element_text(DcmElement &element);
 // "1.5 " to 1.5 whatever the locale. False: anything else stands there, or no finite number.
 bool text_number(const std::string &text, double *out);
 
-// Converts to UTF-8 by the Specific Character Set of dataset. Bytes that mean nothing become '?'.
+// Converts to UTF-8 by the Specific Character Set of dataset, with code extensions (ISO 2022) and
+// also by the names that some write for one ("ISO-IR 100"). Bytes that mean nothing become '?'; a
+// set that nobody knows counts as none, and then well-formed UTF-8 is taken.
 class text_decoder
 {
   public:
     explicit text_decoder(DcmItem &dataset);
+    ~text_decoder();
+    text_decoder(const text_decoder &) = delete;
+    text_decoder &operator=(const text_decoder &) = delete;
     // affected: the value representation follows Specific Character Set
     std::string decode(const std::string &raw, bool affected);
 
   private:
-    DcmSpecificCharacterSet set_;
-    bool usable_;
-    bool utf8_;
+    std::string convert(const std::string &raw, const char *from);
+    std::string extended(const std::string &raw);
+
+    std::vector<std::pair<const char *, void *>> open_; // iconv descriptors by name
+    const char *whole_ = nullptr; // the one set of all bytes; NULL: G0 and G1 by escapes
+    const char *g1_ = nullptr;    // of the upper half before any escape
+    bool extensions_ = false;     // there are escapes
 };
 
 // Attributes as text on their way into a list. Lists have a limit: when it does not hold all, long

@@ -369,6 +369,53 @@ static void each_analysis_of_a_route_needs_a_result_and_each_option_an_analysis(
 #undef BOTH
 }
 
+// What is said of none and all of several values, and of what is absent, decides and is printed as
+// it is read.
+static void a_route_may_ask_for_absence(void)
+{
+    static const struct {
+        const char *type, *agent; // NULL: absent
+        bool taken;
+    } series[] = {{"ORIGINAL\\PRIMARY\\AXIAL", NULL, true},
+                  {"ORIGINAL\\PRIMARY\\AXIAL", "", true},
+                  {"ORIGINAL\\PRIMARY\\AXIAL", "Iomeprol", false},
+                  {"ORIGINAL\\PRIMARY\\LOCALIZER", NULL, false},
+                  {"DERIVED\\PRIMARY", NULL, false},
+                  {"ORIGINAL\\SECONDARY", NULL, false},
+                  {NULL, NULL, false}};
+    struct conf *c = load(PEERS "routes:\n- {name: a, run: calcium, when: {SeriesDescription: "
+                                "\"\", ImageType: {any: PRIMARY, none: [LOCALIZER, DERIVED]}, "
+                                "SliceThickness: {all: \">= 1\"}}}\n");
+    CU_ASSERT_PTR_NOT_NULL_FATAL(c);
+    char *printed = NULL, *again = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&printed, &size);
+    conf_print(c, out);
+    fclose(out);
+    conf_destroy(c);
+    c = load(printed);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(c);
+    out = open_memstream(&again, &size);
+    conf_print(c, out);
+    fclose(out);
+    CU_ASSERT_STRING_EQUAL(printed, again);
+    CU_ASSERT_PTR_NOT_NULL(
+        strstr(printed, "{any: \"PRIMARY\", none: [\"LOCALIZER\", \"DERIVED\"]}"));
+    for (size_t i = 0; i < sizeof series / sizeof *series; i++) {
+        struct attrs a = {0};
+        attrs_add(&a, "SliceThickness", "1\\3");
+        if (series[i].type)
+            attrs_add(&a, "ImageType", series[i].type);
+        if (series[i].agent)
+            attrs_add(&a, "SeriesDescription", series[i].agent);
+        CU_ASSERT_EQUAL(conf_match(c, &a, CONF_VALUES_HIDDEN, NULL) != NULL, series[i].taken);
+        attrs_finish(&a);
+    }
+    conf_destroy(c);
+    free(printed);
+    free(again);
+}
+
 static void a_time_zone_is_an_offset_or_none(void)
 {
     static const char *const good[] = {"+0000", "+1400", "-1200", "-0330", "+0545"};
@@ -698,6 +745,7 @@ int main(void)
         {"a_route_may_run_several_analyses", a_route_may_run_several_analyses},
         {"each_analysis_of_a_route_needs_a_result_and_each_option_an_analysis",
          each_analysis_of_a_route_needs_a_result_and_each_option_an_analysis},
+        {"conf_load_a_route_may_ask_for_absence", a_route_may_ask_for_absence},
         {"a_time_zone_is_an_offset_or_none", a_time_zone_is_an_offset_or_none},
         {"values_that_identify_are_shown_only_to_who_asks",
          values_that_identify_are_shown_only_to_who_asks},

@@ -173,6 +173,8 @@ static void check_text(const char *set, const char *raw, const char *utf8)
     CU_ASSERT_PTR_NOT_NULL_FATAL(o);
     CU_ASSERT_TRUE(object_attrs(o, &a, &err));
     CU_ASSERT_STRING_EQUAL(attrs_get(&a, "SeriesDescription"), utf8);
+    if (strcmp(attrs_get(&a, "SeriesDescription"), utf8) != 0)
+        fprintf(stderr, "%s: \"%s\"\n", set, attrs_get(&a, "SeriesDescription"));
     attrs_finish(&a);
     object_close(o);
     made_finish(&f);
@@ -201,6 +203,39 @@ static void text_becomes_utf8(void)
                "a\x01"
                "b",
                "a?b");
+}
+
+// PS3.5 annexes H, I, J, K and others; names of sets as some write them; a missing first escape.
+static void text_of_every_set_becomes_utf8(void)
+{
+    static const struct {
+        const char *set, *raw, *utf8;
+    } table[] = {
+        {"\\ISO 2022 IR 87", "Yamada^Tarou=\x1b$B;3ED\x1b(B^\x1b$BB@O:\x1b(B",
+         "Yamada^Tarou=山田^太郎"},
+        {"ISO 2022 IR 13\\ISO 2022 IR 87",
+         "\xd4\xcf\xc0\xde^\xc0\xdb\xb3=\x1b$B;3ED\x1b(J^\x1b$BB@O:\x1b(J", "ﾔﾏﾀﾞ^ﾀﾛｳ=山田^太郎"},
+        {"\\ISO 2022 IR 149", "Hong^Gildong=\x1b$)C\xfb\xf3^\x1b$)C\xd1\xce\xd4\xd7",
+         "Hong^Gildong=洪^吉洞"},
+        {"\\ISO 2022 IR 149", "\xfb\xf3 A", "洪 A"}, // the escape was left out
+        {"\\ISO 2022 IR 58", "Zhang=\x1b$)A\xd5\xc5^\x1b$)A\xd0\xa1\xb6\xab", "Zhang=张^小东"},
+        {"\\ISO 2022 IR 159", "\x1b$(D\x30\x21\x1b(B!", "丂!"},
+        {"\\ISO 2022 IR 144", "Luc\x1b-L\xbb\xee\xda", "LucЛюк"},
+        {"ISO 2022 IR 100\\ISO 2022 IR 144", "f\xfcr\x1b-L\xbb\x1b-A\xe4", "fürЛä"},
+        {"GB18030", "Wang=\xcd\xf5^\xd0\xa1\xb6\xab", "Wang=王^小东"},
+        {"GBK", "\xcd\xf5", "王"},
+        {"ISO_IR 166", "\xa1", "ก"},
+        {"ISO_IR 13", "\xb6\xd9", "ｶﾙ"},
+        {"ISO-IR 100", "f\xfcr", "für"},
+        {"ISO_IR_100", "f\xfcr", "für"},
+        {"iso ir 100", "f\xfcr", "für"},
+        {"LATIN1", "f\xfcr", "für"},
+        {"UTF-8", "für", "für"},
+        {"\\ISO 2022 IR 87", "\x1b$B;", "?"}, // half a character
+        {"ISO_IR 100\\ISO 2022 IR 87", "f\xfcr", "für"},
+    };
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++)
+        check_text(table[i].set, table[i].raw, table[i].utf8);
 }
 
 static void long_lists_keep_what_is_short(void)
@@ -1405,6 +1440,7 @@ int main(void)
         {"object_is_own_knows_contributing_equipment", knows_its_own_by_contributing_equipment},
         {"object_attrs_are_text", attributes_are_text},
         {"object_attrs_text_becomes_utf8", text_becomes_utf8},
+        {"object_attrs_text_of_every_set_becomes_utf8", text_of_every_set_becomes_utf8},
         {"object_attrs_long_lists_keep_what_is_short", long_lists_keep_what_is_short},
         {"object_peek_takes_any_beginning", peeks_into_any_beginning},
         {"object_keyword_known_and_near", keywords_are_those_of_the_standard},

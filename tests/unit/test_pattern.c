@@ -31,6 +31,64 @@ static void refuse(const char *text, const char *part)
     pattern_destroy(p);
 }
 
+static struct pattern *compiled(const char *text)
+{
+    char why[256];
+    return pattern_compile(text, why, sizeof why);
+}
+
+static void empty_means_absent_or_empty(void)
+{
+    CU_ASSERT_TRUE(matches("", NULL));
+    CU_ASSERT_TRUE(matches("", ""));
+    CU_ASSERT_TRUE(matches("  ", "  "));
+    CU_ASSERT_TRUE(matches("", "\\"));
+    CU_ASSERT_FALSE(matches("", "x"));
+    CU_ASSERT_FALSE(matches("", "\\x"));
+    struct pattern *parts[] = {compiled(""), compiled("NONE")};
+    struct pattern *any = pattern_any(parts, 2);
+    CU_ASSERT_TRUE(pattern_matches(any, NULL) && pattern_matches(any, "none"));
+    CU_ASSERT_FALSE(pattern_matches(any, "Iomeprol"));
+    pattern_destroy(any);
+}
+
+static void none_and_all_speak_of_every_value(void)
+{
+    static const struct {
+        const char *pattern, *value; // value NULL: absent
+        bool none, all;
+    } table[] = {
+        {"LOCALIZER", "ORIGINAL\\PRIMARY\\LOCALIZER", false, false},
+        {"LOCALIZER", "ORIGINAL\\PRIMARY\\AXIAL", true, false},
+        {"LOCALIZER", "localizer", false, true},
+        {"LOCALIZER", "LOCALIZER\\LOCALIZER", false, true},
+        {"LOCALIZER", NULL, true, false},
+        {"LOCALIZER", "", true, false},
+        {"/^(?!x)/", "x\\y", true, false},      // of the whole, which begins with x
+        {"/^[a-z]+$/", "abc\\def", true, true}, // each by itself
+        {">= 3", "3\\4\\5", false, true},
+        {">= 3", "1\\4", false, false},
+        {">= 3", "1\\2", true, false},
+        {"", "a\\b", true, false},
+        {"*", "a\\b", false, true},
+    };
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        struct pattern *none = pattern_none(compiled(table[i].pattern)),
+                       *all = pattern_all(compiled(table[i].pattern));
+        CU_ASSERT_EQUAL(pattern_matches(none, table[i].value), table[i].none);
+        CU_ASSERT_EQUAL(pattern_matches(all, table[i].value), table[i].all);
+        pattern_destroy(none);
+        pattern_destroy(all);
+    }
+    struct pattern *some[] = {compiled("PRIMARY"), pattern_none(compiled("LOCALIZER"))};
+    struct pattern *both = pattern_both(some, 2);
+    CU_ASSERT_STRING_EQUAL(pattern_text(both), "{any: PRIMARY, none: LOCALIZER}");
+    CU_ASSERT_TRUE(pattern_matches(both, "ORIGINAL\\PRIMARY\\AXIAL"));
+    CU_ASSERT_FALSE(pattern_matches(both, "ORIGINAL\\PRIMARY\\LOCALIZER"));
+    CU_ASSERT_FALSE(pattern_matches(both, NULL));
+    pattern_destroy(both);
+}
+
 static void text_compares_whole_values_without_case(void)
 {
     CU_ASSERT_TRUE(matches("CT", "CT"));
@@ -131,8 +189,6 @@ static void any_of_matches_when_one_part_does(void)
 
 static void bad_patterns_are_refused_with_their_reason(void)
 {
-    refuse("", "empty");
-    refuse("   ", "empty");
     refuse("/(/", "missing closing parenthesis at character 2");
     refuse("/[a/", "missing terminating ]");
     refuse("/abc", "no closing /");
@@ -261,6 +317,8 @@ int main(void)
 {
     log_init(LOG_LEVEL_ERROR, "test");
     static const struct check_case cases[] = {
+        {"pattern_empty_means_absent_or_empty", empty_means_absent_or_empty},
+        {"pattern_none_and_all_speak_of_every_value", none_and_all_speak_of_every_value},
         {"text_compares_whole_values_without_case", text_compares_whole_values_without_case},
         {"text_matches_one_of_several_values_or_the_whole",
          text_matches_one_of_several_values_or_the_whole},
