@@ -91,9 +91,7 @@ static bool gather_look_at(struct gather *g, const char *path, const char *devic
     if (!o && why.code == ERR_NOMEM)
         return gather_no_memory(err);
     bool ok = true;
-    if (!o)
-        gather_ignore(g, path, why.text);
-    else if (!object_identified(o, &why))
+    if (!o || !object_identified(o, &why))
         gather_ignore(g, path, why.text);
     else
         ok = gather_add(g, o, path, device_uid, err);
