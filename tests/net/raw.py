@@ -1,0 +1,82 @@
+"""A storage SCU that sends any bytes as a data set, as no toolkit does. Source: PS3.7 9.3.1, PS3.8 9.3."""
+import socket
+import struct
+
+APPLICATION = b"1.2.840.10008.3.1.1.1"
+
+
+def _item(kind, data):
+    return struct.pack(">BBH", kind, 0, len(data)) + data
+
+
+def _pdu(kind, data):
+    return struct.pack(">BBI", kind, 0, len(data)) + data
+
+
+def _receive(connection, size):
+    data = b""
+    while len(data) < size:
+        more = connection.recv(size - len(data))
+        if not more:
+            raise ConnectionError("the peer ended the connection")
+        data += more
+    return data
+
+
+def _answer(connection):
+    """The next PDU: kind, data."""
+    kind, _, size = struct.unpack(">BBI", _receive(connection, 6))
+    return kind, _receive(connection, size)
+
+
+def _command(sop_class, sop_instance):
+    def element(number, data):
+        return struct.pack("<HHI", 0, number, len(data)) + data
+
+    def uid(text):
+        return text + b"\0" * (len(text) % 2)
+
+    body = (element(0x0002, uid(sop_class)) + element(0x0100, struct.pack("<H", 1)) + element(0x0110, struct.pack("<H", 1))
+            + element(0x0700, struct.pack("<H", 0)) + element(0x0800, struct.pack("<H", 1)) + element(0x1000, uid(sop_instance)))
+    return element(0x0000, struct.pack("<I", len(body))) + body
+
+
+def _status(data):
+    """Status (0000,0900) of a C-STORE-RSP in a P-DATA-TF."""
+    at = 6  # behind length, context and flags of the first PDV
+    while at + 8 <= len(data):
+        group, number, size = struct.unpack("<HHI", data[at:at + 8])
+        if (group, number) == (0, 0x0900):
+            return struct.unpack("<H", data[at + 8:at + 10])[0]
+        at += 8 + size
+    raise ConnectionError("an answer without a status")
+
+
+def store(port, sop_class, sop_instance, syntax, data, calling="PACS", called="ANODE", seconds=60):
+    """Sends one data set over an association of its own. Returns the status, or None: the node aborted
+    or refused the presentation context."""
+    sop_class, sop_instance, syntax = (text.encode() for text in (sop_class, sop_instance, syntax))
+    context = _item(0x20, b"\1\0\0\0" + _item(0x30, sop_class) + _item(0x40, syntax))
+    user = _item(0x50, _item(0x51, struct.pack(">I", 131072)) + _item(0x52, b"1.2.3.4"))
+    request = struct.pack(">HH", 1, 0) + called.encode().ljust(16) + calling.encode().ljust(16) + bytes(32)
+    with socket.create_connection(("127.0.0.1", port), seconds) as connection:
+        connection.sendall(_pdu(1, request + _item(0x10, APPLICATION) + context + user))
+        kind, answer = _answer(connection)
+        accepted = answer.find(b"\x21\0") >= 0 and answer[answer.find(b"\x21\0") + 6] == 0
+        if kind != 2 or not accepted:
+            return None
+        try:
+            pieces = [(3, _command(sop_class, sop_instance))]
+            pieces += [(0, data[at:at + 65536]) for at in range(0, len(data), 65536)] or [(0, b"")]
+            pieces[-1] = (2, pieces[-1][1])
+            for flags, piece in pieces:
+                connection.sendall(_pdu(4, struct.pack(">IBB", len(piece) + 2, 1, flags) + piece))
+            kind, answer = _answer(connection)
+            if kind != 4:
+                return None
+            status = _status(answer)
+            connection.sendall(_pdu(5, bytes(4)))
+            _answer(connection)
+            return status
+        except (ConnectionError, BrokenPipeError):
+            return None
