@@ -267,7 +267,8 @@ void conf_explain(FILE *out, const char *keyword, const struct pattern *pattern,
                   const struct attrs *attrs, enum conf_values values)
 {
     const char *value = attrs_get(attrs, keyword);
-    if (values == CONF_VALUES_HIDDEN && value && identifying_keyword(keyword)) {
+    const bool unknown = strpbrk(keyword, ",[."); // a private value, or one of an item: anything
+    if (values == CONF_VALUES_HIDDEN && value && (unknown || identifying_keyword(keyword))) {
         fprintf(out, "%s does not match", keyword);
         return;
     }

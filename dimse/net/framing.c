@@ -3,7 +3,8 @@
 #include <string.h>
 #include <zlib.h>
 
-#define UNDEFINED 0xffffffffu
+#define UNDEFINED   0xffffffffu
+#define PRIVATE_MAX 1024 // bytes of a private element that is kept
 
 static const char implicit_le[] = "1.2.840.10008.1.2", explicit_le[] = "1.2.840.10008.1.2.1",
                   deflated[] = "1.2.840.10008.1.2.1.99", explicit_be[] = "1.2.840.10008.1.2.2";
@@ -36,6 +37,7 @@ struct framing {
     size_t head_size, head_room;
     size_t mark;  // where the present top-level element starts in head
     bool keeping; // the present top-level element
+    bool keep_private;
 
     bool inflating, inflated;
     z_stream inflate;
@@ -68,6 +70,11 @@ void framing_destroy(struct framing *f)
         inflateEnd(&f->inflate);
     free(f->head);
     free(f);
+}
+
+void framing_keep_private(struct framing *f)
+{
+    f->keep_private = true;
 }
 
 static void framing_broken(struct framing *f, const char *why)
@@ -171,8 +178,9 @@ static void begin_element(struct framing *f, uint32_t tag)
     }
     if (f->depth == 0) {
         f->mark = f->head_size;
-        f->keeping = group % 2 == 0 && group < 0x7fe0 &&
-                     (length == UNDEFINED || length <= FRAMING_ELEMENT_MAX);
+        f->keeping =
+            group < 0x7fe0 && (group % 2 == 0 ? length == UNDEFINED || length <= FRAMING_ELEMENT_MAX
+                                              : f->keep_private && length <= PRIVATE_MAX);
     }
     framing_keep(f, f->header, f->header_size);
     if (length == UNDEFINED)

@@ -23,6 +23,9 @@ struct framing; // opaque
 struct framing *framing_create(const char *transfer_syntax, uint64_t max_bytes);
 void framing_destroy(struct framing *f);
 
+// Private elements of up to 1024 bytes are kept, too. Before the first bytes.
+void framing_keep_private(struct framing *f);
+
 // Goes on with the next bytes. false once the data set is known to be broken; what follows is
 // ignored.
 bool framing_add(struct framing *f, const void *data, size_t size);

@@ -513,6 +513,8 @@ static bool session_serve_store(Session &s, T_DIMSE_C_StoreRQ *request,
     struct framing *framing = framing_create(pc.acceptedTransferSyntax, s.config->max_object_bytes);
     if (!digest || !framing)
         store.refuse(SCP_OUT_OF_RESOURCES, "no memory");
+    else if (object_watches_private())
+        framing_keep_private(framing);
     bool ok = store_receive_and_commit(s, store, digest, framing, err);
     digest_destroy(digest);
     framing_destroy(framing);

@@ -160,6 +160,7 @@ const char *keyword_of(DcmElement &element)
 bool add_attributes(DcmDataset &header, struct attrs *out, struct err *err)
 {
     attribute_list list(header, out);
+    list.add_watched(header); // first: a list that is too long loses its end
     list.add_item(header);
     return list.finish(err);
 }
@@ -467,13 +468,26 @@ bool object_read_ids(DcmDataset &header, struct object_ids *out)
     return true;
 }
 
+// What a private element of unknown value representation holds, where it is text.
+static bool unknown_text(DcmElement &element, std::string *out)
+{
+    Uint8 *bytes = nullptr;
+    const Uint32 size = element.getLengthField();
+    if (size > TEXT_BYTES_MAX || element.getUint8Array(bytes).bad() || !bytes)
+        return false;
+    *out = trimmed(reinterpret_cast<char *>(bytes), size);
+    return std::none_of(out->begin(), out->end(),
+                        [](unsigned char c) { return c < ' ' && c != 0x1b; });
+}
+
 void attribute_list::add_as(const char *keyword, DcmElement &element)
 {
     DcmEVR vr = element.ident();
     std::string text;
-    if ((is_text(vr) ? !raw_text(element, &text)
-                     : !is_number(vr) || !number_text(element, &text)) ||
-        !keywords_.insert(keyword).second)
+    const bool known = is_text(vr)     ? raw_text(element, &text)
+                       : is_number(vr) ? number_text(element, &text)
+                                       : vr == EVR_UN && unknown_text(element, &text);
+    if (!known || !keywords_.insert(keyword).second)
         return;
     values_.emplace_back(keyword, decoder_.decode(text, follows_character_set(vr)));
 }

@@ -72,6 +72,15 @@ bool object_peek(const void *data, size_t size, const char *transfer_syntax, str
 // found to be such as object_open() takes: slower. Deflated ones are not taken.
 bool object_peek_file(int fd, struct object_ids *ids, struct attrs *attrs, struct err *err);
 
+#define OBJECT_WATCHED_MAX 64
+// From now on object_attrs() and object_peek() also give this attribute, with path as its key. Of
+// the process and those that it forks: called where the configuration is read.
+//   path  steps with a dot between: keyword, "gggg,eeee" or, private, "gggg,xxee[CREATOR]"; all but
+//         the last are sequences with the number of an item: "ScheduledStepAttributesSequence[0]"
+// False: no such path, or too many, with the reason in why.
+bool object_watch(const char *path, char *why, size_t size);
+bool object_watches_private(void);
+
 // Value of one attribute by keyword of the standard dictionary. false: no such keyword.
 bool object_keyword_known(const char *keyword);
 // The nearest known keyword to a misspelt one, or NULL when none is near.

@@ -103,7 +103,8 @@ class attribute_list
     // Every text or number of item whose keyword is not there yet.
     void add_item(DcmItem &item);
     void add_as(const char *keyword, DcmElement &element);
-    bool finish(struct err *err); // ERR_NOMEM
+    void add_watched(DcmItem &dataset); // see object_watch()
+    bool finish(struct err *err);       // ERR_NOMEM
 
   private:
     text_decoder decoder_;

@@ -63,8 +63,11 @@ static bool node_check_option(const char *stage, const char *name, const char *v
     return ok;
 }
 
+// What a route asks for beyond keywords is looked for in every instance from here on.
 static bool node_check_keyword(const char *keyword, char *why, size_t size)
 {
+    if (strpbrk(keyword, ",[."))
+        return object_watch(keyword, why, size);
     if (object_keyword_known(keyword))
         return true;
     const char *near = object_keyword_near(keyword);

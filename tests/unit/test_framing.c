@@ -260,6 +260,31 @@ static void the_head_has_a_limit(void)
     framing_destroy(f);
 }
 
+// Only where somebody asks for them, and only what is small.
+static void private_elements_are_kept_on_demand(void)
+{
+    static const char set[] = "\x09\0\x10\0LO\4\0ACME"
+                              "\x09\0\1\x10LO\2\0ab"
+                              "\x10\0\x20\0LO\2\0P1";
+    static uint8_t large[2000] = {0x09, 0, 2, 0x10, 'U', 'T', 0, 0, 0xc0, 0x07};
+    const size_t all = sizeof set - 1;
+    for (int keep = 0; keep < 2; keep++) {
+        size_t size;
+        const char *syntax;
+        struct framing *f = framing_create(EXPLICIT, 1 << 20);
+        CU_ASSERT_PTR_NOT_NULL_FATAL(f);
+        if (keep)
+            framing_keep_private(f);
+        CU_ASSERT(framing_add(f, large, 12 + 0x07c0));
+        CU_ASSERT(framing_add(f, set, all));
+        CU_ASSERT(framing_end(f, NULL));
+        const char *head = framing_head(f, &size, &syntax);
+        CU_ASSERT_EQUAL_FATAL(size, keep ? all : 10);
+        CU_ASSERT_EQUAL(memcmp(head, set + all - size, size), 0);
+        framing_destroy(f);
+    }
+}
+
 static void a_meta_header_is_laid_out_by_the_standard(void)
 {
     uint8_t out[META_MAX];
@@ -292,6 +317,7 @@ int main(void)
         {"nesting ends at its limit", nesting_ends_at_its_limit},
         {"the head has small public elements, whole", the_head_has_small_public_elements_whole},
         {"the head has a limit", the_head_has_a_limit},
+        {"private elements are kept on demand", private_elements_are_kept_on_demand},
         {"a meta header is laid out by the standard", a_meta_header_is_laid_out_by_the_standard},
     };
     return check_main("framing", cases, sizeof cases / sizeof *cases);

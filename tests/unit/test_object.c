@@ -238,6 +238,69 @@ static void text_of_every_set_becomes_utf8(void)
         check_text(table[i].set, table[i].raw, table[i].utf8);
 }
 
+// What routes name beyond keywords: private attributes by creator, items of sequences.
+static void watched_paths_are_attributes(void)
+{
+    static const struct {
+        const char *path, *value; // NULL: none in this object
+    } table[] = {
+        {"0019,xx10[ACME 1.1]", "fast"},
+        {"0019,xx11[ACME 1.1]", "7"},
+        {"0019,xx10[OTHER]", "slow"},
+        {"0019,xx10[NOBODY]", NULL},
+        {"0019,1010", "slow"},
+        {"0028,0010", "6"},
+        {"RequestAttributesSequence[0].ScheduledProcedureStepDescription", "Heart"},
+        {"RequestAttributesSequence[1].ScheduledProcedureStepDescription", NULL},
+        {"RequestAttributesSequence[0].ScheduledProtocolCodeSequence[0].CodeMeaning", "Calcium"},
+        {"0040,0275[0].0040,0007", "Heart"}};
+    static const char *const wrong[] = {"RequestAttributesSequence[0]",
+                                        "RequestAttributesSequence.ScheduledProcedureStepID",
+                                        "Modality[0].CodeMeaning",
+                                        "RequestAttributesSequence[x].CodeMeaning",
+                                        "RequestAttributesSequence[0].NoSuchThing",
+                                        "0019,xx10",
+                                        "0018,xx10[ACME]",
+                                        "0019,xxgg[ACME]",
+                                        ".Modality",
+                                        "Modality,"};
+    struct made_file f, item = {.syntax = EXPLICIT}, code = item;
+    struct attrs a = {0};
+    char why[128];
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        *why = 0;
+        CU_ASSERT_FALSE(object_watch(wrong[i], why, sizeof why));
+        CU_ASSERT_NOT_EQUAL(*why, 0);
+    }
+    CU_ASSERT_FALSE(object_watches_private());
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++)
+        CU_ASSERT_TRUE(object_watch(table[i].path, why, sizeof why));
+    CU_ASSERT_TRUE(object_watches_private());
+    image(&f, EXPLICIT);
+    made_set(&f, 0x00190010, "LO", "OTHER");
+    made_set(&f, 0x00190011, "LO", "ACME 1.1");
+    made_set(&f, 0x00191010, "LO", "slow");
+    made_set(&f, 0x00191110, "UN", "fast");
+    made_set(&f, 0x00191111, "US", "7");
+    made_set(&code, 0x00080104, "LO", "Calcium");
+    made_set(&item, 0x00400007, "LO", "Heart");
+    made_nest(&item, 0x00400008, &code);
+    made_nest(&f, 0x00400275, &item);
+    struct object *o = open_made(&f);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(o);
+    CU_ASSERT_TRUE(object_attrs(o, &a, &err));
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        const char *value = attrs_get(&a, table[i].path);
+        CU_ASSERT_EQUAL(value != NULL, table[i].value != NULL);
+        if (value && table[i].value)
+            CU_ASSERT_STRING_EQUAL(value, table[i].value);
+    }
+    CU_ASSERT_STRING_EQUAL(attrs_get(&a, "Modality"), "CT");
+    attrs_finish(&a);
+    object_close(o);
+    made_finish(&f);
+}
+
 static void long_lists_keep_what_is_short(void)
 {
     static const uint32_t texts[] = {
@@ -1488,6 +1551,7 @@ int main(void)
         {"object_decode_joins_fragments_by_the_offset_table", joins_fragments_by_the_offset_table},
         {"object_digest_is_of_the_data_set_alone", digests_the_data_set_alone},
         {"object_transfer_syntaxes_lists_what_it_decodes", lists_what_it_decodes},
+        {"object_watch_paths_are_attributes", watched_paths_are_attributes},
     };
     if (!object_init(&err)) {
         fprintf(stderr, "%s\n", err.text);
