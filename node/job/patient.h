@@ -6,7 +6,7 @@
 #include "base/err.h"
 
 // 64 hex digits that stand for the patient without naming him: a digest of Patient ID and its
-// issuer, or of the name where there is no ID. (A name may be spelt anew in the middle of a
-// series.)
+// issuer, or of the name where there is no ID, and of the date of birth where there is one: two
+// patients can have the same ID. (A name may be spelt anew in the middle of a series.)
 //   ERR_NOMEM
 bool patient_key(const struct attrs *attrs, char out[65], struct err *err);
