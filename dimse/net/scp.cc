@@ -381,7 +381,7 @@ static void store_check(Store &store, const Sink &sink, struct framing *framing,
         store.refuse(SCP_MISMATCH, "SOP instance of data set and command differ");
     } else if (!uid_is_usable(ids->id.study_instance_uid) ||
                !uid_is_usable(ids->id.series_instance_uid)) {
-        store.refuse(SCP_CANNOT_UNDERSTAND, "study or series UID is missing or malformed");
+        store.refuse(SCP_CANNOT_UNDERSTAND, ids->fault);
     }
 }
 

@@ -443,6 +443,39 @@ bool object_parse(layout_source &source, const struct layout &layout, DcmDataset
     return status.good() || err_set(err, ERR_INPUT, "data set: %s", status.text());
 }
 
+// What is wrong with one UID; "": nothing.
+static std::string uid_fault(DcmItem &header, const DcmTagKey &tag, const char *name)
+{
+    std::string text = item_text(header, tag), fault = name;
+    char shown[128];
+    if (!header.tagExists(tag))
+        return "no " + fault;
+    if (text.empty())
+        return fault + " is empty";
+    if (uid_is_usable(item_text(header, tag, 0).c_str()))
+        return std::string();
+    fault += std::string(" ") + log_value(text.c_str(), shown, sizeof shown);
+    if (text.size() > 64)
+        return fault + " has " + std::to_string(text.size()) + " characters, 64 are allowed";
+    return fault + " is no UID";
+}
+
+static void read_fault(DcmDataset &header, struct object_ids *out)
+{
+    static const struct {
+        DcmTagKey tag;
+        const char *name;
+    } uids[] = {{DCM_SOPInstanceUID, "SOP Instance UID"},
+                {DCM_SeriesInstanceUID, "Series Instance UID"},
+                {DCM_StudyInstanceUID, "Study Instance UID"}};
+    for (const auto &u : uids) {
+        std::string fault = uid_fault(header, u.tag, u.name);
+        snprintf(out->fault, sizeof out->fault, "%s", fault.c_str());
+        if (!fault.empty())
+            return;
+    }
+}
+
 bool object_read_ids(DcmDataset &header, struct object_ids *out)
 {
     double number = 0;
@@ -452,6 +485,7 @@ bool object_read_ids(DcmDataset &header, struct object_ids *out)
     copy_uid(header, DCM_SOPInstanceUID, out->id.sop_instance_uid);
     copy_uid(header, DCM_SOPClassUID, out->id.sop_class_uid);
     copy_uid(header, DCM_DeviceUID, out->device_uid);
+    read_fault(header, out);
     snprintf(out->id.modality, sizeof out->id.modality, "%s",
              item_text(header, DCM_Modality, 0).c_str());
     if (item_numbers(header, DCM_InstanceNumber, &number, 1) == 1 && fabs(number) <= INT32_MAX)
@@ -631,42 +665,11 @@ const char *object_remark(const struct object *o)
     return o->remark.c_str();
 }
 
-// What is wrong with one UID; "": nothing.
-static std::string uid_fault(DcmItem &header, const DcmTagKey &tag, const char *name)
-{
-    std::string text = item_text(header, tag), fault = name;
-    char shown[128];
-    if (!header.tagExists(tag))
-        return "no " + fault;
-    if (text.empty())
-        return fault + " is empty";
-    if (uid_is_usable(item_text(header, tag, 0).c_str()))
-        return std::string();
-    fault += std::string(" ") + log_value(text.c_str(), shown, sizeof shown);
-    if (text.size() > 64)
-        return fault + " has " + std::to_string(text.size()) + " characters, 64 are allowed";
-    return fault + " is no UID";
-}
-
 bool object_identified(const struct object *o, struct err *err)
 {
-    return object_guard(err, [&] {
-        DcmDataset &header = const_cast<DcmDataset &>(o->header);
-        static const struct {
-            DcmTagKey tag;
-            const char *name;
-        } uids[] = {{DCM_SOPInstanceUID, "SOP Instance UID"},
-                    {DCM_SeriesInstanceUID, "Series Instance UID"},
-                    {DCM_StudyInstanceUID, "Study Instance UID"}};
-        if (header.tagExists(DCM_DirectoryRecordSequence))
-            return err_set(err, ERR_INPUT, "a DICOMDIR: give its folder");
-        for (const auto &u : uids) {
-            std::string fault = uid_fault(header, u.tag, u.name);
-            if (!fault.empty())
-                return err_set(err, ERR_INPUT, "%s", fault.c_str());
-        }
-        return true;
-    });
+    if (const_cast<DcmDataset &>(o->header).tagExists(DCM_DirectoryRecordSequence))
+        return err_set(err, ERR_INPUT, "a DICOMDIR: give its folder");
+    return !o->ids.fault[0] || err_set(err, ERR_INPUT, "%s", o->ids.fault);
 }
 
 // DCMTK's readers are not const.

@@ -30,6 +30,8 @@ struct object; // opaque
 struct object_ids {
     struct instance_id id;
     char device_uid[65];     // Device UID (0018,1002), "" when absent
+    char fault[128];         // what is wrong with the UID of instance, series or study, with its
+                             // value; "": nothing
     int32_t instance_number; // 0 when absent
     uint32_t frames;         // 1 when Number of Frames is absent; 0 when there are no pixels
 };
