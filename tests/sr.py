@@ -34,6 +34,7 @@ class Group:
     tracking_uid: str = ""
     finding: tuple = None
     site: tuple = None
+    laterality: tuple = None
     numbers: list = field(default_factory=list)
     texts: list = field(default_factory=list)
     outline_points: list = field(default_factory=list)  # (SOP Instance UID of the image, graphic data)
@@ -84,6 +85,8 @@ def read_group(item):
             group.finding = code(child.ConceptCodeSequence)
         elif concept == "363698007":
             group.site = code(child.ConceptCodeSequence)
+            sides = children(child, "CODE", "272741003")
+            group.laterality = code(sides[0].ConceptCodeSequence) if sides else None
         elif child.ValueType == "NUM":
             group.numbers.append(read_number(child))
             group.outline_points += [o for s in children(child, "SCOORD") for o in read_outline(s)]
