@@ -31,8 +31,10 @@ struct image_frame {
     double position[3];      // mm, LPS: centre of the first pixel
     double orientation[6];   // unit cosines: along a row, then down a column
     double slope, intercept; // modality value = slope * stored + intercept
-    char unit[17];           // UCUM of it: "[hnsf'U]" for CT, "1" when unitless or not known
-    uint16_t bits_stored;    // 1..32
+    bool no_slope, no_intercept; // the header lacks it, though its modality or the other one asks
+                                 // for it: 1, 0 (see compute/image/rescale.h)
+    char unit[17];               // UCUM of it: "[hnsf'U]" for CT, "1" when unitless or not known
+    uint16_t bits_stored;        // 1..32
     bool is_signed;
     bool is_float;  // stored values are floating point (Float Pixel Data)
     bool inverted;  // MONOCHROME1: the lowest value is white

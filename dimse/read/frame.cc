@@ -6,6 +6,7 @@
 #include <cinttypes>
 #include <cmath>
 #include <cstring>
+#include "base/text.h"
 #include "dimse/read/object_parts.h"
 
 #define DAY_S           86400
@@ -125,12 +126,24 @@ bool name_fault(const DcmTagKey &tag, bool missing, struct err *err)
                    missing ? "is missing" : "makes no sense");
 }
 
+// The same with the value that stands in item, and what is needed instead.
+bool value_fault(DcmItem *item, const DcmTagKey &tag, const char *needed, struct err *err)
+{
+    std::string text = item ? item_text(*item, tag) : std::string();
+    char shown[65];
+    if (text.empty())
+        return err_set(err, ERR_INPUT, "%s is missing: %s", DcmTag(tag).getTagName(), needed);
+    text_shown(text.c_str(), shown, sizeof shown);
+    return err_set(err, ERR_INPUT, "%s %s makes no sense: %s%s", DcmTag(tag).getTagName(), shown,
+                   needed, text.find(',') == std::string::npos ? "" : ", with decimal points");
+}
+
 bool need(frame_view &view, const DcmTagKey &macro, const DcmTagKey &tag, double *out, int count,
-          struct err *err)
+          const char *needed, struct err *err)
 {
     DcmItem *item = view.macro(macro);
     int n = item ? item_numbers(*item, tag, out, count) : 0;
-    return n == count || name_fault(tag, n == 0, err);
+    return n == count || value_fault(item, tag, needed, err);
 }
 
 // ---- Place --------------------------------------------------------------------------------------
@@ -171,18 +184,25 @@ bool take_spacing(const double spacing[2], struct image_frame *out)
     return true;
 }
 
+const char place_needed[] = "3 numbers in mm are needed";
+const char cosines_needed[] = "2 directions of length 1 at right angles are needed";
+const char spacing_needed[] = "2 numbers above 0 mm are needed";
+
 bool read_plane(frame_view &view, struct image_frame *out, struct err *err)
 {
     double spacing[2];
-    if (!need(view, DCM_PlanePositionSequence, DCM_ImagePositionPatient, out->position, 3, err) ||
+    if (!need(view, DCM_PlanePositionSequence, DCM_ImagePositionPatient, out->position, 3,
+              place_needed, err) ||
         !need(view, DCM_PlaneOrientationSequence, DCM_ImageOrientationPatient, out->orientation, 6,
-              err) ||
-        !need(view, DCM_PixelMeasuresSequence, DCM_PixelSpacing, spacing, 2, err))
+              cosines_needed, err) ||
+        !need(view, DCM_PixelMeasuresSequence, DCM_PixelSpacing, spacing, 2, spacing_needed, err))
         return false;
     if (!normalise(out->orientation))
-        return name_fault(DCM_ImageOrientationPatient, false, err);
+        return value_fault(view.macro(DCM_PlaneOrientationSequence), DCM_ImageOrientationPatient,
+                           cosines_needed, err);
     if (!take_spacing(spacing, out))
-        return name_fault(DCM_PixelSpacing, false, err);
+        return value_fault(view.macro(DCM_PixelMeasuresSequence), DCM_PixelSpacing, spacing_needed,
+                           err);
     out->placed = true;
     return true;
 }
@@ -278,6 +298,8 @@ void read_real_world(frame_view &view, struct image_frame *out)
     snprintf(out->unit, sizeof out->unit, "%s", unit.c_str());
 }
 
+// Slope and intercept as they stand there; what is absent or empty is 1 and 0, and said to be so
+// where the modality, or the other of them, asks for it.
 bool read_rescale(frame_view &view, bool ct, struct image_frame *out, struct err *err)
 {
     double given_slope = 1, given_intercept = 0;
@@ -285,19 +307,41 @@ bool read_rescale(frame_view &view, bool ct, struct image_frame *out, struct err
     int slope = item ? item_numbers(*item, DCM_RescaleSlope, &given_slope, 1) : 0;
     int intercept = item ? item_numbers(*item, DCM_RescaleIntercept, &given_intercept, 1) : 0;
     if (view.header().tagExists(DCM_ModalityLUTSequence))
-        return err_set(err, ERR_UNSUPPORTED, "Modality LUT Sequence");
-    if (slope == 0 && intercept == 0 && !ct)
-        return true;
-    if (slope != 1 || given_slope == 0)
-        return name_fault(DCM_RescaleSlope, slope == 0, err);
-    if (intercept != 1)
-        return name_fault(DCM_RescaleIntercept, intercept == 0, err);
-    std::string type = item_text(*item, DCM_RescaleType, 0);
-    if (ct && !type.empty() && strcasecmp(type.c_str(), "HU") != 0)
-        return err_set(err, ERR_UNSUPPORTED, "RescaleType is not HU");
+        return err_set(err, ERR_UNSUPPORTED,
+                       "ModalityLUTSequence: values from a table are not read; RescaleSlope and "
+                       "RescaleIntercept are needed");
+    if (slope < 0 || (slope == 1 && given_slope == 0))
+        return value_fault(item, DCM_RescaleSlope, "a number other than 0 is needed", err);
+    if (intercept < 0)
+        return value_fault(item, DCM_RescaleIntercept, "a number is needed", err);
+    out->no_slope = slope == 0 && (ct || intercept == 1);
+    out->no_intercept = intercept == 0 && (ct || slope == 1);
     out->slope = given_slope;
     out->intercept = given_intercept;
     return true;
+}
+
+// UCUM of CT values by Rescale Type; "1" where it is another or an unspecified one. Source: PS3.3
+// C.11.1.1.2.
+const char *rescale_unit(frame_view &view)
+{
+    static const struct {
+        const char *term, *ucum;
+    } table[] = {
+        {"HU", "[hnsf'U]"},
+        {"MGML", "mg/ml"},
+        {"PCT", "%"},
+        {"ED", "10*23/ml"},
+    };
+    DcmItem *item = view.macro(DCM_PixelValueTransformationSequence);
+    std::string type = item ? item_text(*item, DCM_RescaleType, 0) : std::string();
+    if (type.empty())
+        return "[hnsf'U]";
+    for (const auto &row : table) {
+        if (strcasecmp(type.c_str(), row.term) == 0)
+            return row.ucum;
+    }
+    return "1";
 }
 
 bool read_values(const struct object *o, frame_view &view, struct image_frame *out, struct err *err)
@@ -307,10 +351,11 @@ bool read_values(const struct object *o, frame_view &view, struct image_frame *o
     if (!read_rescale(view, ct, out, err))
         return false;
     std::string units = item_text(view.header(), DCM_Units, 0);
+    bool pet_scaled = view.where(DCM_RescaleSlope) != nullptr;
     if (ct)
-        snprintf(out->unit, sizeof out->unit, "[hnsf'U]");
+        snprintf(out->unit, sizeof out->unit, "%s", rescale_unit(view));
     else if (!units.empty())
-        snprintf(out->unit, sizeof out->unit, "%s", pet_unit(units));
+        snprintf(out->unit, sizeof out->unit, "%s", pet_scaled ? pet_unit(units) : "1");
     else
         read_real_world(view, out);
     return true;

@@ -93,9 +93,11 @@ const char *object_keyword_near(const char *keyword);
 //   placed     CT, MR and PET always (what that needs and is missing is an error); others where
 //              Image Position or Orientation (Patient) is there; a classic multi-frame never
 //   pixel_mm   of what is not placed: Pixel Spacing, else Imager Pixel Spacing, else NAN
-//   slope, intercept, unit  CT: to Hounsfield units; PET: by Units; else by the first Real World
-//              Value Mapping with a UCUM unit, which then stands for the rescale; else by the
-//              rescale, unit "1"
+//   slope, intercept  as they stand there; absent or empty: 1 and 0, no_slope and no_intercept say
+//              so where CT, or the other one, asks for them
+//   unit       CT: by Rescale Type, Hounsfield units where it is absent; PET: by Units, "1" where
+//              there is no slope; else by the first Real World Value Mapping with a UCUM unit,
+//              which then stands for the rescale; else "1"
 //   time_s     the first of Temporal Position Time Offset, Frame Acquisition DateTime, cine (Frame
 //              Time Vector, Frame Time, Cine Rate; since the first frame), Acquisition DateTime,
 //              Acquisition Time, Content Time; with a date it counts from 1970

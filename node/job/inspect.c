@@ -11,6 +11,7 @@
 #include "compute/draw/tile.h"
 #include "compute/image/kind.h"
 #include "compute/image/load.h"
+#include "compute/image/rescale.h"
 #include "node/job/instance.h"
 #include "node/job/json.h"
 #include "node/job/nifti.h"
@@ -265,6 +266,19 @@ static void print_axis(const struct image *img, FILE *out)
             img->dim[3], img->at[0], img->at[(size_t)(img->dim[3] - 1) * img->dim[2]], unit);
 }
 
+// What was set aside and what was taken for granted, or why the values are not what they seem.
+static void inspect_remarks(const struct inspect *in, const struct image *img, char *text,
+                            size_t size)
+{
+    char rescale[256];
+    struct err err = {0};
+    image_remarks(&in->images, img, text, size);
+    if (!image_check_rescale(&in->images, img, rescale, sizeof rescale, &err))
+        snprintf(rescale, sizeof rescale, "%s", err.text);
+    const size_t used = strlen(text);
+    snprintf(text + used, size - used, "%s%s", used && rescale[0] ? " " : "", rescale);
+}
+
 static void print_nature(const struct inspect *in, const struct image *img, FILE *out)
 {
     struct image_nature nature;
@@ -283,7 +297,7 @@ static void print_nature(const struct inspect *in, const struct image *img, FILE
 static void print_image(const struct inspect *in, uint32_t n, FILE *out)
 {
     const struct image *img = &in->images.images[n];
-    char text[256];
+    char text[512];
     fprintf(out, "  image %" PRIu32 ": %" PRIu32 " x %" PRIu32 " pixels, %" PRIu32 " slice%s",
             n + 1, img->dim[0], img->dim[1], img->dim[2], img->dim[2] == 1 ? "" : "s");
     if (img->dim[3] > 1)
@@ -307,7 +321,7 @@ static void print_image(const struct inspect *in, uint32_t n, FILE *out)
         fprintf(out, "    no regular grid: %s\n", img->defect);
     if (img->missing)
         fprintf(out, "    frames missing: %" PRIu32 "\n", img->missing);
-    image_remarks(&in->images, img, text, sizeof text);
+    inspect_remarks(in, img, text, sizeof text);
     if (text[0])
         fprintf(out, "    %s\n", text);
     print_nature(in, img, out);
@@ -369,7 +383,7 @@ static json_t *image_item(const struct inspect *in, const struct image *img, boo
     json_t *o = json_object(), *dim = json_array(), *at = json_array(), *differs = json_array();
     struct listing listing = {differs, ok};
     struct image_nature nature;
-    char text[256], directions[4] = "";
+    char text[512], directions[4] = "";
     char kind[320];
     for (int a = 0; a < 4; a++)
         json_add(dim, json_integer(img->dim[a]), ok);
@@ -379,7 +393,7 @@ static json_t *image_item(const struct inspect *in, const struct image *img, boo
     }
     for (int a = 0; img->placed && a < 3; a++)
         directions[a] = image_direction(img, a);
-    image_remarks(&in->images, img, text, sizeof text);
+    inspect_remarks(in, img, text, sizeof text);
     inspect_each_differing(in, img, list_differing, &listing);
     json_put(o, "size", dim, ok);
     json_put(o, "spacing_mm", inspect_numbers(img->spacing, 3, ok), ok);

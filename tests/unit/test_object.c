@@ -574,6 +574,95 @@ static void describes_the_plane(void)
     }
 }
 
+static void rescale_that_is_absent_or_empty_is_one_and_zero(void)
+{
+    static const struct {
+        const char *slope, *intercept; // NULL: dropped
+        const char *sop_class;         // NULL: CT
+        bool expected_no_slope, expected_no_intercept;
+        double value_slope, value_intercept;
+    } cases[] = {
+        {.slope = "2", .intercept = "-7", .value_slope = 2, .value_intercept = -7},
+        {NULL, "-1024", .expected_no_slope = true, .value_slope = 1, .value_intercept = -1024},
+        {"", "-1024", .expected_no_slope = true, .value_slope = 1, .value_intercept = -1024},
+        {"1", NULL, .expected_no_intercept = true, .value_slope = 1},
+        {"  ", "  ", .expected_no_slope = true, .expected_no_intercept = true, .value_slope = 1},
+        {NULL, NULL, .expected_no_slope = true, .expected_no_intercept = true, .value_slope = 1},
+        {NULL, NULL, .sop_class = MR, .value_slope = 1},
+        {"3", NULL, .sop_class = MR, .expected_no_intercept = true, .value_slope = 3},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct made_file f;
+        struct image_frame out;
+        image(&f, EXPLICIT);
+        made_pixels(&f, PIXELS, 0);
+        if (cases[i].sop_class) {
+            made_set(&f, 0x00080016, "UI", cases[i].sop_class);
+            made_set(&f, 0x00080060, "CS", "MR");
+        }
+        made_drop(&f, 0x00281052);
+        made_drop(&f, 0x00281053);
+        if (cases[i].intercept)
+            made_set(&f, 0x00281052, "DS", cases[i].intercept);
+        if (cases[i].slope)
+            made_set(&f, 0x00281053, "DS", cases[i].slope);
+        struct object *o = open_made(&f);
+        CU_ASSERT_PTR_NOT_NULL_FATAL(o);
+        CU_ASSERT_TRUE_FATAL(object_frame(o, 0, &out, &err));
+        CU_ASSERT_EQUAL(out.no_slope, cases[i].expected_no_slope);
+        CU_ASSERT_EQUAL(out.no_intercept, cases[i].expected_no_intercept);
+        CU_ASSERT_EQUAL(out.slope, cases[i].value_slope);
+        CU_ASSERT_EQUAL(out.intercept, cases[i].value_intercept);
+        object_close(o);
+        made_finish(&f);
+    }
+}
+
+static void rescale_type_is_the_unit_of_ct(void)
+{
+    static const struct {
+        const char *type, *unit;
+    } cases[] = {{"HU", "[hnsf'U]"}, {"hu", "[hnsf'U]"}, {"", "[hnsf'U]"}, {"US", "1"},
+                 {"MGML", "mg/ml"},  {"Z_EFF", "1"},     {"HU_MOD", "1"},  {"ED", "10*23/ml"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct made_file f;
+        struct image_frame out;
+        image(&f, EXPLICIT);
+        made_pixels(&f, PIXELS, 0);
+        made_set(&f, 0x00281054, "LO", cases[i].type);
+        struct object *o = open_made(&f);
+        CU_ASSERT_PTR_NOT_NULL_FATAL(o);
+        CU_ASSERT_TRUE_FATAL(object_frame(o, 0, &out, &err));
+        CU_ASSERT_STRING_EQUAL(out.unit, cases[i].unit);
+        object_close(o);
+        made_finish(&f);
+    }
+}
+
+static void how_an_image_was_derived_has_keys_of_its_place(void)
+{
+    struct made_file f, code = {.syntax = EXPLICIT}, energy = {.syntax = EXPLICIT};
+    struct attrs own = {0};
+    image(&f, EXPLICIT);
+    made_pixels(&f, PIXELS, 0);
+    made_set(&code, 0x00080100, "SH", "113078");
+    made_nest(&f, 0x00089215, &code);
+    made_set(&energy, 0x0018937c, "FD", "70");
+    made_nest(&f, 0x00189364, &energy);
+    struct object *o = open_made(&f);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(o);
+    CU_ASSERT_TRUE_FATAL(object_frame_attrs(o, 0, &own, &err));
+    const char *value = attrs_get(&own, "DerivationCodeSequence[0].CodeValue");
+    double kev = 0;
+    CU_ASSERT_STRING_EQUAL(value ? value : "", "113078");
+    CU_ASSERT_TRUE(attrs_number(
+        &own, "MultienergyCTCharacteristicsSequence[0].MonoenergeticEnergyEquivalent", &kev));
+    CU_ASSERT_EQUAL(kev, 70);
+    attrs_finish(&own);
+    object_close(o);
+    made_finish(&f);
+}
+
 static void frame_names_what_is_missing_or_wrong(void)
 {
     static const struct {
@@ -582,21 +671,29 @@ static void frame_names_what_is_missing_or_wrong(void)
         enum err_code code;
         const char *text;
     } cases[] = {
-        {0x00200032, "DS", NULL, ERR_INPUT, "ImagePositionPatient is missing"},
-        {0x00200032, "DS", "1\\2", ERR_INPUT, "ImagePositionPatient makes no sense"},
-        {0x00200032, "DS", "1\\2\\x", ERR_INPUT, "ImagePositionPatient makes no sense"},
-        {0x00200032, "DS", "1\\2\\nan", ERR_INPUT, "ImagePositionPatient makes no sense"},
-        {0x00200032, "DS", "1\\2\\1e999", ERR_INPUT, "ImagePositionPatient makes no sense"},
-        {0x00200032, "DS", "1\\2,5\\3", ERR_INPUT, "ImagePositionPatient makes no sense"},
-        {0x00200037, "DS", NULL, ERR_INPUT, "ImageOrientationPatient is missing"},
-        {0x00200037, "DS", "1\\0\\0\\1\\0\\0", ERR_INPUT, "ImageOrientationPatient makes no sense"},
-        {0x00200037, "DS", "2\\0\\0\\0\\1\\0", ERR_INPUT, "ImageOrientationPatient makes no sense"},
-        {0x00280030, "DS", "", ERR_INPUT, "PixelSpacing is missing"},
-        {0x00280030, "DS", "0\\1", ERR_INPUT, "PixelSpacing makes no sense"},
-        {0x00281053, "DS", NULL, ERR_INPUT, "RescaleSlope is missing"},
-        {0x00281053, "DS", "0", ERR_INPUT, "RescaleSlope makes no sense"},
-        {0x00281052, "DS", NULL, ERR_INPUT, "RescaleIntercept is missing"},
-        {0x00281054, "LO", "US", ERR_UNSUPPORTED, "RescaleType is not HU"},
+        {0x00200032, "DS", NULL, ERR_INPUT, "ImagePositionPatient is missing: 3 numbers in mm"},
+        {0x00200032, "DS", "1\\2", ERR_INPUT,
+         "ImagePositionPatient 1\\2 makes no sense: 3 numbers"},
+        {0x00200032, "DS", "1\\2\\x", ERR_INPUT, "ImagePositionPatient 1\\2\\x makes no sense"},
+        {0x00200032, "DS", "1\\2\\nan", ERR_INPUT, "ImagePositionPatient 1\\2\\nan makes no sense"},
+        {0x00200032, "DS", "1\\2\\1e999", ERR_INPUT, "1\\2\\1e999 makes no sense"},
+        {0x00200032, "DS", "1\\2,5\\3", ERR_INPUT,
+         "1\\2,5\\3 makes no sense: 3 numbers in mm are "
+         "needed, with decimal points"},
+        {0x00200037, "DS", NULL, ERR_INPUT, "ImageOrientationPatient is missing: 2 directions"},
+        {0x00200037, "DS", "1\\0\\0\\1\\0\\0", ERR_INPUT, "1\\0\\0\\1\\0\\0 makes no sense: 2 dir"},
+        {0x00200037, "DS", "2\\0\\0\\0\\1\\0", ERR_INPUT, "2\\0\\0\\0\\1\\0 makes no sense"},
+        {0x00280030, "DS", "", ERR_INPUT, "PixelSpacing is missing: 2 numbers above 0 mm"},
+        {0x00280030, "DS", "0\\1", ERR_INPUT,
+         "PixelSpacing 0\\1 makes no sense: 2 numbers above 0"},
+        {0x00280030, "DS", "1,09375\\1,09375", ERR_INPUT,
+         "PixelSpacing 1,09375\\1,09375 makes no sense: 2 numbers above 0 mm are needed, with "
+         "decimal "
+         "points"},
+        {0x00280030, "DS", "0.5", ERR_INPUT, "PixelSpacing 0.5 makes no sense"},
+        {0x00281053, "DS", "0", ERR_INPUT, "RescaleSlope 0 makes no sense: a number other than 0"},
+        {0x00281053, "DS", "1,0", ERR_INPUT, "RescaleSlope 1,0 makes no sense"},
+        {0x00281052, "DS", "1\\2", ERR_INPUT, "RescaleIntercept 1\\2 makes no sense: a number"},
         {ROWS, "US", NULL, ERR_INPUT, "Rows is missing"},
         {ROWS, "US", "0", ERR_INPUT, "Rows makes no sense"},
         {STORED, "US", "17", ERR_INPUT, "BitsStored makes no sense"},
@@ -605,7 +702,7 @@ static void frame_names_what_is_missing_or_wrong(void)
         {HIGH_BIT, "US", "16", ERR_INPUT, "HighBit makes no sense"},
         {SIGNED, "US", "2", ERR_INPUT, "PixelRepresentation makes no sense"},
         {ALLOCATED, "US", "12", ERR_UNSUPPORTED, "12 of 12 bits"},
-        {0x00283000, "SQ", "", ERR_UNSUPPORTED, "Modality LUT Sequence"},
+        {0x00283000, "SQ", "", ERR_UNSUPPORTED, "ModalityLUTSequence: "},
         {PHOTOMETRIC, "CS", NULL, ERR_INPUT, "PhotometricInterpretation is missing"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -1515,6 +1612,11 @@ int main(void)
          private_values_that_look_like_sequences_do_no_harm},
         {"object_frame_describes_the_plane", describes_the_plane},
         {"object_frame_names_what_is_missing_or_wrong", frame_names_what_is_missing_or_wrong},
+        {"rescale_that_is_absent_or_empty_is_one_and_zero",
+         rescale_that_is_absent_or_empty_is_one_and_zero},
+        {"rescale_type_is_the_unit_of_ct", rescale_type_is_the_unit_of_ct},
+        {"how_an_image_was_derived_has_keys_of_its_place",
+         how_an_image_was_derived_has_keys_of_its_place},
         {"object_frame_needs_no_rescale_but_for_ct", no_rescale_is_fine_for_other_modalities},
         {"object_frame_tells_localizers", tells_localizers},
         {"object_frame_projections_and_captures_have_no_place",

@@ -55,8 +55,11 @@ static bool along(const struct image *v, int axis, const char *directions)
 static bool check_chest(struct job *j)
 {
     const struct image *v = j->v;
-    if (strcmp(v->unit, "[hnsf'U]") != 0)
-        return REFUSE(j, "not a CT in Hounsfield units");
+    if (strcmp(v->unit, "[hnsf'U]") != 0) {
+        struct image_said type;
+        image_said(j->run->set, v, "RescaleType", &type);
+        return REFUSE(j, "not a CT in Hounsfield units (Rescale Type %s): HU is needed", type.text);
+    }
     if (v->duplicates || v->dim[3] > 1)
         return REFUSE(j, "several images of one place: phases or reconstructions are mixed");
     if (v->dim[2] < slices_min)
