@@ -39,6 +39,9 @@ static void set_point(struct image_frame *f, enum image_axis axis, double value)
     case IMAGE_B:
         f->b_value = value;
         break;
+    case IMAGE_ORDER:
+        f->instance_number = (int32_t)value;
+        break;
     case IMAGE_NO_AXIS:
         break;
     }

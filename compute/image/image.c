@@ -11,7 +11,7 @@ const char *image_axis_name(enum image_axis axis)
 {
     static const char *const names[] = {
         [IMAGE_NO_AXIS] = "none", [IMAGE_TIME] = "time", [IMAGE_PHASE] = "phase",
-        [IMAGE_ECHO] = "echo",    [IMAGE_B] = "b value",
+        [IMAGE_ECHO] = "echo",    [IMAGE_B] = "b value", [IMAGE_ORDER] = "order",
     };
     return names[axis];
 }
@@ -27,6 +27,8 @@ const struct image *image_main(const struct image_set *set, uint32_t pool, struc
             main = img;
             continue;
         }
+        if (img->placed != main->placed) // screen saves are no rivals
+            break;
         const size_t most = (size_t)main->dim[2] * main->dim[3] - main->missing;
         const size_t next = (size_t)img->dim[2] * img->dim[3] - img->missing;
         if (next == most) {
@@ -78,21 +80,63 @@ static bool rescale_differs(const struct image_set *set, const struct image *img
     return false;
 }
 
+// How many Frame of Reference UIDs the frames have, and how many frames have none.
+static size_t count_references(const struct image_set *set, const struct image *img, size_t *empty)
+{
+    const size_t cells = (size_t)img->dim[2] * img->dim[3];
+    size_t count = 0;
+    *empty = 0;
+    for (size_t i = 0; i < cells; i++) {
+        if (img->frame[i] == IMAGE_NO_FRAME)
+            continue;
+        const char *uid = set->frames[img->frame[i]].frame_of_reference_uid;
+        bool seen = false;
+        for (size_t k = 0; k < i && !seen && *uid; k++)
+            seen = img->frame[k] != IMAGE_NO_FRAME &&
+                   strcmp(set->frames[img->frame[k]].frame_of_reference_uid, uid) == 0;
+        *empty += !*uid;
+        count += *uid && !seen;
+    }
+    return count;
+}
+
+static void remark_geometry(const struct image_set *set, const struct image *img, char *text,
+                            size_t size)
+{
+    size_t empty;
+    const size_t references = count_references(set, img, &empty);
+    if (references > 1)
+        add_remark(text, size,
+                   "Frame of Reference UID differs between slices of one even grid (%zu values): "
+                   "taken as one.",
+                   references);
+    else if (references == 1 && empty)
+        add_remark(text, size, "Frame of Reference UID is missing in %zu images of one even grid.",
+                   empty);
+    if (img->uneven_mm > 0.05)
+        add_remark(text, size, "Slices lie up to %.2f mm off an even grid.", img->uneven_mm);
+    if (img->tilt_deg >= 0.5)
+        add_remark(text, size, "Gantry tilt %.1f degrees.", img->tilt_deg);
+}
+
 void image_remarks(const struct image_set *set, const struct image *main, char *text, size_t size)
 {
-    size_t localizers = 0, foreign = 0;
+    size_t localizers = 0, foreign = 0, unplaced = 0;
     for (uint32_t i = 0; i < set->frame_count; i++)
         localizers += set->frames[i].pool == main->pool && set->fate[i] == IMAGE_LOCALIZER;
     for (uint32_t i = 0; i < set->image_count; i++) {
         const struct image *img = &set->images[i];
         if (img != main && img->pool == main->pool)
-            foreign += (size_t)img->dim[2] * img->dim[3] - img->missing + img->duplicates;
+            *(main->placed && !img->placed ? &unplaced : &foreign) +=
+                (size_t)img->dim[2] * img->dim[3] - img->missing + img->duplicates;
     }
     text[0] = 0;
     if (rescale_differs(set, main))
         add_remark(text, size, "Rescale slope or intercept differs between slices.");
     if (localizers)
         add_remark(text, size, "Set aside as localizer: %zu.", localizers);
+    if (unplaced)
+        add_remark(text, size, "Set aside without a place in space: %zu.", unplaced);
     if (foreign)
         add_remark(text, size,
                    "Set aside for another orientation, size, spacing, frame of reference or kind: "
@@ -100,17 +144,13 @@ void image_remarks(const struct image_set *set, const struct image *main, char *
                    foreign);
     if (main->duplicates)
         add_remark(text, size, "Set aside as duplicate of a position: %u.", main->duplicates);
-    if (main->tilt_deg >= 0.5)
-        add_remark(text, size, "Gantry tilt %.1f degrees.", main->tilt_deg);
+    remark_geometry(set, main, text, size);
 }
 
 bool image_has_reference(const struct image_set *set, const struct image *img)
 {
-    for (size_t i = 0; img->placed && i < (size_t)img->dim[2] * img->dim[3]; i++) {
-        if (img->frame[i] != IMAGE_NO_FRAME) // all of an image have the same
-            return set->frames[img->frame[i]].frame_of_reference_uid[0] != 0;
-    }
-    return false;
+    size_t empty;
+    return img->placed && count_references(set, img, &empty) == 1 && empty == 0;
 }
 
 uint32_t image_frame_at(const struct image *img, uint32_t slice, uint32_t point)

@@ -42,6 +42,10 @@ struct image_frame {
     double time_s;  // of acquisition: since 1970 where the date is known, else of the day; or since
                     // the first frame of its instance
     double trigger_ms, echo_ms, b_value;
+    double gradient[3]; // direction of diffusion weighting, in whatever frame the scanner has
+    double
+        written_mm[3]; // unit of the last decimal of each coordinate of position: 0.01 of "12.25"
+    int32_t dimension; // order among the frames of an enhanced object by its dimensions but place
     int32_t temporal, stack; // Temporal Position Index or Identifier; Stack ID where a number
     int32_t instance_number; // Instance Number; -1
     char frame_of_reference_uid[65]; // "" when absent
@@ -55,9 +59,16 @@ enum image_axis {
     IMAGE_TIME,  // seconds since the earliest frame
     IMAGE_PHASE, // trigger delay in ms
     IMAGE_ECHO,  // echo time in ms
-    IMAGE_B,     // b value in s/mm2
+    IMAGE_B,     // b value in s/mm2; several directions of one are points too
+    IMAGE_ORDER, // 0, 1, ...: turns of Instance Numbers (of dimensions) through all places, where
+                 // nothing else tells frames apart
 };
-const char *image_axis_name(enum image_axis axis); // "none", "time", "phase", "echo", "b value"
+// "none", "time", "phase", "echo", "b value", "order"
+const char *image_axis_name(enum image_axis axis);
+
+// Says which phase of the heart's cycle a CT shows: frames that differ in it are of separate
+// images, unless phases are wanted.
+#define IMAGE_CARDIAC_PERCENT "NominalPercentageOfCardiacPhase"
 
 enum image_voxel {
     IMAGE_I16, // int16_t modality values, exact
@@ -82,6 +93,8 @@ struct image {
     const uint32_t *frame; // [points][slices] index into frames; IMAGE_NO_FRAME: missing
     uint32_t missing;      // cells without a frame
     uint32_t duplicates;   // frames that nothing tells from one that is used: set aside
+    double uneven_mm;      // the farthest that a slice lies from its place on the grid
+    double gap_mm[2];      // the first missing slices lie between these, along the normal; NAN
     char defect[256];      // why the slices are no regular grid: "2 slices missing between 45.0 and
                            // 54.0 mm"; "" when they are
 };
@@ -98,22 +111,27 @@ struct image_pixels; // compute/image/load.h
 struct image_set {
     const struct image_frame *frames; // as given to image_split(); borrowed
     uint32_t frame_count;
-    struct image *images; // by pool, then the most frames first
+    struct image *images; // by pool, those with a place first, then the most frames first
     uint32_t image_count;
-    enum image_fate *fate;             // [frame_count]
-    uint32_t localizers;               // frames set aside as such
+    enum image_fate *fate; // [frame_count]
+    uint32_t *twin;        // [frame_count] of duplicates: the frame that is used in place of it
+    uint32_t localizers;   // frames set aside as such
     const struct image_pixels *pixels; // where pixels come from; set by the caller; NULL: nowhere
 };
 
 // Splits frames into images. Frames of one pool share an image when they have the same size, pixel
-// spacing (0.1 %), orientation (0.5 degrees), frame of reference, stack and unit. At one place,
-// several frames become points of an axis: of prefer[pool], b value, echo, phase, time the first
-// that tells all of them apart. Echo times and b values that are not the axis split the pool into
-// images, as do Image Type, Complex Image Component and Convolution Kernel where they differ at a
-// place, and series and acquisition where nothing else tells frames apart. Frames that differ in
-// nothing but their instance are duplicates. Frames without a place are images of their own, those
-// of one instance together as points in time. Ties are broken by SOP Instance UID and frame number:
-// the same set gives the same images in any order.
+// spacing (0.1 %), orientation (0.5 degrees), stack and unit, and the same frame of reference: its
+// UIDs may differ or be empty on one even grid, unless two of them have a stack of three slices or
+// more each. How even a grid has to be is told in compute/image/stack.h. At one place,
+// several frames become points of an axis: of prefer[pool], b value with direction, echo, phase,
+// time, order of Instance Numbers the first that tells all of them apart. Echo times and b values
+// that are not the axis split the pool into images, as do Image Type, Complex Image Component,
+// Convolution Kernel, KVP, Slice Thickness and (in CT) the percentage of the cardiac phase where
+// they differ at a place, kernels also where their slices lie between each other, and series and
+// acquisition where nothing else tells frames apart. Frames that differ in nothing but their
+// instance are duplicates. Frames without a place are images of their own, those of one instance
+// together as points in time. Ties are broken by SOP Instance UID and frame number: the same set
+// gives the same images in any order.
 //
 // count   entries of frames; borrowed by the set
 // prefer  [pool] for every pool number that occurs; NULL: no preference
@@ -126,7 +144,8 @@ struct image_set {
 bool image_split(const struct image_frame *frames, uint32_t count, const enum image_axis *prefer,
                  struct arena *arena, struct image_set *out, struct err *err);
 
-// The one image a stage means that takes one placed image of a pool: the one with the most frames.
+// The one image a stage means that takes one placed image of a pool: the one with the most frames
+// of those that have a place, if any has.
 //   ERR_GEOMETRY  two are equally large, or its slices are no regular grid (its defect)
 //   ERR_INPUT     there is none
 const struct image *image_main(const struct image_set *set, uint32_t pool, struct err *err);
@@ -135,8 +154,8 @@ const struct image *image_main(const struct image_set *set, uint32_t pool, struc
 // nothing was. main: the image that is used.
 void image_remarks(const struct image_set *set, const struct image *main, char *text, size_t size);
 
-// Whether it lies in a frame of reference: it has a place, and its frames name one. Without, others
-// cannot relate a segmentation or a map to it.
+// Whether it lies in a frame of reference: it has a place, and its frames name the same. Without,
+// others cannot relate a segmentation or a map to it.
 bool image_has_reference(const struct image_set *set, const struct image *img);
 
 // Index of the frame at (slice, point), or IMAGE_NO_FRAME.

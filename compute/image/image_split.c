@@ -5,17 +5,18 @@
 #include <stdlib.h>
 #include <string.h>
 #include "compute/image/image.h"
+#include "compute/image/stack.h"
 
-#define ORIENTATION_COS    0.99996 // cosine of 0.5 degrees: same orientation
-#define SPACING_RELATIVE   1e-3    // in-plane spacing: same within 0.1 %
-#define SAME_PLACE_MM      0.01 // frames at one place are at most this far apart along the normal
-#define BESIDE_MM          0.1  // and this far in the plane
-#define INCREMENT_RELATIVE 0.01 // distances are equal within 1 % of the increment,
-#define INCREMENT_MM       0.05 // but never told apart below this
-#define DRIFT_RELATIVE     0.1  // a slice is nowhere farther from its grid position than that
-#define TILT_MAX_DEG       45.0 // beyond that the slices are no stack
-#define FAMILIES_MAX       1024 // of frames with a place: no scanner makes so many
-#define HALF_DAY_S         43200.0 // times of day that far apart are of two days
+#define ORIENTATION_COS  0.99996 // cosine of 0.5 degrees: same orientation
+#define SPACING_RELATIVE 1e-3    // in-plane spacing: same within 0.1 %
+#define SAME_PLACE_MM    0.01    // frames at one place are at most this far apart along the normal
+#define BESIDE_MM        0.1     // and this far in the plane
+#define TILT_MAX_DEG     45.0    // beyond that the slices are no stack
+#define FAMILIES_MAX     1024    // of frames with a place: no scanner makes so many
+#define CLOCK_S          0.05    // trigger times are those of the clock within that
+#define HALF_DAY_S       43200.0 // times of day that far apart are of two days
+#define GRADIENT_UNIT    1e-3    // components of directions are the same within half of it
+#define OWN_STACK        3       // slices that make a stack of their own
 
 // A frame on its way into an image.
 struct entry {
@@ -24,6 +25,8 @@ struct entry {
     uint32_t family;  // frames of one family may share an image
     double distance;  // mm along the normal
     double key;       // on the axis that is tried
+    uint32_t turn;    // among those of its place that have the same key and direction
+    uint32_t order;   // rank by Instance Number or dimension
     const char *kind; // what it is, told by attributes; "" where that is not asked
     const char *text; // of the attribute that splits
 };
@@ -56,12 +59,6 @@ static bool all_finite(const double *values, size_t count)
             return false;
     }
     return true;
-}
-
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
 }
 
 static int compare_identity(const struct entry *a, const struct entry *b)
@@ -98,14 +95,62 @@ static int by_distance(const void *a, const void *b)
     return compare_identity(x, y);
 }
 
+static double gradient_of(const struct entry *e, int a)
+{
+    const double g = e->frame->gradient[a];
+    return isnan(g) ? 0 : round(g / GRADIENT_UNIT);
+}
+
+static int compare_keys(double a, double b)
+{
+    if (isnan(a) || isnan(b))
+        return isnan(a) - isnan(b);
+    return (a > b) - (a < b);
+}
+
 static int by_key(const void *a, const void *b)
 {
     const struct entry *x = a, *y = b;
-    if (isnan(x->key) != isnan(y->key))
-        return isnan(x->key) ? 1 : -1;
-    if (x->key != y->key && !isnan(x->key))
-        return x->key < y->key ? -1 : 1;
-    return compare_identity(x, y);
+    const int order = compare_keys(x->key, y->key);
+    return order ? order : compare_identity(x, y);
+}
+
+static int compare_diffusion(const struct entry *x, const struct entry *y)
+{
+    int order = compare_keys(x->key, y->key);
+    for (int a = 0; order == 0 && a < 3; a++)
+        order = compare_keys(gradient_of(x, a), gradient_of(y, a));
+    return order;
+}
+
+// By b value and direction; those that have both the same follow each other as they were made.
+static int by_diffusion(const void *a, const void *b)
+{
+    const struct entry *x = a, *y = b;
+    int order = compare_diffusion(x, y);
+    if (order == 0)
+        order = compare_keys(x->frame->temporal, y->frame->temporal);
+    if (order == 0)
+        order = compare_keys(x->frame->time_s, y->frame->time_s);
+    if (order == 0)
+        order = compare_keys(x->order, y->order);
+    return order ? order : compare_identity(x, y);
+}
+
+static int by_turn(const void *a, const void *b)
+{
+    const struct entry *x = a, *y = b;
+    const int order = compare_diffusion(x, y);
+    return order ? order : (x->turn > y->turn) - (x->turn < y->turn);
+}
+
+static int by_order(const void *a, const void *b)
+{
+    const struct entry *x = a, *y = b;
+    int order = compare_keys(x->frame->dimension, y->frame->dimension);
+    if (order == 0)
+        order = compare_keys(x->frame->instance_number, y->frame->instance_number);
+    return order ? order : compare_keys(x->frame->number, y->frame->number);
 }
 
 static bool check_frame(const struct image_frame *f, struct err *err)
@@ -152,8 +197,7 @@ static bool same_family(const struct image_frame *a, const struct image_frame *b
         return false;
     if (!a->placed)
         return strcmp(a->sop_instance_uid, b->sop_instance_uid) == 0;
-    return strcmp(a->frame_of_reference_uid, b->frame_of_reference_uid) == 0 &&
-           same_spacing(a->pixel_mm, b->pixel_mm) &&
+    return same_spacing(a->pixel_mm, b->pixel_mm) &&
            dot(a->orientation, b->orientation) > ORIENTATION_COS &&
            dot(a->orientation + 3, b->orientation + 3) > ORIENTATION_COS;
 }
@@ -223,6 +267,7 @@ static double key_of(const struct image_frame *f, enum image_axis axis)
         return f->echo_ms;
     case IMAGE_B:
         return f->b_value;
+    case IMAGE_ORDER: // see order_tells_apart()
     case IMAGE_NO_AXIS:
         break;
     }
@@ -271,14 +316,74 @@ static bool clock_tells_apart(struct entry *entries, uint32_t count)
     return apart;
 }
 
+// b values with their directions. Several of one b value and direction are told apart by when they
+// were made.
+static bool diffusion_tells_apart(struct entry *entries, uint32_t count)
+{
+    bool apart = true, differs = false;
+    for (uint32_t i = 0; i < count; i++)
+        entries[i].key = round(entries[i].frame->b_value);
+    for (uint32_t at = 0, end; at < count; at = end) {
+        end = place_end(entries, count, at);
+        qsort(entries + at, end - at, sizeof *entries, by_diffusion);
+        for (uint32_t i = at; i < end; i++) {
+            const struct entry *e = &entries[i], *last = i > at ? e - 1 : NULL;
+            const bool same = last && compare_diffusion(last, e) == 0;
+            entries[i].turn = same ? last->turn + 1 : 0;
+            differs = differs || (last && !same);
+            if (same && last->frame->temporal == e->frame->temporal &&
+                compare_keys(last->frame->time_s, e->frame->time_s) == 0 && last->order == e->order)
+                apart = false;
+            if (end - at > 1 && isnan(e->key))
+                apart = false;
+        }
+    }
+    return apart && differs;
+}
+
+// Does the order of Instance Numbers (of dimensions, in an enhanced object) go through all places,
+// again and again? Then each turn is a point.
+static bool order_tells_apart(struct entry *entries, uint32_t count)
+{
+    uint32_t most, places = count_places(entries, count, &most), place = 0;
+    if (places < 2 || count != places * most)
+        return false;
+    for (uint32_t at = 0, end; at < count; at = end, place++) {
+        end = place_end(entries, count, at);
+        for (uint32_t i = at; i < end; i++)
+            entries[i].turn = place;
+    }
+    bool apart = true;
+    qsort(entries, count, sizeof *entries, by_order);
+    for (uint32_t i = 0; i < count && apart; i++) {
+        if (entries[i].frame->instance_number < 0 ||
+            (i > 0 && by_order(&entries[i - 1], &entries[i]) == 0))
+            apart = false;
+        for (uint32_t k = i - i % places; k < i && apart; k++)
+            apart = entries[k].turn != entries[i].turn;
+        const uint32_t turn = i / places;
+        entries[i].key = turn;
+    }
+    qsort(entries, count, sizeof *entries, by_distance);
+    for (uint32_t at = 0, end; at < count && apart; at = end) {
+        end = place_end(entries, count, at);
+        qsort(entries + at, end - at, sizeof *entries, by_key);
+    }
+    return apart;
+}
+
 static bool axis_tells_apart(struct entry *entries, uint32_t count, enum image_axis axis)
 {
+    if (axis == IMAGE_ORDER)
+        return order_tells_apart(entries, count);
     return tells_apart(entries, count, axis) ||
+           (axis == IMAGE_B && diffusion_tells_apart(entries, count)) ||
            (axis == IMAGE_TIME && clock_tells_apart(entries, count));
 }
 
 // What an image is: frames that differ in one of these are never points of one axis.
-static const char *const kinds[] = {"ImageType", "ComplexImageComponent", "ConvolutionKernel"};
+static const char *const kinds[] = {"ImageType", "ComplexImageComponent", "ConvolutionKernel",
+                                    "KVP",       "SliceThickness",        IMAGE_CARDIAC_PERCENT};
 #define KINDS (sizeof kinds / sizeof *kinds)
 
 // What splits a family where no axis tells its frames apart.
@@ -316,8 +421,11 @@ static bool axis_differs_at_place(const struct entry *entries, uint32_t count, e
         end = place_end(entries, count, at);
         for (uint32_t i = at + 1; i < end; i++) {
             const struct image_frame *a = entries[at].frame, *b = entries[i].frame;
-            if (!same_key(key_of(a, axis), key_of(b, axis)) ||
-                (axis == IMAGE_TIME && !same_key(a->time_s, b->time_s)))
+            bool turned = false; // another direction of diffusion
+            for (int c = 0; c < 3 && axis == IMAGE_B; c++)
+                turned = turned || gradient_of(&entries[at], c) != gradient_of(&entries[i], c);
+            if (turned || !same_key(key_of(a, axis), key_of(b, axis)) ||
+                (axis == IMAGE_TIME && !same_key(a->time_s, b->time_s)) || axis == IMAGE_ORDER)
                 return true;
         }
     }
@@ -332,11 +440,12 @@ struct partition {
 };
 
 // The attributes that say what a frame is, one text; "" where no place has several kinds.
-static bool find_kinds(struct entry *entries, uint32_t count, struct arena *arena)
+static bool find_kinds(struct entry *entries, uint32_t count, bool phases, struct arena *arena)
 {
     bool used[KINDS], any = false;
     for (size_t n = 0; n < KINDS; n++) {
-        used[n] = differs_at_place(entries, count, kinds[n]);
+        used[n] = !(phases && strcmp(kinds[n], IMAGE_CARDIAC_PERCENT) == 0) &&
+                  differs_at_place(entries, count, kinds[n]);
         any = any || used[n];
     }
     for (uint32_t i = 0; i < count; i++) {
@@ -350,13 +459,6 @@ static bool find_kinds(struct entry *entries, uint32_t count, struct arena *aren
         }
     }
     return true;
-}
-
-static int compare_keys(double a, double b)
-{
-    if (isnan(a) || isnan(b))
-        return isnan(a) - isnan(b);
-    return (a > b) - (a < b);
 }
 
 static int compare_parts(const struct entry *a, const struct entry *b, const struct partition *p)
@@ -421,86 +523,6 @@ static bool exact_in_16_bits(const struct image_frame *f)
     return fmin(a, b) >= INT16_MIN && fmax(a, b) <= INT16_MAX;
 }
 
-static double stack_median_gap(const struct entry *entries, size_t count, double *gaps)
-{
-    for (size_t i = 0; i + 1 < count; i++)
-        gaps[i] = entries[i + 1].distance - entries[i].distance;
-    qsort(gaps, count - 1, sizeof *gaps, by_value);
-    return gaps[(count - 2) / 2];
-}
-
-static double stack_tolerance(double increment)
-{
-    return fmax(INCREMENT_RELATIVE * increment, INCREMENT_MM);
-}
-
-// Why distances that differ from increment differ: the first place, and how many more there are.
-static void describe_gaps(const struct entry *entries, size_t count, double increment,
-                          struct image *img)
-{
-    size_t places = 0, missing = 0, at = 0, at_missing = 0;
-    bool whole = true;
-    for (size_t i = 0; i + 1 < count; i++) {
-        double gap = entries[i + 1].distance - entries[i].distance;
-        if (fabs(gap - increment) <= stack_tolerance(increment))
-            continue;
-        double steps = round(gap / increment);
-        bool multiple =
-            steps >= 2 && fabs(gap - steps * increment) <= steps * stack_tolerance(increment);
-        whole = whole && multiple;
-        size_t lacking = multiple && steps < 1e6 ? (size_t)steps - 1 : 0;
-        if (places++ == 0) {
-            at = i;
-            at_missing = lacking;
-        }
-        missing += lacking;
-    }
-    double from = entries[at].distance, to = entries[at + 1].distance;
-    char more[64] = "";
-    if (places > 1 && whole)
-        snprintf(more, sizeof more, "; %zu missing in all, at %zu places", missing, places);
-    else if (places > 1)
-        snprintf(more, sizeof more, "; distances differ at %zu places", places);
-    if (at_missing)
-        snprintf(img->defect, sizeof img->defect, "%zu slice%s missing between %.1f and %.1f mm%s",
-                 at_missing, at_missing == 1 ? "" : "s", from, to, more);
-    else
-        snprintf(img->defect, sizeof img->defect,
-                 "slices are %.2f mm apart between %.1f and %.1f mm, elsewhere %.2f mm%s",
-                 to - from, from, to, increment, more);
-}
-
-// Slices lie at equal distances, each where the grid has it; step: from slice to slice (mm, LPS).
-// entries: one a slice. What is wrong goes into img->defect.
-static bool check_stack(const struct entry *entries, uint32_t count, double step[3],
-                        struct image *img, struct arena *arena)
-{
-    double *gaps = arena_alloc(arena, count, sizeof *gaps);
-    if (!gaps)
-        return false;
-    double increment = stack_median_gap(entries, count, gaps);
-    double low = gaps[0], high = gaps[count - 2], allowed = stack_tolerance(increment);
-    const struct image_frame *first = entries[0].frame, *last = entries[count - 1].frame;
-    for (int a = 0; a < 3; a++)
-        step[a] = (last->position[a] - first->position[a]) / (double)(count - 1);
-    if (high - increment > allowed || increment - low > allowed) {
-        describe_gaps(entries, count, increment, img);
-        return true;
-    }
-    double pixel = fmin(first->pixel_mm[0], first->pixel_mm[1]);
-    double drift = fmax(0.1, fmin(DRIFT_RELATIVE * increment, 0.5 * pixel));
-    for (uint32_t i = 0; i < count && !img->defect[0]; i++) {
-        for (int a = 0; a < 3; a++) {
-            double off = entries[i].frame->position[a] - first->position[a] - step[a] * (double)i;
-            if (fabs(off) > drift)
-                snprintf(img->defect, sizeof img->defect,
-                         "the slice at %.1f mm lies %.2f mm beside the line of the others",
-                         entries[i].distance, fabs(off));
-        }
-    }
-    return true;
-}
-
 // Frames at one place lie on each other.
 static void check_beside(const struct entry *entries, uint32_t count, struct image *img)
 {
@@ -521,6 +543,17 @@ static void check_beside(const struct entry *entries, uint32_t count, struct ima
     }
 }
 
+static bool fit_slices(const struct entry *slices, uint32_t count, struct arena *arena,
+                       struct stack *out)
+{
+    const struct image_frame **frames = arena_alloc(arena, count, sizeof *frames);
+    double normal[3];
+    for (uint32_t i = 0; frames && i < count; i++)
+        frames[i] = slices[i].frame;
+    cross(slices[0].frame->orientation, slices[0].frame->orientation + 3, normal);
+    return frames && stack_fit(frames, count, normal, arena, out);
+}
+
 // firsts: the first entry of each slice.
 static bool set_geometry(struct splitter *s, struct image *img, const struct entry *firsts)
 {
@@ -534,20 +567,29 @@ static bool set_geometry(struct splitter *s, struct image *img, const struct ent
     if (!f->placed)
         return true;
     cross(f->orientation, f->orientation + 3, normal);
+    const double *origin = f->position;
+    struct stack grid = {.gap_mm = {NAN, NAN}};
     if (slices == 1) { // its voxels have a volume, see spacing in compute/image/image.h
         if (f->attrs)
             attrs_number(f->attrs, "SliceThickness", &thickness);
         for (int a = 0; a < 3; a++)
             step[a] = normal[a] * (thickness > 0 ? thickness : 1);
-    } else if (!check_stack(firsts, slices, step, img, s->arena)) {
-        return false;
+    } else {
+        if (!fit_slices(firsts, slices, s->arena, &grid))
+            return false;
+        memcpy(step, grid.step, sizeof step);
+        origin = grid.origin;
+        img->uneven_mm = grid.uneven_mm;
+        if (!img->defect[0])
+            memcpy(img->defect, grid.defect, sizeof img->defect);
     }
+    memcpy(img->gap_mm, grid.gap_mm, sizeof img->gap_mm);
     img->spacing[2] = slices > 1 ? dot(step, normal) : thickness > 0 ? thickness : NAN;
     for (int a = 0; a < 3; a++) {
         img->to_patient[a][0] = f->orientation[a] * f->pixel_mm[0];
         img->to_patient[a][1] = f->orientation[3 + a] * f->pixel_mm[1];
         img->to_patient[a][2] = step[a];
-        img->to_patient[a][3] = f->position[a];
+        img->to_patient[a][3] = origin[a];
     }
     cross(normal, step, beside);
     img->tilt_deg = atan2(sqrt(dot(beside, beside)), dot(step, normal)) * (180.0 / M_PI);
@@ -567,7 +609,10 @@ static void set_axis(const struct splitter *s, struct image *img, double *at)
         if (img->frame[i] == IMAGE_NO_FRAME)
             continue;
         const struct image_frame *f = &s->frames[img->frame[i]];
-        at[i] = img->axis == IMAGE_TIME ? f->time_s : key_of(f, img->axis);
+        const size_t point = i / img->dim[2];
+        at[i] = img->axis == IMAGE_TIME    ? f->time_s
+                : img->axis == IMAGE_ORDER ? (double)point
+                                           : key_of(f, img->axis);
         low = fmin(low, at[i]);
         high = fmax(high, at[i]);
     }
@@ -585,35 +630,42 @@ static void set_axis(const struct splitter *s, struct image *img, double *at)
         at[i] -= start;
 }
 
-// The distinct keys of all places, where they are Temporal Positions: the points they stand for.
-static uint32_t temporal_points(const struct entry *entries, uint32_t count, struct arena *arena,
-                                double **points)
+// The distinct keys of all places, where they mean the same everywhere: the points they stand for.
+static uint32_t common_points(const struct entry *entries, uint32_t count, struct arena *arena,
+                              struct entry **points)
 {
     *points = arena_alloc(arena, (size_t)count + 1, sizeof **points);
     if (!*points)
         return 0;
-    for (uint32_t i = 0; i < count; i++)
-        (*points)[i] = entries[i].key;
-    qsort(*points, count, sizeof **points, by_value);
+    memcpy(*points, entries, count * sizeof **points);
+    qsort(*points, count, sizeof **points, by_turn);
     uint32_t n = 0;
     for (uint32_t i = 0; i < count; i++) {
-        if (n == 0 || (*points)[i] != (*points)[n - 1])
+        if (n == 0 || by_turn(&(*points)[i], &(*points)[n - 1]) != 0)
             (*points)[n++] = (*points)[i];
     }
     return n;
 }
 
-static uint32_t point_of(const double *points, uint32_t count, double key)
+static uint32_t point_of(const struct entry *points, uint32_t count, const struct entry *e)
 {
-    uint32_t low = 0, high = count;
-    while (low + 1 < high) {
-        uint32_t middle = low + (high - low) / 2;
-        if (points[middle] <= key)
-            low = middle;
-        else
-            high = middle;
+    const struct entry *found = bsearch(e, points, count, sizeof *points, by_turn);
+    return found ? (uint32_t)(found - points) : 0; // all are there
+}
+
+// Do the keys of an axis mean the same at every place? Temporal Positions, b values and directions
+// do; delays and times differ from slice to slice.
+static bool has_common_points(struct entry *entries, uint32_t count, enum image_axis axis)
+{
+    bool common = axis == IMAGE_B || axis == IMAGE_TIME;
+    for (uint32_t i = 0; i < count && common; i++) {
+        const struct image_frame *f = entries[i].frame;
+        if (axis == IMAGE_TIME) {
+            common = f->temporal >= 0 && entries[i].key == f->temporal;
+            entries[i].turn = 0;
+        }
     }
-    return low;
+    return common;
 }
 
 static struct image *add_image(struct splitter *s)
@@ -642,16 +694,14 @@ static bool make_image(struct splitter *s, struct entry *entries, uint32_t count
     struct image *img = add_image(s);
     uint32_t most, slices = count_places(entries, count, &most);
     struct entry *firsts = arena_alloc(s->arena, slices, sizeof *firsts);
-    double *points = NULL;
+    struct entry *points = NULL;
     if (!img || !firsts)
         return false;
     const struct image_frame *f = entries[0].frame;
     uint32_t point_count = told ? most : 1;
-    bool temporal = told && most > 1 && axis == IMAGE_TIME;
-    for (uint32_t i = 0; i < count && temporal; i++)
-        temporal = entries[i].frame->temporal >= 0 && entries[i].key == entries[i].frame->temporal;
-    if (temporal) {
-        point_count = temporal_points(entries, count, s->arena, &points);
+    const bool common = told && most > 1 && has_common_points(entries, count, axis);
+    if (common) {
+        point_count = common_points(entries, count, s->arena, &points);
         if (!points)
             return false;
     }
@@ -674,9 +724,10 @@ static bool make_image(struct splitter *s, struct entry *entries, uint32_t count
         end = place_end(entries, count, at);
         firsts[k] = entries[at];
         for (uint32_t i = at; i < end; i++) {
-            uint32_t point = temporal ? point_of(points, point_count, entries[i].key) : i - at;
+            uint32_t point = common ? point_of(points, point_count, &entries[i]) : i - at;
             if (!told && i > at) {
                 s->out->fate[entries[i].index] = IMAGE_DUPLICATE;
+                s->out->twin[entries[i].index] = entries[at].index;
                 img->duplicates++;
                 continue;
             }
@@ -692,6 +743,11 @@ static bool make_image(struct splitter *s, struct entry *entries, uint32_t count
         set_axis(s, img, at_axis);
     if (f->placed)
         check_beside(entries, count, img);
+    if (f->placed && slices == 1 && img->duplicates >= OWN_STACK - 1)
+        snprintf(img->defect, sizeof img->defect,
+                 "%" PRIu32 " images lie at one place (%.1f, %.1f, %.1f mm) and nothing tells them "
+                 "apart",
+                 count, f->position[0], f->position[1], f->position[2]);
     return set_geometry(s, img, firsts);
 }
 
@@ -709,27 +765,93 @@ static bool make_parts(struct splitter *s, struct entry *entries, uint32_t count
     return true;
 }
 
-// Finds an axis, and what splits the family, such that every frame is told from the others.
-static bool split_family(struct splitter *s, struct entry *entries, uint32_t count)
+// Do trigger times run with the clock, from one temporal position to the next? Then they are no
+// delays within a heart beat.
+static bool trigger_is_clock(const struct entry *entries, uint32_t count)
+{
+    bool any = false;
+    for (uint32_t at = 0, end; at < count; at = end) {
+        end = place_end(entries, count, at);
+        for (uint32_t i = at + 1; i < end; i++) {
+            const struct image_frame *a = entries[at].frame, *b = entries[i].frame;
+            const double clock = b->time_s - a->time_s;
+            if (a->temporal == b->temporal || !(fabs(clock) > CLOCK_S) ||
+                fabs(clock - (b->trigger_ms - a->trigger_ms) / 1000) > CLOCK_S)
+                return false;
+            any = true;
+        }
+    }
+    return any;
+}
+
+static void rank_entries(struct entry *entries, uint32_t count)
+{
+    qsort(entries, count, sizeof *entries, by_order);
+    for (uint32_t i = 0; i < count; i++)
+        entries[i].order =
+            i == 0 ? 0 : entries[i - 1].order + (by_order(&entries[i - 1], &entries[i]) != 0);
+    qsort(entries, count, sizeof *entries, by_distance);
+}
+
+static int by_kind(const void *a, const void *b)
+{
+    const struct entry *x = a, *y = b;
+    const int order = strcmp(x->kind, y->kind);
+    return order ? order : by_distance(x, y);
+}
+
+// Slices at different places each: one image, unless stacks of different kinds lie in each other,
+// each even by itself.
+static bool split_interleaved(struct splitter *s, struct entry *entries, uint32_t count)
+{
+    uint32_t runs = 1, parts = 1;
+    struct stack grid;
+    for (uint32_t i = 0; i < count; i++) {
+        entries[i].kind = text_of(entries[i].frame, "ConvolutionKernel");
+        runs += i > 0 && strcmp(entries[i].kind, entries[i - 1].kind) != 0;
+    }
+    if (runs == 1)
+        return make_image(s, entries, count, IMAGE_NO_AXIS, false);
+    qsort(entries, count, sizeof *entries, by_kind);
+    for (uint32_t i = 1; i < count; i++)
+        parts += strcmp(entries[i].kind, entries[i - 1].kind) != 0;
+    bool apart = runs > parts;
+    for (uint32_t at = 0, end; at < count; at = end) {
+        for (end = at + 1; end < count && strcmp(entries[end].kind, entries[at].kind) == 0;)
+            end++;
+        for (uint32_t i = at; i < end; i++)
+            entries[i].family = at;
+        apart = apart && end - at >= OWN_STACK;
+        if (apart && !fit_slices(entries + at, end - at, s->arena, &grid))
+            return false;
+        apart = apart && !grid.defect[0];
+    }
+    if (apart)
+        return make_parts(s, entries, count, IMAGE_NO_AXIS, false);
+    qsort(entries, count, sizeof *entries, by_distance);
+    return make_image(s, entries, count, IMAGE_NO_AXIS, false);
+}
+
+// Finds an axis, and what splits the entries, such that every frame is told from the others.
+static bool split_places(struct splitter *s, struct entry *entries, uint32_t count)
 {
     const struct image_frame *f = entries[0].frame;
     const enum image_axis prefer = s->prefer ? s->prefer[f->pool] : IMAGE_NO_AXIS;
-    const enum image_axis axes[] = {prefer,      IMAGE_B,    IMAGE_ECHO,
-                                    IMAGE_PHASE, IMAGE_TIME, IMAGE_NO_AXIS};
+    const enum image_axis axes[] = {prefer,     IMAGE_B,     IMAGE_ECHO,   IMAGE_PHASE,
+                                    IMAGE_TIME, IMAGE_ORDER, IMAGE_NO_AXIS};
+    const bool phases = prefer == IMAGE_PHASE || strcmp(f->unit, "[hnsf'U]") != 0;
     uint32_t most;
-    double normal[3];
-    cross(f->orientation, f->orientation + 3, normal);
-    for (uint32_t i = 0; i < count; i++)
-        entries[i].distance = f->placed ? dot(entries[i].frame->position, normal) : 0;
-    qsort(entries, count, sizeof *entries, by_distance);
     count_places(entries, count, &most);
     if (most == 1)
-        return make_image(s, entries, count, IMAGE_NO_AXIS, false);
-    if (!find_kinds(entries, count, s->arena))
+        return split_interleaved(s, entries, count);
+    if (!find_kinds(entries, count, phases, s->arena))
         return false;
-    bool varies[IMAGE_B + 1];
-    for (enum image_axis axis = IMAGE_NO_AXIS; axis <= IMAGE_B; axis++)
+    rank_entries(entries, count);
+    bool varies[IMAGE_ORDER + 1];
+    for (enum image_axis axis = IMAGE_NO_AXIS; axis <= IMAGE_ORDER; axis++)
         varies[axis] = axis_differs_at_place(entries, count, axis);
+    if (prefer != IMAGE_PHASE && varies[IMAGE_TIME] && trigger_is_clock(entries, count))
+        varies[IMAGE_PHASE] = false;
     const bool echo = varies[IMAGE_ECHO], b = varies[IMAGE_B];
     for (size_t k = 0; k <= SPLITTING; k++) { // first without splitting by an attribute
         const char *keyword = k ? splitting[k - 1] : NULL;
@@ -749,6 +871,93 @@ static bool split_family(struct splitter *s, struct entry *entries, uint32_t cou
     struct partition p = {NULL, echo, b};
     divide(entries, count, &p);
     return make_parts(s, entries, count, IMAGE_NO_AXIS, false);
+}
+
+// The first entry of each place, of those that belong to the frame of reference uid (NULL: of all).
+static uint32_t first_of_places(const struct entry *entries, uint32_t count, const char *uid,
+                                struct entry *firsts)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        if (uid && strcmp(entries[i].frame->frame_of_reference_uid, uid) != 0)
+            continue;
+        if (n == 0 || entries[i].distance - firsts[n - 1].distance > SAME_PLACE_MM)
+            firsts[n++] = entries[i];
+    }
+    return n;
+}
+
+enum reference {
+    REFERENCE_ONE,   // the frames are of one frame of reference, whatever their UIDs
+    REFERENCE_APART, // those of different UIDs are no image together
+    REFERENCE_NO_MEMORY,
+};
+
+// Frames on one even grid are of one frame of reference, also where UIDs differ or are empty,
+// unless two of the UIDs have a stack of their own: then these are two acquisitions.
+static enum reference one_reference(struct entry *entries, uint32_t count, struct arena *arena)
+{
+    struct entry *firsts = arena_alloc(arena, count, sizeof *firsts);
+    struct stack grid;
+    uint32_t own = 0;
+    const char *last = "";
+    if (!firsts)
+        return REFERENCE_NO_MEMORY;
+    for (uint32_t i = 0; i < count; i++) {
+        const char *uid = entries[i].frame->frame_of_reference_uid;
+        bool seen = strcmp(uid, last) == 0 || !*uid;
+        for (uint32_t k = 0; k < i && !seen; k++)
+            seen = strcmp(entries[k].frame->frame_of_reference_uid, uid) == 0;
+        if (seen)
+            continue;
+        last = uid;
+        const uint32_t n = first_of_places(entries, count, uid, firsts);
+        if (n >= OWN_STACK && !fit_slices(firsts, n, arena, &grid))
+            return REFERENCE_NO_MEMORY;
+        own += n >= OWN_STACK && !grid.defect[0];
+    }
+    const uint32_t n = first_of_places(entries, count, NULL, firsts);
+    if (own > 1 || n < 2)
+        return REFERENCE_APART;
+    if (!fit_slices(firsts, n, arena, &grid))
+        return REFERENCE_NO_MEMORY;
+    return grid.defect[0] ? REFERENCE_APART : REFERENCE_ONE;
+}
+
+static int by_reference(const void *a, const void *b)
+{
+    const struct entry *x = a, *y = b;
+    const int order = strcmp(x->frame->frame_of_reference_uid, y->frame->frame_of_reference_uid);
+    return order ? order : by_distance(x, y);
+}
+
+static bool split_family(struct splitter *s, struct entry *entries, uint32_t count)
+{
+    const struct image_frame *f = entries[0].frame;
+    double normal[3];
+    bool several = false;
+    cross(f->orientation, f->orientation + 3, normal);
+    for (uint32_t i = 0; i < count; i++) {
+        entries[i].distance = dot(entries[i].frame->position, normal);
+        several = several ||
+                  strcmp(entries[i].frame->frame_of_reference_uid, f->frame_of_reference_uid) != 0;
+    }
+    qsort(entries, count, sizeof *entries, by_distance);
+    const enum reference reference =
+        several ? one_reference(entries, count, s->arena) : REFERENCE_ONE;
+    if (reference == REFERENCE_ONE)
+        return split_places(s, entries, count);
+    if (reference == REFERENCE_NO_MEMORY)
+        return false;
+    qsort(entries, count, sizeof *entries, by_reference);
+    for (uint32_t at = 0, end; at < count; at = end) {
+        for (end = at + 1; end < count && strcmp(entries[end].frame->frame_of_reference_uid,
+                                                 entries[at].frame->frame_of_reference_uid) == 0;)
+            end++;
+        if (!split_places(s, entries + at, end - at))
+            return false;
+    }
+    return true;
 }
 
 // Frames without a place: those of one instance, in order.
@@ -772,6 +981,8 @@ static int by_size(const void *a, const void *b, void *ctx)
     const struct image_frame *frames = ctx;
     if (x->pool != y->pool)
         return x->pool < y->pool ? -1 : 1;
+    if (x->placed != y->placed)
+        return x->placed ? -1 : 1;
     if (frames_in(x) != frames_in(y))
         return frames_in(x) > frames_in(y) ? -1 : 1;
     uint32_t i = 0, j = 0; // some frame of each is there
@@ -785,6 +996,53 @@ static int by_size(const void *a, const void *b, void *ctx)
     return frames[x->frame[i]].number < frames[y->frame[j]].number ? -1 : 1;
 }
 
+// In what a frame differs from those of an image, for people. False: in nothing that keeps it out.
+static bool frame_differs(const struct image_frame *f, const struct image_frame *of, char *text,
+                          size_t size)
+{
+    if (f->columns != of->columns || f->rows != of->rows)
+        snprintf(text, size,
+                 "has %" PRIu32 " x %" PRIu32 " pixels, the others %" PRIu32 " x %" PRIu32,
+                 f->columns, f->rows, of->columns, of->rows);
+    else if (!same_spacing(of->pixel_mm, f->pixel_mm))
+        snprintf(text, size, "has pixels of %g x %g mm, the others %g x %g mm", f->pixel_mm[0],
+                 f->pixel_mm[1], of->pixel_mm[0], of->pixel_mm[1]);
+    else if (strcmp(f->frame_of_reference_uid, of->frame_of_reference_uid) != 0)
+        snprintf(text, size, "is of another frame of reference");
+    else if (strcmp(f->unit, of->unit) != 0)
+        snprintf(text, size, "has values in another unit");
+    else if (dot(f->orientation, of->orientation) <= ORIENTATION_COS ||
+             dot(f->orientation + 3, of->orientation + 3) <= ORIENTATION_COS)
+        snprintf(text, size, "is turned against the others");
+    else
+        return false;
+    return true;
+}
+
+// Slices that seem to be missing may be there and differ: then that is the reason.
+static void explain_gap(const struct splitter *s, struct image *img)
+{
+    const struct image_frame *of = &s->frames[img->frame[0]];
+    const double low = img->gap_mm[0], high = img->gap_mm[1], edge = 0.1 * (high - low);
+    double normal[3];
+    char why[160];
+    cross(of->orientation, of->orientation + 3, normal);
+    for (uint32_t i = 0; i < s->out->frame_count; i++) {
+        const struct image_frame *f = &s->frames[i];
+        if (f->pool != img->pool || !f->placed || s->out->fate[i] != IMAGE_USED)
+            continue;
+        const double at = dot(f->position, normal);
+        if (at <= low + edge || at >= high - edge || !frame_differs(f, of, why, sizeof why))
+            continue;
+        if (f->instance_number >= 0)
+            snprintf(img->defect, sizeof img->defect, "image %" PRId32 " at %.1f mm %s",
+                     f->instance_number, at, why);
+        else
+            snprintf(img->defect, sizeof img->defect, "the slice at %.1f mm %s", at, why);
+        return;
+    }
+}
+
 static bool split_all(struct splitter *s, struct entry *entries, uint32_t count)
 {
     qsort(entries, count, sizeof *entries, by_pool);
@@ -796,6 +1054,11 @@ static bool split_all(struct splitter *s, struct entry *entries, uint32_t count)
             end++;
         if (!(entries[at].frame->placed ? split_family : make_sequence)(s, entries + at, end - at))
             return err_set(s->err, ERR_NOMEM, "no memory to sort %" PRIu32 " frames", count);
+    }
+    for (uint32_t i = 0; i < s->out->image_count; i++) {
+        struct image *img = &s->out->images[i];
+        if (img->placed && !isnan(img->gap_mm[0]) && img->frame[0] != IMAGE_NO_FRAME)
+            explain_gap(s, img);
     }
     if (s->out->image_count)
         qsort_r(s->out->images, s->out->image_count, sizeof *s->out->images, by_size,
@@ -811,7 +1074,8 @@ bool image_split(const struct image_frame *frames, uint32_t count, const enum im
         .frames = frames, .prefer = prefer, .arena = arena, .out = out, .err = err};
     struct entry *entries = arena_alloc(arena, (size_t)count + 1, sizeof *entries);
     out->fate = arena_alloc(arena, (size_t)count + 1, sizeof *out->fate);
-    if (!entries || !out->fate)
+    out->twin = arena_alloc(arena, (size_t)count + 1, sizeof *out->twin);
+    if (!entries || !out->fate || !out->twin)
         return err_set(err, ERR_NOMEM, "no memory to sort %" PRIu32 " frames", count);
     uint32_t kept = 0;
     for (uint32_t i = 0; i < count; i++) {

@@ -6,11 +6,14 @@
 #include <cinttypes>
 #include <cmath>
 #include <cstring>
+#include <initializer_list>
 #include "base/text.h"
 #include "dimse/read/object_parts.h"
 
 #define DAY_S           86400
 #define DERIVATIONS_MAX 8      // codes of how an image was derived
+#define DIMENSIONS_MAX  8      // of an enhanced object
+#define DIMENSION_MAX   1000   // values of one that are told apart
 #define GE_B_VALUE_MOD  100000 // GE adds 10^9 to the b values of some sequences: 1000000700 is 700
 
 namespace
@@ -188,6 +191,18 @@ const char place_needed[] = "3 numbers in mm are needed";
 const char cosines_needed[] = "2 directions of length 1 at right angles are needed";
 const char spacing_needed[] = "2 numbers above 0 mm are needed";
 
+// The unit of the last decimal of a number as it is written: 0.01 of "12.25", 1 of "12".
+double written_unit(const std::string &text)
+{
+    size_t exponent = text.find_first_of("eE"), point = text.find('.');
+    std::string number = text.substr(0, exponent);
+    double decimals = point < number.size() ? static_cast<double>(number.size() - point - 1) : 0;
+    double shift = 0;
+    if (exponent != std::string::npos && !text_number(text.substr(exponent + 1), &shift))
+        shift = 0;
+    return pow(10, shift - decimals);
+}
+
 bool read_plane(frame_view &view, struct image_frame *out, struct err *err)
 {
     double spacing[2];
@@ -203,6 +218,9 @@ bool read_plane(frame_view &view, struct image_frame *out, struct err *err)
     if (!take_spacing(spacing, out))
         return value_fault(view.macro(DCM_PixelMeasuresSequence), DCM_PixelSpacing, spacing_needed,
                            err);
+    DcmItem *position = view.macro(DCM_PlanePositionSequence); // is there
+    for (int a = 0; a < 3; a++)
+        out->written_mm[a] = written_unit(item_text(*position, DCM_ImagePositionPatient, a));
     out->placed = true;
     return true;
 }
@@ -237,8 +255,15 @@ bool read_place(const struct object *o, frame_view &view, struct image_frame *ou
 {
     bool must = must_be_placed(o->ids.id.sop_class_uid);
     bool needs_groups = o->ids.frames > 1 && !view.own();
+    if (needs_groups && !o->frame_groups.empty())
+        return err_set(err, ERR_INPUT,
+                       "PerFrameFunctionalGroupsSequence has %zu items for %" PRIu32 " frames",
+                       o->frame_groups.size(), o->ids.frames);
     if (needs_groups && (must || view.enhanced()))
         return name_fault(DCM_PerFrameFunctionalGroupsSequence, true, err);
+    // a page or a screen save that came as an image of the scanner: no place is claimed
+    if (must && !view.enhanced() && !says_place(view))
+        must = false;
     if (must || (!needs_groups && says_place(view)))
         return read_plane(view, out, err);
     read_flat_spacing(view, out);
@@ -531,6 +556,74 @@ double b_value_of(frame_view &view)
     return NAN;
 }
 
+// Direction of diffusion weighting: the standard's, else that of a vendor. GE has it in the frame
+// of the scanner's gradients.
+void read_gradient(frame_view &view, double out[3])
+{
+    static const struct {
+        uint16_t group;
+        uint8_t numbers[3];
+        const char *creator;
+        DcmEVR vr;
+    } vendors[] = {
+        {0x2005, {0xb0, 0xb1, 0xb2}, "Philips MR Imaging DD 001", EVR_FL},
+        {0x0019, {0xbb, 0xbc, 0xbd}, "GEMS_ACQU_01", EVR_DS},
+    };
+    DcmItem &header = view.header();
+    DcmItem *direction = nullptr;
+    if (DcmItem *item = view.macro(DCM_MRDiffusionSequence))
+        direction = item_of(*item, DCM_DiffusionGradientDirectionSequence);
+    direction = direction ? direction : &header;
+    if (item_numbers(*direction, DCM_DiffusionGradientOrientation, out, 3) == 3)
+        return;
+    DcmElement *siemens = private_element(header, 0x0019, 0x0e, "SIEMENS MR HEADER");
+    if (siemens && item_numbers(header, siemens->getTag().getXTag(), out, 3) == 3)
+        return;
+    for (const auto &v : vendors) {
+        bool whole = true;
+        for (int a = 0; a < 3; a++)
+            whole =
+                whole && private_number(header, v.group, v.numbers[a], v.creator, v.vr, &out[a]);
+        if (whole)
+            return;
+    }
+    std::fill_n(out, 3, NAN);
+}
+
+// Does a dimension say where a frame lies, rather than what it shows?
+bool is_spatial(const DcmTagKey &tag)
+{
+    return tag == DCM_StackID || tag == DCM_InStackPositionNumber ||
+           tag == DCM_ImagePositionPatient || tag == DCM_ImageOrientationPatient;
+}
+
+// The order of a frame among those at its place, by the dimensions of an enhanced object; -1: none.
+int32_t dimension_of(frame_view &view)
+{
+    int64_t order = 0;
+    bool any = false;
+    DcmItem *content = view.macro(DCM_FrameContentSequence);
+    for (long i = 0; content && view.enhanced() && i < DIMENSIONS_MAX; i++) {
+        DcmItem *dimension = item_of(view.header(), DCM_DimensionIndexSequence, i);
+        DcmElement *pointer = nullptr;
+        DcmTagKey tag;
+        Uint32 value;
+        if (!dimension)
+            break;
+        if (dimension->findAndGetElement(DCM_DimensionIndexPointer, pointer).bad() || !pointer ||
+            pointer->getTagVal(tag).bad() || is_spatial(tag))
+            continue;
+        if (content->findAndGetUint32(DCM_DimensionIndexValues, value, static_cast<Uint32>(i))
+                .bad())
+            return -1;
+        order = order * DIMENSION_MAX + std::min<Uint32>(value, DIMENSION_MAX - 1);
+        if (order > INT32_MAX)
+            return -1;
+        any = true;
+    }
+    return any ? static_cast<int32_t>(order) : -1;
+}
+
 double number_or_nan(frame_view &view, const DcmTagKey &first, const DcmTagKey &second)
 {
     double value;
@@ -552,6 +645,8 @@ void read_axes(const struct object *o, frame_view &view, uint32_t frame, struct 
     out->trigger_ms = number_or_nan(view, DCM_NominalCardiacTriggerDelayTime, DCM_TriggerTime);
     out->echo_ms = number_or_nan(view, DCM_EffectiveEchoTime, DCM_EchoTime);
     out->b_value = b_value_of(view);
+    read_gradient(view, out->gradient);
+    out->dimension = dimension_of(view);
     out->temporal = index_or_none(
         number_or_nan(view, DCM_TemporalPositionIndex, DCM_TemporalPositionIdentifier));
     out->stack = index_or_none(stack);
@@ -560,9 +655,9 @@ void read_axes(const struct object *o, frame_view &view, uint32_t frame, struct 
 
 // ---- All of it ----------------------------------------------------------------------------------
 
-bool is_localizer(DcmItem &item, const DcmTagKey &tag)
+// Is one of names among the values of Image Type or Frame Type?
+bool type_says(DcmItem &item, const DcmTagKey &tag, std::initializer_list<const char *> names)
 {
-    static const char *const names[] = {"LOCALIZER", "SCOUT", "TOPOGRAM", "SURVIEW"};
     for (long i = 0; i < 16; i++) {
         std::string value = item_text(item, tag, i);
         for (const char *name : names) {
@@ -571,6 +666,11 @@ bool is_localizer(DcmItem &item, const DcmTagKey &tag)
         }
     }
     return false;
+}
+
+bool is_localizer(DcmItem &item, const DcmTagKey &tag)
+{
+    return type_says(item, tag, {"LOCALIZER", "SCOUT", "TOPOGRAM", "SURVIEW"});
 }
 
 void read_format(const struct object *o, const struct pixel_format &format, frame_view &view,
@@ -609,9 +709,16 @@ bool read_frame(struct object *o, uint32_t frame, struct image_frame *out, struc
     frame_view view(o, frame);
     read_format(o, format, view, out);
     read_axes(o, view, frame, out);
-    if (!out->localizer)
+    // of Siemens: its place is that of the picture, which is that of no slice
+    if (type_says(view.header(), DCM_ImageType, {"MOSAIC"}))
+        return err_set(
+            err, ERR_UNSUPPORTED,
+            "ImageType says MOSAIC: the slices of a volume are tiles of one picture, which "
+            "are not taken apart; send them as slices, or as an enhanced object");
+    if (!out->localizer &&
+        (!is_ct_class(o->ids.id.sop_class_uid) || says_place(view) || view.enhanced()))
         return read_place(o, view, out, err) && read_values(o, view, out, err);
-    // is never measured: what it lacks is no error
+    // is never measured, nor is what has no place: what it lacks is no error
     struct image_frame bare = *out;
     if (!read_place(o, view, out, nullptr))
         *out = bare;

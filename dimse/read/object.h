@@ -90,8 +90,9 @@ const char *object_keyword_near(const char *keyword);
 
 // Describes frame (0-based) of an image, classic or enhanced. Fills all of *out but source, pool
 // and attrs, which are 0 and the caller's.
-//   placed     CT, MR and PET always (what that needs and is missing is an error); others where
-//              Image Position or Orientation (Patient) is there; a classic multi-frame never
+//   placed     where Image Position or Orientation (Patient) is there, enhanced CT, MR and PET
+//   always
+//              (what that needs and is missing is an error); a classic multi-frame never
 //   pixel_mm   of what is not placed: Pixel Spacing, else Imager Pixel Spacing, else NAN
 //   slope, intercept  as they stand there; absent or empty: 1 and 0, no_slope and no_intercept say
 //              so where CT, or the other one, asks for them
@@ -101,8 +102,9 @@ const char *object_keyword_near(const char *keyword);
 //   time_s     the first of Temporal Position Time Offset, Frame Acquisition DateTime, cine (Frame
 //              Time Vector, Frame Time, Cine Rate; since the first frame), Acquisition DateTime,
 //              Acquisition Time, Content Time; with a date it counts from 1970
-//   b_value    Diffusion b-value, also the private ones of Siemens, Philips and GE
-// A localizer is never measured: what it lacks is no error.
+//   b_value    Diffusion b-value, also the private ones of Siemens, Philips and GE; with gradient
+//   dimension  of an enhanced object, by Dimension Index Values other than those of the place
+// A localizer is never measured, nor is a CT image without a place: what it lacks is no error.
 //   ERR_INPUT an attribute is missing or makes no sense (it is named), no such frame;
 //   ERR_UNSUPPORTED no image, Modality LUT Sequence, a pixel format that cannot be decoded
 bool object_frame(const struct object *o, uint32_t frame, struct image_frame *out, struct err *err);
