@@ -30,6 +30,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 ANODE = pathlib.Path(os.environ.get("ANODE", ROOT / "build" / "anode"))
 SHAPES = pathlib.Path(os.environ.get("ANODE_SHAPES", ANODE.parent / "tests" / "anode_shapes"))  # with the stages of tests/shapes
 SKIP = 77
+POLL_S = 0.05  # between two looks at a condition that nothing announces
 HANG_S = 1200  # of wall time, for one program that a test runs: no program takes that long on any machine
 
 
@@ -126,22 +127,17 @@ class Patience:
         return self.spent
 
 
-def wait_for(condition, seconds, what, often=False):
+def wait_for(condition, seconds, what):
     """Returns condition()'s first true value; PeerError when none came in time. seconds are for hangs
-    and count by Patience: no test may depend on how many there are.
-
-    To ask costs processor time, and what asks without a pause keeps others from their work: two thirds of
-    the time nobody asks. often is for what is soon over again."""
+    and count by Patience: no test may depend on how many there are."""
     start, patience = time.monotonic(), Patience()
     while True:
-        asked = time.monotonic()
         value = condition()
         if value:
             return value
-        asking = time.monotonic() - asked
         if patience.count() > seconds:
             raise PeerError(f"waited {seconds:g} s ({time.monotonic() - start:.0f} s of the clock) for {what}")
-        time.sleep(0.05 if often else min(1, max(0.05, 2 * asking)))
+        time.sleep(POLL_S)
 
 
 def listens(port):

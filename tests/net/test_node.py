@@ -562,7 +562,7 @@ def a_worker_that_dies_or_hangs_costs_an_attempt(tmp):
             victim = site.worker()
             os.kill(victim, signal.SIGSTOP)
             send(make_series(tmp / f"in{number}", number), p)
-            wait_for(lambda: site.jobs()[0]["state"] == "running", 30, "a running job", often=True)
+            wait_for(lambda: site.jobs()[0]["state"] == "running", 30, "a running job")
             if hurt:
                 os.kill(victim, hurt)
             site.wait_idle()
@@ -581,7 +581,7 @@ def an_attempt_lost_by_a_crash_is_not_the_last(tmp):
     with Sink(tmp / "pacs", q) as sink, Site(tmp / "node", p, {"PACS": q}, extra=extra) as site:
         os.kill(site.worker(), signal.SIGSTOP)
         send(make_series(tmp / "in", 1), p)
-        os.kill(wait_for(lambda: site.workers("running"), 30, "a running job", often=True)[0]["pid"], signal.SIGKILL)
+        os.kill(wait_for(lambda: site.workers("running"), 30, "a running job")[0]["pid"], signal.SIGKILL)
         site.wait_idle()
         job = site.jobs()[0]
         equal((job["state"], job["attempts"]), ("done", 2), "job")
@@ -597,7 +597,7 @@ def a_job_that_always_fails_says_so_at_the_destination(tmp):
         with Site(tmp / "node", p, {"PACS": q}, extra=extra) as site:
             os.kill(site.worker(), signal.SIGSTOP)
             send(make_series(tmp / "in", 1), p)
-            os.kill(wait_for(lambda: site.workers("running"), 30, "a running job", often=True)[0]["pid"], signal.SIGKILL)
+            os.kill(wait_for(lambda: site.workers("running"), 30, "a running job")[0]["pid"], signal.SIGKILL)
             site.wait_idle()
             job = site.jobs()[0]
             equal((job["state"], job["verdict"]), ("failed", "failed"), "job")
@@ -669,7 +669,7 @@ def two_workers_run_two_jobs_at_once(tmp):
             os.kill(pid, signal.SIGSTOP)
         for number in (1, 2, 3):
             send(make_series(tmp / f"in{number}", number), p)
-        wait_for(lambda: len(site.jobs()) == 3 and len(site.workers("running")) == 2, 30, "two running jobs", often=True)
+        wait_for(lambda: len(site.jobs()) == 3 and len(site.workers("running")) == 2, 30, "two running jobs")
         equal(sorted(j["state"] for j in site.jobs()), ["queued", "running", "running"], "jobs")
         equal(len({w["job"] for w in site.workers("running")}), 2, "jobs of the workers")
         for pid in stopped:
@@ -686,10 +686,10 @@ def a_worker_that_warms_up_delays_no_answer(tmp):
     p, q = ports(2)
     files = make_series(tmp / "in", 1, count=300, size=16)
     with Sink(tmp / "pacs", q), Site(tmp / "node", p, {"PACS": q}) as site:
-        first = wait_for(lambda: [w["pid"] for w in site.workers("warming", "idle") if w["pid"]], 30, "a worker", often=True)[0]
+        first = wait_for(lambda: [w["pid"] for w in site.workers("warming", "idle") if w["pid"]], 30, "a worker")[0]
         os.kill(first, signal.SIGKILL)  # before it is ready, or after
         shutil.rmtree(site.data / "cache", ignore_errors=True)
-        warming = wait_for(lambda: [w["pid"] for w in site.workers("warming") if w["pid"] not in (0, first)], 30, "a worker that warms up", often=True)[0]
+        warming = wait_for(lambda: [w["pid"] for w in site.workers("warming") if w["pid"] not in (0, first)], 30, "a worker that warms up")[0]
         os.kill(warming, signal.SIGSTOP)
         send(files, p)
         wait_for(lambda: site.jobs(), 30, "the job")
@@ -716,7 +716,7 @@ def a_full_or_broken_disk_costs_no_attempt(tmp):
         for number, (operation, part, error) in enumerate(kinds_of_trouble, 1):
             faults.begin(operation, part, error)
             send(make_series(tmp / f"in{number}", number), p)
-            waiting = wait_for(lambda: [j for j in site.jobs() if (j["id"], j["state"]) == (number, "queued") and j["waits"] >= 2], 30, f"a job that waits while {operation} fails", often=True)[0]
+            waiting = wait_for(lambda: [j for j in site.jobs() if (j["id"], j["state"]) == (number, "queued") and j["waits"] >= 2], 30, f"a job that waits while {operation} fails")[0]
             check(os.strerror(error) in waiting["reason"], f"reason: {waiting['reason']}")
             equal(waiting["attempts"], 0, "attempts of the job that waits")
             check(not [d for d in sink.objects() if d.StudyInstanceUID.endswith(f".{number}.1")], "objects in the PACS")
@@ -733,7 +733,7 @@ def a_full_disk_under_the_database_costs_no_attempt(tmp):
     with Sink(tmp / "pacs", q) as sink, Site(tmp / "node", p, {"PACS": q}, env=faults.env, extra=TIMES + "worker:\n  job_attempts: 1\n") as site:
         os.kill(site.worker(), signal.SIGSTOP)
         send(make_series(tmp / "in", 1), p)
-        pid = wait_for(lambda: site.workers("running"), 30, "a running job", often=True)[0]["pid"]
+        pid = wait_for(lambda: site.workers("running"), 30, "a running job")[0]["pid"]
         faults.begin("write", "state.db-wal")  # the end of the job cannot be written
         os.kill(pid, signal.SIGCONT)
         wait_for(lambda: faults.hits() > 2, 30, "an end that cannot be written")
@@ -751,7 +751,7 @@ def an_input_that_is_gone_is_final_at_once(tmp):
         worker = site.worker()
         os.kill(worker, signal.SIGSTOP)
         send(files, p)
-        wait_for(lambda: site.workers("running"), 30, "a running job", often=True)
+        wait_for(lambda: site.workers("running"), 30, "a running job")
         site.has_file(uid(files[3])).unlink()
         os.kill(worker, signal.SIGCONT)
         site.wait_idle()
@@ -771,7 +771,7 @@ def an_input_that_no_parser_takes_is_final_at_once(tmp):
         worker = site.worker()
         os.kill(worker, signal.SIGSTOP)
         send(files, p)
-        wait_for(lambda: site.workers("running"), 30, "a running job", often=True)
+        wait_for(lambda: site.workers("running"), 30, "a running job")
         for f in files:
             site.has_file(uid(f)).write_bytes(b"no DICOM file" * 100)
         os.kill(worker, signal.SIGCONT)
@@ -789,7 +789,7 @@ def failed_jobs_run_again_when_asked(tmp):
         for number in (1, 2):
             os.kill(site.worker(), signal.SIGSTOP)
             send(make_series(tmp / f"in{number}", number), p)
-            os.kill(wait_for(lambda: site.workers("running"), 30, "a running job", often=True)[0]["pid"], signal.SIGKILL)
+            os.kill(wait_for(lambda: site.workers("running"), 30, "a running job")[0]["pid"], signal.SIGKILL)
             site.wait_idle()
         equal([j["state"] for j in site.jobs()], ["failed"] * 2, "jobs")
         site.command("jobs", "retry", "--failed")
