@@ -263,12 +263,17 @@ static const struct conf_condition *route_failing_condition(const struct conf_ro
     return NULL;
 }
 
+bool conf_is_path(const char *name)
+{
+    return strpbrk(name, ",[.");
+}
+
 void conf_explain(FILE *out, const char *keyword, const struct pattern *pattern,
                   const struct attrs *attrs, enum conf_values values)
 {
     const char *value = attrs_get(attrs, keyword);
-    const bool unknown = strpbrk(keyword, ",[."); // a private value, or one of an item: anything
-    if (values == CONF_VALUES_HIDDEN && value && (unknown || identifying_keyword(keyword))) {
+    const bool identifying = conf_is_path(keyword) || identifying_keyword(keyword);
+    if (values == CONF_VALUES_HIDDEN && value && identifying) { // of a path: may be anything
         fprintf(out, "%s does not match", keyword);
         return;
     }

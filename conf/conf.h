@@ -124,6 +124,10 @@ const struct conf_peer *conf_find_peer(const struct conf *c, const char *ae_titl
 // asks about files that are at hand; never in a log, in the state or in a result.
 enum conf_values { CONF_VALUES_HIDDEN, CONF_VALUES_SHOWN };
 
+// Whether a condition names a private attribute or one in an item ("0019,xx10[VENDOR]",
+// "RequestAttributesSequence[0].RequestedProcedureID") rather than a keyword.
+bool conf_is_path(const char *name);
+
 // Writes why an attribute does not fit a pattern: Modality is "MR", wanted CT
 // Of an identifying attribute by default only that it does not match.
 void conf_explain(FILE *out, const char *keyword, const struct pattern *pattern,

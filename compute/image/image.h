@@ -189,6 +189,10 @@ enum image_attr image_number(const struct image_set *set, const struct image *im
 // The value where all frames have the same, or "".
 const char *image_text(const struct image_set *set, const struct image *img, const char *keyword);
 
+// Whether Image Type or Frame Type (all values, "ORIGINAL\\PRIMARY\\LOCALIZER") names a localizer
+// or another kind of scout.
+bool image_type_is_scout(const char *type); // compute/image/kind.c
+
 // Voxel index (fractions allowed) to mm, LPS. Only where placed.
 void image_to_patient(const struct image *img, const double ijk[3], double mm[3]);
 // The patient direction (L, R, P, A, H, F; PS3.3 C.7.6.1.1.1) that an axis (0 columns, 1 rows,

@@ -203,6 +203,18 @@ static enum image_kind kind_of_value(const struct term *terms, const char *value
     return kind;
 }
 
+bool image_type_is_scout(const char *type)
+{
+    for (const char *at = type;; at++) {
+        const size_t length = strcspn(at, "\\");
+        if (kind_of_value(type_terms, at, length) == IMAGE_SCOUT)
+            return true;
+        at += length;
+        if (!*at)
+            return false;
+    }
+}
+
 // The farthest of the values of an attribute from the first-th (0-based) on.
 static void look_at_values(const struct attrs *a, const char *keyword, const char *name,
                            const struct term *terms, int first, struct evidence *e)

@@ -6,7 +6,6 @@
 #include <cinttypes>
 #include <cmath>
 #include <cstring>
-#include <initializer_list>
 #include "base/text.h"
 #include "dimse/read/object_parts.h"
 
@@ -655,22 +654,11 @@ void read_axes(const struct object *o, frame_view &view, uint32_t frame, struct 
 
 // ---- All of it ----------------------------------------------------------------------------------
 
-// Is one of names among the values of Image Type or Frame Type?
-bool type_says(DcmItem &item, const DcmTagKey &tag, std::initializer_list<const char *> names)
+// All values of Image Type or Frame Type.
+std::string type_of(DcmItem &item, const DcmTagKey &tag)
 {
-    for (long i = 0; i < 16; i++) {
-        std::string value = item_text(item, tag, i);
-        for (const char *name : names) {
-            if (strcasecmp(value.c_str(), name) == 0)
-                return true;
-        }
-    }
-    return false;
-}
-
-bool is_localizer(DcmItem &item, const DcmTagKey &tag)
-{
-    return type_says(item, tag, {"LOCALIZER", "SCOUT", "TOPOGRAM", "SURVIEW"});
+    OFString values;
+    return item.findAndGetOFStringArray(tag, values).good() ? std::string(values.c_str()) : "";
 }
 
 void read_format(const struct object *o, const struct pixel_format &format, frame_view &view,
@@ -683,8 +671,8 @@ void read_format(const struct object *o, const struct pixel_format &format, fram
     out->is_signed = format.is_signed;
     out->is_float = format.is_float;
     out->inverted = format.inverted;
-    out->localizer =
-        is_localizer(view.header(), DCM_ImageType) || (type && is_localizer(*type, DCM_FrameType));
+    out->localizer = image_type_is_scout(type_of(view.header(), DCM_ImageType).c_str()) ||
+                     (type && image_type_is_scout(type_of(*type, DCM_FrameType).c_str()));
     snprintf(out->sop_instance_uid, sizeof out->sop_instance_uid, "%s", o->ids.id.sop_instance_uid);
     snprintf(out->frame_of_reference_uid, sizeof out->frame_of_reference_uid, "%s",
              item_text(view.header(), DCM_FrameOfReferenceUID, 0).c_str());
@@ -710,7 +698,7 @@ bool read_frame(struct object *o, uint32_t frame, struct image_frame *out, struc
     read_format(o, format, view, out);
     read_axes(o, view, frame, out);
     // of Siemens: its place is that of the picture, which is that of no slice
-    if (type_says(view.header(), DCM_ImageType, {"MOSAIC"}))
+    if (strcasestr(type_of(view.header(), DCM_ImageType).c_str(), "MOSAIC"))
         return err_set(
             err, ERR_UNSUPPORTED,
             "ImageType says MOSAIC: the slices of a volume are tiles of one picture, which "

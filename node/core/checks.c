@@ -66,7 +66,7 @@ static bool node_check_option(const char *stage, const char *name, const char *v
 // What a route asks for beyond keywords is looked for in every instance from here on.
 static bool node_check_keyword(const char *keyword, char *why, size_t size)
 {
-    if (strpbrk(keyword, ",[."))
+    if (conf_is_path(keyword))
         return object_watch(keyword, why, size);
     if (object_keyword_known(keyword))
         return true;

@@ -1,6 +1,7 @@
 #include "node/job/tally.h"
 #include <stdlib.h>
 #include <string.h>
+#include "compute/image/kind.h"
 
 #define SHORT_BYTES 64 // values of up to these come first where a list cannot hold all
 
@@ -33,7 +34,7 @@ void tally_destroy(struct tally *t)
 static bool tally_sets_aside(const struct attrs *a)
 {
     const char *type = attrs_get(a, "ImageType"), *rows = attrs_get(a, "Rows");
-    return !rows || !*rows || (type && strstr(type, "LOCALIZER"));
+    return !rows || !*rows || (type && image_type_is_scout(type));
 }
 
 static bool tally_grow(struct tally *t)
