@@ -49,6 +49,8 @@ static void most_instances_decide_in_any_order(void)
         {{"K=x", "K=x", "Rows=1;K=a"}, "a"},           // no pixels, no vote
         {{"K=x", "K=x", "K=a"}, "x"},                  // nothing else is there
         {{"Rows=1;ImageType=ORIGINAL\\PRIMARY\\LOCALIZER;K=x", "Rows=1;K=a"}, "a"},
+        {{"Rows=1;ImageType=ORIGINAL\\PRIMARY\\TOPOGRAM;K=x", "Rows=1;K=y"}, "y"},
+        {{"Rows=1;ImageType=DERIVED\\SECONDARY\\REF_SURVIEW;K=x", "Rows=1;K=y"}, "y"},
         {{"Rows=1;J=1", "Rows=1;J=2", "Rows=1;J=3"}, NULL},
     };
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
