@@ -327,6 +327,8 @@ bool open_into(struct object *o, const char *path, struct err *err)
     if (!object_read_ids(o->header, &o->ids))
         return err_set(err, ERR_INPUT, "Number of Frames %s makes no sense",
                        item_text(o->header, DCM_NumberOfFrames).c_str());
+    if (!o->layout.encapsulated && o->layout.pixel_length == 0)
+        o->layout.has_pixels = false; // an empty value is none
     if (!o->layout.has_pixels)
         o->ids.frames = 0;
     else if (o->ids.frames == 0)
@@ -658,6 +660,11 @@ void object_close(struct object *o)
 const struct object_ids *object_ids(const struct object *o)
 {
     return &o->ids;
+}
+
+const char *object_class_name(const char *sop_class_uid)
+{
+    return dcmFindNameOfUID(sop_class_uid, sop_class_uid);
 }
 
 const char *object_remark(const struct object *o)

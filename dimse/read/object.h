@@ -85,6 +85,9 @@ bool object_watches_private(void);
 
 // Value of one attribute by keyword of the standard dictionary. false: no such keyword.
 bool object_keyword_known(const char *keyword);
+// The name of a SOP class by its UID, "KeyObjectSelectionDocumentStorage"; unknown ones have none
+// and are returned as they are.
+const char *object_class_name(const char *sop_class_uid);
 // The nearest known keyword to a misspelt one, or NULL when none is near.
 const char *object_keyword_near(const char *keyword);
 

@@ -402,7 +402,7 @@ DcmDataset *result_set::head(const struct source_series &of) const
     if (found != heads.end())
         return found->second ? &found->second->header : nullptr;
     source_header &header = heads[&of];
-    header = first_readable(of.sources, nullptr);
+    header = first_readable(main_sources(of.sources), nullptr);
     return header ? &header->header : nullptr;
 }
 
@@ -647,6 +647,8 @@ void identity_sources(DcmItem &item, const result_set &set)
     static const struct code purpose = {"121322", "DCM",
                                         "Source image for image processing operation"};
     for (const struct result_source *source : set.sources) {
+        if (source->frames == 0)
+            continue;
         DcmItem &image = encode_item(item, DCM_SourceImageSequence);
         identity_reference(image, *source);
         encode_code(image, DCM_PurposeOfReferenceCodeSequence, purpose);

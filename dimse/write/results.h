@@ -24,7 +24,7 @@ struct result_source {
     char study_instance_uid[65], series_instance_uid[65];
     char sop_instance_uid[65], sop_class_uid[65];
     uint8_t digest[32]; // SHA-256 of its data set
-    uint32_t frames;    // it has
+    uint32_t frames;    // it has; 0: it is no image, and no place for one refers to it
     bool main;          // of an input that the analysis works on; false: context only
 };
 

@@ -195,7 +195,7 @@ static void put_rest(DcmItem &library, const result_set &set, const std::vector<
     for (const struct source_series &series : set.series) {
         DcmItem *group = nullptr;
         for (const struct result_source *source : series.sources) {
-            if (used[(size_t)(source - set.request.sources)])
+            if (used[(size_t)(source - set.request.sources)] || source->frames == 0)
                 continue;
             if (!group) {
                 group = &content_container(library, REL_CONTAINS, library_group, nullptr);

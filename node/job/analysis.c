@@ -1,4 +1,5 @@
 #include "node/job/analysis.h"
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +14,8 @@
 #include "node/job/parallel.h"
 #include "node/job/pixels.h"
 
-#define THREADS 2
+#define THREADS       2
+#define SAME_PLACE_MM 0.01 // the last decimal that scanners write
 
 struct job {
     const struct analysis_request *request;
@@ -150,10 +152,27 @@ static bool add_sources(struct job *j, struct err *err)
         memcpy(s->sop_instance_uid, e->ids.id.sop_instance_uid, sizeof s->sop_instance_uid);
         memcpy(s->sop_class_uid, e->ids.id.sop_class_uid, sizeof s->sop_class_uid);
         memcpy(s->digest, e->digest, sizeof s->digest);
-        s->frames = e->ids.frames ? e->ids.frames : 1;
-        s->main = true;
+        s->frames = e->ids.frames;
+        s->main = e->aside == INSTANCE_SLICE;
     }
     return true;
+}
+
+// What is no slice among slices stands aside. In trouble, the reason why an input has no slice is
+// the error of its instances.
+static void set_aside(struct job *j)
+{
+    const struct analysis_request *r = j->request;
+    for (uint32_t i = 0; i < r->input_count; i++) {
+        struct err why = {0};
+        const bool placed = r->stage->inputs[r->inputs[i].slot].placed;
+        if (instances_set_aside(j->entries, j->count, i, placed, &why))
+            continue;
+        for (size_t n = 0; n < j->count; n++) {
+            if (j->entries[n].input == i)
+                j->entries[n].err = why;
+        }
+    }
 }
 
 // Reads all headers. False: the machine failed, or files contradict each other. What is wrong with
@@ -184,8 +203,10 @@ static bool read_headers(struct job *j, struct err *err)
             return false;
         }
     }
-    return instances_sort(j->entries, &j->count, &j->others, err) && check_series(j, err) &&
-           add_sources(j, err);
+    if (!instances_sort(j->entries, &j->count, &j->others, err) || !check_series(j, err))
+        return false;
+    set_aside(j);
+    return add_sources(j, err);
 }
 
 static bool is_readable(const struct job *j, struct err *err)
@@ -276,6 +297,34 @@ static bool fill_slots(struct job *j, struct err *err)
     return true;
 }
 
+static bool has_frame_at(const struct image_set *set, uint32_t pool, const double mm[3])
+{
+    for (uint32_t i = 0; i < set->frame_count; i++) {
+        const double *at = set->frames[i].position;
+        if (set->frames[i].pool == pool && set->frames[i].placed &&
+            fabs(at[0] - mm[0]) + fabs(at[1] - mm[1]) + fabs(at[2] - mm[2]) < SAME_PLACE_MM)
+            return true;
+    }
+    return false;
+}
+
+// A header alone that claims a place of its own is a slice that lost its pixels: at an end of the
+// stack nothing else would tell that it is missing.
+static bool check_lost_slices(const struct job *j, uint32_t input, struct err *err)
+{
+    double mm[3];
+    for (size_t i = 0; i < j->count; i++) {
+        const struct instance *e = &j->entries[i];
+        if (e->input == input && instance_lost_place(e, mm) &&
+            !has_frame_at(&j->report->images, j->pool_of[input], mm))
+            return err_set(err, ERR_INPUT,
+                           "instance %s: no Pixel Data, and no other image lies at its place "
+                           "(%g, %g, %g mm): a slice is missing",
+                           e->ids.id.sop_instance_uid, mm[0], mm[1], mm[2]);
+    }
+    return true;
+}
+
 // A slot of one placed series has a main image that is a regular grid; what was set aside of it is
 // said.
 static bool check_slots(struct job *j, struct err *err)
@@ -291,6 +340,8 @@ static bool check_slots(struct job *j, struct err *err)
             return r->stage->input_count > 1 ? err_wrap(err, "%s", spec->name) : false;
         if (!main->placed)
             return err_set(err, ERR_INPUT, "%s: the images have no place in space", spec->name);
+        if (!check_lost_slices(j, (uint32_t)i, err))
+            return false;
         image_remarks(&j->report->images, main, text, sizeof text);
         if (text[0])
             findings_add_warning(j->report->findings, "%s", text);
@@ -416,11 +467,20 @@ static unsigned kinds_of(const struct analysis_request *r)
     return r->kinds ? r->kinds & r->stage->results : r->stage->results;
 }
 
+// Of the first instance that is a slice; of the first one where none is.
+static const struct attrs *main_attrs(const struct job *j)
+{
+    size_t i = 0;
+    while (i < j->source_count && !j->sources[i].main)
+        i++;
+    return &j->entries[i < j->source_count ? i : 0].attrs;
+}
+
 static bool draw_pages(struct job *j, struct err *err)
 {
     const struct analysis_request *r = j->request;
     const struct attrs none = {0};
-    const struct attrs *a = j->source_count ? &j->entries[0].attrs : r->head ? r->head : &none;
+    const struct attrs *a = j->source_count ? main_attrs(j) : r->head ? r->head : &none;
     char date[32];
     date_text(a, date);
     const struct page_context context = {

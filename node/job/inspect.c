@@ -64,6 +64,7 @@ static bool inspect_read(struct inspect *in, struct err *err)
         return in->err.code != ERR_NOMEM || err_set(err, ERR_NOMEM, "%s", in->err.text);
     for (size_t i = 0; i < in->count; i++)
         in->paths[i] = in->instances[i].file->path;
+    instances_set_aside(in->instances, in->count, 0, false, &in->err);
     return true;
 }
 
@@ -437,11 +438,13 @@ json_t *inspect_item(const struct inspect *in, bool *ok)
     char remark[SHOWN_MAX];
     for (size_t i = 0; i < in->count; i++) {
         const struct instance *e = &in->instances[i];
-        if (!e->err.code)
+        char why[160];
+        snprintf(why, sizeof why, "no Pixel Data (%s)", object_class_name(e->ids.id.sop_class_uid));
+        if (!e->err.code && e->aside == INSTANCE_SLICE)
             continue;
         json_t *one = json_object();
         json_put_text(one, "instance", e->ids.id.sop_instance_uid, ok);
-        json_put_text(one, "why", e->err.text, ok);
+        json_put_text(one, "why", e->err.code ? e->err.text : why, ok);
         json_add(aside, one, ok);
     }
     instances_remark(in->instances, in->count, in->others, remark, sizeof remark);

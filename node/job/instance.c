@@ -7,9 +7,13 @@
 
 static bool instance_read_frames(struct object *o, struct instance *e, struct err *err)
 {
+    if (e->ids.frames == 0) {
+        e->aside = INSTANCE_NO_PIXELS;
+        return true;
+    }
     if (e->ids.frames > INSTANCE_FRAMES_MAX)
         return err_set(err, ERR_UNSUPPORTED, "%" PRIu32 " frames", e->ids.frames);
-    uint32_t frames = e->ids.frames ? e->ids.frames : 1; // without pixels: object_frame() says so
+    const uint32_t frames = e->ids.frames;
     e->frames = calloc(frames, sizeof *e->frames);
     e->own = calloc(frames, sizeof *e->own);
     if (!e->frames || !e->own)
@@ -128,13 +132,21 @@ static bool instance_same_image(const struct instance *a, const struct instance 
     return ok;
 }
 
-void instance_finish(struct instance *e)
+static void instance_drop_frames(struct instance *e)
 {
     for (uint32_t f = 0; f < e->frame_count; f++)
         attrs_finish(&e->own[f]);
-    attrs_finish(&e->attrs);
     free(e->frames);
     free(e->own);
+    e->frames = NULL;
+    e->own = NULL;
+    e->frame_count = 0;
+}
+
+void instance_finish(struct instance *e)
+{
+    instance_drop_frames(e);
+    attrs_finish(&e->attrs);
     *e = (struct instance){0};
 }
 
@@ -169,6 +181,102 @@ bool instances_sort(struct instance *list, size_t *count, size_t *others, struct
     return ok;
 }
 
+// ---- What is no slice ---------------------------------------------------------------------------
+
+static bool instance_claims_place(const struct instance *e)
+{
+    static const char *const names[] = {"ImagePositionPatient", "ImageOrientationPatient"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        const char *value = attrs_get(&e->attrs, names[i]);
+        if (value && *value)
+            return true;
+    }
+    return e->ids.frames > 1; // in its functional groups
+}
+
+bool instance_lost_place(const struct instance *e, double mm[3])
+{
+    const char *at = attrs_get(&e->attrs, "ImagePositionPatient");
+    char *end = NULL;
+    if (e->aside != INSTANCE_NO_PIXELS || !at)
+        return false;
+    for (int i = 0; i < 3; i++, at = end + 1) {
+        mm[i] = strtod(at, &end);
+        if (end == at || *end != (i < 2 ? '\\' : 0))
+            return false;
+    }
+    return true;
+}
+
+// How many stand aside for the same reason, of the same class as the one at index like; 0: an
+// earlier one has counted it.
+static size_t instances_aside_like(const struct instance *list, size_t count, size_t like)
+{
+    size_t same = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (list[i].aside != list[like].aside || list[i].input != list[like].input ||
+            strcmp(list[i].ids.id.sop_class_uid, list[like].ids.id.sop_class_uid) != 0)
+            continue;
+        if (i < like)
+            return 0;
+        same++;
+    }
+    return same;
+}
+
+// "2 XRayRadiationDoseSRStorage, 1 KeyObjectSelectionDocumentStorage" of one input.
+static void instances_aside_text(const struct instance *list, size_t count, uint32_t input,
+                                 enum instance_aside aside, char *out, size_t size)
+{
+    size_t at = 0;
+    *out = 0;
+    for (size_t i = 0; i < count && at < size; i++) {
+        const size_t same = list[i].input == input && list[i].aside == aside
+                                ? instances_aside_like(list, count, i)
+                                : 0;
+        const char *class_uid = list[i].ids.id.sop_class_uid;
+        if (same > 0)
+            at += (size_t)snprintf(out + at, size - at, "%s%zu %s", at ? ", " : "", same,
+                                   *class_uid ? object_class_name(class_uid)
+                                              : "without SOP Class UID");
+    }
+}
+
+bool instances_set_aside(struct instance *list, size_t count, uint32_t input, bool placed,
+                         struct err *err)
+{
+    size_t all = 0, left = 0;
+    const struct instance *first = NULL;
+    char kinds[160];
+    for (size_t i = 0; i < count; i++) {
+        struct instance *e = &list[i];
+        if (e->input != input)
+            continue;
+        all++;
+        left += e->aside == INSTANCE_SLICE && !e->err.code;
+        first = first || !e->err.code ? first : e;
+    }
+    if (left == 0 && first)
+        return true; // its fault is the reason
+    if (left == 0) {
+        instances_aside_text(list, count, input, INSTANCE_NO_PIXELS, kinds, sizeof kinds);
+        return err_set(err, ERR_INPUT, "no Pixel Data in %zu of %zu instances (%s)", all, all,
+                       kinds);
+    }
+    for (size_t i = 0; placed && i < count; i++) {
+        struct instance *e = &list[i];
+        if (e->input != input || !e->readable || instance_claims_place(e) ||
+            (e->err.code != ERR_INPUT && e->err.code != ERR_UNSUPPORTED))
+            continue;
+        e->aside = INSTANCE_NO_PLACE;
+        e->err = (struct err){0};
+        instance_drop_frames(e);
+    }
+    return true;
+}
+
+// ---- Remarks ------------------------------------------------------------------------------------
+
 static size_t instances_remarked(const struct instance *list, size_t count, size_t like)
 {
     size_t same = 0;
@@ -202,6 +310,19 @@ void instances_remark(const struct instance *list, size_t count, size_t others, 
             continue;
         at += (size_t)snprintf(out + at, size - at, "%s%zu instance%s: %s", separator, same,
                                same == 1 ? "" : "s", list[i].remark);
+        separator = "; ";
+    }
+    for (size_t i = 0; i < count && at < size; i++) {
+        const size_t same =
+            list[i].aside != INSTANCE_SLICE ? instances_aside_like(list, count, i) : 0;
+        if (same == 0)
+            continue;
+        const char *class_uid = list[i].ids.id.sop_class_uid;
+        at += (size_t)snprintf(
+            out + at, size - at, "%sset aside as no slice%s: %zu %s", separator,
+            list[i].aside == INSTANCE_NO_PIXELS ? ", without Pixel Data"
+                                                : ", without a place and not to be read",
+            same, *class_uid ? object_class_name(class_uid) : "without SOP Class UID");
         separator = "; ";
     }
 }

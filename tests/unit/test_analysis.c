@@ -333,7 +333,137 @@ static void broken_instances_are_results(void)
     make_slice(&f, 0);
     made_drop(&f, 0x7fe00010);
     add_slice(&s, &f);
-    expect_refused(&s, "no image");
+    expect_refused(&s, "no Pixel Data in 1 of 1 instances (1 CTImageStorage)");
+}
+
+// An instance of another SOP class, without pixels or place.
+static void make_other(struct made_file *f, const char *uid, const char *sop_class_uid)
+{
+    made_ct(f, EXPLICIT, uid, 0);
+    made_set(f, 0x00080016, "UI", sop_class_uid);
+    made_drop(f, 0x00200032);
+    made_drop(f, 0x00200037);
+}
+
+static const char report_class[] = "1.2.840.10008.5.1.4.1.1.88.67", // X-Ray Radiation Dose SR
+    keys_class[] = "1.2.840.10008.5.1.4.1.1.88.59",                 // Key Object Selection
+    pdf_class[] = "1.2.840.10008.5.1.4.1.1.104.1",                  // Encapsulated PDF
+    raw_class[] = "1.2.840.10008.5.1.4.1.1.66",                     // Raw Data
+    capture_class[] = "1.2.840.10008.5.1.4.1.1.7";                  // Secondary Capture
+
+// Reports and the like, which are in the series of the slices, also as its first instances by UID.
+static void what_has_no_pixels_stands_aside(void)
+{
+    static const struct {
+        const char *uids[4], *classes[4], *remark;
+    } table[] = {
+        {{"1.2.3.4.1"}, {report_class}, "set aside as no slice, without Pixel Data: 1 XRayRad"},
+        {{"1.2.3.4.99"}, {keys_class}, "1 KeyObjectSelectionDocumentStorage"},
+        {{"1.2.3.4.85.1", "1.2.3.4.85.2"}, {pdf_class, pdf_class}, "2 EncapsulatedPDFStorage"},
+        {{"1.2.3.4.1"}, {raw_class}, "1 RawDataStorage"},
+        {{"1.2.3.4.1", "1.2.3.4.2"}, {report_class, raw_class}, "1 RawDataStorage"},
+        {{"1.2.3.4.1"}, {"1.2.3.77"}, "1 1.2.3.77"},
+    };
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        struct series s;
+        struct analysis_report report;
+        struct made_file f;
+        make_series(&s);
+        for (size_t n = 0; table[i].uids[n]; n++) {
+            make_other(&f, table[i].uids[n], table[i].classes[n]);
+            for (uint32_t tag = 0x00280002; tag <= 0x00280103; tag++)
+                made_drop(&f, tag);
+            add_slice(&s, &f);
+        }
+        CU_ASSERT_TRUE_FATAL(analyse(&s, &report));
+        CU_ASSERT_EQUAL(report.findings->verdict, VERDICT_DONE);
+        CU_ASSERT_EQUAL(measured(&report), expected_sum());
+        CU_ASSERT_EQUAL_FATAL(report.findings->page.warning_count, 1);
+        const char *remark = report.findings->page.warnings[0];
+        CU_ASSERT_PTR_NOT_NULL(strstr(remark, table[i].remark));
+        if (!strstr(remark, table[i].remark))
+            fprintf(stderr, "\"%s\" is not \"%s\"\n", remark, table[i].remark);
+        expect_objects(&report, 2);
+        analysis_report_finish(&report);
+    }
+}
+
+// Pages and screen saves: colours, sizes of their own, a syntax or samples that nobody reads.
+static void what_has_no_place_stands_aside(void)
+{
+    static const struct {
+        struct {
+            uint32_t tag;
+            const char *vr, *value;
+        } set[4];
+        uint32_t pixels;
+        const char *remark;
+    } table[] = {
+        {{{0x00280010, "US", "3"}}, 24, "Set aside without a place in space: 1."},
+        {{{0x00280002, "US", "3"}, {0x00280004, "CS", "RGB"}, {0x00280006, "US", "0"}},
+         144,
+         "et aside "},
+        {{{0x00280100, "US", "12"}}, 48, "without a place and not to be read: 1 Second"},
+        {{{0}}, 20, "Set aside without a place in space: 1."}, // never decoded
+        {{{0x00080008, "CS", "DERIVED\\SECONDARY\\SCREEN SAVE"}, {0x00281053, "DS", "x"}},
+         48,
+         "without a place and not to be read: 1 Second"},
+    };
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        struct series s;
+        struct analysis_report report;
+        struct made_file f;
+        make_series(&s);
+        make_other(&f, "1.2.3.4.1", capture_class);
+        for (size_t n = 0; n < 4 && table[i].set[n].tag; n++)
+            made_set(&f, table[i].set[n].tag, table[i].set[n].vr, table[i].set[n].value);
+        made_pixels(&f, table[i].pixels, 0);
+        add_slice(&s, &f);
+        CU_ASSERT_TRUE_FATAL(analyse(&s, &report));
+        CU_ASSERT_EQUAL(report.findings->verdict, VERDICT_DONE);
+        CU_ASSERT_EQUAL(measured(&report), expected_sum());
+        CU_ASSERT_EQUAL_FATAL(report.findings->page.warning_count, 1);
+        const char *remark = report.findings->page.warnings[0];
+        CU_ASSERT_PTR_NOT_NULL(strstr(remark, table[i].remark));
+        if (!strstr(remark, table[i].remark))
+            fprintf(stderr, "\"%s\" is not \"%s\"\n", remark, table[i].remark);
+        analysis_report_finish(&report);
+    }
+}
+
+// A header alone stands aside where its slice is there, and is a slice that is missing elsewhere,
+// also at the end of the stack.
+static void a_slice_without_pixels_is_missed(void)
+{
+    struct series s;
+    struct analysis_report report;
+    struct made_file f;
+    make_series(&s);
+    make_slice(&f, 4);
+    made_set(&f, 0x00080018, "UI", "1.2.3.4.200");
+    made_drop(&f, 0x7fe00010);
+    add_slice(&s, &f);
+    CU_ASSERT_TRUE_FATAL(analyse(&s, &report));
+    CU_ASSERT_EQUAL(measured(&report), expected_sum());
+    CU_ASSERT_EQUAL(report.findings->page.warning_count, 1);
+    analysis_report_finish(&report);
+
+    make_series(&s);
+    make_slice(&f, SLICES);
+    made_set_bytes(&f, 0x7fe00010, "OW", "", 0);
+    add_slice(&s, &f);
+    expect_refused(&s, "instance 1.2.3.4.81: no Pixel Data, and no other image lies at its place "
+                       "(-10, 20.5, 27 mm): a slice is missing");
+
+    s = (struct series){0};
+    make_other(&f, "1.2.3.4.1", report_class);
+    add_slice(&s, &f);
+    make_other(&f, "1.2.3.4.2", report_class);
+    add_slice(&s, &f);
+    make_other(&f, "1.2.3.4.3", keys_class);
+    add_slice(&s, &f);
+    expect_refused(&s, "no Pixel Data in 3 of 3 instances (2 XRayRadiationDoseSRStorage, 1 "
+                       "KeyObjectSelectionDocumentStorage)");
 }
 
 static void an_unreadable_instance_changes_the_uids(void)
@@ -496,6 +626,9 @@ int main(void)
          same_series_in_any_order_gives_the_same},
         {"analysis_run_geometry_errors_are_results", geometry_errors_are_results},
         {"analysis_run_broken_instances_are_results", broken_instances_are_results},
+        {"analysis_run_what_has_no_pixels_stands_aside", what_has_no_pixels_stands_aside},
+        {"analysis_run_what_has_no_place_stands_aside", what_has_no_place_stands_aside},
+        {"analysis_run_a_slice_without_pixels_is_missed", a_slice_without_pixels_is_missed},
         {"analysis_run_an_unreadable_instance_changes_the_uids",
          an_unreadable_instance_changes_the_uids},
         {"analysis_run_machine_errors_are_errors", machine_errors_are_errors},

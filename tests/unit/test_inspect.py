@@ -99,14 +99,19 @@ class Inspect(unittest.TestCase):
         def change(n, d):
             if n == 5:
                 del d.PixelSpacing
+            if n == 7:
+                d.SOPClassUID = "1.2.840.10008.5.1.4.1.1.88.59"
+                del d.PixelData
         folder = self.write("aside", change)
         (folder / "notes.txt").write_text("no DICOM")
         answer = document(folder)
         self.assertEqual(answer["ignored"], 1)
         [series] = answer["series"]
-        [aside] = series["set_aside"]
-        self.assertEqual(aside["instance"], self.files[5].SOPInstanceUID)
-        self.assertIn("PixelSpacing", aside["why"])
+        why = {aside["instance"]: aside["why"] for aside in series["set_aside"]}
+        self.assertEqual(set(why), {self.files[5].SOPInstanceUID, self.files[7].SOPInstanceUID})
+        self.assertIn("PixelSpacing", why[self.files[5].SOPInstanceUID])
+        self.assertEqual(why[self.files[7].SOPInstanceUID], "no Pixel Data (KeyObjectSelectionDocumentStorage)")
+        self.assertIn("set aside as no slice, without Pixel Data: 1 KeyObject", series["remarks"])
         self.assertIn("missing", series["images"][0]["defect"])
 
     def test_a_missing_slice_is_a_defect_of_the_image(self):
