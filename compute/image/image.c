@@ -342,8 +342,9 @@ const char *image_place_name(const struct image_set *set, uint32_t image, uint32
         snprintf(where, sizeof where, "series %.16s ", series);
     if (!f || f->instance_number < 0)
         snprintf(text, size, "%sslice %u", where, slice + 1);
-    else if (f->of_many)
-        snprintf(text, size, "%simage %d frame %u", where, f->instance_number, f->number);
+    else if (f->of_many || f->tiled)
+        snprintf(text, size, "%simage %d %s %u", where, f->instance_number,
+                 f->tiled ? "tile" : "frame", f->number);
     else
         snprintf(text, size, "%simage %d", where, f->instance_number);
     return text;

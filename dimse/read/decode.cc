@@ -362,9 +362,25 @@ bool object_frame_bytes(struct object *o, uint32_t frame, std::vector<uint8_t> *
     return true;
 }
 
+// A slice of a mosaic, whose picture is decoded once.
+static bool decode_tile(struct object *o, uint32_t tile, int32_t *values, struct err *err)
+{
+    struct mosaic &m = o->mosaic;
+    if (m.picture.empty()) {
+        std::vector<int32_t> picture(static_cast<size_t>(m.columns) * m.across * m.rows * m.across);
+        if (!decode_frame(o, 0, picture.data(), err))
+            return false;
+        m.picture = std::move(picture);
+    }
+    return mosaic_cut(m, tile, values, err);
+}
+
 bool object_decode(struct object *o, uint32_t frame, int32_t *values, struct err *err)
 {
-    return object_guard(err, [&] { return decode_frame(o, frame, values, err); });
+    return object_guard(err, [&] {
+        return o->mosaic.slices ? decode_tile(o, frame, values, err)
+                                : decode_frame(o, frame, values, err);
+    });
 }
 
 bool object_decode_float(struct object *o, uint32_t frame, float *values, struct err *err)

@@ -497,51 +497,6 @@ double time_of(const struct object *o, frame_view &view, uint32_t frame)
     return moment_of(view.header(), DCM_ContentDate, DCM_ContentTime);
 }
 
-// The element number of the block that creator reserved in group; NULL: none.
-DcmElement *private_element(DcmItem &item, uint16_t group, uint8_t number, const char *creator)
-{
-    uint16_t block = 0;
-    for (DcmObject *o = item.nextInContainer(nullptr); o; o = item.nextInContainer(o)) {
-        DcmTagKey tag = o->getTag().getXTag();
-        if (tag.getGroup() > group)
-            return nullptr;
-        if (tag.getGroup() != group || !o->isLeaf())
-            continue;
-        if (tag.getElement() >= 0x10 && tag.getElement() <= 0xff && block == 0 &&
-            element_text(*static_cast<DcmElement *>(o)) == creator)
-            block = tag.getElement();
-        if (block != 0 && tag.getElement() == (block << 8 | number))
-            return static_cast<DcmElement *>(o);
-    }
-    return nullptr;
-}
-
-// Its number. After a transfer in implicit encoding its value representation may be unknown: then
-// vr tells what its bytes are.
-bool private_number(DcmItem &item, uint16_t group, uint8_t number, const char *creator, DcmEVR vr,
-                    double *out)
-{
-    DcmElement *element = private_element(item, group, number, creator);
-    Uint8 *bytes = nullptr;
-    if (!element)
-        return false;
-    if (element->ident() != EVR_UN && element->ident() != EVR_UNKNOWN)
-        return item_number(item, element->getTag().getXTag(), 0, out);
-    size_t size = element->getLengthField();
-    if (size == 0 || size > 64 || element->getUint8Array(bytes).bad() || !bytes)
-        return false;
-    if (vr == EVR_FL) {
-        float value;
-        if (size < sizeof value)
-            return false;
-        memcpy(&value, bytes, sizeof value);
-        *out = static_cast<double>(value);
-        return std::isfinite(value);
-    }
-    std::string text(reinterpret_cast<char *>(bytes), size);
-    return text_number(text.substr(0, text.find('\\')), out);
-}
-
 double b_value_of(frame_view &view)
 {
     double b;
@@ -689,20 +644,19 @@ bool read_frame(struct object *o, uint32_t frame, struct image_frame *out, struc
     take_away_place(out);
     if (!o->layout.has_pixels)
         return err_set(err, ERR_UNSUPPORTED, "no image");
-    if (frame >= o->ids.frames)
+    if (frame >= object_frame_count(o))
         return err_set(err, ERR_INPUT, "no frame %" PRIu32 " of %" PRIu32, frame + 1,
-                       o->ids.frames);
+                       object_frame_count(o));
     if (!object_pixel_format(o, &format, err))
         return false;
     frame_view view(o, frame);
     read_format(o, format, view, out);
     read_axes(o, view, frame, out);
-    // of Siemens: its place is that of the picture, which is that of no slice
-    if (strcasestr(type_of(view.header(), DCM_ImageType).c_str(), "MOSAIC"))
-        return err_set(
-            err, ERR_UNSUPPORTED,
-            "ImageType says MOSAIC: the slices of a volume are tiles of one picture, which "
-            "are not taken apart; send them as slices, or as an enhanced object");
+    if (o->mosaic.fault.code) // its place is that of the picture, which is that of no slice
+        return err_set(err, o->mosaic.fault.code, "%s", o->mosaic.fault.text);
+    if (o->mosaic.slices)
+        return read_place(o, view, out, err) && read_values(o, view, out, err) &&
+               mosaic_place(o->mosaic, frame, out, err);
     if (!out->localizer &&
         (!is_ct_class(o->ids.id.sop_class_uid) || says_place(view) || view.enhanced()))
         return read_place(o, view, out, err) && read_values(o, view, out, err);

@@ -337,6 +337,7 @@ bool open_into(struct object *o, const char *path, struct err *err)
              o->syntax->uid);
     index_groups(o);
     read_frame_times(o);
+    mosaic_find(o->header, o->ids.frames, &o->mosaic);
     return true;
 }
 
@@ -665,6 +666,11 @@ const struct object_ids *object_ids(const struct object *o)
 const char *object_class_name(const char *sop_class_uid)
 {
     return dcmFindNameOfUID(sop_class_uid, sop_class_uid);
+}
+
+uint32_t object_frame_count(const struct object *o)
+{
+    return o->mosaic.slices ? o->mosaic.slices : o->ids.frames;
 }
 
 const char *object_remark(const struct object *o)

@@ -45,6 +45,10 @@ struct object *object_open(const char *path, struct err *err);
 void object_close(struct object *o);
 
 const struct object_ids *object_ids(const struct object *o);
+// Frames that object_frame() describes and object_decode() decodes: as many as ids.frames, but of a
+// mosaic of Siemens, whose one frame shows the slices of a volume side by side, its slices: each is
+// a frame of its own here, with its place, and references name the instance alone.
+uint32_t object_frame_count(const struct object *o);
 // What of its encoding is not as the standard has it, and how it was read in spite of that; "":
 // nothing. Valid until object_close().
 const char *object_remark(const struct object *o);
@@ -108,8 +112,10 @@ const char *object_keyword_near(const char *keyword);
 //   b_value    Diffusion b-value, also the private ones of Siemens, Philips and GE; with gradient
 //   dimension  of an enhanced object, by Dimension Index Values other than those of the place
 // A localizer is never measured, nor is a CT image without a place: what it lacks is no error.
+//   tiled      of the slices of a mosaic; number is that of the tile
 //   ERR_INPUT an attribute is missing or makes no sense (it is named), no such frame;
-//   ERR_UNSUPPORTED no image, Modality LUT Sequence, a pixel format that cannot be decoded
+//   ERR_UNSUPPORTED no image, a mosaic whose header does not tell its slices, Modality LUT
+//   Sequence, a pixel format that cannot be decoded
 bool object_frame(const struct object *o, uint32_t frame, struct image_frame *out, struct err *err);
 
 // Decodes frame (0-based) to stored values, one sample a pixel (MONOCHROME1/2), masked to Bits

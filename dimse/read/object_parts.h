@@ -12,6 +12,7 @@
 #include "dcmtk/config/osconfig.h"
 #include "dcmtk/dcmdata/dctk.h"
 #include "dimse/read/layout.h"
+#include "dimse/read/mosaic.hh"
 #include "dimse/read/object.h"
 
 enum pixel_codec { CODEC_NATIVE, CODEC_RLE, CODEC_JPEG, CODEC_JPEG_LS, CODEC_J2K };
@@ -44,6 +45,7 @@ struct object {
     bool starts_known;
     struct err starts_err;      // ERR_NONE: starts holds
     std::vector<size_t> starts; // index of the first fragment of each frame
+    struct mosaic mosaic;
 };
 
 // Reads the elements from layout.data_offset to header_end into header, mended. ERR_INPUT, ERR_IO,
@@ -66,6 +68,12 @@ bool item_number(DcmItem &item, const DcmTagKey &tag, long component, double *ou
 int item_numbers(DcmItem &item, const DcmTagKey &tag, double *out, int count);
 // First item of a sequence, or item index of it, in index steps; NULL: none.
 DcmItem *item_of(DcmItem &item, const DcmTagKey &sequence, long index = 0);
+// The element number of the block that creator reserved in group; NULL: none.
+DcmElement *private_element(DcmItem &item, uint16_t group, uint8_t number, const char *creator);
+// Its number. After a transfer in implicit encoding its value representation may be unknown: then
+// vr tells what its bytes are.
+bool private_number(DcmItem &item, uint16_t group, uint8_t number, const char *creator, DcmEVR vr,
+                    double *out);
 // The whole value of an element as text, as above.
 std::string element_text(DcmElement &element);
 // "1.5 " to 1.5 whatever the locale. False: anything else stands there, or no finite number.

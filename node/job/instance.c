@@ -7,13 +7,13 @@
 
 static bool instance_read_frames(struct object *o, struct instance *e, struct err *err)
 {
-    if (e->ids.frames == 0) {
+    const uint32_t frames = object_frame_count(o);
+    if (frames == 0) {
         e->aside = INSTANCE_NO_PIXELS;
         return true;
     }
-    if (e->ids.frames > INSTANCE_FRAMES_MAX)
-        return err_set(err, ERR_UNSUPPORTED, "%" PRIu32 " frames", e->ids.frames);
-    const uint32_t frames = e->ids.frames;
+    if (frames > INSTANCE_FRAMES_MAX)
+        return err_set(err, ERR_UNSUPPORTED, "%" PRIu32 " frames", frames);
     e->frames = calloc(frames, sizeof *e->frames);
     e->own = calloc(frames, sizeof *e->own);
     if (!e->frames || !e->own)
@@ -23,7 +23,7 @@ static bool instance_read_frames(struct object *o, struct instance *e, struct er
         e->own[f].base = &e->attrs;
         if (!object_frame(o, f, &e->frames[f], err) || !object_frame_attrs(o, f, &e->own[f], err))
             return false;
-        e->frames[f].of_many = frames > 1;
+        e->frames[f].of_many = e->ids.frames > 1;
         e->frames[f].attrs = &e->own[f];
     }
     return true;

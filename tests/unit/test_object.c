@@ -744,20 +744,6 @@ static void no_rescale_is_fine_for_other_modalities(void)
     made_finish(&f);
 }
 
-static void tiles_of_one_picture_are_no_slice(void)
-{
-    static const char *const types[] = {"ORIGINAL\\PRIMARY\\M\\ND\\MOSAIC",
-                                        "DERIVED\\PRIMARY\\DIFFUSION\\ADC\\mosaic",
-                                        "ORIGINAL\\PRIMARY\\MOSAIC\\M"};
-    for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
-        struct made_file f;
-        image(&f, EXPLICIT);
-        made_set(&f, 0x00080008, "CS", types[i]);
-        made_pixels(&f, PIXELS, 0);
-        frame_refused(&f, 0, ERR_UNSUPPORTED, "ImageType says MOSAIC");
-    }
-}
-
 static void tells_localizers(void)
 {
     struct made_file f;
@@ -1633,7 +1619,6 @@ int main(void)
          how_an_image_was_derived_has_keys_of_its_place},
         {"object_frame_needs_no_rescale_but_for_ct", no_rescale_is_fine_for_other_modalities},
         {"object_frame_tells_localizers", tells_localizers},
-        {"object_frame_refuses_tiles_of_one_picture", tiles_of_one_picture_are_no_slice},
         {"object_frame_projections_and_captures_have_no_place",
          projections_and_captures_have_no_place},
         {"object_frame_colour_is_described_and_not_decoded", colour_is_described_and_not_decoded},

@@ -1,0 +1,32 @@
+// Mosaics of Siemens MR: one frame shows all slices of a volume side by side, row by row, in as
+// many tiles a row as rows. Image Position (Patient) is that of a picture of this size around the
+// centre of the first slice; which way and how far the others lie from it, the header of the vendor
+// and Spacing Between Slices say. What does not say so, or contradicts itself, is no volume.
+// Sources, read as facts: nibabel's documentation ("Siemens mosaic format", "Siemens format DICOM
+// with CSA header"), Siemens' DICOM Conformance Statement syngo MR (private attributes).
+#pragma once
+#include <cstdint>
+#include <vector>
+#include "base/err.h"
+#include "compute/image/image.h"
+
+class DcmDataset;
+
+struct mosaic {
+    uint32_t slices;              // 0: no mosaic
+    uint32_t columns, rows;       // pixels of a slice
+    uint32_t across;              // tiles a row, and rows of tiles
+    double normal[3];             // to the next slice, unit length
+    double spacing_mm;            // between slices
+    struct err fault;             // why it cannot be taken apart; then slices is 0
+    std::vector<int32_t> picture; // decoded when the first slice is asked for
+};
+
+// Says in *out whether header is that of a mosaic: Image Type names it, or the vendor's attribute
+// gives a number of slices.
+void mosaic_find(DcmDataset &header, uint32_t frames, struct mosaic *out);
+// From the place of the picture in *out to that of slice (0-based). ERR_UNSUPPORTED: the direction
+// of the slices is not that of the normal of its orientation
+bool mosaic_place(const struct mosaic &m, uint32_t slice, struct image_frame *out, struct err *err);
+// Cuts a slice out of the picture. ERR_INPUT: no such slice
+bool mosaic_cut(const struct mosaic &m, uint32_t slice, int32_t *values, struct err *err);

@@ -1,0 +1,313 @@
+// Slices that are tiles of one picture, through dimse/read/object.h: see dimse/read/mosaic.hh.
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include "base/arena.h"
+#include "compute/image/image.h"
+#include "dimse/read/object.h"
+#include "tests/check.h"
+#include "tests/made.h"
+
+#define EXPLICIT   "1.2.840.10008.1.2.1"
+#define IMPLICIT   "1.2.840.10008.1.2"
+#define ROWS       0x00280010
+#define COLUMNS    0x00280011
+#define IMAGE_TYPE 0x00080008
+#define COUNT      0x0019100a
+#define CSA        0x00291010
+#define SPACING    0x00180088
+#define POSITION   0x00200032
+
+static struct err err;
+
+// ---- The vendor's header, as one makes it -------------------------------------------------------
+
+struct csa {
+    uint8_t bytes[4096];
+    size_t size;
+    bool newer;
+    uint32_t first; // items of the first tag
+};
+
+static void csa_number(struct csa *c, uint32_t value)
+{
+    for (int i = 0; i < 4; i++)
+        c->bytes[c->size++] = (uint8_t)(value >> 8 * i);
+}
+
+static void csa_start(struct csa *c, bool newer, uint32_t tags)
+{
+    *c = (struct csa){.newer = newer};
+    if (newer) {
+        memcpy(c->bytes, "SV10\4\3\2\1", 8);
+        c->size = 8;
+    }
+    csa_number(c, tags);
+    csa_number(c, 77);
+}
+
+// values: separated by blanks; one more item is empty, as in real ones.
+static void csa_tag(struct csa *c, const char *name, const char *values)
+{
+    uint32_t items = 1;
+    for (const char *p = values; *p; p++)
+        items += *p == ' ';
+    items += *values != 0;
+    memset(c->bytes + c->size, 0x55, 64); // what stands behind the end of the name means nothing
+    memcpy(c->bytes + c->size, name, strlen(name) + 1);
+    c->size += 64;
+    csa_number(c, items - 1);
+    memcpy(c->bytes + c->size, "FD\0\0", 4);
+    c->size += 4;
+    csa_number(c, 4);
+    csa_number(c, items);
+    csa_number(c, 77);
+    c->first = c->first ? c->first : items;
+    for (uint32_t i = 0; i < items; i++) {
+        const uint32_t length = (uint32_t)strcspn(values, " ");
+        csa_number(c, c->newer ? length : length + c->first);
+        csa_number(c, length);
+        csa_number(c, 77);
+        csa_number(c, length);
+        memcpy(c->bytes + c->size, values, length);
+        c->size += (length + 3) / 4 * 4;
+        values += values[length] ? length + 1 : length;
+    }
+}
+
+static void csa_make(struct csa *c, bool newer, const char *count, const char *normal)
+{
+    csa_start(c, newer, 3);
+    csa_tag(c, "EchoLinePosition", "12");
+    csa_tag(c, "NumberOfImagesInMosaic", count);
+    csa_tag(c, "SliceNormalVector", normal);
+}
+
+// ---- Mosaics ------------------------------------------------------------------------------------
+
+// 3 slices of 4 x 3 pixels of 2 x 3 mm in 2 x 2 tiles, 5 mm apart; the picture has 8 x 6 pixels.
+static void mosaic(struct made_file *f, const char *syntax, const char *uid, const struct csa *csa)
+{
+    made_ct(f, syntax, uid, 10);
+    made_set(f, 0x00080016, "UI", "1.2.840.10008.5.1.4.1.1.4");
+    made_set(f, 0x00080060, "CS", "MR");
+    made_set(f, IMAGE_TYPE, "CS", "ORIGINAL\\PRIMARY\\M\\ND\\MOSAIC");
+    made_set(f, POSITION, "DS", "100\\200\\10");
+    made_set(f, 0x00200037, "DS", "1\\0\\0\\0\\1\\0");
+    made_set(f, 0x00280030, "DS", "3\\2"); // between rows, then columns
+    made_set(f, SPACING, "DS", "5");
+    made_set(f, 0x00190010, "LO", "SIEMENS MR HEADER");
+    made_set(f, COUNT, "US", "3");
+    made_set(f, 0x00290010, "LO", "SIEMENS CSA HEADER");
+    if (csa)
+        made_set_bytes(f, CSA, "OB", csa->bytes, csa->size);
+    made_pixels(f, 48, 0);
+}
+
+static struct object *open_mosaic(const struct made_file *f, const char *name)
+{
+    err = (struct err){0};
+    struct object *o = object_open(made_write(f, name), &err);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(o);
+    return o;
+}
+
+static void check_tile(struct object *o, uint32_t k, double z)
+{
+    struct image_frame s;
+    int32_t values[12];
+    CU_ASSERT_TRUE(object_frame(o, k, &s, &err));
+    CU_ASSERT_TRUE(s.placed && s.tiled && !s.of_many);
+    CU_ASSERT_EQUAL(s.number, k + 1);
+    CU_ASSERT_EQUAL(s.columns, 4);
+    CU_ASSERT_EQUAL(s.rows, 3);
+    CU_ASSERT_DOUBLE_EQUAL(s.position[0], 100 + 4, 1e-9);   // half of 8 - 4 pixels of 2 mm
+    CU_ASSERT_DOUBLE_EQUAL(s.position[1], 200 + 4.5, 1e-9); // half of 6 - 3 pixels of 3 mm
+    CU_ASSERT_DOUBLE_EQUAL(s.position[2], z, 1e-9);
+    CU_ASSERT_TRUE(object_decode(o, k, values, &err));
+    for (int32_t y = 0; y < 3; y++) {
+        for (int32_t x = 0; x < 4; x++)
+            CU_ASSERT_EQUAL(values[4 * y + x],
+                            8 * ((int32_t)(k / 2) * 3 + y) + (int32_t)(k % 2) * 4 + x);
+    }
+}
+
+static void slices_lie_where_the_vendor_says(void)
+{
+    static const struct {
+        const char *syntax, *normal;
+        bool newer;
+        double step;
+    } cases[] = {
+        {EXPLICIT, "0.0 0.0 1.0", true, 5},    {EXPLICIT, "0.0 0.0 -1.0", true, -5},
+        {IMPLICIT, "0 0 0.99999999", true, 5}, {EXPLICIT, "0.0 0.0 1.0", false, 5},
+        {IMPLICIT, "0.0 0.0 -1.0", false, -5},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct csa csa;
+        struct made_file f;
+        csa_make(&csa, cases[i].newer, "3", cases[i].normal);
+        mosaic(&f, cases[i].syntax, "1.2.1", &csa);
+        struct object *o = open_mosaic(&f, "m.dcm");
+        CU_ASSERT_EQUAL(object_frame_count(o), 3);
+        CU_ASSERT_EQUAL(object_ids(o)->frames, 1);
+        for (uint32_t k = 0; k < 3; k++)
+            check_tile(o, k, 10 + k * cases[i].step);
+        struct image_frame s;
+        int32_t values[12];
+        CU_ASSERT_FALSE(object_frame(o, 3, &s, &err));
+        CU_ASSERT_FALSE(object_decode(o, 3, values, &err));
+        object_close(o);
+        made_finish(&f);
+    }
+}
+
+// Either place that says the number does; Image Type need not say MOSAIC then.
+static void one_number_of_slices_is_enough(void)
+{
+    for (int i = 0; i < 3; i++) {
+        struct csa csa;
+        struct made_file f;
+        csa_make(&csa, true, i == 1 ? "" : "3", "0 0 1");
+        mosaic(&f, EXPLICIT, "1.2.1", &csa);
+        if (i == 0)
+            made_drop(&f, COUNT);
+        if (i == 2)
+            made_set(&f, IMAGE_TYPE, "CS", "ORIGINAL\\PRIMARY\\M");
+        struct object *o = open_mosaic(&f, "m.dcm");
+        CU_ASSERT_EQUAL(object_frame_count(o), 3);
+        check_tile(o, 2, 20);
+        object_close(o);
+        made_finish(&f);
+    }
+}
+
+static void what_does_not_tell_its_slices_is_refused(void)
+{
+    static const struct {
+        const char *count, *normal;
+        uint32_t tag;
+        const char *vr, *value, *text;
+    } cases[] = {
+        {"3", "0 0 1", CSA, "OB", NULL, "SliceNormalVector"},
+        {"4", "0 0 1", 0, "", "", "(0019,100A) says that there are 3, the CSA header 4"},
+        {"", "0 0 1", COUNT, "US", NULL, "neither (0019,100A)"},
+        {"x", "0 0 1", 0, "", "", "is no number"},
+        {"3.5", "0 0 1", COUNT, "US", NULL, "3.5 of them"},
+        {"3", "", 0, "", "", "SliceNormalVector"},
+        {"3", "0 0", 0, "", "", "SliceNormalVector"},
+        {"3", "0 0 0.5", 0, "", "", "is no direction"},
+        {"3", "1 0 0", 0, "", "", "not at right angles"},
+        {"3", "0 0.1 0.99499", 0, "", "", "not at right angles"},
+        {"3", "0 0 1", SPACING, "DS", NULL, "SpacingBetweenSlices"},
+        {"3", "0 0 1", SPACING, "DS", "0", "SpacingBetweenSlices"},
+        {"3", "0 0 1", ROWS, "US", "5", "8 x 5 pixels cannot be divided into 2 x 2 tiles"},
+        {"10", "0 0 1", COUNT, "US", "10", "into 4 x 4 tiles for 10 slices"},
+        {"3", "0 0 1", 0x00280008, "IS", "2", "there are 2 frames"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct csa csa;
+        struct made_file f;
+        struct image_frame s;
+        csa_make(&csa, true, cases[i].count, cases[i].normal);
+        mosaic(&f, EXPLICIT, "1.2.1", &csa);
+        if (cases[i].tag && cases[i].value)
+            made_set(&f, cases[i].tag, cases[i].vr, cases[i].value);
+        else if (cases[i].tag)
+            made_drop(&f, cases[i].tag);
+        struct object *o = open_mosaic(&f, "m.dcm");
+        CU_ASSERT_FALSE(object_frame(o, 0, &s, &err));
+        CU_ASSERT_EQUAL(err.code, ERR_UNSUPPORTED);
+        CU_ASSERT_PTR_NOT_NULL(strstr(err.text, cases[i].text));
+        if (!strstr(err.text, cases[i].text))
+            fprintf(stderr, "\"%s\" is not \"%s\"\n", err.text, cases[i].text);
+        object_close(o);
+        made_finish(&f);
+    }
+}
+
+// Cut anywhere, or with numbers that point nowhere: refused, or as whole as it was.
+static void broken_headers_of_the_vendor_do_no_harm(void)
+{
+    for (int newer = 0; newer < 2; newer++) {
+        struct csa whole;
+        csa_make(&whole, newer, "3", "0 0 1");
+        for (size_t at = 0; at < whole.size; at += 3) {
+            for (int way = 0; way < 2; way++) {
+                struct csa csa = whole;
+                struct made_file f;
+                struct image_frame s;
+                if (way)
+                    memset(csa.bytes + at, 0xff, 3);
+                else
+                    csa.size = at & ~(size_t)1;
+                mosaic(&f, EXPLICIT, "1.2.1", &csa);
+                struct object *o = open_mosaic(&f, "m.dcm");
+                if (object_frame(o, 0, &s, &err))
+                    check_tile(o, 2, 20);
+                else
+                    CU_ASSERT_EQUAL(err.code, ERR_UNSUPPORTED);
+                object_close(o);
+                made_finish(&f);
+            }
+        }
+    }
+}
+
+static void mosaics_are_points_in_time(void)
+{
+    static const char *const times[] = {"100000", "100002.5"};
+    struct image_frame frames[6];
+    struct image_set set;
+    struct arena *arena = arena_create();
+    char name[64];
+    for (uint32_t i = 0; i < 2; i++) {
+        struct csa csa;
+        struct made_file f;
+        csa_make(&csa, true, "3", "0 0 -1");
+        mosaic(&f, EXPLICIT, i ? "1.2.2" : "1.2.1", &csa);
+        made_set(&f, 0x00080032, "TM", times[i]);
+        made_set(&f, 0x00200013, "IS", i ? "2" : "1");
+        struct object *o = open_mosaic(&f, i ? "n.dcm" : "m.dcm");
+        for (uint32_t k = 0; k < 3; k++) {
+            CU_ASSERT_TRUE(object_frame(o, k, &frames[3 * i + k], &err));
+            frames[3 * i + k].source = i;
+        }
+        object_close(o);
+        made_finish(&f);
+    }
+    CU_ASSERT_TRUE_FATAL(image_split(frames, 6, NULL, arena, &set, &err));
+    CU_ASSERT_EQUAL_FATAL(set.image_count, 1);
+    const struct image *img = &set.images[0];
+    CU_ASSERT_EQUAL(img->dim[2], 3);
+    CU_ASSERT_EQUAL(img->dim[3], 2);
+    CU_ASSERT_EQUAL(img->axis, IMAGE_TIME);
+    CU_ASSERT_STRING_EQUAL(img->defect, "");
+    CU_ASSERT_DOUBLE_EQUAL(img->spacing[2], 5, 1e-9);
+    CU_ASSERT_DOUBLE_EQUAL(img->at[3], 2.5, 1e-3);
+    CU_ASSERT_EQUAL(image_frame_at(img, 0, 1), 5); // the last tile lies lowest
+    image_place_name(&set, 0, 0, 1, name, sizeof name);
+    CU_ASSERT_STRING_EQUAL(name, "image 2 tile 3");
+    arena_destroy(arena);
+}
+
+int main(void)
+{
+    static const struct check_case cases[] = {
+        {"object_frame_puts_slices_of_a_mosaic_where_the_vendor_says",
+         slices_lie_where_the_vendor_says},
+        {"object_frame_takes_one_number_of_slices", one_number_of_slices_is_enough},
+        {"object_frame_refuses_mosaics_that_do_not_tell_their_slices",
+         what_does_not_tell_its_slices_is_refused},
+        {"object_open_survives_broken_headers_of_the_vendor",
+         broken_headers_of_the_vendor_do_no_harm},
+        {"image_split_makes_mosaics_points_in_time", mosaics_are_points_in_time},
+    };
+    if (!object_init(&err)) {
+        fprintf(stderr, "%s\n", err.text);
+        return 2;
+    }
+    int status = check_main("mosaic", cases, sizeof cases / sizeof *cases);
+    object_quit();
+    return status;
+}
