@@ -260,11 +260,16 @@ static void print_differing(void *ctx, const struct differing *d)
 
 static void print_axis(const struct image *img, FILE *out)
 {
-    const char *unit = img->axis == IMAGE_TIME ? "s" : img->axis == IMAGE_B ? "s/mm2" : "ms";
+    static const char *const units[] = {[IMAGE_TIME] = " s",
+                                        [IMAGE_PHASE] = " ms",
+                                        [IMAGE_ECHO] = " ms",
+                                        [IMAGE_B] = " s/mm2",
+                                        [IMAGE_ORDER] = ""};
     if (img->axis == IMAGE_NO_AXIS || !img->at)
         return;
-    fprintf(out, "    %s: %" PRIu32 " points from %g to %g %s\n", image_axis_name(img->axis),
-            img->dim[3], img->at[0], img->at[(size_t)(img->dim[3] - 1) * img->dim[2]], unit);
+    fprintf(out, "    %s: %" PRIu32 " points from %g to %g%s\n", image_axis_name(img->axis),
+            img->dim[3], img->at[0], img->at[(size_t)(img->dim[3] - 1) * img->dim[2]],
+            units[img->axis]);
 }
 
 // What was set aside and what was taken for granted, or why the values are not what they seem.
@@ -553,26 +558,21 @@ bool inspect_sheet(const struct inspect *in, uint32_t image, const char *path, s
 
 // ---- NIfTI --------------------------------------------------------------------------------------
 
-static bool nifti_frame(const struct inspect *in, const struct image *img, uint32_t frame,
-                        void *voxels, struct err *err)
-{
-    const size_t bytes = img->type == IMAGE_I16 ? sizeof(int16_t) : sizeof(float);
-    const struct image_pixels *pixels = in->images.pixels;
-    if (frame != IMAGE_NO_FRAME)
-        return pixels->read(pixels->ctx, &frame, 1, img->type, voxels, err);
-    memset(voxels, 0, (size_t)img->dim[0] * img->dim[1] * bytes);
-    return true;
-}
-
 bool inspect_nifti(const struct inspect *in, uint32_t image, const char *path, struct err *err)
 {
     const struct image *img = &in->images.images[image];
+    const struct image_pixels *pixels = in->images.pixels;
     const size_t count = (size_t)img->dim[0] * img->dim[1];
+    if (img->defect[0])
+        return err_set(err, ERR_GEOMETRY, "no regular grid: %s", img->defect);
+    if (img->missing)
+        return err_set(err, ERR_GEOMETRY, "%" PRIu32 " frames are missing", img->missing);
     struct nifti *n = nifti_open(path, img, img->type == IMAGE_I16 ? NIFTI_I16 : NIFTI_F32, err);
     void *voxels = calloc(count, sizeof(float));
     bool ok = n && (voxels || err_set(err, ERR_NOMEM, "no memory for a slice"));
     for (size_t c = 0; ok && c < (size_t)img->dim[2] * img->dim[3]; c++)
-        ok = nifti_frame(in, img, img->frame[c], voxels, err) && nifti_add(n, voxels, count, err);
+        ok = pixels->read(pixels->ctx, &img->frame[c], 1, img->type, voxels, err) &&
+             nifti_add(n, voxels, count, err);
     free(voxels);
     if (ok)
         return nifti_close(n, err);

@@ -30,6 +30,7 @@ uint32_t inspect_image_count(const struct inspect *in);
 // it, in the window of the series. Decodes what it shows.
 //   ERR_INPUT and what decoding says; ERR_IO, ERR_NOMEM
 bool inspect_sheet(const struct inspect *in, uint32_t image, const char *path, struct err *err);
-// An image as compressed NIfTI-1, points as its fourth dimension, in modality units; a frame that
-// is missing is 0. ERR_INPUT and what decoding says; ERR_IO, ERR_FULL, ERR_NOMEM
+// An image as compressed NIfTI-1, points as its fourth dimension, in modality units.
+//   ERR_GEOMETRY its slices are no regular grid, or frames are missing: there is no such volume
+//   ERR_INPUT and what decoding says; ERR_IO, ERR_FULL, ERR_NOMEM
 bool inspect_nifti(const struct inspect *in, uint32_t image, const char *path, struct err *err);

@@ -13,6 +13,7 @@
 #define UNIT_MM       2
 #define UNIT_S        8
 #define UNIT_MS       16
+#define XFORM_UNKNOWN 0
 #define XFORM_SCANNER 1
 
 // zlib's usual ones; 16 more than the window bits ask for a gzip header.
@@ -61,7 +62,7 @@ static void set_geometry(struct header *h, const struct image *v)
     }
     for (int a = 4; a < 8; a++)
         h->dim[a] = 1;
-    h->sform_code = XFORM_SCANNER;
+    h->sform_code = v->placed ? XFORM_SCANNER : XFORM_UNKNOWN;
     h->xyzt_units = UNIT_MM;
 }
 
@@ -90,9 +91,11 @@ static bool nifti_header(struct header *h, const struct image *v, enum nifti_typ
         return true;
     h->dim[0] = 4;
     h->dim[4] = (int16_t)v->dim[3];
+    const bool even = v->at && (v->axis == IMAGE_TIME || v->axis == IMAGE_PHASE ||
+                                v->axis == IMAGE_ECHO); // b values are no steps
     const double step =
-        v->at ? (v->at[(size_t)(v->dim[3] - 1) * v->dim[2]] - v->at[0]) / (double)(v->dim[3] - 1)
-              : NAN;
+        even ? (v->at[(size_t)(v->dim[3] - 1) * v->dim[2]] - v->at[0]) / (double)(v->dim[3] - 1)
+             : NAN;
     h->pixdim[4] = isfinite(step) ? (float)step : 1;
     if (v->axis == IMAGE_TIME)
         h->xyzt_units |= UNIT_S;

@@ -114,10 +114,13 @@ class Inspect(unittest.TestCase):
         self.assertIn("set aside as no slice, without Pixel Data: 1 KeyObject", series["remarks"])
         self.assertIn("missing", series["images"][0]["defect"])
 
-    def test_a_missing_slice_is_a_defect_of_the_image(self):
-        answer = document(self.write("gap", lambda n, d: n != 7))
-        [image] = answer["series"][0]["images"]
+    def test_a_missing_slice_is_a_defect_of_the_image_which_is_no_volume(self):
+        out = self.tmp / "gap-out"
+        said = inspect("-o", out, "--nifti", self.write("gap", lambda n, d: n != 7))
+        [image] = json.loads((out / "inspect.json").read_text())["series"][0]["images"]
         self.assertEqual(image["size"][2], 28)
+        self.assertEqual(image["files"], ["series1-image1.png"])
+        self.assertIn("series1-image1.nii.gz is not written: no regular grid: 1 slice missing", said.stderr)
         self.assertRegex(image["defect"], r"1 slice missing between .* mm")
 
     def test_times_are_points_of_one_image(self):

@@ -79,7 +79,8 @@ static void writes_floats_without_a_place(void)
     CU_ASSERT_EQUAL_FATAL(size, 352 + sizeof values);
     CU_ASSERT_EQUAL(i16(file + 70), 16);
     CU_ASSERT_EQUAL(f32(file + 80), 0.5f);
-    CU_ASSERT_EQUAL(f32(file + 88), 1); // not known
+    CU_ASSERT_EQUAL(f32(file + 88), 1);  // not known
+    CU_ASSERT_EQUAL(i16(file + 254), 0); // no place
     CU_ASSERT_EQUAL(f32(file + 280), 0.5f);
     for (int i = 0; i < 12; i++)
         CU_ASSERT_EQUAL(f32(file + 352 + 4 * i), values[i]);
