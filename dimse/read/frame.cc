@@ -6,6 +6,7 @@
 #include <cinttypes>
 #include <cmath>
 #include <cstring>
+#include "base/moment.h"
 #include "base/text.h"
 #include "dimse/read/object_parts.h"
 
@@ -387,79 +388,16 @@ bool read_values(const struct object *o, frame_view &view, struct image_frame *o
 
 // ---- Time and other axes ------------------------------------------------------------------------
 
-// Two or more digits at *p as a number, moving on; -1: none.
-int take_digits(const char **p, int count)
-{
-    int value = 0;
-    for (int i = 0; i < count; i++) {
-        char c = (*p)[i];
-        if (c < '0' || c > '9')
-            return -1;
-        value = 10 * value + (c - '0');
-    }
-    *p += count;
-    return value;
-}
-
-// Days from 1970-01-01 to a date of the Gregorian calendar; false: no date.
-bool days_of(const char **p, double *days)
-{
-    int year = take_digits(p, 4);
-    *p += **p == '.'; // dates of ACR-NEMA have dots
-    int month = year < 0 ? -1 : take_digits(p, 2);
-    *p += **p == '.';
-    int day = month < 0 ? -1 : take_digits(p, 2);
-    if (year < 1 || month < 1 || month > 12 || day < 1 || day > 31)
-        return false;
-    // counted from March, so that the leap day is the last of a year
-    int y = month > 2 ? year : year - 1, m = (month + 9) % 12;
-    int count = 365 * y + y / 4 - y / 100 + y / 400 + (153 * m + 2) / 5 + day - 1 - 719468;
-    *days = count;
-    return true;
-}
-
-// Seconds of a time of day: hours at least; false: no time.
-bool seconds_of(const char *p, double *seconds)
-{
-    int hour = take_digits(&p, 2), minute = 0, second = 0;
-    double fraction = 0;
-    if (hour < 0 || hour > 23)
-        return false;
-    p += *p == ':'; // times of ACR-NEMA have colons
-    if ((minute = take_digits(&p, 2)) < 0)
-        minute = 0;
-    p += *p == ':';
-    if ((second = take_digits(&p, 2)) < 0)
-        second = 0;
-    if (*p == '.') {
-        long value = 0, scale = 1;
-        for (p++; *p >= '0' && *p <= '9' && scale < 1000000; p++, scale *= 10)
-            value = 10 * value + (*p - '0');
-        fraction = static_cast<double>(value) / static_cast<double>(scale);
-    }
-    if (minute > 59 || second > 60)
-        return false;
-    *seconds = hour * 3600.0 + minute * 60.0 + second + fraction;
-    return true;
-}
-
-// Seconds since 1970, of local time; NAN: no date and time.
-double moment_of(const std::string &text)
-{
-    const char *p = text.c_str();
-    double days, seconds;
-    return days_of(&p, &days) && seconds_of(p, &seconds) ? days * DAY_S + seconds : NAN;
-}
-
-// The same, or seconds of the day where there is no date.
+// Since 1970, or seconds of the day where there is no date; NAN: no time.
 double moment_of(DcmItem &item, const DcmTagKey &date_tag, const DcmTagKey &time_tag)
 {
     std::string date = item_text(item, date_tag, 0), time = item_text(item, time_tag, 0);
-    const char *p = date.c_str();
-    double days, seconds;
-    if (!seconds_of(time.c_str(), &seconds))
+    struct moment_date day;
+    double seconds;
+    if (!moment_time(time.c_str(), &seconds))
         return NAN;
-    return days_of(&p, &days) ? days * DAY_S + seconds : seconds;
+    const double days = moment_date(date.c_str(), &day) ? moment_days(&day) : NAN;
+    return std::isnan(days) ? seconds : days * DAY_S + seconds;
 }
 
 // Since the first frame of the instance; NAN: not said.
@@ -482,13 +420,13 @@ double time_of(const struct object *o, frame_view &view, uint32_t frame)
     double value;
     if (view.number(DCM_TemporalPositionTimeOffset, &value))
         return value;
-    value = moment_of(view.text(DCM_FrameAcquisitionDateTime));
+    value = moment_seconds(view.text(DCM_FrameAcquisitionDateTime).c_str());
     if (!std::isnan(value))
         return value;
     value = cine_time(o, view, frame);
     if (!std::isnan(value))
         return value;
-    value = moment_of(item_text(view.header(), DCM_AcquisitionDateTime, 0));
+    value = moment_seconds(item_text(view.header(), DCM_AcquisitionDateTime, 0).c_str());
     if (!std::isnan(value))
         return value;
     value = moment_of(view.header(), DCM_AcquisitionDate, DCM_AcquisitionTime);

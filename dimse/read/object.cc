@@ -491,7 +491,8 @@ bool object_read_ids(DcmDataset &header, struct object_ids *out)
     read_fault(header, out);
     snprintf(out->id.modality, sizeof out->id.modality, "%s",
              item_text(header, DCM_Modality, 0).c_str());
-    if (item_numbers(header, DCM_InstanceNumber, &number, 1) == 1 && fabs(number) <= INT32_MAX)
+    if (item_numbers(header, DCM_InstanceNumber, &number, 1) == 1 && fabs(number) <= INT32_MAX &&
+        number == floor(number))
         out->instance_number = static_cast<int32_t>(number);
     out->frames = header.tagExists(DCM_Rows) ? 1 : 0;
     int given = item_numbers(header, DCM_NumberOfFrames, &number, 1);
@@ -562,10 +563,14 @@ bool text_number(const std::string &text, double *out)
 {
     std::string plain = trimmed(text.data(), text.size());
     const char *start = plain.data(), *end = start + plain.size();
-    if (start != end && *start == '+')
+    if (end - start > 1 && *start == '+' && start[1] != '-')
         start++;
-    std::from_chars_result r = std::from_chars(start, end, *out);
-    return r.ec == std::errc() && r.ptr == end && start != end && std::isfinite(*out);
+    double value = 0;
+    std::from_chars_result r = std::from_chars(start, end, value);
+    if (r.ec != std::errc() || r.ptr != end || start == end || !std::isfinite(value))
+        return false;
+    *out = value;
+    return true;
 }
 
 std::string element_text(DcmElement &element)

@@ -76,7 +76,8 @@ bool private_number(DcmItem &item, uint16_t group, uint8_t number, const char *c
                     double *out);
 // The whole value of an element as text, as above.
 std::string element_text(DcmElement &element);
-// "1.5 " to 1.5 whatever the locale. False: anything else stands there, or no finite number.
+// "1.5 " to 1.5 whatever the locale. False, and *out is as it was: anything else stands there, or
+// no finite number.
 bool text_number(const std::string &text, double *out);
 
 // Converts to UTF-8 by the Specific Character Set of dataset, with code extensions (ISO 2022) and

@@ -6,6 +6,7 @@
 #include <sys/resource.h>
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/moment.h"
 #include "compute/draw/page.h"
 #include "compute/gpu/gpu.h"
 #include "compute/image/rescale.h"
@@ -449,17 +450,9 @@ static bool compose_identity(struct job *j, const char *outcome, struct err *err
 // "2026-01-31 10:32" of the series, else of the study; "": neither is a date.
 static void date_text(const struct attrs *a, char text[32])
 {
-    static const char *const names[][2] = {{"SeriesDate", "SeriesTime"},
-                                           {"StudyDate", "StudyTime"}};
-    text[0] = 0;
-    for (size_t i = 0; i < 2 && !text[0]; i++) {
-        const char *date = attrs_get(a, names[i][0]), *time = attrs_get(a, names[i][1]);
-        if (!date || strlen(date) != 8 || strspn(date, "0123456789") != 8)
-            continue;
-        int n = snprintf(text, 32, "%.4s-%.2s-%.2s", date, date + 4, date + 6);
-        if (time && strspn(time, "0123456789") >= 4)
-            snprintf(text + n, 32 - (size_t)n, " %.2s:%.2s", time, time + 2);
-    }
+    moment_text(attrs_get(a, "SeriesDate"), attrs_get(a, "SeriesTime"), text);
+    if (!text[0])
+        moment_text(attrs_get(a, "StudyDate"), attrs_get(a, "StudyTime"), text);
 }
 
 static unsigned kinds_of(const struct analysis_request *r)

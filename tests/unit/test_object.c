@@ -982,6 +982,87 @@ static void axes_are_read(void)
     CU_ASSERT_EQUAL(s.instance_number, -1);
 }
 
+// Numbers are read where there is one way to read them; else they are absent, never another number.
+static void numbers_are_read_or_absent(void)
+{
+    static const struct {
+        const char *value;
+        double echo_ms; // NAN: absent
+        int32_t instance_number;
+    } table[] = {
+        {"12", 12, 12},    {" 12 ", 12, 12},     {"+12", 12, 12},    {"12.0", 12, 12},
+        {"1.2e1", 12, 12}, {"12.5", 12.5, -1},   {"", NAN, -1},      {"  ", NAN, -1},
+        {"12,5", NAN, -1}, {"1.200,5", NAN, -1}, {"12 ms", NAN, -1}, {"12x", NAN, -1},
+        {"+-12", NAN, -1}, {"0x12", NAN, -1},    {"inf", NAN, -1},   {"1 2", NAN, -1},
+    };
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        struct made_file f;
+        of_class(&f, MR, "MR");
+        made_set(&f, 0x00180081, "DS", table[i].value);
+        made_set(&f, 0x00200013, "IS", table[i].value);
+        struct image_frame s = frame_of(&f);
+        CU_ASSERT_TRUE(isnan(table[i].echo_ms) ? isnan(s.echo_ms) : s.echo_ms == table[i].echo_ms);
+        CU_ASSERT_EQUAL(s.instance_number, table[i].instance_number);
+    }
+}
+
+// UIDs are taken as they stand there, without their padding, whichever it is.
+static void uids_are_taken_without_padding(void)
+{
+    static const struct {
+        const char value[16];
+        size_t size;
+        const char *uid;
+    } table[] = {
+        {"1.2.3.44", 8, "1.2.3.44"},      {"1.2.3.4\0", 8, "1.2.3.4"},   {"1.2.3.4 ", 8, "1.2.3.4"},
+        {"1.2.3.4 \0\0", 10, "1.2.3.4"},  {"1.2.3.4\0 ", 9, "1.2.3.4"},  {" 1.2.3.4", 8, "1.2.3.4"},
+        {"1.02.003.4", 10, "1.02.003.4"}, {"1.2.3.4   ", 10, "1.2.3.4"},
+    };
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        struct made_file f;
+        image(&f, EXPLICIT);
+        for (size_t n = 0; n < 3; n++) {
+            static const uint32_t tags[] = {0x00080018, 0x0020000d, 0x0020000e};
+            made_set_bytes(&f, tags[n], "UI", table[i].value, (table[i].size + 1) & ~(size_t)1);
+        }
+        struct object *o = open_made(&f);
+        CU_ASSERT_PTR_NOT_NULL_FATAL(o);
+        CU_ASSERT_TRUE(object_identified(o, &err));
+        CU_ASSERT_STRING_EQUAL(object_ids(o)->id.sop_instance_uid, table[i].uid);
+        CU_ASSERT_STRING_EQUAL(object_ids(o)->id.series_instance_uid, table[i].uid);
+        CU_ASSERT_STRING_EQUAL(object_ids(o)->id.study_instance_uid, table[i].uid);
+        object_close(o);
+        made_finish(&f);
+    }
+}
+
+// Times in the forms of the standard and of before 1993; what is none is absent, and a date that is
+// none leaves the time of the day.
+static void times_are_read_or_absent(void)
+{
+    static const struct {
+        const char *date, *time;
+        double time_s; // NAN: absent
+    } table[] = {
+        {"20120102", "101112", 1325499072},
+        {"2012.01.02", "10:11:12", 1325499072},
+        {"2012-01-02", "1011", 1325499060},
+        {"20120000", "101112", 36672},
+        {"", "101112", 36672},
+        {"20120102", "", NAN},
+        {"20120102", "99:00", NAN},
+        {"unknown", "101112.5", 36672.5},
+    };
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        struct made_file f;
+        of_class(&f, MR, "MR");
+        made_set(&f, 0x00080022, "DA", table[i].date);
+        made_set(&f, 0x00080032, "TM", table[i].time);
+        struct image_frame s = frame_of(&f);
+        CU_ASSERT_TRUE(isnan(table[i].time_s) ? isnan(s.time_s) : s.time_s == table[i].time_s);
+    }
+}
+
 static double private_b(const char *syntax, uint32_t block, const char *creator, uint32_t tag,
                         const char *vr, const char *value)
 {
@@ -1618,6 +1699,9 @@ int main(void)
         {"how_an_image_was_derived_has_keys_of_its_place",
          how_an_image_was_derived_has_keys_of_its_place},
         {"object_frame_needs_no_rescale_but_for_ct", no_rescale_is_fine_for_other_modalities},
+        {"object_frame_reads_numbers_or_none", numbers_are_read_or_absent},
+        {"object_frame_reads_times_or_none", times_are_read_or_absent},
+        {"object_ids_are_without_padding", uids_are_taken_without_padding},
         {"object_frame_tells_localizers", tells_localizers},
         {"object_frame_projections_and_captures_have_no_place",
          projections_and_captures_have_no_place},
