@@ -305,7 +305,7 @@ def list_folder(folder, out):
 
 # Lines that say Error or Warning and are no fault of ours: (tool, pattern, why).
 HARMLESS = [
-    ("dcentvfy", r"AccessionNumber", "the tool thinks that an SR has it at another level"),
+    ("dcentvfy", r"Different information entities .*<(IssuerOf)?AccessionNumber(Sequence)?>", "of one value: the tool counts it to the series of an SR"),
     ("dciodvfy", r"^Warning - .*needed to build DICOMDIR", "the source's Study ID, Date or Time is empty"),
     ("dciodvfy", r"^Warning - .*ContributingEquipmentSequence.*DeviceUID.*not present in standard", "newer than the tool"),
     ("dciodvfy", r"^Warning - .*CodingSchemeDesignator.* Unrecognized defined term = <99(TEST|ANODE)>", "private codes"),
@@ -334,6 +334,8 @@ COPIED = {
     "latin": [("dciodvfy", r"</PatientName.*Character invalid for character repertoire"),
               ("dsrdump", r"PatientName .* contains invalid character")],
     "utf8": [("dcmpschk", r"Affected attribute: PatientName .*[^\x00-\x7f]")],
+    "identity": [("dcmpschk", r"Affected attribute: \w+ .*[^\x00-\x7f]"),  # it knows neither UTF-8 nor GB18030
+                 ("dciodvfy", r"Unrecognized defined term = <QUANTITY>")],  # newer than the tool
 }
 
 
