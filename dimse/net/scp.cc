@@ -54,6 +54,8 @@ struct Session {
     T_ASC_Association *assoc = nullptr;
     bool established = false;
     char version[17]; // implementation version name
+    // What was accepted, by presentation context ID.
+    const char *transfer_syntaxes[UINT8_MAX + 1] = {};
 };
 
 // Where a data set goes: into the file, the digest and the framing. Errors stick and are reported
@@ -234,14 +236,14 @@ static const char *choose_syntax(const T_ASC_PresentationContext &pc, bool verif
             continue; // nothing of it is ever encoded otherwise
         for (const char *const *ours = object_transfer_syntaxes(); *ours; ours++) {
             if (text_is(offered, *ours))
-                return offered;
+                return *ours;
         }
     }
     return nullptr;
 }
 
 // Answers each presentation context; returns how many were accepted.
-static int session_negotiate(T_ASC_Parameters *params)
+static int session_negotiate(Session &s, T_ASC_Parameters *params)
 {
     int accepted = 0;
     for (int i = 0; i < ASC_countPresentationContexts(params); i++) {
@@ -258,10 +260,30 @@ static int session_negotiate(T_ASC_Parameters *params)
         else if (!syntax)
             ASC_refusePresentationContext(params, pc.presentationContextID,
                                           ASC_P_TRANSFERSYNTAXESNOTSUPPORTED);
-        else if (ASC_acceptPresentationContext(params, pc.presentationContextID, syntax).good())
+        else if (ASC_acceptPresentationContext(params, pc.presentationContextID, syntax).good()) {
+            s.transfer_syntaxes[pc.presentationContextID] = syntax;
             accepted++;
+        }
     }
     return accepted;
+}
+
+// DCMTK reads no message of a transfer syntax that is younger than itself, though it only looks up
+// how its elements are encoded: it is told the syntax that encodes them alike. To be called when
+// the peer has its answer.
+static void session_name_encodings(Session &s)
+{
+    LST_HEAD **list = &s.assoc->params->DULparams.requestedPresentationContext; // looked up there
+    void *node = *list ? LST_Head(list) : nullptr;
+    if (node)
+        LST_Position(list, node);
+    for (; node; node = LST_Next(list)) {
+        auto *pc = static_cast<DUL_PRESENTATIONCONTEXT *>(node);
+        if (*pc->acceptedTransferSyntax &&
+            DcmXfer(pc->acceptedTransferSyntax).getXfer() == EXS_Unknown)
+            text_cut(pc->acceptedTransferSyntax, UID_LittleEndianExplicitTransferSyntax,
+                     sizeof pc->acceptedTransferSyntax);
+    }
 }
 
 static bool bad_application_context(T_ASC_Parameters *params)
@@ -321,10 +343,11 @@ static bool session_establish(Session &s, struct err *err)
              ANODE_IMPLEMENTATION_CLASS_UID);
     snprintf(params->ourImplementationVersionName, sizeof params->ourImplementationVersionName,
              "%s", s.version);
-    int proposed = ASC_countPresentationContexts(params), accepted = session_negotiate(params);
+    int proposed = ASC_countPresentationContexts(params), accepted = session_negotiate(s, params);
     cond = ASC_acknowledgeAssociation(s.assoc);
     if (cond.bad())
         return s.link.explain(err, "association answer", cond.text());
+    session_name_encodings(s);
     char calling[17];
     log_value(s.summary->calling, calling, sizeof calling);
     log_info("association=accepted calling=%s contexts=%d/%d", calling, accepted, proposed);
@@ -505,12 +528,12 @@ static bool session_serve_store(Session &s, T_DIMSE_C_StoreRQ *request,
     T_ASC_PresentationContext pc;
     if (ASC_findAcceptedPresentationContext(s.assoc->params, context, &pc).bad())
         return err_set(err, ERR_NET, "C-STORE in a presentation context that was not accepted");
-    Store store = {request, context, pc.acceptedTransferSyntax};
+    Store store = {request, context, s.transfer_syntaxes[context]};
     title_trim(request->AffectedSOPInstanceUID); // some pad with a blank
     title_trim(request->AffectedSOPClassUID);
     store_check_command(store, pc);
     struct digest *digest = digest_create();
-    struct framing *framing = framing_create(pc.acceptedTransferSyntax, s.config->max_object_bytes);
+    struct framing *framing = framing_create(store.transfer_syntax, s.config->max_object_bytes);
     if (!digest || !framing)
         store.refuse(SCP_OUT_OF_RESOURCES, "no memory");
     else if (object_watches_private())

@@ -10,7 +10,8 @@
 #include "tests/net/helper_peer.h"
 #include "tests/net/helper_server.h"
 
-#define RLE "1.2.840.10008.1.2.5"
+#define RLE      "1.2.840.10008.1.2.5"
+#define DEFLATED "1.2.840.10008.1.2.1.99"
 
 static const struct peer_context ct = {1, CT_IMAGE, {EXPLICIT_LE}};
 
@@ -109,7 +110,7 @@ static void dcmsend_delivers_compressed_files_as_they_are(void)
 static void deflated_and_big_endian_data_sets_are_understood(void)
 {
     static const char *const kinds[][2] = {
-        {"+td", "1.2.840.10008.1.2.1.99"}, {"+tb", "1.2.840.10008.1.2.2"}, {"+ti", IMPLICIT_LE}};
+        {"+td", DEFLATED}, {"+tb", "1.2.840.10008.1.2.2"}, {"+ti", IMPLICIT_LE}};
     static const char *const proposals[] = {"-xd", "-xb", "-xi"};
     if (!tool_there("dcmconv") || !tool_there("storescu"))
         return;
@@ -215,6 +216,37 @@ static void each_context_gets_its_own_answer(void)
     bytes_free(&rq);
     bytes_free(&ac);
     ends_clean(&s, "released=1");
+    server_stop(&s);
+}
+
+// Also those that are younger than the library below.
+static void every_syntax_that_is_accepted_is_received(void)
+{
+    enum { MOST = 32 };
+    struct peer_context contexts[MOST] = {{0}};
+    size_t count = 0;
+    for (const char *const *uid = object_transfer_syntaxes(); *uid && count < MOST; uid++) {
+        if (strcmp(*uid, DEFLATED) != 0) { // which this data set is not
+            contexts[count] = (struct peer_context){(uint8_t)(2 * count + 1), CT_IMAGE, {*uid}};
+            count++;
+        }
+    }
+    struct server s;
+    struct peer p;
+    struct bytes data = dataset(CT_IMAGE, "1.2.3.4", 1000);
+    server_start(&s, &(struct server_options){0});
+    CU_ASSERT_FATAL(peer_connect(&p, s.port));
+    CU_ASSERT_EQUAL_FATAL(peer_associate(&p, "TESTER", "ANODE", contexts, count), 2);
+    for (size_t i = 0; i < count; i++) {
+        CU_ASSERT_EQUAL(peer_store(&p, contexts[i].id, CT_IMAGE, "1.2.3.4", &data), 0);
+        CU_ASSERT_PTR_NOT_NULL(strstr(server_expect(&s, "commit"), contexts[i].syntaxes[0]));
+    }
+    CU_ASSERT(peer_release(&p));
+    peer_close(&p);
+    char end[32];
+    snprintf(end, sizeof end, "stored=%zu refused=0", count);
+    ends_clean(&s, end);
+    bytes_free(&data);
     server_stop(&s);
 }
 
@@ -727,6 +759,7 @@ int main(void)
          wrong_titles_and_contexts_are_rejected_with_their_reason},
         {"titles lose their padding", titles_lose_their_padding},
         {"each context gets its own answer", each_context_gets_its_own_answer},
+        {"every syntax that is accepted is received", every_syntax_that_is_accepted_is_received},
         {"UIDs unlike the command's are refused, and the next object is stored",
          uids_unlike_the_commands_are_refused_and_the_next_object_is_stored},
         {"a UID that is a path never reaches the disk",
