@@ -38,7 +38,10 @@ struct image_frame {
     char unit[17];               // UCUM of it: "[hnsf'U]" for CT, "1" when unitless or not known
     uint16_t bits_stored;        // 1..32
     bool is_signed;
-    bool is_float;  // stored values are floating point (Float Pixel Data)
+    bool is_float; // stored values are floating point (Float Pixel Data)
+    bool colour;   // RGB, YBR or a palette: pictures, no values that could be measured
+    bool padded;   // stored values from padding[0] to padding[1] are no part of the image
+    int32_t padding[2];
     bool inverted;  // MONOCHROME1: the lowest value is white
     bool localizer; // Image Type says LOCALIZER, or it is another kind of scout
     double time_s;  // of acquisition: since 1970 where the date is known, else of the day; or since

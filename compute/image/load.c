@@ -7,10 +7,28 @@
 #define BATCH_BYTES                                                                                \
     (8u << 20) // of frames decoded at once: small beside a volume, work for two cores
 
+#define PADDING_HU (-1024) // what is no image is air: the lowest value of most scanners
+
 static int16_t narrow(double value)
 {
     const double rounded = round(value); // halves away from zero
     return rounded >= INT16_MAX ? INT16_MAX : rounded > INT16_MIN ? (int16_t)rounded : INT16_MIN;
+}
+
+// Scanners that pad with the highest value would give bright voxels otherwise.
+static void clear_padding(const struct image_frame *frame, const int32_t *stored, size_t count,
+                          enum image_voxel type, void *voxels)
+{
+    float *wide = voxels;
+    int16_t *out = voxels;
+    for (size_t i = 0; i < count; i++) {
+        if (stored[i] < frame->padding[0] || stored[i] > frame->padding[1])
+            continue;
+        if (type == IMAGE_F32 && wide[i] > PADDING_HU)
+            wide[i] = PADDING_HU;
+        if (type == IMAGE_I16 && out[i] > PADDING_HU)
+            out[i] = PADDING_HU;
+    }
 }
 
 void image_convert(const struct image_frame *frame, const int32_t *stored, size_t count,
@@ -23,6 +41,8 @@ void image_convert(const struct image_frame *frame, const int32_t *stored, size_
         wide[i] = (float)(slope * stored[i] + intercept);
     for (size_t i = 0; type == IMAGE_I16 && i < count; i++)
         out[i] = narrow(slope * stored[i] + intercept);
+    if (frame->padded && strcmp(frame->unit, "[hnsf'U]") == 0)
+        clear_padding(frame, stored, count, type, voxels);
 }
 
 void image_convert_float(const struct image_frame *frame, const float *stored, size_t count,

@@ -19,7 +19,8 @@ struct image_pixels {
 };
 
 // Converts count stored values of a frame to modality values as above: slope * stored + intercept
-// in double precision. For those who write a struct image_pixels.
+// in double precision. Padding of Hounsfield units is air at most, whatever value stands for it.
+// For those who write a struct image_pixels.
 void image_convert(const struct image_frame *frame, const int32_t *stored, size_t count,
                    enum image_voxel type, void *voxels);
 

@@ -2,7 +2,9 @@
 // offset tables), PS3.3 C.7.6.3 (Image Pixel).
 #include <algorithm>
 #include <cinttypes>
+#include <cmath>
 #include <cstring>
+#include "base/text.h"
 #include "dimse/read/object_parts.h"
 
 #define PIXELS_MAX (1u << 27) // of one frame; a mammogram has 2^24
@@ -14,25 +16,52 @@ bool need_number(DcmItem &item, const DcmTagKey &tag, double low, double high, u
                  struct err *err)
 {
     double value = 0;
+    char shown[65];
     int n = item_numbers(item, tag, &value, 1);
-    if (n == 1 && value >= low && value <= high) {
+    if (n == 1 && value >= low && value <= high && value == floor(value)) {
         *out = static_cast<uint32_t>(value);
         return true;
     }
-    return err_set(err, ERR_INPUT, "%s %s", DcmTag(tag).getTagName(),
-                   n == 0 ? "is missing" : "makes no sense");
+    if (n == 0)
+        return err_set(err, ERR_INPUT, "%s is missing", DcmTag(tag).getTagName());
+    return err_set(err, ERR_INPUT, "%s %s makes no sense", DcmTag(tag).getTagName(),
+                   text_shown(item_text(item, tag).c_str(), shown, sizeof shown));
 }
 
-bool read_photometric(DcmItem &header, struct pixel_format *out, struct err *err)
+bool read_colour(DcmItem &header, struct pixel_format *out, struct err *err)
 {
-    uint32_t samples = 0;
-    std::string photometric = item_text(header, DCM_PhotometricInterpretation, 0);
+    static const struct {
+        const char *term;
+        enum pixel_colour colour;
+        uint32_t samples;
+    } table[] = {
+        {"MONOCHROME1", PIXEL_GREY, 1},      {"MONOCHROME2", PIXEL_GREY, 1},
+        {"PALETTE COLOR", PIXEL_PALETTE, 1}, {"RGB", PIXEL_RGB, 3},
+        {"YBR_FULL", PIXEL_YBR, 3},          {"YBR_FULL_422", PIXEL_YBR_422, 3},
+        {"YBR_RCT", PIXEL_YBR_CODED, 3},     {"YBR_ICT", PIXEL_YBR_CODED, 3},
+    };
+    uint32_t samples = 0, planar = 0;
+    std::string term = item_text(header, DCM_PhotometricInterpretation, 0);
     if (!need_number(header, DCM_SamplesPerPixel, 1, UINT16_MAX, &samples, err))
         return false;
-    if (photometric.empty())
+    if (term.empty())
         return err_set(err, ERR_INPUT, "PhotometricInterpretation is missing");
-    out->inverted = photometric == "MONOCHROME1";
-    out->is_grey = samples == 1 && (out->inverted || photometric == "MONOCHROME2");
+    text_shown(term.c_str(), out->photometric, sizeof out->photometric);
+    out->colour = PIXEL_OTHER;
+    for (const auto &row : table) {
+        if (term != row.term)
+            continue;
+        if (samples != row.samples)
+            return err_set(err, ERR_INPUT, "SamplesPerPixel %" PRIu32 " of %s", samples, row.term);
+        out->colour = row.colour;
+    }
+    // absent: as if 0, which DCMTK assumes too
+    if (samples > 1 && header.tagExistsWithValue(DCM_PlanarConfiguration) &&
+        !need_number(header, DCM_PlanarConfiguration, 0, 1, &planar, err))
+        return false;
+    out->samples = static_cast<uint16_t>(samples);
+    out->planar = planar == 1;
+    out->inverted = term == "MONOCHROME1";
     return true;
 }
 
@@ -44,7 +73,7 @@ bool read_float_bits(const struct object *o, struct pixel_format *out, struct er
                      err))
         return false;
     if (allocated != wanted)
-        return err_set(err, ERR_INPUT, "BitsAllocated makes no sense");
+        return err_set(err, ERR_INPUT, "BitsAllocated %" PRIu32 " of floating point", allocated);
     out->bits_allocated = static_cast<uint16_t>(allocated);
     out->bits_stored = 32;
     out->high_bit = 31;
@@ -55,15 +84,15 @@ bool read_float_bits(const struct object *o, struct pixel_format *out, struct er
 bool read_integer_bits(DcmItem &header, struct pixel_format *out, struct err *err)
 {
     uint32_t allocated = 0, stored = 0, high = 0, representation = 0;
-    if (!need_number(header, DCM_BitsAllocated, 1, 64, &allocated, err) ||
-        !need_number(header, DCM_BitsStored, 1, allocated, &stored, err) ||
+    if (!need_number(header, DCM_BitsAllocated, 1, 64, &allocated, err))
+        return false;
+    if (allocated != 1 && allocated != 8 && allocated != 16 && allocated != 32)
+        return err_set(err, ERR_UNSUPPORTED, "BitsAllocated %" PRIu32 ": not 1, 8, 16 or 32",
+                       allocated);
+    if (!need_number(header, DCM_BitsStored, 1, allocated, &stored, err) ||
         !need_number(header, DCM_HighBit, stored - 1, allocated - 1, &high, err) ||
         !need_number(header, DCM_PixelRepresentation, 0, 1, &representation, err))
         return false;
-    if ((allocated != 8 && allocated != 16 && allocated != 32) ||
-        (stored == 32 && representation == 0))
-        return err_set(err, ERR_UNSUPPORTED, "%" PRIu32 " of %" PRIu32 " bits stored", stored,
-                       allocated);
     out->bits_allocated = static_cast<uint16_t>(allocated);
     out->bits_stored = static_cast<uint16_t>(stored);
     out->high_bit = static_cast<uint16_t>(high);
@@ -71,91 +100,41 @@ bool read_integer_bits(DcmItem &header, struct pixel_format *out, struct err *er
     return true;
 }
 
-// Bytes a frame takes in native form. Cannot overflow: PIXELS_MAX * 4.
-size_t frame_size(const struct pixel_format &f)
-{
-    return static_cast<size_t>(f.columns) * f.rows * (f.bits_allocated / 8);
-}
-
-// Turns the bytes of every size of them around.
-void swap_bytes(std::vector<uint8_t> &bytes, size_t size)
-{
-    for (size_t i = 0; i + size <= bytes.size(); i += size)
-        std::reverse(bytes.begin() + static_cast<std::ptrdiff_t>(i),
-                     bytes.begin() + static_cast<std::ptrdiff_t>(i + size));
-}
-
-bool read_native(struct object *o, uint32_t frame, const struct pixel_format &f,
-                 struct raw_frame *out, struct err *err)
-{
-    const struct layout &l = o->layout;
-    uint64_t size = frame_size(f), all = size * o->ids.frames; // 2^29 * 2^31
-    if (l.pixel_length < all || l.pixel_length - all >= size)
-        return err_set(err, ERR_INPUT,
-                       "%" PRIu64 " bytes of pixel data, but %" PRIu64 " by the data set",
-                       l.pixel_length, all);
-    uint64_t start = size * frame;
-    bool big = o->syntax->header == EXS_BigEndianExplicit;
-    bool pairs = big && f.bits_allocated == 8 && l.pixel_words; // bytes packed in swapped words
-    if (big && f.bits_allocated == 32 && !f.is_float)
-        return err_set(err, ERR_UNSUPPORTED, "32 bits in big endian");
-    uint64_t first = pairs ? start & ~1ull : start;
-    uint64_t count = pairs ? (start + size + 1 - first) & ~1ull : size;
-    if (first + count > l.pixel_length)
-        return err_set(err, ERR_INPUT, "pixel data end in half a word");
-    out->bytes.resize(static_cast<size_t>(count));
-    if (!o->source->read(l.pixel_offset + first, out->bytes.data(), out->bytes.size(), err))
-        return false;
-    if (pairs || (big && f.bits_allocated >= 16))
-        swap_bytes(out->bytes, pairs ? 2 : f.bits_allocated / 8u);
-    if (first != start)
-        out->bytes.erase(out->bytes.begin());
-    out->bytes_per_sample = f.bits_allocated / 8u;
-    out->precision = f.bits_allocated;
-    return true;
-}
-
-// What is asked of a compressed stream before its samples are believed.
+// What is asked of a compressed stream before its samples are believed. Where High Bit lies above
+// the stored bits, a stream that has all bits up to it is a native cell, and a shorter one could be
+// that or the stored bits alone.
 bool check_precision(const struct pixel_format &f, unsigned precision, struct err *err)
 {
-    if (f.high_bit + 1 != f.bits_stored)
-        return err_set(err, ERR_UNSUPPORTED, "compressed pixels with High Bit %u of %u bits stored",
-                       f.high_bit, f.bits_stored);
     if (precision > f.bits_allocated)
-        return err_set(err, ERR_INPUT, "the stream has %u bits, the data set %u", precision,
+        return err_set(err, ERR_INPUT, "the stream has %u bits, BitsAllocated is %u", precision,
                        f.bits_allocated);
+    if (f.high_bit + 1 != f.bits_stored && precision < f.high_bit + 1u)
+        return err_set(err, ERR_UNSUPPORTED,
+                       "a stream of %u bits, HighBit %u and BitsStored %u: where do values lie",
+                       precision, f.high_bit, f.bits_stored);
     if (f.is_signed && precision < f.bits_stored)
-        return err_set(err, ERR_INPUT, "the stream has %u bits, the signed data set %u", precision,
-                       f.bits_stored);
+        return err_set(err, ERR_INPUT, "the stream has %u bits, BitsStored is %u with a sign",
+                       precision, f.bits_stored);
     return true;
 }
 
-bool read_frame(struct object *o, uint32_t frame, const struct pixel_format &f,
-                struct raw_frame *out, struct err *err)
+bool read_fragments(struct object *o, uint32_t frame, const struct pixel_format &f,
+                    struct raw_frame *out, struct err *err)
 {
-    if (o->syntax->codec == CODEC_NATIVE) {
-        if (o->layout.encapsulated)
-            return err_set(err, ERR_INPUT, "fragments in an uncompressed transfer syntax");
-        return read_native(o, frame, f, out, err);
-    }
-    if (!o->layout.encapsulated)
-        return err_set(err, ERR_INPUT, "no fragments in a compressed transfer syntax");
     std::vector<uint8_t> stream;
     if (!object_frame_bytes(o, frame, &stream, err))
         return false;
-    bool ok = false;
     switch (o->syntax->codec) {
+    case CODEC_NATIVE_FRAGMENTS:
+        return decode_native_stream(f, stream, out, err);
     case CODEC_RLE:
-        ok = decode_rle(f, stream, out, err);
-        break;
+        return decode_rle(f, stream, out, err);
     case CODEC_J2K:
-        ok = decode_j2k(f, stream, out, err);
-        break;
+        return decode_j2k(f, stream, out, err) && check_precision(f, out->precision, err);
     default:
-        ok = decode_with_dcmtk(*o->syntax, f, stream, out, err);
-        break;
+        return decode_with_dcmtk(*o->syntax, f, stream, out, err) &&
+               check_precision(f, out->precision, err);
     }
-    return ok && check_precision(f, out->precision, err);
 }
 
 // Takes the stored bits out of each sample and extends the sign.
@@ -173,36 +152,9 @@ void spread(const uint8_t *bytes, size_t count, const struct pixel_format &f, in
     }
 }
 
-// The samples of a grey frame of the kind that is wanted.
-bool read_samples(struct object *o, uint32_t frame, bool want_float, struct pixel_format *f,
-                  struct raw_frame *raw, struct err *err)
+void spread_frame(const struct raw_frame &raw, size_t count, const struct pixel_format &f,
+                  int32_t *values)
 {
-    if (!o->layout.has_pixels)
-        return err_set(err, ERR_UNSUPPORTED, "no image");
-    if (frame >= o->ids.frames)
-        return err_set(err, ERR_INPUT, "no frame %" PRIu32 " of %" PRIu32, frame + 1,
-                       o->ids.frames);
-    if (!object_pixel_format(o, f, err))
-        return false;
-    if (!f->is_grey)
-        return err_set(err, ERR_UNSUPPORTED, "no grey values");
-    if (f->is_float != want_float)
-        return err_set(err, ERR_UNSUPPORTED, "%s pixels",
-                       f->is_float ? "floating point" : "integer");
-    if (!read_frame(o, frame, *f, raw, err))
-        return false;
-    if (raw->bytes.size() < static_cast<size_t>(f->columns) * f->rows * raw->bytes_per_sample)
-        return err_set(err, ERR_INPUT, "the frame has too few samples");
-    return true;
-}
-
-bool decode_frame(struct object *o, uint32_t frame, int32_t *values, struct err *err)
-{
-    struct pixel_format f = {};
-    struct raw_frame raw = {};
-    if (!read_samples(o, frame, false, &f, &raw, err))
-        return false;
-    size_t count = static_cast<size_t>(f.columns) * f.rows;
     switch (raw.bytes_per_sample) {
     case 1:
         spread<uint8_t>(raw.bytes.data(), count, f, values);
@@ -214,14 +166,82 @@ bool decode_frame(struct object *o, uint32_t frame, int32_t *values, struct err 
         spread<uint32_t>(raw.bytes.data(), count, f, values);
         break;
     }
+}
+
+// Decodes a frame whose format is known; grey: it must be of measurable values.
+bool read_frame(struct object *o, uint32_t frame, const struct pixel_format &f,
+                struct raw_frame *raw, struct err *err)
+{
+    raw->colour = f.colour;
+    if (o->syntax->codec == CODEC_NATIVE && o->layout.encapsulated)
+        return err_set(err, ERR_INPUT, "fragments in an uncompressed transfer syntax");
+    if (o->syntax->codec != CODEC_NATIVE && !o->layout.encapsulated)
+        return err_set(err, ERR_INPUT, "no fragments in a transfer syntax that has them");
+    if (f.colour == PIXEL_YBR_CODED && o->syntax->codec != CODEC_J2K)
+        return err_set(err, ERR_INPUT, "%s in another transfer syntax than JPEG 2000",
+                       f.photometric);
+    if (!(o->syntax->codec == CODEC_NATIVE ? decode_native(o, frame, f, raw, err)
+                                           : read_fragments(o, frame, f, raw, err)))
+        return false;
+    if (raw->bytes.size() <
+        static_cast<size_t>(f.columns) * f.rows * f.samples * raw->bytes_per_sample)
+        return err_set(err, ERR_INPUT, "the frame has too few samples");
     return true;
+}
+
+bool find_format(struct object *o, uint32_t frame, bool want_float, struct pixel_format *f,
+                 struct err *err)
+{
+    if (!o->layout.has_pixels)
+        return err_set(err, ERR_UNSUPPORTED, "no image");
+    if (frame >= o->ids.frames)
+        return err_set(err, ERR_INPUT, "no frame %" PRIu32 " of %" PRIu32, frame + 1,
+                       o->ids.frames);
+    if (!object_pixel_format(o, f, err))
+        return false;
+    if (f->is_float != want_float)
+        return err_set(err, ERR_UNSUPPORTED, "%s pixels",
+                       f->is_float ? "floating point" : "integer");
+    return true;
+}
+
+bool need_grey(const struct pixel_format &f, struct err *err)
+{
+    return f.colour == PIXEL_GREY ||
+           err_set(err, ERR_UNSUPPORTED, "%s pixels are colours, not values", f.photometric);
+}
+
+bool decode_frame(struct object *o, uint32_t frame, int32_t *values, struct err *err)
+{
+    struct pixel_format f = {};
+    struct raw_frame raw = {};
+    if (!find_format(o, frame, false, &f, err) || !need_grey(f, err) ||
+        !read_frame(o, frame, f, &raw, err))
+        return false;
+    size_t count = static_cast<size_t>(f.columns) * f.rows;
+    spread_frame(raw, count, f, values);
+    if (o->header.tagExists(DCM_ModalityLUTSequence)) {
+        struct lookup_table table = {};
+        if (!lookup_table_of_modality(o->header, f.is_signed, &table, err))
+            return false;
+        for (size_t i = 0; i < count; i++)
+            values[i] = lookup_table_value(table, values[i]);
+        return true;
+    }
+    if (f.bits_stored < 32 || f.is_signed)
+        return true;
+    const int32_t *large = std::find_if(values, values + count, [](int32_t v) { return v < 0; });
+    return large == values + count ||
+           err_set(err, ERR_UNSUPPORTED, "a value of %" PRIu32 ": %d is the largest",
+                   static_cast<uint32_t>(*large), INT32_MAX);
 }
 
 bool decode_float_frame(struct object *o, uint32_t frame, float *values, struct err *err)
 {
     struct pixel_format f = {};
     struct raw_frame raw = {};
-    if (!read_samples(o, frame, true, &f, &raw, err))
+    if (!find_format(o, frame, true, &f, err) || !need_grey(f, err) ||
+        !read_frame(o, frame, f, &raw, err))
         return false;
     size_t count = static_cast<size_t>(f.columns) * f.rows;
     if (raw.bytes_per_sample == sizeof *values) {
@@ -262,13 +282,35 @@ bool read_offsets(struct object *o, std::vector<uint64_t> *out, struct err *err)
 // Does a compressed image start here?
 bool starts_image(struct object *o, const layout_fragment &fragment, bool *starts, struct err *err)
 {
-    uint8_t head[2] = {};
+    static const uint8_t j2k[] = {0xff, 0x4f, 0xff,
+                                  0x51}; // the first two also occur within a stream
+    static const uint8_t jp2[] = {0, 0, 0, 12, 'j', 'P', ' ', ' '};
+    uint8_t head[8] = {};
     *starts = false;
     if (fragment.length < 2)
         return true;
-    if (!o->source->read(fragment.offset, head, 2, err))
+    if (!o->source->read(fragment.offset, head, std::min<size_t>(fragment.length, sizeof head),
+                         err))
         return false;
-    *starts = head[0] == 0xff && (head[1] == 0xd8 || (head[1] == 0x4f));
+    *starts = (head[0] == 0xff && head[1] == 0xd8) || memcmp(head, j2k, sizeof j2k) == 0 ||
+              memcmp(head, jp2, sizeof jp2) == 0;
+    return true;
+}
+
+// Pictures that no frame stands for would be left out in silence. RLE and native fragments cannot
+// be told apart.
+bool check_one_image(struct object *o, struct err *err)
+{
+    const std::vector<layout_fragment> &fragments = o->layout.fragments;
+    enum pixel_codec codec = o->syntax->codec;
+    for (size_t i = 2; codec >= CODEC_JPEG && i < fragments.size(); i++) {
+        bool starts = false;
+        if (!starts_image(o, fragments[i], &starts, err))
+            return false;
+        if (starts)
+            return err_set(err, ERR_INPUT, "one frame, but fragment %zu of %zu starts a second", i,
+                           fragments.size() - 1);
+    }
     return true;
 }
 
@@ -319,12 +361,15 @@ bool know_starts(struct object *o, struct err *err)
 bool object_pixel_format(struct object *o, struct pixel_format *out, struct err *err)
 {
     DcmDataset &header = o->header;
-    if (!read_photometric(header, out, err) ||
+    if (!read_colour(header, out, err) ||
         !need_number(header, DCM_Rows, 1, UINT16_MAX, &out->rows, err) ||
         !need_number(header, DCM_Columns, 1, UINT16_MAX, &out->columns, err) ||
         !(o->layout.pixel_number == 0x0010 ? read_integer_bits(header, out, err)
                                            : read_float_bits(o, out, err)))
         return false;
+    if (out->colour == PIXEL_OTHER)
+        return err_set(err, ERR_UNSUPPORTED, "PhotometricInterpretation %s of %u samples",
+                       out->photometric, out->samples);
     if (static_cast<uint64_t>(out->rows) * out->columns > PIXELS_MAX)
         return err_set(err, ERR_UNSUPPORTED, "%" PRIu32 " x %" PRIu32 " pixels", out->columns,
                        out->rows);
@@ -348,6 +393,8 @@ bool object_frame_bytes(struct object *o, uint32_t frame, std::vector<uint8_t> *
             return false;
         first = o->starts[frame];
         last = frame + 1 < o->starts.size() ? o->starts[frame + 1] - 1 : pieces;
+    } else if (!check_one_image(o, err)) {
+        return false;
     }
     uint64_t size = 0;
     for (size_t i = first; i <= last; i++)
@@ -373,6 +420,19 @@ static bool decode_tile(struct object *o, uint32_t tile, int32_t *values, struct
         m.picture = std::move(picture);
     }
     return mosaic_cut(m, tile, values, err);
+}
+
+bool object_samples(struct object *o, uint32_t frame, struct pixel_format *format,
+                    std::vector<int32_t> *out, struct err *err)
+{
+    struct raw_frame raw = {};
+    if (!find_format(o, frame, false, format, err) || !read_frame(o, frame, *format, &raw, err))
+        return false;
+    size_t count = static_cast<size_t>(format->columns) * format->rows * format->samples;
+    out->resize(count);
+    spread_frame(raw, count, *format, out->data());
+    format->colour = raw.colour;
+    return true;
 }
 
 bool object_decode(struct object *o, uint32_t frame, int32_t *values, struct err *err)

@@ -1,4 +1,4 @@
-// JPEG 2000 through OpenJPEG. Source: ISO 15444-1 A.5.1 (SIZ), PS3.5 A.4.4.
+// JPEG 2000 and High-Throughput JPEG 2000 through OpenJPEG. Source: PS3.5 A.4.4, A.4.12.
 #include <openjpeg.h>
 #include <algorithm>
 #include <cstring>
@@ -72,37 +72,57 @@ struct image_end {
     }
 };
 
-// Some devices wrap the code stream into a JP2 file.
-bool is_jp2(const std::vector<uint8_t> &s)
-{
-    static const uint8_t signature[] = {0, 0, 0, 12, 'j', 'P', ' ', ' '};
-    return s.size() > sizeof signature && memcmp(s.data(), signature, sizeof signature) == 0;
-}
-
 bool check_image(const opj_image_t *image, const struct pixel_format &format, struct err *err)
 {
-    if (image->numcomps != 1)
-        return err_set(err, ERR_INPUT, "JPEG 2000 stream of %u components", image->numcomps);
-    const opj_image_comp_t &c = image->comps[0];
-    if (c.dx != 1 || c.dy != 1 || image->x1 - image->x0 != format.columns ||
-        image->y1 - image->y0 != format.rows)
+    if (image->numcomps != format.samples)
+        return err_set(err, ERR_INPUT, "JPEG 2000 stream of %u components, data set of %u samples",
+                       image->numcomps, format.samples);
+    const opj_image_comp_t &first = image->comps[0];
+    if (image->x1 - image->x0 != format.columns || image->y1 - image->y0 != format.rows)
         return err_set(err, ERR_INPUT, "JPEG 2000 stream of %u x %u, data set of %u x %u",
                        image->x1 - image->x0, image->y1 - image->y0, format.columns, format.rows);
-    if (c.prec < 1 || c.prec > 31)
-        return err_set(err, ERR_UNSUPPORTED, "JPEG 2000 stream of %u bits", c.prec);
+    if (first.prec < 1 || first.prec > 31)
+        return err_set(err, ERR_UNSUPPORTED, "JPEG 2000 stream of %u bits", first.prec);
+    for (unsigned i = 0; i < image->numcomps; i++) {
+        const opj_image_comp_t &c = image->comps[i];
+        if (c.dx != 1 || c.dy != 1 || c.prec != first.prec || c.sgnd != first.sgnd)
+            return err_set(err, ERR_UNSUPPORTED, "JPEG 2000 components of different kinds");
+    }
+    return true;
+}
+
+// Components to samples side by side.
+bool take_samples(const opj_image_t *image, const struct pixel_format &format,
+                  struct raw_frame *out, struct err *err)
+{
+    size_t count = static_cast<size_t>(format.columns) * format.rows;
+    out->precision = image->comps[0].prec;
+    out->bytes_per_sample = sizeof(uint32_t);
+    out->bytes.resize(count * format.samples * sizeof(uint32_t));
+    for (unsigned s = 0; s < format.samples; s++) {
+        const opj_image_comp_t &c = image->comps[s];
+        if (!c.data || c.w != format.columns || c.h != format.rows)
+            return err_set(err, ERR_INPUT, "JPEG 2000 stream decodes to another size");
+        if (c.sgnd && !format.is_signed && *std::min_element(c.data, c.data + count) < 0)
+            return err_set(err, ERR_INPUT, "JPEG 2000 stream is signed, the data set is not");
+        uint8_t *to = out->bytes.data() + s * sizeof(uint32_t);
+        for (size_t i = 0; i < count; i++)
+            memcpy(to + i * format.samples * sizeof(uint32_t), c.data + i, sizeof(uint32_t));
+    }
     return true;
 }
 
 } // namespace
 
-bool decode_j2k(const struct pixel_format &format, const std::vector<uint8_t> &stream,
+bool decode_j2k(const struct pixel_format &format, std::vector<uint8_t> &stream,
                 struct raw_frame *out, struct err *err)
 {
+    if (!j2k_stream_prepare(&stream, err))
+        return false;
     struct memory memory = {stream.data(), stream.size(), 0};
     std::string message;
     std::unique_ptr<opj_stream_t, stream_end> input(opj_stream_create(65536, OPJ_TRUE));
-    std::unique_ptr<opj_codec_t, codec_end> codec(
-        opj_create_decompress(is_jp2(stream) ? OPJ_CODEC_JP2 : OPJ_CODEC_J2K));
+    std::unique_ptr<opj_codec_t, codec_end> codec(opj_create_decompress(OPJ_CODEC_J2K));
     if (!input || !codec)
         return err_set(err, ERR_NOMEM, "no memory");
     opj_stream_set_read_function(input.get(), read_some);
@@ -126,15 +146,8 @@ bool decode_j2k(const struct pixel_format &format, const std::vector<uint8_t> &s
     if (!opj_decode(codec.get(), input.get(), image.get()) ||
         !opj_end_decompress(codec.get(), input.get()))
         return err_set(err, ERR_INPUT, "JPEG 2000 stream: %s", message.c_str());
-    const opj_image_comp_t &c = image->comps[0];
-    size_t count = static_cast<size_t>(format.columns) * format.rows;
-    if (!c.data || c.w != format.columns || c.h != format.rows)
-        return err_set(err, ERR_INPUT, "JPEG 2000 stream decodes to another size");
-    if (c.sgnd && !format.is_signed && *std::min_element(c.data, c.data + count) < 0)
-        return err_set(err, ERR_INPUT, "JPEG 2000 stream is signed, the data set is not");
-    out->precision = c.prec;
-    out->bytes_per_sample = sizeof(uint32_t);
-    out->bytes.resize(count * sizeof(uint32_t));
-    memcpy(out->bytes.data(), c.data, out->bytes.size());
-    return true;
+    if (format.colour != PIXEL_GREY && format.colour != PIXEL_PALETTE)
+        out->colour =
+            format.colour == PIXEL_YBR || format.colour == PIXEL_YBR_422 ? PIXEL_YBR : PIXEL_RGB;
+    return take_samples(image.get(), format, out, err);
 }

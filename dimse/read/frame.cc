@@ -323,18 +323,34 @@ void read_real_world(frame_view &view, struct image_frame *out)
     snprintf(out->unit, sizeof out->unit, "%s", unit.c_str());
 }
 
+// What the table gives stands for the values: object_decode() applies it.
+bool read_modality_table(frame_view &view, bool ct, struct image_frame *out, struct err *err)
+{
+    struct lookup_table table = {};
+    char shown[17];
+    if (!lookup_table_of_modality(view.header(), out->is_signed, &table, err))
+        return false;
+    DcmItem *item = item_of(view.header(), DCM_ModalityLUTSequence);
+    std::string type = item ? item_text(*item, DCM_ModalityLUTType, 0) : std::string();
+    if (ct && type != "HU")
+        return err_set(err, ERR_UNSUPPORTED, "ModalityLUTType %s is not HU",
+                       text_shown(type.c_str(), shown, sizeof shown));
+    out->bits_stored = static_cast<uint16_t>(table.bits);
+    out->is_signed = false;
+    out->padded = false;
+    return true;
+}
+
 // Slope and intercept as they stand there; what is absent or empty is 1 and 0, and said to be so
 // where the modality, or the other of them, asks for it.
 bool read_rescale(frame_view &view, bool ct, struct image_frame *out, struct err *err)
 {
+    if (!out->is_float && view.header().tagExists(DCM_ModalityLUTSequence))
+        return read_modality_table(view, ct, out, err);
     double given_slope = 1, given_intercept = 0;
     DcmItem *item = view.macro(DCM_PixelValueTransformationSequence);
     int slope = item ? item_numbers(*item, DCM_RescaleSlope, &given_slope, 1) : 0;
     int intercept = item ? item_numbers(*item, DCM_RescaleIntercept, &given_intercept, 1) : 0;
-    if (view.header().tagExists(DCM_ModalityLUTSequence))
-        return err_set(err, ERR_UNSUPPORTED,
-                       "ModalityLUTSequence: values from a table are not read; RescaleSlope and "
-                       "RescaleIntercept are needed");
     if (slope < 0 || (slope == 1 && given_slope == 0))
         return value_fault(item, DCM_RescaleSlope, "a number other than 0 is needed", err);
     if (intercept < 0)
@@ -554,6 +570,25 @@ std::string type_of(DcmItem &item, const DcmTagKey &tag)
     return item.findAndGetOFStringArray(tag, values).good() ? std::string(values.c_str()) : "";
 }
 
+// Pixel Padding Value and Range Limit are stored values, signed as these are whatever their VR
+// says.
+void read_padding(DcmItem &header, const struct pixel_format &format, struct image_frame *out)
+{
+    double value = 0, limit = 0;
+    if (format.is_float || format.bits_allocated > 16 ||
+        item_numbers(header, DCM_PixelPaddingValue, &value, 1) != 1 || fabs(value) > UINT16_MAX)
+        return;
+    if (item_numbers(header, DCM_PixelPaddingRangeLimit, &limit, 1) != 1 ||
+        fabs(limit) > UINT16_MAX)
+        limit = value;
+    int32_t ends[2] = {static_cast<int32_t>(value), static_cast<int32_t>(limit)};
+    for (int32_t &end : ends)
+        end = format.is_signed ? static_cast<int16_t>(end) : static_cast<uint16_t>(end);
+    out->padded = true;
+    out->padding[0] = std::min(ends[0], ends[1]);
+    out->padding[1] = std::max(ends[0], ends[1]);
+}
+
 void read_format(const struct object *o, const struct pixel_format &format, frame_view &view,
                  struct image_frame *out)
 {
@@ -564,6 +599,8 @@ void read_format(const struct object *o, const struct pixel_format &format, fram
     out->is_signed = format.is_signed;
     out->is_float = format.is_float;
     out->inverted = format.inverted;
+    out->colour = format.colour != PIXEL_GREY;
+    read_padding(view.header(), format, out);
     out->localizer = image_type_is_scout(type_of(view.header(), DCM_ImageType).c_str()) ||
                      (type && image_type_is_scout(type_of(*type, DCM_FrameType).c_str()));
     snprintf(out->sop_instance_uid, sizeof out->sop_instance_uid, "%s", o->ids.id.sop_instance_uid);

@@ -105,7 +105,8 @@ const char *object_keyword_near(const char *keyword);
 //              so where CT, or the other one, asks for them
 //   unit       CT: by Rescale Type, Hounsfield units where it is absent; PET: by Units, "1" where
 //              there is no slope; else by the first Real World Value Mapping with a UCUM unit,
-//              which then stands for the rescale; else "1"
+//              which then stands for the rescale; else "1". Of a Modality LUT slope and
+//              intercept are 1 and 0, bits_stored and is_signed those of its table
 //   time_s     the first of Temporal Position Time Offset, Frame Acquisition DateTime, cine (Frame
 //              Time Vector, Frame Time, Cine Rate; since the first frame), Acquisition DateTime,
 //              Acquisition Time, Content Time; with a date it counts from 1970
@@ -119,12 +120,19 @@ const char *object_keyword_near(const char *keyword);
 bool object_frame(const struct object *o, uint32_t frame, struct image_frame *out, struct err *err);
 
 // Decodes frame (0-based) to stored values, one sample a pixel (MONOCHROME1/2), masked to Bits
-// Stored and sign-extended. values has columns * rows entries. An object whose frames are asked for
-// one after another is read once.
+// Stored and sign-extended; where there is a Modality LUT Sequence, what its table makes of them.
+// values has columns * rows entries. An object whose frames are asked for one after another is read
+// once.
 //   ERR_INPUT the pixel stream is broken or short; ERR_UNSUPPORTED photometric or transfer syntax,
 //   floating point; ERR_NOMEM
 bool object_decode(struct object *o, uint32_t frame, int32_t *values, struct err *err);
-// The same of Float Pixel Data and Double Float Pixel Data; NaN stays. ERR_UNSUPPORTED: integers
+// Decodes frame (0-based) of an image in colour (RGB, YBR, palettes) to red, green and blue of 8
+// bits each, [rows][columns][3], for pictures only: colours are no values, and no analysis is given
+// any of them. Of samples with more bits the upper 8 are taken. Errors as above; ERR_UNSUPPORTED:
+// grey values
+bool object_decode_rgb(struct object *o, uint32_t frame, uint8_t *rgb, struct err *err);
+// As object_decode() of Float Pixel Data and Double Float Pixel Data; NaN stays.
+// ERR_UNSUPPORTED: integers
 bool object_decode_float(struct object *o, uint32_t frame, float *values, struct err *err);
 
 // SHA-256 of a file's data set, without preamble and meta header: what dimse/net/scp.h computes

@@ -15,7 +15,14 @@
 #include "dimse/read/mosaic.hh"
 #include "dimse/read/object.h"
 
-enum pixel_codec { CODEC_NATIVE, CODEC_RLE, CODEC_JPEG, CODEC_JPEG_LS, CODEC_J2K };
+enum pixel_codec {
+    CODEC_NATIVE,
+    CODEC_NATIVE_FRAGMENTS,
+    CODEC_RLE,
+    CODEC_JPEG,
+    CODEC_JPEG_LS,
+    CODEC_J2K
+};
 
 // A row of the table of transfer syntaxes.
 struct syntax {
@@ -122,18 +129,34 @@ class attribute_list
     std::vector<std::pair<std::string, std::string>> values_;
 };
 
+// Colour of the samples of a pixel, after Photometric Interpretation (PS3.3 C.7.6.3.1.2).
+enum pixel_colour {
+    PIXEL_GREY,    // MONOCHROME1, MONOCHROME2
+    PIXEL_PALETTE, // one sample, an index into a palette
+    PIXEL_RGB,
+    PIXEL_YBR,       // YBR_FULL
+    PIXEL_YBR_422,   // YBR_FULL_422: native pixels share their chrominance, two and two
+    PIXEL_YBR_CODED, // YBR_RCT, YBR_ICT: the JPEG 2000 decoder gives RGB
+    PIXEL_OTHER,     // not decoded
+};
+
+#define PIXEL_SAMPLES_MAX 3
+
 // What the decoders need to know of the pixels.
 struct pixel_format {
     uint32_t columns, rows;
+    uint16_t samples; // a pixel: 3 of colour but palettes, else 1
     uint16_t bits_allocated, bits_stored, high_bit;
+    enum pixel_colour colour;
+    bool planar; // native: all of the first sample, then all of the second
     bool is_signed;
-    bool is_float; // of 32 or 64 bits allocated; bits_stored is 32
-    bool is_grey;  // one sample a pixel, MONOCHROME1 or MONOCHROME2
-    bool inverted; // MONOCHROME1
+    bool is_float;        // of 32 or 64 bits allocated; bits_stored is 32
+    bool inverted;        // MONOCHROME1
+    char photometric[17]; // as it stands there
 };
 
 // The attributes of the pixel description, checked against each other.
-//   ERR_INPUT contradictory or absent; ERR_UNSUPPORTED integers of 1 or of more than 32 bits
+//   ERR_INPUT contradictory or absent; ERR_UNSUPPORTED bits or colours that are not decoded
 bool object_pixel_format(struct object *o, struct pixel_format *out, struct err *err);
 
 // One frame's compressed bytes.
@@ -141,20 +164,70 @@ bool object_pixel_format(struct object *o, struct pixel_format *out, struct err 
 bool object_frame_bytes(struct object *o, uint32_t frame, std::vector<uint8_t> *out,
                         struct err *err);
 
-// Samples as a codec gives them: low bits of one or two bytes, host order.
+// Samples as a codec gives them: low bits of one, two or four bytes, host order, those of a pixel
+// side by side.
 struct raw_frame {
     std::vector<uint8_t> bytes;
     unsigned bytes_per_sample; // 1, 2, 4; 8 of floating point
     unsigned precision;        // bits of a sample that mean something
+    enum pixel_colour colour;  // of the samples, which the stream may know better than the data set
 };
 
-//   ERR_INPUT broken stream, or it is of another size than the data set says; ERR_NOMEM
+// All samples of a frame: [rows][columns][samples], stored bits only, the sign extended; 32 bits
+// without a sign are bit patterns. Where a stream knows better, format->colour is that of the
+// samples. ERR_UNSUPPORTED floating point, and the errors of object_decode().
+bool object_samples(struct object *o, uint32_t frame, struct pixel_format *format,
+                    std::vector<int32_t> *out, struct err *err);
+
+// Frames of an uncompressed transfer syntax: one behind the other in Pixel Data, or each in
+// fragments of its own (stream). Bits of 1 allocated are spread to bytes.
+//   ERR_INPUT there are too few bytes, or so many that the data set must be wrong
+bool decode_native(struct object *o, uint32_t frame, const struct pixel_format &format,
+                   struct raw_frame *out, struct err *err);
+bool decode_native_stream(const struct pixel_format &format, const std::vector<uint8_t> &stream,
+                          struct raw_frame *out, struct err *err);
+
+// Compressed streams. Each proves that all of the picture is there.
+//   ERR_INPUT broken stream or cut short, or it is of another size than the data set says
+//   ERR_UNSUPPORTED a process of the standard that is not decoded; ERR_NOMEM
 bool decode_with_dcmtk(const struct syntax &syntax, const struct pixel_format &format,
                        std::vector<uint8_t> &stream, struct raw_frame *out, struct err *err);
 bool decode_rle(const struct pixel_format &format, const std::vector<uint8_t> &stream,
                 struct raw_frame *out, struct err *err);
-bool decode_j2k(const struct pixel_format &format, const std::vector<uint8_t> &stream,
+bool decode_j2k(const struct pixel_format &format, std::vector<uint8_t> &stream,
                 struct raw_frame *out, struct err *err);
+
+// A table by stored value (PS3.3 C.7.6.3.1.5, C.11.1.1).
+struct lookup_table {
+    std::vector<uint16_t> entries; // of bits bits
+    int32_t first;                 // stored value of entries[0]
+    unsigned bits;                 // 8..16
+};
+// segmented: where the data stand else, in segments; NULL: nowhere. is_signed: of the pixels.
+//   ERR_INPUT the table is missing, short or makes no sense
+bool lookup_table_read(DcmItem &item, const DcmTagKey &descriptor, const DcmTagKey &data,
+                       const DcmTagKey *segmented, bool is_signed, struct lookup_table *out,
+                       struct err *err);
+// Of Modality LUT Sequence, which is there.
+bool lookup_table_of_modality(DcmItem &header, bool is_signed, struct lookup_table *out,
+                              struct err *err);
+// Values below the first entry get the first, those above the last one the last.
+uint16_t lookup_table_value(const struct lookup_table &t, int32_t value);
+
+// What the marker segments of a JPEG or JPEG-LS stream say.
+struct jpeg_stream {
+    unsigned process; // n of SOFn; 55: JPEG-LS
+    unsigned precision, rows, columns, components;
+    enum pixel_colour colour; // PIXEL_OTHER: it does not say
+};
+// Reads all of them and checks that scans of all components and the end are there.
+//   ERR_INPUT no stream, cut short, scans missing; ERR_UNSUPPORTED a process that is not decoded
+bool jpeg_stream_read(const std::vector<uint8_t> &stream, struct jpeg_stream *out, struct err *err);
+
+// Leaves the code stream that is in stream, bare or in a JP2 file, and proves that all parts of all
+// tiles are there: OpenJPEG takes missing tiles for empty ones.
+//   ERR_INPUT no code stream, cut short, tiles or their parts missing; ERR_UNSUPPORTED JP2 palette
+bool j2k_stream_prepare(std::vector<uint8_t> *stream, struct err *err);
 
 // The JPEG decoders fill in what a broken stream lacks and only warn of it: while one runs, the
 // first such warning of this thread is kept here, and none is logged. NULL: log them.

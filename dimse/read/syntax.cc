@@ -1,6 +1,12 @@
 #include <cstring>
 #include "dimse/read/object_parts.h"
 
+// Not yet in DCMTK's list.
+#define UID_HTJ2KLosslessTransferSyntax            "1.2.840.10008.1.2.4.201"
+#define UID_HTJ2KLosslessRPCLTransferSyntax        "1.2.840.10008.1.2.4.202"
+#define UID_HTJ2KTransferSyntax                    "1.2.840.10008.1.2.4.203"
+#define UID_EncapsulatedUncompressedTransferSyntax "1.2.840.10008.1.2.1.98"
+
 static const struct syntax table[] = {
     {UID_LittleEndianExplicitTransferSyntax, EXS_LittleEndianExplicit, EXS_LittleEndianExplicit,
      CODEC_NATIVE, false},
@@ -16,12 +22,17 @@ static const struct syntax table[] = {
      false},
     {UID_JPEGProcess14TransferSyntax, EXS_JPEGProcess14, EXS_LittleEndianExplicit, CODEC_JPEG,
      false},
+    {UID_HTJ2KLosslessTransferSyntax, EXS_Unknown, EXS_LittleEndianExplicit, CODEC_J2K, false},
+    {UID_HTJ2KLosslessRPCLTransferSyntax, EXS_Unknown, EXS_LittleEndianExplicit, CODEC_J2K, false},
+    {UID_EncapsulatedUncompressedTransferSyntax, EXS_Unknown, EXS_LittleEndianExplicit,
+     CODEC_NATIVE_FRAGMENTS, false},
     {UID_RLELosslessTransferSyntax, EXS_RLELossless, EXS_LittleEndianExplicit, CODEC_RLE, false},
     {UID_BigEndianExplicitTransferSyntax, EXS_BigEndianExplicit, EXS_BigEndianExplicit,
      CODEC_NATIVE, false},
     {UID_JPEGLSLossyTransferSyntax, EXS_JPEGLSLossy, EXS_LittleEndianExplicit, CODEC_JPEG_LS,
      false},
     {UID_JPEG2000TransferSyntax, EXS_JPEG2000, EXS_LittleEndianExplicit, CODEC_J2K, false},
+    {UID_HTJ2KTransferSyntax, EXS_Unknown, EXS_LittleEndianExplicit, CODEC_J2K, false},
     {UID_JPEGProcess2_4TransferSyntax, EXS_JPEGProcess2_4, EXS_LittleEndianExplicit, CODEC_JPEG,
      false},
     {UID_JPEGProcess1TransferSyntax, EXS_JPEGProcess1, EXS_LittleEndianExplicit, CODEC_JPEG, false},

@@ -496,6 +496,43 @@ static uint32_t sheet_plan(const struct image *img, struct sheet_cell cells[CELL
     return count;
 }
 
+// A frame in colour, fitted into a cell.
+static bool sheet_draw_colours(const struct inspect *in, const struct image_frame *f, cairo_t *cr,
+                               double x, double y, struct err *err)
+{
+    const size_t pixels = (size_t)f->columns * f->rows;
+    cairo_surface_t *s =
+        cairo_image_surface_create(CAIRO_FORMAT_RGB24, (int)f->columns, (int)f->rows);
+    struct object *o = object_open(in->paths[f->source], err);
+    uint8_t *rgb = malloc(pixels * 3);
+    bool ok = o != NULL;
+    if (ok && (!rgb || cairo_surface_status(s) != CAIRO_STATUS_SUCCESS))
+        ok = err_set(err, ERR_NOMEM, "no memory for a picture");
+    if (ok && rgb && object_decode_rgb(o, f->number - 1, rgb, err)) {
+        unsigned char *data = cairo_image_surface_get_data(s);
+        const size_t stride = (size_t)cairo_image_surface_get_stride(s);
+        for (size_t i = 0; i < pixels; i++) {
+            const uint8_t *p = rgb + 3 * i;
+            const uint32_t pixel = (uint32_t)p[0] << 16 | (uint32_t)p[1] << 8 | p[2];
+            memcpy(data + i / f->columns * stride + i % f->columns * 4, &pixel, sizeof pixel);
+        }
+        cairo_surface_mark_dirty(s);
+        const double scale = fmin(CELL / f->columns, CELL / f->rows);
+        cairo_save(cr);
+        cairo_translate(cr, x + (CELL - scale * f->columns) / 2, y + (CELL - scale * f->rows) / 2);
+        cairo_scale(cr, scale, scale);
+        cairo_set_source_surface(cr, s, 0, 0);
+        cairo_paint(cr);
+        cairo_restore(cr);
+    } else {
+        ok = false;
+    }
+    free(rgb);
+    object_close(o);
+    cairo_surface_destroy(s);
+    return ok;
+}
+
 static bool sheet_draw_cell(const struct inspect *in, uint32_t image, const struct sheet_cell *cell,
                             struct pen *pen, double x, double y, struct err *err)
 {
@@ -505,13 +542,18 @@ static bool sheet_draw_cell(const struct inspect *in, uint32_t image, const stru
     struct plane plane = {0};
     struct tile tile = {.plane = &plane};
     char name[128];
-    if (image_frame_at(img, cell->slice, cell->point) != IMAGE_NO_FRAME &&
+    const uint32_t frame = image_frame_at(img, cell->slice, cell->point);
+    const bool colour = frame != IMAGE_NO_FRAME && in->frames[frame].colour;
+    if (frame != IMAGE_NO_FRAME && !colour &&
         !plane_read_slice(&plane, &in->images, &none, &place, false, err))
         return false;
     if (image_number(&in->images, img, "WindowCenter", &tile.window[0]) != IMAGE_ATTR_SAME ||
         image_number(&in->images, img, "WindowWidth", &tile.window[1]) != IMAGE_ATTR_SAME)
         tile.window[1] = 0; // from the least to the most
-    tile_draw(pen, &none, &tile, x, y, CELL, CELL);
+    if (!colour)
+        tile_draw(pen, &none, &tile, x, y, CELL, CELL);
+    else if (!sheet_draw_colours(in, &in->frames[frame], pen_cairo(pen), x, y, err))
+        return false;
     plane_finish(&plane);
     image_place_name(&in->images, image, cell->slice, cell->point, name, sizeof name);
     pen_ink(pen, ink_white);

@@ -187,6 +187,20 @@ static void j2k(void)
     check_j2k(12, false, false, 4, 200);
 }
 
+static void corpus_j2k_without_tiles_is_refused(void)
+{
+    const char *path = check_data("dicom/hostile/j2k-8-of-16-tiles.dcm");
+    if (!path)
+        return;
+    struct object *o = object_open(path, &err);
+    int32_t *values = malloc(4096 * 4096 * sizeof *values);
+    CU_ASSERT_TRUE_FATAL(o && values);
+    CU_ASSERT_FALSE(object_decode(o, 0, values, &err));
+    CU_ASSERT_STRING_EQUAL(err.text, "JPEG 2000 stream has 8 of 16 tiles");
+    free(values);
+    object_close(o);
+}
+
 static void j2k_signs_that_contradict_are_refused(void)
 {
     int32_t values[PIXELS];
@@ -472,6 +486,7 @@ int main(void)
         {"decode_rle", rle},
         {"decode_big_endian_and_deflated", big_endian_and_deflated},
         {"decode_j2k", j2k},
+        {"decode_corpus_j2k_without_tiles_is_refused", corpus_j2k_without_tiles_is_refused},
         {"decode_j2k_signs_that_contradict_are_refused", j2k_signs_that_contradict_are_refused},
         {"decode_cut_streams_are_refused", cut_streams_are_refused},
         {"decode_corpus_of_defects_gives_clean_errors", corpus_of_defects_gives_clean_errors},
