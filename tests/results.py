@@ -16,6 +16,7 @@ class Result:
                               capture_output=True, text=True, timeout=peers.HANG_S)
         if done.returncode != 0:
             raise AssertionError(f"anode analyze ended with {done.returncode}: {done.stdout}{done.stderr}")
+        self.files = [pathlib.Path(f) for f in files]
         self.out, self.entry = out, json.loads((out / "report.json").read_text())["results"][0]
         self.objects = {}  # by modality: path, data set
         for path in sorted(out.glob("*.dcm")):

@@ -16,12 +16,16 @@ A stage is a module tests/evaluate/<stage>.py with
   rows(truth, expected, result)
                        [Row] (row.py) of one series; truth: its truth.json or None; expected: as in cases(), None
                        for a folder; result: tests/results.py
+and, if it likes,
+  others(folder, files, result, scratch, seed)
+                       yields (name, folder, truth) of more series made from one of the user, to be judged too
 """
 import argparse
 import importlib
 import json
 import pathlib
 import random
+import shutil
 import statistics
 import subprocess
 import sys
@@ -77,13 +81,19 @@ def folders(directory):
     return [(path.parent.name, path.parent, json.loads(path.read_text())) for path in known]
 
 
-def judge(stage, name, folder, truth, expected, scratch):
+def judge(stage, name, folder, truth, expected, scratch, seed=None):
+    """seed: of what is made from the series, None: nothing is."""
+    result = None
     try:
         result = results.Result(peers.dicom_files(folder), scratch / "out", stage.__name__.split(".")[-1])
         found = stage.rows(truth, expected, result)
     except AssertionError as error:  # the analysis said that it cannot
         found = [Row("run", "done", " ".join(str(error).split())[:200])]
     print_rows(name, found)
+    if result and seed is not None and hasattr(stage, "others"):
+        for view, made, known in stage.others(folder, result.files, result, scratch, seed):
+            found += judge(stage, f"{name}, {view}", made, known, None, scratch / view)
+            shutil.rmtree(made)
     return found
 
 
@@ -110,7 +120,7 @@ def main(arguments):
     for folder in options.folders:
         for name, source, truth in folders(folder):
             with tempfile.TemporaryDirectory(prefix="anode-evaluate-") as scratch:
-                rows += judge(stage, name, source, truth, None, pathlib.Path(scratch))
+                rows += judge(stage, name, source, truth, None, pathlib.Path(scratch), seeds[0] if seeds else 1)
     for seed in seeds:
         for name, described, expected in stage.cases(seed):
             if options.case not in name:

@@ -55,6 +55,57 @@ class Evaluate(unittest.TestCase):
             self.assertTrue(all(a[1] != b[1] for a, b in zip(one, two)), name)
             self.assertTrue(callable(stage.rows))
 
+    def test_more_series_of_one_of_a_user_are_judged_too(self):
+        class Stage:
+            __name__ = "evaluate.calcium"
+
+            @staticmethod
+            def rows(truth, expected, result):
+                return [Row(truth or "plain", None, None)]
+
+            @staticmethod
+            def others(folder, files, result, scratch, seed):
+                made = scratch / "made"
+                made.mkdir(parents=True)
+                yield "a view", made, f"seed {seed}"
+
+        class Result:
+            def __init__(self, files, out, stage):
+                self.files = files
+
+        kept, frame.results.Result = frame.results.Result, Result
+        try:
+            with tempfile.TemporaryDirectory() as scratch, contextlib.redirect_stdout(io.StringIO()) as out:
+                scratch = pathlib.Path(scratch)
+                Stage.others, once = staticmethod(lambda *given: iter(())), Stage.others
+                self.assertEqual(len(frame.judge(Stage, "x", scratch, None, None, scratch, 7)), 1)
+                Stage.others = staticmethod(lambda folder, *rest: once(folder, *rest) if "made" not in str(folder) else iter(()))
+                rows = frame.judge(Stage, "x", scratch, None, None, scratch, 7)
+        finally:
+            frame.results.Result = kept
+        self.assertEqual([r.quantity for r in rows], ["plain", "seed 7"])
+        self.assertIn("x, a view", out.getvalue())
+
+    def test_a_reading_of_calcium_tells_flags_from_routine(self):
+        calcium = importlib.import_module("evaluate.calcium")
+        self.assertEqual([calcium.noise_of(r) for r in ("Noise of 31 HU is above the target of 20 HU", "Metal")], [31, None])
+
+        class Result:
+            files, report = [], type("R", (), {"groups": [], "total": staticmethod(lambda: {"agatston": 40.0})})
+            entry = {"verdict": "done", "reason": "", "measurements": [], "evaluations": [
+                {"name": "Comment", "value": v} for v in ("Mass is not calibrated: x", "Noise of 22 HU is above", "Metal in the heart")]}
+        one = calcium.Reading(Result)
+        self.assertEqual((one.flags, one.low, one.high), (["Metal in the heart"], 40.0, 40.0))
+
+        truth = {"total": {"TOTAL": {"agatston": 0.0}}, "read": {"TOTAL": {"agatston": 0.0}}, "reasons": [], "plaques": [], "others": []}
+        Result.entry["evaluations"] = []
+        off = {r.of_which or r.quantity: r.verdict for r in calcium.rows(truth, None, Result)}
+        self.assertEqual(off["total within 5 % or flagged"], "OFF")
+        Result.entry["verdict"] = "not evaluable"
+        self.assertEqual(calcium.rows(truth, None, Result)[-1].verdict, "OFF")
+        truth["reasons"] = ["kernel"]
+        self.assertEqual(calcium.rows(truth, None, Result)[-1].verdict, "ok")
+
 
 if __name__ == "__main__":
     unittest.main()
