@@ -142,8 +142,6 @@ void image_remarks(const struct image_set *set, const struct image *main, char *
                    "Set aside for another orientation, size, spacing, frame of reference or kind: "
                    "%zu.",
                    foreign);
-    if (main->duplicates)
-        add_remark(text, size, "Set aside as duplicate of a position: %u.", main->duplicates);
     remark_geometry(set, main, text, size);
 }
 

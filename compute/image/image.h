@@ -134,9 +134,10 @@ struct image_set {
 // Convolution Kernel, KVP, Slice Thickness and (in CT) the percentage of the cardiac phase where
 // they differ at a place, kernels also where their slices lie between each other, and series and
 // acquisition where nothing else tells frames apart. Frames that differ in nothing but their
-// instance are duplicates. Frames without a place are images of their own, those of one instance
-// together as points in time. Ties are broken by SOP Instance UID and frame number: the same set
-// gives the same images in any order.
+// instance are duplicates, whose pixels are still to be compared
+// (compute/image/duplicate.h). Frames without a place are images of their own, those of one
+// instance together as points in time. Ties are broken by SOP Instance UID and frame number: the
+// same set gives the same images in any order.
 //
 // count   entries of frames; borrowed by the set
 // prefer  [pool] for every pool number that occurs; NULL: no preference
@@ -155,8 +156,8 @@ bool image_split(const struct image_frame *frames, uint32_t count, const enum im
 //   ERR_INPUT     there is none
 const struct image *image_main(const struct image_set *set, uint32_t pool, struct err *err);
 
-// What was set aside in a pool, as sentences for people: "1 localizer image set aside."; "" when
-// nothing was. main: the image that is used.
+// What was set aside in a pool besides duplicates, as sentences for people: "1 localizer image set
+// aside."; "" when nothing was. main: the image that is used.
 void image_remarks(const struct image_set *set, const struct image *main, char *text, size_t size);
 
 // Whether it lies in a frame of reference: it has a place, and its frames name the same. Without,

@@ -743,11 +743,6 @@ static bool make_image(struct splitter *s, struct entry *entries, uint32_t count
         set_axis(s, img, at_axis);
     if (f->placed)
         check_beside(entries, count, img);
-    if (f->placed && slices == 1 && img->duplicates >= OWN_STACK - 1)
-        snprintf(img->defect, sizeof img->defect,
-                 "%" PRIu32 " images lie at one place (%.1f, %.1f, %.1f mm) and nothing tells them "
-                 "apart",
-                 count, f->position[0], f->position[1], f->position[2]);
     return set_geometry(s, img, firsts);
 }
 

@@ -9,6 +9,7 @@
 #include "base/moment.h"
 #include "compute/draw/page.h"
 #include "compute/gpu/gpu.h"
+#include "compute/image/duplicate.h"
 #include "compute/image/rescale.h"
 #include "dimse/read/object.h"
 #include "node/job/instance.h"
@@ -357,22 +358,35 @@ static void on_decoded(void *ctx, size_t frames)
     tell(j, "decoding", done < 1 ? done : 1);
 }
 
-// Values of the images that are used are what they are said to be; what was taken for granted is
+// The pixels of an image that is used are what they are said to be; what was taken for granted is
 // said.
-static bool check_values(struct job *j, struct err *err)
+static bool check_image(struct job *j, const struct stage_input_spec *spec, uint32_t image,
+                        struct err *err)
+{
+    struct image_set *set = &j->report->images;
+    struct image *img = &set->images[image];
+    char remark[256];
+    if (!image_merge_duplicates(set, img, spec->axis == IMAGE_NO_AXIS && spec->placed,
+                                j->report->arena, remark, sizeof remark, err))
+        return false;
+    if (remark[0])
+        findings_add_warning(j->report->findings, "%s", remark);
+    if (!image_check_rescale(set, img, remark, sizeof remark, err))
+        return false;
+    if (remark[0])
+        findings_add_warning(j->report->findings, "%s", remark);
+    return true;
+}
+
+static bool check_images(struct job *j, struct err *err)
 {
     const struct analysis_request *r = j->request;
-    struct image_set *set = &j->report->images;
-    char remark[256];
     for (size_t s = 0; s < r->stage->input_count; s++) {
         const struct stage_slot *slot = &j->slots[s];
         const bool all = slot->spec->count == INPUT_MANY || !slot->spec->placed;
         for (uint32_t n = 0; n < slot->image_count && (all || n == 0); n++) {
-            if (!image_check_rescale(set, &set->images[slot->images[n]], remark, sizeof remark,
-                                     err))
+            if (!check_image(j, slot->spec, slot->images[n], err))
                 return r->stage->input_count > 1 ? err_wrap(err, "%s", slot->spec->name) : false;
-            if (remark[0])
-                findings_add_warning(j->report->findings, "%s", remark);
         }
     }
     return true;
@@ -406,7 +420,7 @@ static bool make_images(struct job *j, struct err *err)
     if (!j->pixels)
         return false;
     report->images.pixels = pixels_source(j->pixels);
-    return check_values(j, err);
+    return check_images(j, err);
 }
 
 // Results

@@ -9,6 +9,7 @@
 #include "compute/draw/pen.h"
 #include "compute/draw/plane.h"
 #include "compute/draw/tile.h"
+#include "compute/image/duplicate.h"
 #include "compute/image/kind.h"
 #include "compute/image/load.h"
 #include "compute/image/rescale.h"
@@ -21,7 +22,8 @@
 #define THREADS     2
 #define SHOWN_MAX   1024 // bytes of a value or a line
 #define VALUES_MAX  8    // different values of an attribute that are listed
-#define DIFFERS_MAX 256  // attributes that are listed
+#define REMARK_SIZE 128
+#define DIFFERS_MAX 256 // attributes that are listed
 
 struct inspect {
     const struct gather_series *series;
@@ -33,6 +35,7 @@ struct inspect {
     struct image_frame *frames;
     uint32_t frame_count;
     struct image_set images;
+    char (*merged)[REMARK_SIZE]; // [images] what was done about duplicates
     struct pixels *pixels;
     struct err err; // why there are no images
 };
@@ -68,6 +71,26 @@ static bool inspect_read(struct inspect *in, struct err *err)
     return true;
 }
 
+// Duplicates that are none, or cannot be compared, are a defect of their image.
+static bool inspect_merge(struct inspect *in, struct err *err)
+{
+    in->merged = arena_alloc(in->arena, (size_t)in->images.image_count + 1, sizeof *in->merged);
+    if (!in->merged)
+        return err_set(err, ERR_NOMEM, "no memory for a series");
+    for (uint32_t n = 0; n < in->images.image_count; n++) {
+        struct image *img = &in->images.images[n];
+        struct err why = {0};
+        if (image_merge_duplicates(&in->images, img, false, in->arena, in->merged[n],
+                                   sizeof in->merged[n], &why))
+            continue;
+        if (analysis_is_machine(why.code))
+            return err_set(err, why.code, "%s", why.text);
+        if (!img->defect[0])
+            snprintf(img->defect, sizeof img->defect, "%s", why.text);
+    }
+    return true;
+}
+
 static bool inspect_split(struct inspect *in, struct err *err)
 {
     size_t total = 0;
@@ -97,7 +120,7 @@ static bool inspect_split(struct inspect *in, struct err *err)
     if (!in->pixels)
         return false;
     in->images.pixels = pixels_source(in->pixels);
-    return true;
+    return inspect_merge(in, err);
 }
 
 struct inspect *inspect_create(const struct gather_series *s, struct err *err)
@@ -279,9 +302,12 @@ static void inspect_remarks(const struct inspect *in, const struct image *img, c
     char rescale[256];
     struct err err = {0};
     image_remarks(&in->images, img, text, size);
+    const char *merged = in->merged[img - in->images.images];
+    size_t used = strlen(text);
+    snprintf(text + used, size - used, "%s%s", used && merged[0] ? " " : "", merged);
     if (!image_check_rescale(&in->images, img, rescale, sizeof rescale, &err))
         snprintf(rescale, sizeof rescale, "%s", err.text);
-    const size_t used = strlen(text);
+    used = strlen(text);
     snprintf(text + used, size - used, "%s%s", used && rescale[0] ? " " : "", rescale);
 }
 

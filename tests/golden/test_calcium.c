@@ -196,9 +196,12 @@ static struct findings *analyse(const struct grid *v, const struct facts *s, con
     add_fact(&images.attrs, "ScanOptions", s->options);
     add_fact(&images.attrs, "ContrastBolusAgent", s->contrast);
     add_fact(&images.attrs, "ConvolutionKernel", "B35f");
-    if (s->second_of_one_place)
+    if (s->second_of_one_place) {
         memcpy(images.frames[5].position, images.frames[4].position,
                sizeof images.frames[5].position);
+        images.frames[4].time_s = 0;
+        images.frames[5].time_s = 60;
+    }
     CU_ASSERT_FATAL(made_images_split(&images, &err));
     const struct stage_slot slot = {
         .spec = stage_calcium.inputs, .series_count = 1, .image_count = 1, .images = &main};

@@ -38,7 +38,7 @@ TABLE = {
     "11-rescale-missing/rescale_slope_missing_only": (SCORE, "escale"),
     "12-known-element-as-UN/ds_as_un": (SCORE, ""),
     "16-same-instance-two-encodings/same_uid_other_meta": (SCORE, "48 instances came again"),
-    "17-misleading-missing-slice/ipp_all_same": (None, "48 images lie at one place (0.0, 0.0, 0.0 mm)"),
+    "17-misleading-missing-slice/ipp_all_same": (None, "47 images lie where another lies and show something else; first at (0.0, 0.0, 0.0) mm"),
     "17-misleading-missing-slice/one_slice_other_size": (None, "image 41 at 49.5 mm has 256 x 256 pixels, the others 320 x 320"),
     "18-misleading-uid-messages/dicomdir_file_itself": (None, "a DICOMDIR: give its folder"),
     "18-misleading-uid-messages/meta_says_explicit_data_implicit": (SCORE, "implicit"),

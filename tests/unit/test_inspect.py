@@ -123,6 +123,23 @@ class Inspect(unittest.TestCase):
         self.assertIn("series1-image1.nii.gz is not written: no regular grid: 1 slice missing", said.stderr)
         self.assertRegex(image["defect"], r"1 slice missing between .* mm")
 
+    def test_what_came_twice_is_one_image_where_the_pixels_are_the_same(self):
+        folder = self.write("twice")
+        for n in (3, 4):
+            again = pydicom.dcmread(self.files[n].filename)
+            again.SOPInstanceUID = again.file_meta.MediaStorageSOPInstanceUID = f"1.2.826.0.1.78.{n}"
+            if n == 3:
+                again.compress(pydicom.uid.RLELossless)
+            again.save_as(folder / f"again{n}.dcm")
+        [image] = document(folder)["series"][0]["images"]
+        self.assertEqual((image["size"], image["duplicates"], image["defect"]), ([320, 320, 29, 1], 2, ""))
+        self.assertIn("the same images once more (place and pixels): 2.", image["remarks"])
+        again.PixelData = (again.pixel_array ^ 1).tobytes()
+        again.save_as(folder / "again4.dcm")
+        [image] = document(folder)["series"][0]["images"]
+        self.assertIn("1 image lies where another lies and shows something else", image["defect"])
+        self.assertIn(again.SOPInstanceUID, image["defect"])
+
     def test_times_are_points_of_one_image(self):
         def change(n, d):
             d.AcquisitionTime = "120000"

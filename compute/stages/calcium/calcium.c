@@ -110,7 +110,7 @@ static bool check_input(struct job *j)
         image_said(j->run->set, v, "RescaleType", &type);
         return REFUSE(j, "not a CT in Hounsfield units (Rescale Type %s): HU is needed", type.text);
     }
-    if (v->duplicates || v->dim[3] > 1)
+    if (v->dim[3] > 1)
         return REFUSE(j, "several images of one place: phases or reconstructions are mixed");
     if (v->dim[2] < slice_count_min)
         return REFUSE(j, "%u slices do not show a heart", v->dim[2]);

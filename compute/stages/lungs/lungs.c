@@ -60,7 +60,7 @@ static bool check_chest(struct job *j)
         image_said(j->run->set, v, "RescaleType", &type);
         return REFUSE(j, "not a CT in Hounsfield units (Rescale Type %s): HU is needed", type.text);
     }
-    if (v->duplicates || v->dim[3] > 1)
+    if (v->dim[3] > 1)
         return REFUSE(j, "several images of one place: phases or reconstructions are mixed");
     if (v->dim[2] < slices_min)
         return REFUSE(j, "%u slices do not show lungs (at least %u)", v->dim[2], slices_min);
