@@ -21,6 +21,8 @@ static void describe_source(const struct series_evidence *e, char out[160])
         snprintf(out, 160, "source has %ld", e->source_count);
     else if (e->answer == SERIES_NO_ANSWER)
         snprintf(out, 160, "source gives no count (%s)", e->no_answer);
+    else if (e->answer == SERIES_ASKING && e->source_count > 0)
+        snprintf(out, 160, "source had %ld and is being asked again", e->source_count);
     else if (e->answer == SERIES_ASKING)
         snprintf(out, 160, "source is being asked");
     else
@@ -62,13 +64,21 @@ static bool source_has_more(const struct series_evidence *e)
     return e->answer == SERIES_ANSWERED && (unsigned long)e->source_count > e->have;
 }
 
+// Asked again while the last answer that came still holds against what is here.
+static bool source_had_more(const struct series_evidence *e)
+{
+    return e->answer == SERIES_ASKING && e->source_count > 0 &&
+           (unsigned long)e->source_count > e->have;
+}
+
 static void series_judge(const struct series_rules *rules, const struct series_evidence *e,
                          struct series_decision *out)
 {
     double end = e->first + rules->longest_wait_s;
     if (e->now >= end) {
-        out->verdict = source_has_more(e) ? SERIES_INCOMPLETE : SERIES_WAITED;
-        if (e->now >= e->last + rules->quiet_s && !source_has_more(e))
+        bool more = source_has_more(e) || source_had_more(e);
+        out->verdict = more ? SERIES_INCOMPLETE : SERIES_WAITED;
+        if (e->now >= e->last + rules->quiet_s && !more)
             out->verdict = SERIES_QUIET;
         return;
     }

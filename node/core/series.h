@@ -25,7 +25,7 @@ struct series_evidence {
     bool can_ask;            // the source is a peer that may be asked
     enum series_answer answer;
     double asked;       // when the last question was put; past answers are still evidence
-    long source_count;  // SERIES_ANSWERED: instances that the source has
+    long source_count;  // that the source has; SERIES_ASKING: by its last answer, 0: no answer yet
     char no_answer[96]; // SERIES_NO_ANSWER: why
 };
 

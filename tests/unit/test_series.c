@@ -174,6 +174,12 @@ static void series_waits_for_an_answer_that_is_due(void)
     CU_ASSERT_EQUAL(d.verdict, SERIES_RECEIVING);
     CU_ASSERT_FALSE(d.ask);
     CU_ASSERT_DOUBLE_EQUAL(d.wake, 160, 1e-9);
+    e.now = 160; // the longest wait ends while the answer is on its way
+    CU_ASSERT_EQUAL(decide(e).verdict, SERIES_QUIET);
+    e.source_count = (long)e.have + 1; // but an earlier one said that there is more
+    d = decide(e);
+    CU_ASSERT_EQUAL(d.verdict, SERIES_INCOMPLETE);
+    CU_ASSERT_PTR_NOT_NULL(strstr(d.evidence, "is being asked again"));
 }
 
 // Whatever the evidence, a series ends, and the function never asks for a wake in the past.
