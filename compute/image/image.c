@@ -27,7 +27,7 @@ const struct image *image_main(const struct image_set *set, uint32_t pool, struc
             main = img;
             continue;
         }
-        if (img->placed != main->placed) // screen saves are no rivals
+        if (img->colour != main->colour || img->placed != main->placed) // screen saves: no rivals
             break;
         const size_t most = (size_t)main->dim[2] * main->dim[3] - main->missing;
         const size_t next = (size_t)img->dim[2] * img->dim[3] - img->missing;
@@ -43,6 +43,11 @@ const struct image *image_main(const struct image_set *set, uint32_t pool, struc
     if (!main) {
         err_set(err, ERR_INPUT, "no image: %s",
                 set->localizers ? "only localizers" : "there are no frames");
+        return NULL;
+    }
+    if (main->colour) {
+        err_set(err, ERR_INPUT,
+                "all images are in colour: an analysis measures values, one sample a pixel");
         return NULL;
     }
     if (main->defect[0]) {

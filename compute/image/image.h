@@ -85,6 +85,7 @@ struct image {
     uint32_t pool;
     uint32_t dim[4];         // columns, rows, slices, points; each >= 1
     bool placed;             // to_patient and spacing[2] hold
+    bool colour;             // pictures, no values that could be measured
     double spacing[3];       // mm between columns, rows, slices; [2] is measured between the slices
                              // along their normal, whatever their thickness; a single slice has no
                              // neighbour, and the extent of its voxels is Slice Thickness; NAN
@@ -116,7 +117,7 @@ struct image_pixels; // compute/image/load.h
 struct image_set {
     const struct image_frame *frames; // as given to image_split(); borrowed
     uint32_t frame_count;
-    struct image *images; // by pool, those with a place first, then the most frames first
+    struct image *images; // by pool, grey ones first, of these those with a place, then by frames
     uint32_t image_count;
     enum image_fate *fate; // [frame_count]
     uint32_t *twin;        // [frame_count] of duplicates: the frame that is used in place of it
@@ -125,19 +126,19 @@ struct image_set {
 };
 
 // Splits frames into images. Frames of one pool share an image when they have the same size, pixel
-// spacing (0.1 %), orientation (0.5 degrees), stack and unit, and the same frame of reference: its
-// UIDs may differ or be empty on one even grid, unless two of them have a stack of three slices or
-// more each. How even a grid has to be is told in compute/image/stack.h. At one place,
-// several frames become points of an axis: of prefer[pool], b value with direction, echo, phase,
-// time, order of Instance Numbers the first that tells all of them apart. Echo times and b values
-// that are not the axis split the pool into images, as do Image Type, Complex Image Component,
-// Convolution Kernel, KVP, Slice Thickness and (in CT) the percentage of the cardiac phase where
-// they differ at a place, kernels also where their slices lie between each other, and series and
-// acquisition where nothing else tells frames apart. Frames that differ in nothing but their
-// instance are duplicates, whose pixels are still to be compared
-// (compute/image/duplicate.h). Frames without a place are images of their own, those of one
-// instance together as points in time. Ties are broken by SOP Instance UID and frame number: the
-// same set gives the same images in any order.
+// spacing (0.1 %), orientation (0.5 degrees), stack, unit and colour or none, and the same frame of
+// reference: its UIDs may differ or be empty on one even grid, unless two of them have a stack of
+// three slices or more each. How even a grid has to be is told in compute/image/stack.h. At one
+// place, several frames become points of an axis: of prefer[pool], b value with direction, echo,
+// phase, time, order of Instance Numbers the first that tells all of them apart. Echo times and b
+// values that are not the axis split the pool into images, as do Image Type, Complex Image
+// Component, Convolution Kernel, KVP, Slice Thickness and (in CT) the percentage of the cardiac
+// phase where they differ at a place, kernels also where their slices lie between each other, and
+// series and acquisition where nothing else tells frames apart. Frames that differ in nothing but
+// their instance are duplicates, whose pixels are still to be compared (compute/image/duplicate.h).
+// Frames without a place are images of their own, those of one instance together as points in time.
+// Ties are broken by SOP Instance UID and frame number: the same set gives the same images in any
+// order.
 //
 // count   entries of frames; borrowed by the set
 // prefer  [pool] for every pool number that occurs; NULL: no preference

@@ -193,7 +193,8 @@ static bool same_spacing(const double a[2], const double b[2])
 static bool same_family(const struct image_frame *a, const struct image_frame *b)
 {
     if (a->pool != b->pool || a->columns != b->columns || a->rows != b->rows ||
-        a->placed != b->placed || a->stack != b->stack || strcmp(a->unit, b->unit) != 0)
+        a->placed != b->placed || a->colour != b->colour || a->stack != b->stack ||
+        strcmp(a->unit, b->unit) != 0)
         return false;
     if (!a->placed)
         return strcmp(a->sop_instance_uid, b->sop_instance_uid) == 0;
@@ -706,6 +707,7 @@ static bool make_image(struct splitter *s, struct entry *entries, uint32_t count
             return false;
     }
     img->pool = f->pool;
+    img->colour = f->colour;
     img->dim[0] = f->columns;
     img->dim[1] = f->rows;
     img->dim[2] = slices;
@@ -976,6 +978,8 @@ static int by_size(const void *a, const void *b, void *ctx)
     const struct image_frame *frames = ctx;
     if (x->pool != y->pool)
         return x->pool < y->pool ? -1 : 1;
+    if (x->colour != y->colour)
+        return x->colour ? 1 : -1;
     if (x->placed != y->placed)
         return x->placed ? -1 : 1;
     if (frames_in(x) != frames_in(y))
@@ -1004,6 +1008,8 @@ static bool frame_differs(const struct image_frame *f, const struct image_frame 
                  f->pixel_mm[1], of->pixel_mm[0], of->pixel_mm[1]);
     else if (strcmp(f->frame_of_reference_uid, of->frame_of_reference_uid) != 0)
         snprintf(text, size, "is of another frame of reference");
+    else if (f->colour != of->colour)
+        snprintf(text, size, "is in colour");
     else if (strcmp(f->unit, of->unit) != 0)
         snprintf(text, size, "has values in another unit");
     else if (dot(f->orientation, of->orientation) <= ORIENTATION_COS ||

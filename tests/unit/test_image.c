@@ -256,6 +256,39 @@ static void sets_localizers_aside(void)
     has(err.text, "only localizers");
 }
 
+// Colour maps of a scanner's console: of the same grid, in a slice's place, more than slices.
+static void colours_stand_aside(void)
+{
+    struct image_frame f[2 * N];
+    stack(f, 2 * N);
+    for (int i = N; i < 2 * N; i++) { // one at each slice's place
+        f[i].colour = true;
+        f[i].position[2] = f[i - N].position[2];
+    }
+    split_for(f, 2 * N, IMAGE_NO_AXIS);
+    CU_ASSERT_EQUAL_FATAL(set.image_count, 2);
+    CU_ASSERT_PTR_EQUAL(image_main(&set, 0, &err), &set.images[0]);
+    CU_ASSERT(!set.images[0].colour && set.images[1].colour && set.images[0].dim[2] == N);
+    remarked("Set aside for another orientation, size, spacing, frame of reference or kind: 12");
+
+    for (int i = 4; i < N; i++) // fewer slices than colour maps
+        f[i].colour = true, f[i].position[2] += 300;
+    split_for(f, 2 * N, IMAGE_NO_AXIS);
+    CU_ASSERT_PTR_EQUAL(image_main(&set, 0, &err), &set.images[0]);
+    CU_ASSERT_EQUAL(set.images[0].dim[2], 4);
+
+    stack(f, N);
+    f[3].colour = true; // where a slice is missing
+    defect(f, N, "is in colour");
+
+    for (int i = 0; i < N; i++)
+        f[i].colour = true;
+    split_for(f, N, IMAGE_NO_AXIS);
+    CU_ASSERT_PTR_NULL(image_main(&set, 0, &err));
+    CU_ASSERT_EQUAL(err.code, ERR_INPUT);
+    has(err.text, "all images are in colour");
+}
+
 static void other_grids_are_images_of_their_own(void)
 {
     struct image_frame f[N];
@@ -1014,6 +1047,7 @@ int main(void)
         {"image_split_reports_missing_slice_and_its_place", reports_missing_slice_and_its_place},
         {"image_split_says_unequal_distances", says_unequal_distances},
         {"image_split_sets_localizers_aside", sets_localizers_aside},
+        {"image_colours_stand_aside", colours_stand_aside},
         {"image_split_other_grids_are_images_of_their_own", other_grids_are_images_of_their_own},
         {"image_split_duplicates_give_way_to_the_lowest_uid",
          duplicates_give_way_to_the_lowest_uid},
