@@ -168,7 +168,7 @@ void spread_frame(const struct raw_frame &raw, size_t count, const struct pixel_
     }
 }
 
-// Decodes a frame whose format is known; grey: it must be of measurable values.
+// Decodes a frame whose format is known.
 bool read_frame(struct object *o, uint32_t frame, const struct pixel_format &f,
                 struct raw_frame *raw, struct err *err)
 {
@@ -282,8 +282,8 @@ bool read_offsets(struct object *o, std::vector<uint64_t> *out, struct err *err)
 // Does a compressed image start here?
 bool starts_image(struct object *o, const layout_fragment &fragment, bool *starts, struct err *err)
 {
-    static const uint8_t j2k[] = {0xff, 0x4f, 0xff,
-                                  0x51}; // the first two also occur within a stream
+    // the first two bytes of it also occur within a stream
+    static const uint8_t j2k[] = {0xff, 0x4f, 0xff, 0x51};
     static const uint8_t jp2[] = {0, 0, 0, 12, 'j', 'P', ' ', ' '};
     uint8_t head[8] = {};
     *starts = false;
