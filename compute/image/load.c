@@ -31,6 +31,24 @@ static void clear_padding(const struct image_frame *frame, const int32_t *stored
     }
 }
 
+// Whether slope * stored + intercept is exact in 32 bits: then nothing needs rounding.
+static bool is_exact(const struct image_frame *frame)
+{
+    const double slope = frame->slope, intercept = frame->intercept;
+    return frame->bits_stored >= 1 && frame->bits_stored <= 16 && fabs(slope) <= (1 << 14) &&
+           fabs(intercept) <= (1 << 29) && slope == rint(slope) && intercept == rint(intercept);
+}
+
+static void convert_exact(const struct image_frame *frame, const int32_t *stored, size_t count,
+                          int16_t *out)
+{
+    const int32_t slope = (int32_t)frame->slope, intercept = (int32_t)frame->intercept;
+    for (size_t i = 0; i < count; i++) {
+        const int32_t value = slope * stored[i] + intercept;
+        out[i] = (int16_t)(value > INT16_MAX ? INT16_MAX : value < INT16_MIN ? INT16_MIN : value);
+    }
+}
+
 void image_convert(const struct image_frame *frame, const int32_t *stored, size_t count,
                    enum image_voxel type, void *voxels)
 {
@@ -39,7 +57,10 @@ void image_convert(const struct image_frame *frame, const int32_t *stored, size_
     int16_t *out = voxels;
     for (size_t i = 0; type == IMAGE_F32 && i < count; i++)
         wide[i] = (float)(slope * stored[i] + intercept);
-    for (size_t i = 0; type == IMAGE_I16 && i < count; i++)
+    const bool exact = type == IMAGE_I16 && is_exact(frame);
+    if (exact)
+        convert_exact(frame, stored, count, out);
+    for (size_t i = 0; type == IMAGE_I16 && !exact && i < count; i++)
         out[i] = narrow(slope * stored[i] + intercept);
     if (frame->padded && strcmp(frame->unit, "[hnsf'U]") == 0)
         clear_padding(frame, stored, count, type, voxels);

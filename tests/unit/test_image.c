@@ -445,6 +445,30 @@ static void converts_stored_to_modality_values(void)
     CU_ASSERT(narrow[0] == -1000 && narrow[1] == -32768 && narrow[2] == 32767);
 }
 
+// Whole numbers take a way of their own: it must give what rounding and clamping give.
+static void converts_whole_numbers_alike(void)
+{
+    static const struct {
+        uint16_t bits;
+        double slope, intercept;
+    } cases[] = {
+        {12, 1, -1024}, {16, 1, 0},        {16, -3, 7},       {16, 16384, 0}, {16, 1, 536870912},
+        {8, 16, -1024}, {16, 1, -1024.25}, {16, 0.5, -32768}, {16, 16385, 0}, {16, 2, -536870913},
+    };
+    for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
+        struct image_frame f = {
+            .bits_stored = cases[c].bits, .slope = cases[c].slope, .intercept = cases[c].intercept};
+        int32_t top = (1 << cases[c].bits) - 1,
+                stored[7] = {0, 1, -1, top, -top, top / 2, -top / 2};
+        int16_t out[7];
+        image_convert(&f, stored, 7, IMAGE_I16, out);
+        for (int i = 0; i < 7; i++) {
+            const double value = round(f.slope * stored[i] + f.intercept);
+            CU_ASSERT_EQUAL(out[i], (int16_t)fmin(fmax(value, INT16_MIN), INT16_MAX));
+        }
+    }
+}
+
 #define TIMES 5
 
 // Four slices at five times; UIDs and order tell nothing.
@@ -1058,6 +1082,7 @@ int main(void)
         {"image_split_integers_where_exact_floats_where_not",
          integers_where_exact_floats_where_not},
         {"image_convert_stored_to_modality_values", converts_stored_to_modality_values},
+        {"image_convert_whole_numbers_alike", converts_whole_numbers_alike},
         {"image_split_times_become_points_over_midnight", times_become_points_over_midnight},
         {"image_split_temporal_positions_place_a_missing_frame",
          temporal_positions_place_a_missing_frame},
