@@ -12,6 +12,10 @@ extern "C" {
 // blocks, and kernels that have none to give, stay as they are.
 void pages_advise(void *at, size_t size);
 
+// The other way, for large zeroed blocks of which little is written but all is read, also after
+// pages_advise(): with large pages, reading takes memory for all of it.
+void pages_sparse(void *at, size_t size);
+
 #ifdef __cplusplus
 }
 #endif

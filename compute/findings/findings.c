@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/pages.h"
 
 static const struct code comment = {"121106", "DCM", "Comment"};
 
@@ -161,8 +162,11 @@ static void *voxels_of(struct findings *f, const struct image_set *set, uint32_t
 struct label_map *findings_add_labels(struct findings *f, const struct image_set *set,
                                       uint32_t image, uint32_t point)
 {
-    struct label_map fresh = {.image = image, .point = point};
+    struct label_map fresh = {
+        .image = image, .point = point, .slices = {0, set->images[image].dim[2]}};
     fresh.labels = voxels_of(f, set, image, sizeof *fresh.labels);
+    if (fresh.labels) // most voxels belong to no region
+        pages_sparse(fresh.labels, image_voxels(&set->images[image]) * sizeof *fresh.labels);
     return fresh.labels ? APPEND(f, f->labels, f->label_count, fresh) : NULL;
 }
 

@@ -142,6 +142,9 @@ struct region {
 struct label_map {
     uint32_t image, point;
     uint16_t *labels; // [slices][rows][columns]: 0 or region index + 1
+    // Labels lie in slices[0] <= k < slices[1] only: the others are not looked for regions. All,
+    // unless who paints says less, which saves memory where few slices of many have labels.
+    uint32_t slices[2];
 };
 
 // Membership of one region as a fraction.

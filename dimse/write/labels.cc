@@ -45,9 +45,10 @@ label_index::label_index(const result_set &set)
         const size_t area = (size_t)dim[0] * dim[1];
         std::vector<bool> occurs(f.region_count, false);
         struct map_index map;
-        for (uint32_t k = 0; k < dim[2]; k++) {
-            map.slices.push_back(scan_slice(f.labels[m].labels + k * area, dim[0], dim[1], slot));
-            for (const struct label_box &box : map.slices.back())
+        map.slices.resize(dim[2]);
+        for (uint32_t k = f.labels[m].slices[0]; k < f.labels[m].slices[1]; k++) {
+            map.slices.at(k) = scan_slice(f.labels[m].labels + k * area, dim[0], dim[1], slot);
+            for (const struct label_box &box : map.slices[k])
                 occurs[box.region] = true;
         }
         for (uint32_t r = 0; r < f.region_count; r++)

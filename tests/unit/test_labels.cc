@@ -113,6 +113,29 @@ static void boxes_and_segments()
     CU_ASSERT(labels.segment(0, 0) == 1 && labels.segment(0, 1) == 0 && labels.segment(0, 2) == 2);
 }
 
+static void slices_that_are_painted()
+{
+    struct stack s;
+    s.add_region("a", REGION_FOUND);
+    s.add_region("b", REGION_FOUND);
+    struct label_map *map = findings_add_labels(s.f, &s.set, 0, 0);
+    CU_ASSERT(map->slices[0] == 0 && map->slices[1] == s.set.images[0].dim[2]); // all, at first
+    const uint32_t box[4] = {3, 2, 7, 5};
+    s.fill(map, 1, box, 1);
+    s.fill(map, 2, box, 1);
+    s.fill(map, 3, box, 2);
+    map->slices[0] = 1;
+    map->slices[1] = 3;
+    const result_set set(s.request);
+    CU_ASSERT(set.labels().boxes(0, 0).empty() && set.labels().boxes(0, 3).empty());
+    CU_ASSERT(set.labels().boxes(0, 1).size() == 1 && set.labels().boxes(0, 2).size() == 1);
+    CU_ASSERT(set.labels().regions(0) == std::vector<uint32_t>({0})); // 3 is not looked at
+    map->slices[0] = s.set.images[0].dim[2];                          // nothing is painted
+    map->slices[1] = 0;
+    const result_set none(s.request);
+    CU_ASSERT(none.labels().regions(0).empty() && none.labels().boxes(0, 1).empty());
+}
+
 static void voxels_of_no_region()
 {
     struct stack s;
@@ -213,6 +236,7 @@ int main()
 {
     static const struct check_case cases[] = {
         {"labels_boxes_and_segments_of_regions", boxes_and_segments},
+        {"labels_lie_in_the_slices_that_are_painted", slices_that_are_painted},
         {"labels_voxel_of_no_region_is_an_error", voxels_of_no_region},
         {"labels_have_seg_where_a_receiver_can_place_it", maps_that_become_a_seg},
         {"ohif_regions_go_by_role_and_parent", groups_without_marks},

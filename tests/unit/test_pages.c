@@ -10,8 +10,8 @@
 
 #define MIB ((size_t)1 << 20)
 
-// Whether the mapping that holds an address is marked for large pages (proc(5), VmFlags).
-static bool is_advised(const void *at)
+// Whether the mapping that holds an address has a flag (proc(5), VmFlags): " hg", " nh".
+static bool has_flag(const void *at, const char *flag)
 {
     FILE *f = fopen("/proc/self/smaps", "r");
     char line[512];
@@ -23,10 +23,15 @@ static bool is_advised(const void *at)
         if (end > line && *end == '-')
             here = (uintptr_t)at >= from && (uintptr_t)at < strtoul(end + 1, NULL, 16);
         else if (here && strncmp(line, "VmFlags:", 8) == 0)
-            advised = strstr(line, " hg") != NULL;
+            advised = strstr(line, flag) != NULL;
     }
     fclose(f);
     return advised;
+}
+
+static bool is_advised(const void *at)
+{
+    return has_flag(at, " hg");
 }
 
 static uint8_t *map(size_t size)
@@ -61,12 +66,27 @@ static void small_blocks_stay_as_they_are(void)
     munmap(at, 8 * MIB);
 }
 
+static void sparse_blocks_are_advised_against(void)
+{
+    uint8_t *at = map(16 * MIB);
+    if (access("/sys/kernel/mm/transparent_hugepage", F_OK) == 0) {
+        pages_advise(at, 16 * MIB);
+        pages_sparse(at + 8 * MIB, 8 * MIB);
+        pages_sparse(at, MIB); // too small to matter
+        CU_ASSERT_TRUE(is_advised(at));
+        CU_ASSERT_FALSE(is_advised(at + 8 * MIB));
+        CU_ASSERT_TRUE(has_flag(at + 8 * MIB, " nh"));
+    }
+    munmap(at, 16 * MIB);
+}
+
 int main(void)
 {
     static const struct check_case cases[] = {
         {"large_blocks_are_advised_and_nothing_beside_them",
          large_blocks_are_advised_and_nothing_beside_them},
         {"small_blocks_stay_as_they_are", small_blocks_stay_as_they_are},
+        {"sparse_blocks_are_advised_against", sparse_blocks_are_advised_against},
     };
     return check_main("pages", cases, sizeof cases / sizeof *cases);
 }
