@@ -71,7 +71,7 @@ static const struct stage_param params[P_COUNT] = {
                    20000, 3000, NULL},
 };
 
-#define SLICES_KEPT 8 // of the volume on the host, while candidates are looked at one by one
+#define SLICES_KEPT 4 // of the volume on the host, while candidates are looked at one by one
 
 static const double pool_with_agent_hu = 70; // and a contrast agent is named: enhanced
 static const double pixel_max_mm = 1.2, slice_count_min = 10;
@@ -246,6 +246,15 @@ static bool add_facts(struct job *j)
     return ok;
 }
 
+// The scan on the device goes as soon as nobody looks at it: reporting takes memory of its own.
+static void drop_scan(struct job *j)
+{
+    peek_destroy(j->peek);
+    gpu_volume_destroy(j->hu);
+    j->peek = NULL;
+    j->hu = NULL;
+}
+
 // Everything that needs the device. False: the machine failed. A refusal is true.
 static bool evaluate(struct job *j)
 {
@@ -279,6 +288,7 @@ static bool evaluate(struct job *j)
         return false;
     if (!add_heart_warnings(j) || !add_exclusions(j, &lesions))
         return err_set(j->err, ERR_NOMEM, "calcium: warnings");
+    drop_scan(j);
     return stage_step(r, "reporting", 0.95, j->err) &&
            calcium_report(j->f, r->set, j->image, &j->heart, &j->rules, &lesions, j->estimate,
                           j->err);
@@ -307,8 +317,7 @@ static enum stage_end run(const struct stage_run *r, struct findings *out, struc
         ok = add_scan_warnings(&j) || err_set(err, ERR_NOMEM, "calcium: warnings");
         ok = ok && evaluate(&j);
     }
-    peek_destroy(j.peek);
-    gpu_volume_destroy(j.hu);
+    drop_scan(&j);
     if (!ok)
         return STAGE_BROKEN;
     return out->verdict == VERDICT_NOT_EVALUABLE ? STAGE_REFUSED : STAGE_DONE;

@@ -57,10 +57,11 @@ struct calcium_disc calcium_tube_at(const struct calcium_tube *tube, double z)
     return tube->discs[near];
 }
 
-// What the steps below hand on. All arrays are [grid] in scratch.
+// What the steps below hand on. All arrays are [grid].
 struct finder {
     struct gpu *gpu;
-    struct arena *arena;
+    struct arena *kept;  // what the heart found points to
+    struct arena *arena; // goes when all is found
     struct err *err;
     const struct image *image;
     struct peek *peek; // of the whole volume
@@ -68,7 +69,8 @@ struct finder {
     const struct gpu_volume *work; // the work grid on the device
     uint32_t nx, ny, nz;
     size_t voxels;
-    uint8_t *lung, *between, *soft;
+    uint8_t *lung, *between;
+    uint8_t *deep;          // far from what is not soft, as the middle of the heart is
     float *smooth, *depth2; // depth2: squared distance to what is not soft, mm2
     double *front;          // [nz] row of the front of the spine
     double back;            // rows behind are spine, whatever they hold
@@ -113,15 +115,13 @@ static bool make_grid(struct finder *f, const struct gpu_volume *hu, struct gpu_
     f->ny = g->dim[1];
     f->nz = g->dim[2];
     f->voxels = (size_t)f->nx * f->ny * f->nz;
-    int16_t *raw = arena_alloc(f->arena, f->voxels, sizeof *raw);
-    int16_t *turned = arena_alloc(f->arena, f->voxels, sizeof *turned);
+    int16_t *raw = malloc(f->voxels * sizeof *raw);
+    int16_t *turned = arena_alloc(f->kept, f->voxels, sizeof *turned);
     bool ok = raw && turned && gpu_volume_read(coarse, 0, f->nz, raw, f->err);
     gpu_volume_destroy(coarse);
     if (!raw || !turned)
-        return err_set(f->err, ERR_NOMEM, "calcium: work grid");
-    if (!ok)
-        return false;
-    for (uint32_t k = 0; k < f->nz; k++) {
+        err_set(f->err, ERR_NOMEM, "calcium: work grid");
+    for (uint32_t k = 0; ok && k < f->nz; k++) {
         uint32_t sk = g->flip[2] ? f->nz - 1 - k : k;
         for (uint32_t j = 0; j < f->ny; j++) {
             uint32_t sj = g->flip[1] ? f->ny - 1 - j : j;
@@ -131,6 +131,9 @@ static bool make_grid(struct finder *f, const struct gpu_volume *hu, struct gpu_
                 to[i] = from[g->flip[0] ? f->nx - 1 - i : i];
         }
     }
+    free(raw);
+    if (!ok)
+        return false;
     f->out->hu = turned;
     *work = gpu_volume_write(f->gpu, g->dim, g->mm, GPU_VOXEL_I16, turned, f->err);
     return *work != NULL;
@@ -192,10 +195,10 @@ static bool is_cut(const struct finder *f, const uint8_t *body)
     return slices * 2 > f->nz;
 }
 
-// What lies behind the front of the body, column by column.
+// What lies behind the front of the body, column by column. free() it.
 static uint8_t *find_behind(struct finder *f, const uint8_t *body)
 {
-    uint8_t *behind = arena_alloc(f->arena, f->voxels, 1);
+    uint8_t *behind = malloc(f->voxels);
     if (!behind) {
         err_set(f->err, ERR_NOMEM, "calcium: lungs");
         return NULL;
@@ -241,7 +244,7 @@ static struct gpu_mask *select_lungs(struct finder *f, const struct components *
 static bool find_lungs(struct finder *f, const struct gpu_mask *body, const uint8_t *body_bytes,
                        bool *any)
 {
-    const uint8_t *behind = find_behind(f, body_bytes);
+    uint8_t *behind = find_behind(f, body_bytes);
     if (!behind)
         return false;
     f->cut = is_cut(f, body_bytes);
@@ -258,6 +261,7 @@ static bool find_lungs(struct finder *f, const struct gpu_mask *body, const uint
     gpu_mask_destroy(closed);
     for (size_t n = 0; f->lung && n < f->voxels; n++)
         f->lung[n] = f->lung[n] && behind[n]; // clothes and skin in front are none
+    free(behind);
     return f->lung != NULL;
 }
 
@@ -363,8 +367,7 @@ static bool find_spine(struct finder *f)
 {
     uint8_t *bone = arena_alloc(f->arena, f->voxels, 1);
     uint32_t *columns = arena_alloc(f->arena, f->nx, sizeof *columns);
-    f->front = arena_alloc(f->arena, f->nz, sizeof *f->front);
-    if (!bone || !columns || !f->front)
+    if (!bone || !columns)
         return err_set(f->err, ERR_NOMEM, "calcium: spine");
     for (size_t n = 0; n < f->voxels; n++)
         bone[n] = f->smooth[n] > BONE && f->between[n] && n / f->nx % f->ny >= f->back;
@@ -588,20 +591,20 @@ static bool limit_tissue(struct finder *f, uint8_t *tissue)
 }
 
 // Opening of the tissue by a ball, keeping the piece that holds the peak.
-static bool find_region(struct finder *f, uint8_t *tissue)
+static bool find_region(struct finder *f)
 {
+    const uint8_t *tissue = f->out->tissue;
     float *depth2 = arena_alloc(f->arena, f->voxels, sizeof *depth2);
-    uint8_t *core = arena_alloc(f->arena, f->voxels, 1),
-            *seed = arena_alloc(f->arena, f->voxels, 1);
-    uint8_t *region = arena_alloc(f->arena, f->voxels, 1);
-    if (!depth2 || !core || !seed || !region)
+    uint8_t *core = arena_alloc(f->arena, f->voxels, 1);
+    uint8_t *region = arena_alloc(f->kept, f->voxels, 1);
+    if (!depth2 || !core || !region)
         return err_set(f->err, ERR_NOMEM, "calcium: heart region");
     if (!depth_in(f, tissue, mm_of(f), ball_mm + 2, depth2))
         return false;
     for (size_t n = 0; n < f->voxels; n++)
         core[n] = depth2[n] > ball_mm * ball_mm;
-    seed[f->peak] = 1;
-    struct gpu_mask *cores = mask_of(f, core), *at = mask_of(f, seed);
+    region[f->peak] = 1; // the seed
+    struct gpu_mask *cores = mask_of(f, core), *at = mask_of(f, region);
     struct gpu_mask *one =
         cores && at ? gpu_mask_keep_touching(cores, at, CONNECT_6, f->err) : NULL;
     const double reach = ball_mm + grow_mm;
@@ -624,14 +627,13 @@ static bool find_region(struct finder *f, uint8_t *tissue)
 // Centroid and typical value of the deep part of the soft tissue around the peak.
 static bool measure_core(struct finder *f)
 {
-    const double near2 = 0.45 * 0.45 * f->out->radius_mm * f->out->radius_mm;
     uint8_t *deep = arena_alloc(f->arena, f->voxels, 1),
             *seed = arena_alloc(f->arena, f->voxels, 1);
     uint32_t *histogram = arena_alloc(f->arena, 65536, sizeof *histogram);
     if (!deep || !seed || !histogram)
         return err_set(f->err, ERR_NOMEM, "calcium: heart core");
     for (size_t n = 0; n < f->voxels; n++)
-        deep[n] = f->depth2[n] > near2 && f->out->region[n];
+        deep[n] = f->deep[n] && f->out->region[n];
     seed[f->peak] = 1;
     struct gpu_mask *all = mask_of(f, deep), *at = mask_of(f, seed);
     struct gpu_mask *core = all && at ? gpu_mask_keep_touching(all, at, CONNECT_6, f->err) : NULL;
@@ -774,8 +776,10 @@ static bool add_spots(struct finder *f, const struct zone *zone, uint32_t k, con
                       const uint8_t *soft, uint8_t *seen, struct spots *spots)
 {
     const double *mm = mm_of(f);
+    int64_t i = -1, j = 0;
     for (size_t n = 0; n < (size_t)f->nx * f->ny; n++) {
-        int64_t i = (int64_t)(n % f->nx), j = (int64_t)(n / f->nx);
+        i = i + 1 < f->nx ? i + 1 : 0;
+        j += i == 0 && n > 0;
         double behind = ((double)j - f->front[k]) * mm[1];
         double left = ((double)i - f->out->spine_x) * mm[0];
         double off = fabs((double)j - f->out->peak[1]) * mm[1] / f->out->radius_mm;
@@ -834,7 +838,7 @@ static bool find_tube(struct finder *f, const struct zone *zone, struct calcium_
     float *depth2 = arena_alloc(f->arena, f->voxels, sizeof *depth2);
     struct spots found = {0};
     f->stack = arena_alloc(f->arena, (size_t)f->nx * f->ny, sizeof *f->stack);
-    tube->discs = arena_alloc(f->arena, f->nz, sizeof *tube->discs);
+    tube->discs = arena_alloc(f->kept, f->nz, sizeof *tube->discs);
     tube->lo = 0;
     tube->hi = -1;
     if (!soft || !seen || !depth2 || !f->stack || !tube->discs)
@@ -865,6 +869,27 @@ static bool find_tube(struct finder *f, const struct zone *zone, struct calcium_
         tube->discs[s->slice] = (struct calcium_disc){s->x, s->y, s->radius};
     }
     return true;
+}
+
+static bool find_ascending(struct finder *f)
+{
+    return find_tube(f, &ascending, &f->out->ascending);
+}
+
+static bool find_descending(struct finder *f)
+{
+    return find_tube(f, &descending, &f->out->descending);
+}
+
+// Runs a step whose own arrays go with it.
+static bool run_apart(struct finder *f, bool (*step)(struct finder *f))
+{
+    struct arena *outer = f->arena;
+    f->arena = arena_create();
+    const bool ok = f->arena ? step(f) : err_set(f->err, ERR_NOMEM, "calcium: memory of a step");
+    arena_destroy(f->arena);
+    f->arena = outer;
+    return ok;
 }
 
 // Standard deviation of the voxels of one slice within a disc given in grid indices; *out is NAN:
@@ -1004,21 +1029,38 @@ static void measure_flanks(struct finder *f)
     h->lowest_flanked = is_flanked(f, 0);
 }
 
+// The largest ball of soft tissue, and what of the tissue is deep for a ball of that size.
+static bool find_ball(struct finder *f)
+{
+    uint8_t *soft = arena_alloc(f->arena, f->voxels, 1);
+    f->depth2 = arena_alloc(f->arena, f->voxels, sizeof *f->depth2);
+    if (!soft || !f->depth2)
+        return err_set(f->err, ERR_NOMEM, "calcium: heart");
+    for (size_t n = 0; n < f->voxels; n++)
+        soft[n] = f->out->tissue[n] && f->smooth[n] > SOFT;
+    if (!depth_in(f, soft, mm_of(f), far_mm, f->depth2) || !find_peak(f))
+        return false;
+    const double near2 = 0.45 * 0.45 * f->out->radius_mm * f->out->radius_mm;
+    for (size_t n = 0; n < f->voxels; n++)
+        f->deep[n] = f->depth2[n] > near2;
+    f->depth2 = NULL;
+    return true;
+}
+
 static bool locate(struct finder *f, const char **why)
 {
     struct calcium_heart *h = f->out;
-    uint8_t *tissue = arena_alloc(f->arena, f->voxels, 1);
-    f->soft = arena_alloc(f->arena, f->voxels, 1);
-    f->depth2 = arena_alloc(f->arena, f->voxels, sizeof *f->depth2);
-    if (!tissue || !f->soft || !f->depth2)
+    uint8_t *tissue = arena_alloc(f->kept, f->voxels, 1);
+    f->deep = arena_alloc(f->arena, f->voxels, 1);
+    if (!tissue || !f->deep)
         return err_set(f->err, ERR_NOMEM, "calcium: heart");
     for (size_t n = 0; n < f->voxels; n++) {
         size_t j = n / f->nx % f->ny, k = n / f->nx / f->ny;
         bool front = (double)j < f->front[k] - 3 / mm_of(f)[1];
         tissue[n] = f->between[n] && front && f->smooth[n] > FATTY;
-        f->soft[n] = tissue[n] && f->smooth[n] > SOFT;
     }
-    if (!depth_in(f, f->soft, mm_of(f), far_mm, f->depth2) || !find_peak(f))
+    h->tissue = tissue;
+    if (!run_apart(f, find_ball))
         return false;
     if (h->radius_mm < radius_min_mm || h->radius_mm > radius_max_mm) {
         *why = f->cut ? "no heart with lung on both sides: the field of view may cut it"
@@ -1030,9 +1072,8 @@ static bool locate(struct finder *f, const char **why)
     measure_flanks(f);
     if (!limit_tissue(f, tissue))
         return false;
-    h->tissue = tissue;
-    return find_region(f, tissue) && measure_core(f) && find_tube(f, &ascending, &h->ascending) &&
-           find_tube(f, &descending, &h->descending) && measure_noise(f);
+    return run_apart(f, find_region) && run_apart(f, measure_core) &&
+           run_apart(f, find_ascending) && run_apart(f, find_descending);
 }
 
 static bool find(struct finder *f, const char **why)
@@ -1055,7 +1096,10 @@ static bool find(struct finder *f, const char **why)
     struct gpu_volume *smooth = gpu_volume_smooth(f->work, sigma, f->err);
     ok = smooth && gpu_volume_read(smooth, 0, f->nz, f->smooth, f->err);
     gpu_volume_destroy(smooth);
-    if (!ok || !find_between(f) || !find_spine(f) || !smooth_front(f))
+    f->front = arena_alloc(f->arena, f->nz, sizeof *f->front);
+    if (!f->front)
+        return err_set(f->err, ERR_NOMEM, "calcium: spine");
+    if (!ok || !find_between(f) || !run_apart(f, find_spine) || !smooth_front(f))
         return false;
     if (!locate(f, why))
         return false;
@@ -1068,18 +1112,28 @@ bool calcium_heart_find(struct gpu *gpu, const struct gpu_volume *hu, struct pee
                         const struct image *v, struct arena *arena, struct calcium_heart *out,
                         const char **why, struct err *err)
 {
-    struct finder f = {
-        .gpu = gpu, .arena = arena, .err = err, .image = v, .peek = peek, .out = out};
+    struct finder f = {.gpu = gpu,
+                       .kept = arena,
+                       .arena = arena_create(),
+                       .err = err,
+                       .image = v,
+                       .peek = peek,
+                       .out = out};
     *out = (struct calcium_heart){0};
     *why = "";
+    if (!f.arena)
+        return err_set(err, ERR_NOMEM, "calcium: finding the heart");
+    struct gpu_volume *work = NULL;
+    bool ok = true;
     if (!orient(v, &out->grid)) {
         *why = "the slices are not axial";
-        return true;
+    } else {
+        ok = make_grid(&f, hu, &work);
+        f.work = work;
+        ok = ok && find(&f, why);
     }
-    struct gpu_volume *work = NULL;
-    bool ok = make_grid(&f, hu, &work);
-    f.work = work;
-    ok = ok && find(&f, why);
     gpu_volume_destroy(work);
-    return ok;
+    arena_destroy(f.arena);
+    f.arena = arena;
+    return ok && (**why || measure_noise(&f));
 }

@@ -136,26 +136,38 @@ static bool add_regions(struct writer *w)
     return true;
 }
 
+static void painted_slice(struct label_map *map, uint32_t k)
+{
+    map->slices[0] = k < map->slices[0] ? k : map->slices[0];
+    map->slices[1] = k + 1 > map->slices[1] ? k + 1 : map->slices[1];
+}
+
 static bool paint_regions(struct writer *w)
 {
     const struct image *v = w->v;
     const uint16_t heart = (uint16_t)w->f->region_count;
-    const struct label_map *map = findings_add_labels(w->f, w->set, w->image, 0);
+    struct label_map *map = findings_add_labels(w->f, w->set, w->image, 0);
     if (!map)
         return false;
     uint16_t *labels = map->labels;
+    const uint32_t rows = v->dim[1] > 0 ? v->dim[1] : 1;
+    map->slices[0] = v->dim[2];
+    map->slices[1] = 0;
     for (uint32_t k = 0; k < v->dim[2]; k++) {
         for (uint32_t j = 0; j < v->dim[1]; j++) {
             uint16_t *row = labels + ((size_t)k * v->dim[1] + j) * v->dim[0];
             for (uint32_t i = 0; i < v->dim[0]; i++) {
-                if (w->heart->region[calcium_grid_at(&w->heart->grid, i, j, k)])
-                    row[i] = heart;
+                if (!w->heart->region[calcium_grid_at(&w->heart->grid, i, j, k)])
+                    continue;
+                row[i] = heart;
+                painted_slice(map, k);
             }
         }
     }
     for (uint32_t i = 0; i < w->lesions->run_count; i++) {
         const struct component_run *r = &w->lesions->runs[i];
         int region = w->artery_region[w->lesions->list[r->label - 1].artery];
+        painted_slice(map, r->row / rows);
         for (uint32_t x = r->x0; x <= r->x1; x++)
             labels[(size_t)r->row * v->dim[0] + x] = (uint16_t)(region + 1);
     }
