@@ -70,6 +70,7 @@ struct finder {
     uint32_t nx, ny, nz;
     size_t voxels;
     uint8_t *lung, *between;
+    uint8_t *tissue;        // between the lungs, in front of the spine, fat included
     uint8_t *deep;          // far from what is not soft, as the middle of the heart is
     float *smooth, *depth2; // depth2: squared distance to what is not soft, mm2
     double *front;          // [nz] row of the front of the spine
@@ -593,7 +594,7 @@ static bool limit_tissue(struct finder *f, uint8_t *tissue)
 // Opening of the tissue by a ball, keeping the piece that holds the peak.
 static bool find_region(struct finder *f)
 {
-    const uint8_t *tissue = f->out->tissue;
+    const uint8_t *tissue = f->tissue;
     float *depth2 = arena_alloc(f->arena, f->voxels, sizeof *depth2);
     uint8_t *core = arena_alloc(f->arena, f->voxels, 1);
     uint8_t *region = arena_alloc(f->kept, f->voxels, 1);
@@ -776,23 +777,23 @@ static bool add_spots(struct finder *f, const struct zone *zone, uint32_t k, con
                       const uint8_t *soft, uint8_t *seen, struct spots *spots)
 {
     const double *mm = mm_of(f);
-    int64_t i = -1, j = 0;
-    for (size_t n = 0; n < (size_t)f->nx * f->ny; n++) {
-        i = i + 1 < f->nx ? i + 1 : 0;
-        j += i == 0 && n > 0;
-        double behind = ((double)j - f->front[k]) * mm[1];
-        double left = ((double)i - f->out->spine_x) * mm[0];
-        double off = fabs((double)j - f->out->peak[1]) * mm[1] / f->out->radius_mm;
-        if (seen[n] || off > zone->reach || depth2[n] <= zone->min_mm * zone->min_mm ||
-            depth2[n] >= zone->max_mm * zone->max_mm || behind < zone->front_mm ||
-            behind > zone->back_mm || left < zone->right_mm || left > zone->left_mm ||
-            !is_summit(f, depth2, i, j))
-            continue;
-        struct spot s = {.radius = sqrt((double)depth2[n]), .slice = (int)k, .next = -1};
-        plateau(f, depth2, n, seen, &s.x, &s.y);
-        s.crowded = crowding(f, soft, &s);
-        if (!keep_spot(f, spots, &s))
-            return false;
+    size_t n = 0;
+    for (int64_t j = 0; j < f->ny; j++) {
+        const double behind = ((double)j - f->front[k]) * mm[1];
+        const double off = fabs((double)j - f->out->peak[1]) * mm[1] / f->out->radius_mm;
+        const bool here = off <= zone->reach && behind >= zone->front_mm && behind <= zone->back_mm;
+        for (int64_t i = 0; i < f->nx; i++, n++) {
+            const double left = ((double)i - f->out->spine_x) * mm[0];
+            if (!here || seen[n] || depth2[n] <= zone->min_mm * zone->min_mm ||
+                depth2[n] >= zone->max_mm * zone->max_mm || left < zone->right_mm ||
+                left > zone->left_mm || !is_summit(f, depth2, i, j))
+                continue;
+            struct spot s = {.radius = sqrt((double)depth2[n]), .slice = (int)k, .next = -1};
+            plateau(f, depth2, n, seen, &s.x, &s.y);
+            s.crowded = crowding(f, soft, &s);
+            if (!keep_spot(f, spots, &s))
+                return false;
+        }
     }
     return true;
 }
@@ -1037,7 +1038,7 @@ static bool find_ball(struct finder *f)
     if (!soft || !f->depth2)
         return err_set(f->err, ERR_NOMEM, "calcium: heart");
     for (size_t n = 0; n < f->voxels; n++)
-        soft[n] = f->out->tissue[n] && f->smooth[n] > SOFT;
+        soft[n] = f->tissue[n] && f->smooth[n] > SOFT;
     if (!depth_in(f, soft, mm_of(f), far_mm, f->depth2) || !find_peak(f))
         return false;
     const double near2 = 0.45 * 0.45 * f->out->radius_mm * f->out->radius_mm;
@@ -1050,7 +1051,7 @@ static bool find_ball(struct finder *f)
 static bool locate(struct finder *f, const char **why)
 {
     struct calcium_heart *h = f->out;
-    uint8_t *tissue = arena_alloc(f->kept, f->voxels, 1);
+    uint8_t *tissue = arena_alloc(f->arena, f->voxels, 1);
     f->deep = arena_alloc(f->arena, f->voxels, 1);
     if (!tissue || !f->deep)
         return err_set(f->err, ERR_NOMEM, "calcium: heart");
@@ -1059,7 +1060,7 @@ static bool locate(struct finder *f, const char **why)
         bool front = (double)j < f->front[k] - 3 / mm_of(f)[1];
         tissue[n] = f->between[n] && front && f->smooth[n] > FATTY;
     }
-    h->tissue = tissue;
+    f->tissue = tissue;
     if (!run_apart(f, find_ball))
         return false;
     if (h->radius_mm < radius_min_mm || h->radius_mm > radius_max_mm) {

@@ -36,7 +36,6 @@ struct calcium_tube {
 struct calcium_heart {
     struct calcium_grid grid;
     const uint8_t *region;          // [grid]: 1 in the heart and its fat
-    const uint8_t *tissue;          // [grid]: 1 between the lungs (fat included)
     const int16_t *hu;              // [grid]
     double radius_mm;               // of the largest ball
     double peak[3];                 // its centre, grid indices
