@@ -11,7 +11,7 @@
 // it back to the system and taking it again, cleared, is a third of the time of JPEG 2000.
 #define KEPT_BLOCK   (8 << 20)   // bytes; larger blocks go back at once
 #define KEPT_FREE    (32 << 20)  // bytes of freed memory a thread that stay
-#define KEPT_DEFAULT (128 << 10) // of both, as malloc has it
+#define KEPT_DEFAULT (128 << 10) // of both, as malloc begins; it then raises neither by itself
 
 // What one thread keeps from frame to frame: an instance of many frames is opened once.
 struct reader {
