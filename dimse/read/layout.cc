@@ -89,6 +89,12 @@ bool layout_file::read(uint64_t offset, void *out, size_t count, struct err *err
 namespace
 {
 
+// Tags of the elements met so far in one item: a range of a list that all levels share, in which
+// each lies behind that of the level around it.
+struct tag_range {
+    size_t first, count;
+};
+
 enum level_kind { LEVEL_ITEM, LEVEL_SEQUENCE, LEVEL_FRAGMENTS };
 
 struct level {
@@ -99,6 +105,7 @@ struct level {
     bool unsure;      // tentative, and DCMTK would read it as one
     uint64_t end;     // undefined: of what encloses it
     uint64_t after;   // tentative: where to go on when it is none
+    struct tag_range tags;
 };
 
 struct element {
@@ -200,6 +207,7 @@ class walk
     bool read_top(bool is_explicit, step *next);
     bool read_inner();
     bool descend(const struct element &e, bool is_explicit);
+    bool keep_order(const struct element &e);
     bool take_pixels(const struct element &e);
     bool drain();
     bool give_up_tentative();
@@ -211,6 +219,9 @@ class walk
     uint64_t at_ = 0, end_ = 0;
     std::vector<level> stack_;
     size_t depth_ = 0, elements_ = 0;
+    std::vector<uint32_t> tags_; // in order within each range
+    struct tag_range top_ = {};  // of the data set itself
+    uint64_t sorting_ = 0;       // steps that putting elements in order takes
     bool too_much_ = false;
     bool drop_ = false; // the top-level element of now cannot be handed on
 };
@@ -370,6 +381,8 @@ bool walk::enter(level_kind kind, const struct element &e, bool is_explicit, boo
     l.tentative = tentative;
     l.end = l.undefined ? enclosing : e.value + e.length;
     l.after = l.end;
+    const struct tag_range &outer = stack_.empty() ? top_ : stack_.back().tags;
+    l.tags.first = outer.first + outer.count;
     if (l.end > enclosing)
         return fail("truncated");
     if (kind == LEVEL_SEQUENCE && ++depth_ > LAYOUT_DEPTH_MAX) {
@@ -421,11 +434,36 @@ bool walk::take_pixels(const struct element &e)
     return true;
 }
 
+// DCMTK looks for the place of each element from the last one on: what comes in order costs a step,
+// what does not as many as there are of higher tags.
+bool walk::keep_order(const struct element &e)
+{
+    struct tag_range &own = stack_.empty() ? top_ : stack_.back().tags;
+    const uint32_t tag = static_cast<uint32_t>(e.group) << 16 | e.number;
+    tags_.resize(own.first + own.count); // what lay within the elements before is over
+    const auto first = tags_.begin() + static_cast<std::ptrdiff_t>(own.first);
+    const auto place = std::upper_bound(first, tags_.end(), tag);
+    sorting_ += static_cast<uint64_t>(tags_.end() - place);
+    if (sorting_ > LAYOUT_SORTING_MAX) {
+        too_much_ = true;
+        char what[96];
+        snprintf(what, sizeof what,
+                 "(%04x,%04x): too many of %zu elements are out of order, tags must ascend",
+                 e.group, e.number, own.count + 1);
+        return fail(what);
+    }
+    tags_.insert(place, tag);
+    own.count++;
+    return true;
+}
+
 // What is nested in an element, or the way past its value.
 bool walk::descend(const struct element &e, bool is_explicit)
 {
     bool undefined = e.length == UNDEFINED;
     uint64_t enclosing = stack_.empty() ? end_ : stack_.back().end;
+    if (!keep_order(e))
+        return false;
     if (!undefined && e.length > enclosing - e.value) {
         char what[96];
         snprintf(what, sizeof what, "truncated: (%04x,%04x) says %u bytes, %llu are there", e.group,

@@ -373,6 +373,58 @@ static void what_nobody_can_read_is_refused(void)
     CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "nested too deep"));
 }
 
+// Empty elements of a private group, count of them from number 0x1000 on.
+static bytes many_elements(bool is_explicit, uint16_t group, unsigned count, bool descending)
+{
+    bytes out;
+    for (unsigned i = 0; i < count; i++) {
+        const uint16_t tag[2] = {group, (uint16_t)(0x1000 + (descending ? count - 1 - i : i))};
+        append(&out, tag, sizeof tag);
+        append(&out, is_explicit ? "LO\0\0" : "\0\0\0\0", 4);
+    }
+    return out;
+}
+
+// Order costs time, and is not the standard's alone to keep: files of any order are read unless
+// putting it right would hang.
+static void elements_out_of_order_are_read_within_bounds(void)
+{
+    static const struct {
+        const char *syntax;
+        unsigned first, count; // elements of a high group, then of a low one
+        bool descending, nested, good;
+    } table[] = {
+        {EXPLICIT, 0, 5000, true, false, true},      {EXPLICIT, 0, 6000, true, false, false},
+        {IMPLICIT, 0, 6000, true, false, false},     {EXPLICIT, 0, 40000, false, false, true},
+        {EXPLICIT, 1, 40000, false, false, true},    {EXPLICIT, 4000, 3000, false, false, true},
+        {EXPLICIT, 4000, 5000, false, false, false}, {EXPLICIT, 0, 5000, true, true, true},
+        {EXPLICIT, 0, 6000, true, true, false},      {IMPLICIT, 4000, 5000, false, true, false},
+    };
+    for (const auto &row : table) {
+        const bool is_explicit = strcmp(row.syntax, EXPLICIT) == 0;
+        bytes file = file_head("preamble", row.syntax), data = ct_data(row.syntax);
+        bytes many = many_elements(is_explicit, 0x0019, row.first, false);
+        const bytes low = many_elements(is_explicit, 0x0009, row.count, row.descending);
+        append(&many, low.data(), low.size());
+        if (row.nested) {
+            append(&file, "\x08\0\x11\x11", 4);
+            append(&file, is_explicit ? "SQ\0\0\xff\xff\xff\xff" : "\xff\xff\xff\xff",
+                   is_explicit ? 8 : 4);
+            append(&file, "\xfe\xff\0\xe0\xff\xff\xff\xff", 8);
+        }
+        append(&file, many.data(), many.size());
+        if (row.nested)
+            append(&file, "\xfe\xff\x0d\xe0\0\0\0\0\xfe\xff\xdd\xe0\0\0\0\0", 16);
+        append(&file, data.data(), data.size());
+        err = {};
+        struct object *o =
+            object_open(made_write_bytes("order.dcm", file.data(), file.size()), &err);
+        CU_ASSERT_EQUAL(o != nullptr, row.good);
+        CU_ASSERT_EQUAL(strstr(err.text, "out of order, tags must ascend") != nullptr, !row.good);
+        object_close(o);
+    }
+}
+
 // A reason names the attribute and its value.
 static void who_it_is_not_is_said(void)
 {
@@ -428,6 +480,8 @@ int main()
         {"layout_heads_that_others_do_without", heads_that_others_do_without},
         {"layout_headers_that_others_take", headers_that_others_take},
         {"layout_what_nobody_can_read_is_refused", what_nobody_can_read_is_refused},
+        {"layout_elements_out_of_order_are_read_within_bounds",
+         elements_out_of_order_are_read_within_bounds},
         {"object_identified_who_it_is_not_is_said", who_it_is_not_is_said},
     };
     if (!object_init(&err)) {
