@@ -31,6 +31,7 @@ void Link::attach(int socket)
     fd_ = socket;
     closed_ = false;
     fault_ = Fault::None;
+    command_ = {};
     fcntl(fd_, F_SETFD, FD_CLOEXEC);
     setsockopt(fd_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on); // fails on a socket pair: no harm
     setsockopt(fd_, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
@@ -123,7 +124,10 @@ ssize_t Link::read(void *buf, size_t size)
         if (n > 0) {
             allowed_ -= static_cast<uint64_t>(n);
             moved(in_, out_, static_cast<size_t>(n));
-            return n;
+            if (command_add(&command_, buf, static_cast<size_t>(n)))
+                return n;
+            fail(Fault::Command);
+            break;
         }
         if (n == 0 || (errno != EAGAIN && errno != EINTR))
             fail(Fault::Closed);
@@ -175,6 +179,8 @@ bool Link::explain(struct err *err, const char *what, const char *detail) const
         return err_set(err, ERR_TIMEOUT, "%s: the peer is too slow", what);
     case Fault::Flood:
         return err_set(err, ERR_NET, "%s: the peer sent more than a message may have", what);
+    case Fault::Command:
+        return err_set(err, ERR_NET, "%s: the peer sent %s", what, command_.broken);
     case Fault::Closed:
         return err_set(err, ERR_NET, "%s: the connection was closed", what);
     case Fault::None:

@@ -1,12 +1,14 @@
 // A TCP connection under DCMTK that never waits without a limit. DCMTK reads the body of a PDU
 // blocking; here every wait goes through poll() with the budget of what is going on, so that a
-// silent, dripping or flooding peer ends as a fault instead of a hang. Keeps the socket open until
-// finish(): DCMTK's close only marks it, which leaves room for a last A-ABORT.
+// silent, dripping or flooding peer ends as a fault instead of a hang. A command set that is none
+// is a fault, too: DCMTK would parse it however deep it is. Keeps the socket open until finish():
+// DCMTK's close only marks it, which leaves room for a last A-ABORT.
 // Process: association, sender, asker. C++ only, for the .cc files of this folder.
 #pragma once
 #include <cstddef>
 #include <cstdint>
 #include "base/err.h"
+#include "dimse/net/command.h"
 #include <dcmtk/config/osconfig.h>
 #include <dcmtk/dcmnet/dcmlayer.h>
 #include <dcmtk/dcmnet/dcmtrans.h>
@@ -14,7 +16,7 @@
 class Link
 {
   public:
-    enum class Fault { None, Closed, Silent, Slow, Flood };
+    enum class Fault { None, Closed, Silent, Slow, Flood, Command };
 
     Link() = default;
     ~Link();
@@ -86,6 +88,7 @@ class Link
     uint64_t allowed_ = UINT64_MAX;
     uint64_t sent_ = 0;
     Flow in_ = {}, out_ = {}; // of the present message, either way
+    struct command command_ = {};
 };
 
 // Makes DCMTK use the link for the one connection of a network.

@@ -1,0 +1,126 @@
+#include "dimse/net/command.h"
+#include <stdio.h>
+#include <string.h>
+
+#define P_DATA       4
+#define CONTROL_SIZE 2 // bytes of context and control, which the length of a value counts
+#define UNDEFINED    0xffffffffu
+
+static uint32_t command_big32(const uint8_t *p)
+{
+    return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
+}
+
+static uint32_t command_little(const uint8_t *p, unsigned bytes)
+{
+    uint32_t value = 0;
+    while (bytes-- > 0)
+        value = value << 8 | p[bytes];
+    return value;
+}
+
+static void begin_command_element(struct command *c)
+{
+    const unsigned group = command_little(c->element, 2),
+                   number = command_little(c->element + 2, 2);
+    c->element_size = 0;
+    c->skip = command_little(c->element + 4, 4);
+    if (group != 0)
+        snprintf(c->broken, sizeof c->broken, "(%04x,%04x) in a command set", group, number);
+    else if (c->skip == UNDEFINED)
+        snprintf(c->broken, sizeof c->broken, "(%04x,%04x) of undefined length", group, number);
+    else if (++c->elements > COMMAND_ELEMENTS_MAX)
+        snprintf(c->broken, sizeof c->broken, "a command set of more than %d elements",
+                 COMMAND_ELEMENTS_MAX);
+}
+
+// Bytes of a command set; an element may go on in its next fragment.
+static void walk_command(struct command *c, const uint8_t *data, size_t size)
+{
+    while (size > 0 && !c->broken[0]) {
+        const size_t want = c->skip > 0 ? c->skip : sizeof c->element - c->element_size;
+        const size_t n = size < want ? size : want;
+        if (c->skip > 0) {
+            c->skip -= (uint32_t)n;
+        } else {
+            memcpy(c->element + c->element_size, data, n);
+            c->element_size += (unsigned)n;
+            if (c->element_size == sizeof c->element)
+                begin_command_element(c);
+        }
+        data += n;
+        size -= n;
+    }
+}
+
+static void end_value(struct command *c)
+{
+    c->in_value = false;
+    if (!c->is_command || !c->is_last)
+        return;
+    if (c->skip > 0 || c->element_size > 0)
+        snprintf(c->broken, sizeof c->broken, "a command set that is cut short");
+    c->elements = 0;
+}
+
+// A head is whole: of a PDU, or of a value in it.
+static void begin_part(struct command *c)
+{
+    c->head_size = 0;
+    if (c->pdu_left == 0) {
+        c->is_data = c->head[0] == P_DATA;
+        c->pdu_left = command_big32(c->head + 2);
+        return;
+    }
+    const uint32_t length = command_big32(c->head);
+    c->pdu_left -= sizeof c->head;
+    if (length < CONTROL_SIZE || length - CONTROL_SIZE > c->pdu_left) {
+        snprintf(c->broken, sizeof c->broken, "a presentation data value of %u bytes", length);
+        return;
+    }
+    c->value_left = length - CONTROL_SIZE;
+    c->is_command = c->head[5] & 1;
+    c->is_last = c->head[5] & 2;
+    c->in_value = true;
+    if (c->value_left == 0)
+        end_value(c);
+}
+
+// The next bytes of the value or PDU that has begun, at least one. How many.
+static size_t pass(struct command *c, const uint8_t *data, size_t size)
+{
+    const uint32_t left = c->in_value ? c->value_left : c->pdu_left;
+    const size_t n = size < left ? size : left;
+    c->pdu_left -= (uint32_t)n;
+    if (!c->in_value)
+        return n;
+    if (c->is_command)
+        walk_command(c, data, n);
+    c->value_left -= (uint32_t)n;
+    if (c->value_left == 0 && !c->broken[0])
+        end_value(c);
+    return n;
+}
+
+bool command_add(struct command *c, const void *data, size_t size)
+{
+    const uint8_t *from = data;
+    while (size > 0 && !c->broken[0]) {
+        size_t n = sizeof c->head - c->head_size;
+        if (c->in_value || (c->pdu_left > 0 && !c->is_data)) {
+            n = pass(c, from, size);
+        } else if (c->pdu_left > 0 && c->pdu_left < sizeof c->head) {
+            snprintf(c->broken, sizeof c->broken, "a P-DATA-TF that is cut short");
+            break;
+        } else {
+            n = size < n ? size : n;
+            memcpy(c->head + c->head_size, from, n);
+            c->head_size += (unsigned)n;
+            if (c->head_size == sizeof c->head)
+                begin_part(c);
+        }
+        from += n;
+        size -= n;
+    }
+    return !c->broken[0];
+}
