@@ -9,6 +9,7 @@ import fcntl
 import hashlib
 import io
 import json
+import lzma
 import os
 import pathlib
 import random
@@ -55,6 +56,18 @@ def shared_data(*parts):
     folder = pathlib.Path(os.environ.get("ANODE_TEST_DATA", ROOT.parent / "shared" / "data"))
     path = folder.joinpath(*parts)
     return path if path.exists() else None
+
+
+def hostile_files(scratch):
+    """Broken and hostile files of the shared data, those that are packed unpacked below scratch; none where the data are absent."""
+    found = []
+    for folder in filter(None, (shared_data("dicom", "bad"), shared_data("dicom", "hostile"))):
+        for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+            if path.suffix == ".xz":
+                packed, path = path, pathlib.Path(scratch) / path.stem
+                path.write_bytes(lzma.decompress(packed.read_bytes()))
+            found.append(path)
+    return found
 
 
 _reserved, _reserving = [], threading.Lock()

@@ -80,3 +80,19 @@ def store(port, sop_class, sop_instance, syntax, data, calling="PACS", called="A
             return status
         except (ConnectionError, BrokenPipeError):
             return None
+
+
+def replay(port, data, seconds=60):
+    """Sends bytes as they are, whatever the node answers, and returns what it answered until it ended the
+    connection; None: it did not in time."""
+    with socket.create_connection(("127.0.0.1", port), seconds) as connection:
+        answer = b""
+        try:
+            connection.sendall(data)
+            while more := connection.recv(65536):
+                answer += more
+        except TimeoutError:
+            return None
+        except (ConnectionError, BrokenPipeError):
+            pass
+        return answer
