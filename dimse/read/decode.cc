@@ -168,6 +168,33 @@ void spread_frame(const struct raw_frame &raw, size_t count, const struct pixel_
     }
 }
 
+// Bits below the stored ones hold overlays (retired) or nothing. Where they hold values, High Bit
+// contradicts the pixels: which bits count is not known.
+bool check_low_bits(const struct object *o, const struct raw_frame &raw,
+                    const struct pixel_format &f, struct err *err)
+{
+    const unsigned low = f.high_bit + 1u - f.bits_stored;
+    if (low == 0)
+        return true;
+    for (Uint16 group = 0x6000; group <= 0x601e; group += 2) {
+        if (const_cast<DcmDataset &>(o->header).tagExists(DcmTagKey(group, 0x0102)))
+            return true;
+    }
+    const unsigned size = raw.bytes_per_sample;
+    for (size_t i = 0; i < raw.bytes.size(); i++) {
+        const unsigned first = static_cast<unsigned>(i % size) * 8; // the lowest bit of this byte
+        const unsigned mask = first >= low       ? 0
+                              : low - first >= 8 ? 0xffu
+                                                 : (1u << (low - first)) - 1;
+        if (raw.bytes[i] & mask)
+            return err_set(err, ERR_INPUT,
+                           "HighBit %u makes no sense with BitsStored %u: the %u bits below are "
+                           "used, and no overlay is said to be there",
+                           f.high_bit, f.bits_stored, low);
+    }
+    return true;
+}
+
 // Decodes a frame whose format is known.
 bool read_frame(struct object *o, uint32_t frame, const struct pixel_format &f,
                 struct raw_frame *raw, struct err *err)
@@ -216,7 +243,7 @@ bool decode_frame(struct object *o, uint32_t frame, int32_t *values, struct err 
     struct pixel_format f = {};
     struct raw_frame raw = {};
     if (!find_format(o, frame, false, &f, err) || !need_grey(f, err) ||
-        !read_frame(o, frame, f, &raw, err))
+        !read_frame(o, frame, f, &raw, err) || !check_low_bits(o, raw, f, err))
         return false;
     size_t count = static_cast<size_t>(f.columns) * f.rows;
     spread_frame(raw, count, f, values);

@@ -100,6 +100,20 @@ bool arrange(const struct pixel_format &f, bool shared, unsigned first, struct r
     return true;
 }
 
+// Whether what follows the last frame is padding, one value over and over: anything else is pixels
+// that the data set does not speak of, and its size is wrong.
+bool is_padding(struct object *o, uint64_t from, bool *padding, struct err *err)
+{
+    std::vector<uint8_t> rest(static_cast<size_t>(o->layout.pixel_length - from));
+    *padding = true;
+    if (rest.size() <= 1)
+        return true;
+    if (!o->source->read(o->layout.pixel_offset + from, rest.data(), rest.size(), err))
+        return false;
+    *padding = std::all_of(rest.begin(), rest.end(), [&](uint8_t b) { return b == rest[0]; });
+    return true;
+}
+
 } // namespace
 
 bool decode_native(struct object *o, uint32_t frame, const struct pixel_format &f,
@@ -108,7 +122,11 @@ bool decode_native(struct object *o, uint32_t frame, const struct pixel_format &
     const struct layout &l = o->layout;
     bool shared = shares_chrominance(f, l.pixel_length, o->ids.frames);
     uint64_t size = native_size(f, shared, 1), all = native_size(f, shared, o->ids.frames);
-    if (!is_length(l.pixel_length, all, size))
+    bool padding = true;
+    const bool length = is_length(l.pixel_length, all, size);
+    if (length && !is_padding(o, all, &padding, err))
+        return false;
+    if (!length || !padding)
         return err_set(err, ERR_INPUT,
                        "%" PRIu64 " bytes of pixel data, but %" PRIu64 " by the data set (%" PRIu32
                        " x %" PRIu32 " x %u samples of %u bits, %" PRIu32 " frames)",
