@@ -23,13 +23,13 @@ template <typename body_type> static void each_keyword(body_type body)
     for (DcmHashDictIterator i = dictionary.normalBegin(); i != end; ++i) {
         const char *keyword = keyword_of(*i);
         if (keyword)
-            body(keyword);
+            body(keyword, **i);
     }
     DcmDictEntryListIterator last = dictionary.repeatingEnd();
     for (DcmDictEntryListIterator i = dictionary.repeatingBegin(); i != last; ++i) {
         const char *keyword = keyword_of(*i);
         if (keyword)
-            body(keyword);
+            body(keyword, **i);
     }
     dcmDataDict.wrunlock();
 }
@@ -37,14 +37,28 @@ template <typename body_type> static void each_keyword(body_type body)
 bool object_keyword_known(const char *keyword)
 {
     bool known = false;
-    each_keyword([&](const char *name) { known = known || strcmp(name, keyword) == 0; });
+    each_keyword([&](const char *name, const DcmDictEntry &) {
+        known = known || strcmp(name, keyword) == 0;
+    });
     return known;
+}
+
+bool object_keyword_is_number(const char *keyword)
+{
+    const char *last = strrchr(keyword, '.');
+    const char *plain = last ? last + 1 : keyword;
+    bool number = false;
+    each_keyword([&](const char *name, const DcmDictEntry &entry) {
+        const DcmEVR vr = entry.getEVR();
+        number = number || ((vr == EVR_DS || vr == EVR_IS) && strcmp(name, plain) == 0);
+    });
+    return number;
 }
 
 const char *object_keyword_near(const char *keyword)
 {
     struct near nearest = {keyword, nullptr, 0};
-    each_keyword([&](const char *name) {
+    each_keyword([&](const char *name, const DcmDictEntry &) {
         // the dictionary's order is that of a hash: equally near ones go by the alphabet
         struct near candidate = {keyword, nullptr, 0};
         near_try(&candidate, name);

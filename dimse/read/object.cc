@@ -329,6 +329,10 @@ bool open_into(struct object *o, const char *path, struct err *err)
                        item_text(o->header, DCM_NumberOfFrames).c_str());
     if (!o->layout.encapsulated && o->layout.pixel_length == 0)
         o->layout.has_pixels = false; // an empty value is none
+    double given = NAN;
+    if (o->layout.has_pixels && item_numbers(o->header, DCM_NumberOfFrames, &given, 1) == 1 &&
+        given == 0)
+        remark_add(&o->remark, "Number of Frames is 0: taken for 1");
     if (!o->layout.has_pixels)
         o->ids.frames = 0;
     else if (o->ids.frames == 0)
@@ -496,7 +500,7 @@ bool object_read_ids(DcmDataset &header, struct object_ids *out)
         out->instance_number = static_cast<int32_t>(number);
     out->frames = header.tagExists(DCM_Rows) ? 1 : 0;
     int given = item_numbers(header, DCM_NumberOfFrames, &number, 1);
-    if (given == 0)
+    if (given == 0 || (given > 0 && number == 0)) // some devices write 0 of what is no cine
         return true;
     if (given < 0 || number < 1 || number > INT32_MAX || number != floor(number)) {
         out->frames = 0;

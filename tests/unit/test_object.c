@@ -376,6 +376,10 @@ static void keywords_are_those_of_the_standard(void)
     CU_ASSERT_TRUE(object_keyword_known("SeriesDescription"));
     CU_ASSERT_TRUE(object_keyword_known("Modality"));
     CU_ASSERT_FALSE(object_keyword_known("seriesdescription"));
+    CU_ASSERT_TRUE(object_keyword_is_number("SliceThickness"));
+    CU_ASSERT_TRUE(object_keyword_is_number("CTExposureSequence[0].ExposureTime"));
+    CU_ASSERT_FALSE(object_keyword_is_number("AccessionNumber"));
+    CU_ASSERT_FALSE(object_keyword_is_number("0019,1010"));
     CU_ASSERT_FALSE(object_keyword_known("SeriesDescripton"));
     CU_ASSERT_FALSE(object_keyword_known(""));
     CU_ASSERT_STRING_EQUAL(object_keyword_near("SeriesDescripton"), "SeriesDescription");
@@ -1403,6 +1407,40 @@ static void masks_what_lies_above_the_stored_bits(void)
     made_finish(&f);
 }
 
+static void bits_below_the_stored_ones_hold_overlays_or_nothing(void)
+{
+    static const struct {
+        int low; // bits of a pixel
+        bool overlay;
+        const char *text; // NULL: decoded
+    } table[] = {
+        {0, false, NULL},
+        {0, true, NULL},
+        {1, false, "HighBit 15 makes no sense with BitsStored 12: the 4 bits below are used"},
+        {1, true, NULL},
+    };
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        struct made_file f;
+        int32_t values[PIXELS];
+        image(&f, EXPLICIT);
+        made_set(&f, HIGH_BIT, "US", "15");
+        made_pixels(&f, PIXELS, 5);
+        for (size_t n = 0; n < f.count; n++) {
+            if (f.attrs[n].tag == 0x7fe00010)
+                f.attrs[n].value[6] |= (uint8_t)table[i].low;
+        }
+        if (table[i].overlay)
+            made_set(&f, 0x60020102, "US", "0");
+        struct object *o = open_made(&f);
+        CU_ASSERT_PTR_NOT_NULL_FATAL(o);
+        err = (struct err){0};
+        CU_ASSERT_EQUAL(object_decode(o, 0, values, &err), !table[i].text);
+        CU_ASSERT_TRUE(table[i].text ? strstr(err.text, table[i].text) != NULL : values[3] == 8);
+        object_close(o);
+        made_finish(&f);
+    }
+}
+
 static void decodes_each_frame(void)
 {
     static const char *const syntaxes[] = {EXPLICIT, BIG};
@@ -1724,6 +1762,8 @@ int main(void)
         {"object_decode_gives_stored_values", decodes_native_pixels},
         {"object_decode_masks_what_lies_above_the_stored_bits",
          masks_what_lies_above_the_stored_bits},
+        {"object_decode_bits_below_the_stored_ones_hold_overlays_or_nothing",
+         bits_below_the_stored_ones_hold_overlays_or_nothing},
         {"object_decode_gives_each_frame", decodes_each_frame},
         {"object_decode_refuses_pixel_data_of_another_length",
          refuses_pixel_data_of_another_length},
