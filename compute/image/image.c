@@ -126,27 +126,36 @@ static void remark_geometry(const struct image_set *set, const struct image *img
 
 void image_remarks(const struct image_set *set, const struct image *main, char *text, size_t size)
 {
-    size_t localizers = 0, foreign = 0, unplaced = 0;
+    size_t localizers = 0, foreign = 0, unplaced = 0, placed = 0;
     for (uint32_t i = 0; i < set->frame_count; i++)
         localizers += set->frames[i].pool == main->pool && set->fate[i] == IMAGE_LOCALIZER;
     for (uint32_t i = 0; i < set->image_count; i++) {
         const struct image *img = &set->images[i];
+        size_t *like = !img->placed ? &unplaced : main->placed ? &foreign : &placed;
         if (img != main && img->pool == main->pool)
-            *(main->placed && !img->placed ? &unplaced : &foreign) +=
-                (size_t)img->dim[2] * img->dim[3] - img->missing + img->duplicates;
+            *like += (size_t)img->dim[2] * img->dim[3] - img->missing + img->duplicates;
     }
     text[0] = 0;
     if (rescale_differs(set, main))
         add_remark(text, size, "Rescale slope or intercept differs between slices.");
     if (localizers)
         add_remark(text, size, "Set aside as localizer: %zu.", localizers);
-    if (unplaced)
+    if (unplaced && main->placed)
         add_remark(text, size, "Set aside without a place in space: %zu.", unplaced);
+    else if (unplaced)
+        add_remark(text, size, "Set aside, without a place in space too, of other instances: %zu.",
+                   unplaced);
+    if (placed)
+        add_remark(text, size, "Set aside with a place in space: %zu.", placed);
     if (foreign)
         add_remark(text, size,
                    "Set aside for another orientation, size, spacing, frame of reference or kind: "
                    "%zu.",
                    foreign);
+    struct image_said modality;
+    image_said(set, main, "Modality", &modality);
+    if (modality.state == IMAGE_ATTR_DIFFERS)
+        add_remark(text, size, "Modality differs between slices: %s.", modality.text);
     remark_geometry(set, main, text, size);
 }
 
@@ -191,15 +200,24 @@ static bool value_number(const char *text, double *number, bool *comma)
 
 struct said_value {
     const char *text;
-    bool is_number, comma;
-    double number;
     uint32_t frames;
 };
 
-static bool same_said(const struct said_value *a, const struct said_value *b)
+bool image_same_value(const char *a, const char *b)
 {
-    return strcmp(a->text, b->text) == 0 ||
-           (a->is_number && b->is_number && a->number == b->number);
+    for (;;) {
+        const size_t x = strcspn(a, "\\"), y = strcspn(b, "\\");
+        double first, second;
+        bool comma;
+        const bool same = x == y && strncmp(a, b, x) == 0;
+        if (!same && !(value_number(a, &first, &comma) && value_number(b, &second, &comma) &&
+                       first == second))
+            return false;
+        if (!a[x] || !b[y])
+            return a[x] == b[y];
+        a += x + 1;
+        b += y + 1;
+    }
 }
 
 static void said_append(struct image_said *out, const char *format, ...)
@@ -251,14 +269,15 @@ void image_said(const struct image_set *set, const struct image *img, const char
             out->without++;
             continue;
         }
-        v.is_number = value_number(v.text, &v.number, &v.comma);
-        if (v.is_number) {
-            out->low = fmin(out->low, v.number); // NAN is no number: the other one counts
-            out->high = fmax(out->high, v.number);
-            out->comma = out->comma || v.comma;
+        double number;
+        bool comma;
+        if (value_number(v.text, &number, &comma)) {
+            out->low = fmin(out->low, number); // NAN is no number: the other one counts
+            out->high = fmax(out->high, number);
+            out->comma = out->comma || comma;
         }
         uint32_t at = 0;
-        while (at < count && at < SAID_VALUES && !same_said(&values[at], &v))
+        while (at < count && at < SAID_VALUES && !image_same_value(values[at].text, v.text))
             at++;
         if (at == count && count <= SAID_VALUES)
             values[count++] = v;

@@ -175,8 +175,11 @@ enum image_attr {
     IMAGE_ATTR_DIFFERS, // they have several, or some have none
 };
 
-// What the frames of an image say of an attribute. Empty is absent. Values that are the same number
-// ("3" and "3.0") are the same.
+// Whether two values of an attribute, each perhaps of several with \ between, say the same: the
+// same numbers ("3" and "3.0") or the same text.
+bool image_same_value(const char *a, const char *b);
+
+// What the frames of an image say of an attribute. Empty is absent.
 struct image_said {
     enum image_attr state;
     const char *first; // value of the first frame (in order of points, then slices) that has one,

@@ -89,8 +89,8 @@ bool object_watches_private(void);
 
 // Value of one attribute by keyword of the standard dictionary. false: no such keyword.
 bool object_keyword_known(const char *keyword);
-// Whether its values, or those at the end of a path, are decimal numbers in text (DS or IS), so that
-// "3" and "3.0" are the same.
+// Whether its values, or those at the end of a path, are decimal numbers in text (DS or IS), so
+// that "3" and "3.0" are the same.
 bool object_keyword_is_number(const char *keyword);
 // The name of a SOP class by its UID, "KeyObjectSelectionDocumentStorage"; unknown ones have none
 // and are returned as they are.

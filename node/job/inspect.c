@@ -115,6 +115,9 @@ static bool inspect_split(struct inspect *in, struct err *err)
         in->images = (struct image_set){0};
         return in->err.code != ERR_NOMEM || err_set(err, ERR_NOMEM, "%s", in->err.text);
     }
+    if (in->images.image_count == 0)
+        return err_set(&in->err, ERR_INPUT, "only localizers (%" PRIu32 ")", in->frame_count) ||
+               true;
     const struct pixels_options options = {.paths = in->paths, .frames = in->frames};
     in->pixels = pixels_create(&options, err);
     if (!in->pixels)
@@ -188,6 +191,7 @@ struct differing {
     const char *values[VALUES_MAX]; // borrowed
     size_t count;                   // of different values, beyond VALUES_MAX too
     bool absent;                    // in some frames
+    bool number;                    // "3" and "3.0" are the same value
 };
 
 static bool inspect_is_usual(const char *keyword)
@@ -199,6 +203,11 @@ static bool inspect_is_usual(const char *keyword)
     return false;
 }
 
+static bool differing_same(const struct differing *d, const char *a, const char *b)
+{
+    return d->number ? image_same_value(a, b) : strcmp(a, b) == 0;
+}
+
 static void differing_note(struct differing *d, const char *value)
 {
     size_t i = 0;
@@ -206,7 +215,7 @@ static void differing_note(struct differing *d, const char *value)
         d->absent = true;
         return;
     }
-    while (i < d->count && i < VALUES_MAX && strcmp(d->values[i], value) != 0)
+    while (i < d->count && i < VALUES_MAX && !differing_same(d, d->values[i], value))
         i++;
     if (i == VALUES_MAX)
         d->count = d->count > VALUES_MAX ? d->count : VALUES_MAX + 1;
@@ -214,17 +223,27 @@ static void differing_note(struct differing *d, const char *value)
         d->values[d->count++] = value;
 }
 
+static bool differing_look(const struct inspect *in, const struct image *img, struct differing *d)
+{
+    const size_t cells = (size_t)img->dim[2] * img->dim[3];
+    for (size_t c = 0; c < cells; c++) {
+        if (img->frame[c] != IMAGE_NO_FRAME)
+            differing_note(d, attrs_get(in->frames[img->frame[c]].attrs, d->keyword));
+    }
+    return d->count > 1 || (d->count == 1 && d->absent);
+}
+
 // Compares one attribute over the frames of an image. False: it is the same in all.
 static bool differing_find(const struct inspect *in, const struct image *img, const char *keyword,
                            struct differing *d)
 {
-    const size_t cells = (size_t)img->dim[2] * img->dim[3];
     *d = (struct differing){.keyword = keyword};
-    for (size_t c = 0; c < cells; c++) {
-        if (img->frame[c] != IMAGE_NO_FRAME)
-            differing_note(d, attrs_get(in->frames[img->frame[c]].attrs, keyword));
-    }
-    return d->count > 1 || (d->count == 1 && d->absent);
+    if (!differing_look(in, img, d))
+        return false;
+    if (!object_keyword_is_number(keyword))
+        return true;
+    *d = (struct differing){.keyword = keyword, .number = true};
+    return differing_look(in, img, d);
 }
 
 // Calls each() for the attributes that differ, those of an instance first.

@@ -648,6 +648,43 @@ static void frames_without_a_place_are_images_of_their_own(void)
     CU_ASSERT_EQUAL(image_direction(&set.images[0], 0), ' ');
     CU_ASSERT_EQUAL(set.images[1].frame[0], 0);
     CU_ASSERT(isnan(set.images[1].spacing[0]));
+    remarked("Set aside, without a place in space too, of other instances: 2.");
+    stack(f, 7);
+    f[5].placed = f[6].placed = false;
+    split_for(f, 7, IMAGE_NO_AXIS);
+    CU_ASSERT_EQUAL_FATAL(set.image_count, 3);
+    remarked("Set aside without a place in space: 2.");
+    char text[512];
+    image_remarks(&set, &set.images[1], text, sizeof text); // as one of the pages sees it
+    CU_ASSERT_STRING_EQUAL(text, "Set aside, without a place in space too, of other instances: 1. "
+                                 "Set aside with a place in space: 5.");
+}
+
+static void values_are_the_same_as_numbers_or_as_texts(void)
+{
+    static const struct {
+        const char *a, *b;
+        bool same;
+    } table[] = {
+        {"3", "3.0", true},
+        {"3", " 3.000E0 ", true},
+        {"2,5", "2.5", true},
+        {"40\\60", "40.0\\60", true},
+        {"40\\60", "40\\80", false},
+        {"40", "40\\60", false},
+        {"B\\3", "B\\3.0", true},
+        {"B\\3", "C\\3", false},
+        {"B35f", "B35f", true},
+        {"B35f", "B35", false},
+        {"", "0", false},
+        {"", "", true},
+        {"1\\", "1", false},
+        {"1e3", "1000", true},
+    };
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        CU_ASSERT_EQUAL(image_same_value(table[i].a, table[i].b), table[i].same);
+        CU_ASSERT_EQUAL(image_same_value(table[i].b, table[i].a), table[i].same);
+    }
 }
 
 static void attributes_are_the_same_differ_or_are_absent(void)
@@ -1092,6 +1129,7 @@ int main(void)
         {"image_split_pools_never_share_an_image", pools_never_share_an_image},
         {"image_split_frames_without_a_place_are_images_of_their_own",
          frames_without_a_place_are_images_of_their_own},
+        {"image_same_value_compares_numbers_or_texts", values_are_the_same_as_numbers_or_as_texts},
         {"image_attr_same_differs_or_absent", attributes_are_the_same_differ_or_are_absent},
         {"image_said_tells_with_counts", what_frames_say_is_told_with_counts},
         {"image_said_names_a_part_of_many_values", many_values_are_named_in_part},
