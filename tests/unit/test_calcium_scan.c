@@ -168,9 +168,9 @@ static void kernels_of_120_kv_hold_at_any_voltage(void)
 static void other_attributes_that_differ_are_named(void)
 {
     static const struct scan cases[] = {
-        {.other = {{"ConvolutionKernel", "B70f"}},
+        {.other = {{"ConvolutionKernel", "B40f"}},
          .warned =
-             "Convolution Kernel differs between slices: Qr36f in 6 images, B70f in 6 images"},
+             "Convolution Kernel differs between slices: Qr36f in 6 images, B40f in 6 images"},
         {.other = {{"ConvolutionKernel", ""}}, .warned = "Qr36f in 6 images, none in 6"},
         {.other = {{"CardiacSynchronizationTechnique", "NONE"}},
          .warned = "ECG gating differs between slices: yes in 6 images, no in 6, not stated in 0"},
@@ -220,6 +220,26 @@ static void what_is_no_attenuation_as_acquired_is_refused(void)
         judge(&cases[i]);
 }
 
+// One slice is enough.
+static void kernels_that_enhance_edges_are_refused(void)
+{
+    static const struct scan cases[] = {
+        {.other = {{"ConvolutionKernel", "B70f"}},
+         .refused = "Qr36f in 6 images, B70f in 6 images"},
+        {.other = {{"ConvolutionKernel", "L"}},
+         .all = true,
+         .refused = "Convolution Kernel is L, "},
+        {.other = {{"ConvolutionKernel", "BONEPLUS"}}, .all = true, .refused = "STANDARD"},
+        {.other = {{"ConvolutionKernel", "FC52"}}, .all = true, .refused = "soft kernel"},
+        {.other = {{"ConvolutionKernel", "I70f\\3"}}, .all = true, .refused = "enhances edges"},
+        {.other = {{"ConvolutionKernel", "STANDARD"}}, .all = true},
+        {.other = {{"ConvolutionKernel", "XYZ"}}, .all = true}, // the image has to say
+        {.other = {{"ConvolutionKernel", ""}}, .all = true},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        judge(&cases[i]);
+}
+
 int main(void)
 {
     static const struct check_case cases[] = {
@@ -228,6 +248,7 @@ int main(void)
         {"voltages_that_differ_are_refused", voltages_that_differ_are_refused},
         {"kernels_of_120_kv_hold_at_any_voltage", kernels_of_120_kv_hold_at_any_voltage},
         {"other_attributes_that_differ_are_named", other_attributes_that_differ_are_named},
+        {"kernels_that_enhance_edges_are_refused", kernels_that_enhance_edges_are_refused},
         {"what_is_no_attenuation_as_acquired_is_refused",
          what_is_no_attenuation_as_acquired_is_refused},
     };

@@ -86,6 +86,9 @@ static void scan_read_frames(const struct image_set *set, const struct image *im
         const uint32_t frame = image_frame_at(img, k, 0);
         if (frame == IMAGE_NO_FRAME)
             continue;
+        const enum image_sharpness sharpness =
+            image_kernel_sharpness(attr_text(set->frames[frame].attrs, "ConvolutionKernel"));
+        out->sharpness = sharpness > out->sharpness ? sharpness : out->sharpness;
         const double kv = voltage_of(&set->frames[frame]);
         out->kv_low = fmin(out->kv_low, kv); // NAN is no number: the other one counts
         out->kv_high = fmax(out->kv_high, kv);
@@ -135,6 +138,17 @@ static bool judge_nature(const struct calcium_scan *s, struct findings *f)
                       "acquired with several energies, and KVP is not stated in %u of %u images: "
                       "the voltage that values are equivalent to is needed",
                       s->kv_unknown, s->nature.frames);
+    return true;
+}
+
+// Borders overshoot, and what overshoots at the heart's looks like calcium. One slice is enough.
+static bool judge_kernel(const struct calcium_scan *s, struct findings *f)
+{
+    if (s->sharpness == IMAGE_KERNEL_EDGE)
+        return REFUSE(f,
+                      "Convolution Kernel is %s, which enhances edges, and enhanced edges score as "
+                      "calcium: " CALCIUM_SOFT_KERNEL_NEEDED,
+                      s->kernel.text);
     return true;
 }
 
@@ -189,7 +203,7 @@ static bool judge_voltage(const struct calcium_scan *s, const struct calcium_lim
 bool calcium_scan_judge(const struct calcium_scan *s, const struct calcium_limits *limits,
                         double *threshold_hu, struct findings *f)
 {
-    return judge_nature(s, f) && judge_thickness(s, limits, f) &&
+    return judge_nature(s, f) && judge_kernel(s, f) && judge_thickness(s, limits, f) &&
            judge_voltage(s, limits, threshold_hu, f);
 }
 

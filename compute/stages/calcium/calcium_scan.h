@@ -2,14 +2,20 @@
 // here looks at pixels. Thread-safety: pure.
 #pragma once
 #include "compute/findings/findings.h"
+#include "compute/image/convolution.h"
 #include "compute/image/image.h"
 #include "compute/image/kind.h"
+
+// What would help where edges are enhanced.
+#define CALCIUM_SOFT_KERNEL_NEEDED                                                                 \
+    "a reconstruction with a soft kernel is needed, such as Qr36, B35f, STANDARD or FC12"
 
 enum calcium_gating { CALCIUM_GATING_UNKNOWN, CALCIUM_NOT_GATED, CALCIUM_GATED, CALCIUM_GATINGS };
 
 struct calcium_scan {
     struct image_said kvp, thickness, kernel, contrast, maker, model;
     struct image_nature nature;
+    enum image_sharpness sharpness; // of the sharpest kernel of any slice
     // kV that the numbers are equivalent to, over the slices: of a kernel that gives the numbers of
     // 120 kV that, else the tube voltage. NAN: no slice says
     double kv_low, kv_high;

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "compute/image/kind.h"
+#include "compute/image/convolution.h"
 #include "compute/image/load.h"
 #include "compute/stages/lungs/lungs_density.h"
 #include "compute/stages/lungs/lungs_find.h"
@@ -28,8 +29,6 @@ static const uint32_t slices_min = 10;
 static const double pixel_max_mm = 5; // coarser ones show no main bronchus (12 mm)
 static const double thin_mm = 2; // density indices depend on thickness above (QIBA: at most 1 mm)
 static const double gap = 1.1;   // of the thickness, from slice to slice
-static const int sharp_siemens = 50; // B50f, Bl57: lung and bone; B31f, Qr40: soft
-static const char *const sharp_names[] = {"LUNG", "BONE", "EDGE", "SHARP", "DETAIL"};
 
 struct job {
     const struct stage_run *run;
@@ -91,24 +90,6 @@ static bool check_nature(struct job *j)
                   image_nature_text(&j->nature, text, sizeof text));
 }
 
-// By the names that manufacturers give: words, Siemens letters with a number, Toshiba FC50 to FC59,
-// FC30 to FC39 and FC80 to FC89, Philips YA to YD, D and L.
-static bool kernel_is_sharp(const char *kernel)
-{
-    for (size_t i = 0; i < sizeof sharp_names / sizeof *sharp_names; i++) {
-        if (strcasestr(kernel, sharp_names[i]))
-            return true;
-    }
-    if (strncmp(kernel, "FC", 2) == 0)
-        return kernel[2] == '5' || kernel[2] == '3' || kernel[2] == '8';
-    if (strcmp(kernel, "D") == 0 || strcmp(kernel, "L") == 0 ||
-        (kernel[0] == 'Y' && kernel[1] >= 'A' && kernel[1] <= 'D' && !kernel[2]))
-        return true;
-    const char *digits = kernel + strcspn(kernel, "0123456789");
-    return digits > kernel && strchr("BIQH", kernel[0]) &&
-           strtol(digits, NULL, 10) >= sharp_siemens;
-}
-
 // What the names of series and protocol say about the breath: 'i' in, 'e' out, 0 nothing.
 static char breath_said(const struct job *j)
 {
@@ -131,7 +112,7 @@ static bool any_kernel_is_sharp(const struct job *j)
         const uint32_t frame = image_frame_at(j->v, k, 0);
         const struct attrs *a = frame == IMAGE_NO_FRAME ? NULL : j->run->set->frames[frame].attrs;
         const char *kernel = a ? attrs_get(a, "ConvolutionKernel") : NULL;
-        if (kernel && kernel_is_sharp(kernel))
+        if (image_kernel_sharpness(kernel) >= IMAGE_KERNEL_SHARP)
             return true;
     }
     return false;
