@@ -511,6 +511,42 @@ static void images_of_one_place_are_refused(void)
     free(v.stored);
 }
 
+// Unsharp masking along rows and columns, by the mean of the four neighbours.
+static void sharpen(struct grid *v, double strength)
+{
+    int16_t *sharp = malloc(sizeof *sharp * grid_voxels(v));
+    CU_ASSERT_PTR_NOT_NULL_FATAL(sharp);
+    memcpy(sharp, v->stored, sizeof *sharp * grid_voxels(v));
+    for (int n = 0; n < (int)grid_voxels(v); n++) {
+        const int i = n % NX, j = n / NX % NY;
+        const int16_t *p = v->stored + n;
+        if (i > 0 && i < NX - 1 && j > 0 && j < NY - 1)
+            sharp[n] =
+                (int16_t)lround(*p + strength * (*p - (p[-1] + p[1] + p[-NX] + p[NX]) / 4.0));
+    }
+    free(v->stored);
+    v->stored = sharp;
+}
+
+// The kernel is named B35f: what the image shows counts.
+static void enhanced_edges_are_refused_whatever_the_kernel_is_named(void)
+{
+    struct facts s = usual_scan();
+    for (int turned = 0; turned < 2; turned++) {
+        struct chest chest = usual;
+        chest.calcium = false;
+        chest.prone = turned;
+        struct grid v = make_chest(&chest);
+        sharpen(&v, 0.6);
+        struct findings *f = analyse(&v, &s, NULL, NULL);
+        CU_ASSERT_EQUAL(f->verdict, VERDICT_NOT_EVALUABLE);
+        CU_ASSERT_PTR_NOT_NULL(strstr(f->reason, "edges are enhanced"));
+        CU_ASSERT_PTR_NOT_NULL(strstr(f->reason, "B35f"));
+        findings_destroy(f);
+        free(v.stored);
+    }
+}
+
 static void what_cannot_be_judged_is_refused_with_the_reason(void)
 {
     struct facts s = usual_scan(), other;
@@ -607,6 +643,8 @@ int main(void)
         {"what_is_not_gated_is_an_estimate", what_is_not_gated_is_an_estimate},
         {"what_cannot_be_judged_is_refused_with_the_reason",
          what_cannot_be_judged_is_refused_with_the_reason},
+        {"enhanced_edges_are_refused_whatever_the_kernel_is_named",
+         enhanced_edges_are_refused_whatever_the_kernel_is_named},
         {"images_of_one_place_are_refused", images_of_one_place_are_refused},
         {"doubts_are_said_beside_the_score", doubts_are_said_beside_the_score},
         {"options_change_what_they_say", options_change_what_they_say},

@@ -7,6 +7,7 @@
 #include "compute/kernels/kernels.h"
 #include "compute/stages/calcium/calcium_heart.h"
 #include "compute/stages/calcium/calcium_lesion.h"
+#include "compute/stages/calcium/calcium_quality.h"
 #include "compute/stages/calcium/calcium_report.h"
 #include "compute/stages/calcium/calcium_scan.h"
 #include "compute/stages/calcium/calcium_score.h"
@@ -71,7 +72,8 @@ static const struct stage_param params[P_COUNT] = {
                    20000, 3000, NULL},
 };
 
-#define SLICES_KEPT 4 // of the volume on the host, while candidates are looked at one by one
+#define SLICES_KEPT     4  // of the volume on the host, while candidates are looked at one by one
+#define SLICES_OF_EDGES 24 // that borders are looked at in, over the whole scan
 
 static const double pool_with_agent_hu = 70; // and a contrast agent is named: enhanced
 static const double pixel_max_mm = 1.2, slice_count_min = 10;
@@ -218,6 +220,71 @@ static bool add_exclusions(struct job *j, const struct calcium_lesions *lesions)
     return true;
 }
 
+// The n-th of count slices spread over all; the same ones when the scan runs the other way.
+static uint32_t spread(uint32_t n, uint32_t count, uint32_t all)
+{
+    if (n >= (count + 1) / 2)
+        return all - 1 - spread(count - 1 - n, count, all);
+    return (uint32_t)((2 * (uint64_t)n + 1) * all / (2 * (uint64_t)count));
+}
+
+static bool measure_borders(struct job *j, struct calcium_overshoot *out)
+{
+    const struct image *v = j->v;
+    const uint32_t all = v->dim[2], count = all < SLICES_OF_EDGES ? all : SLICES_OF_EDGES;
+    struct calcium_edges edges;
+    if (!calcium_edges_init(&edges, v->dim, v->spacing, j->scratch))
+        return err_set(j->err, ERR_NOMEM, "calcium: borders");
+    for (uint32_t n = 0; n < count; n++) {
+        const float *slice = peek_slice(j->peek, spread(n, count, all), j->err);
+        if (!slice)
+            return false;
+        calcium_edges_add(&edges, slice);
+    }
+    calcium_edges_measure(&edges, out);
+    return true;
+}
+
+// What the image says of its kernel, beside the kernel's name. False: refused, or no memory
+// (f->no_memory).
+static bool check_edges(struct job *j, const struct calcium_overshoot *o)
+{
+    const enum image_sharpness named = j->scan.sharpness;
+    const char *kernel = j->scan.kernel.text;
+    const enum calcium_sharpness seen = calcium_overshoot_judge(o);
+    if (seen == CALCIUM_EDGES_ENHANCED)
+        return REFUSE(j,
+                      "edges are enhanced: borders of the lungs overshoot by %.0f HU (limit %d HU; "
+                      "Convolution Kernel is %s), which scores as "
+                      "calcium: " CALCIUM_SOFT_KERNEL_NEEDED,
+                      o->hu, CALCIUM_OVERSHOOT_LIMIT_HU, kernel);
+    if (seen == CALCIUM_EDGES_RAISED)
+        return findings_add_warning(j->f,
+                                    "Edges are enhanced: borders of the lungs overshoot by %.0f HU "
+                                    "(Convolution Kernel is %s); the score may be too high",
+                                    o->hu, kernel);
+    if (named == IMAGE_KERNEL_SHARP && seen == CALCIUM_EDGES_SOFT)
+        return findings_add_warning(j->f, "Convolution Kernel is %s, a sharp one", kernel);
+    if (seen == CALCIUM_EDGES_UNKNOWN && named != IMAGE_KERNEL_SOFT)
+        return findings_add_warning(j->f,
+                                    "Edges may be enhanced: Convolution Kernel is %s, and borders "
+                                    "of the lungs are too few or too noisy to measure it",
+                                    kernel);
+    return true;
+}
+
+static bool add_edge_fact(struct job *j, const struct calcium_overshoot *o)
+{
+    return isnan(o->hu) ? findings_add_fact(j->f,
+                                            "Edge enhancement not measurable: %u borders of "
+                                            "the lungs",
+                                            o->edges)
+                        : findings_add_fact(j->f,
+                                            "Overshoot at %u borders of the lungs %.0f HU (%.1f "
+                                            "times the noise, noise included)",
+                                            o->edges, o->hu, o->ratio);
+}
+
 static const char *size_class(double width_mm)
 {
     return width_mm < 320 ? "small" : width_mm <= 380 ? "medium" : "large";
@@ -260,11 +327,18 @@ static bool evaluate(struct job *j)
 {
     const struct stage_run *r = j->run;
     const char *why = "";
+    struct calcium_overshoot overshoot;
     if (!stage_step(r, "decoding", 0, j->err))
         return false;
     j->hu = image_load(r->gpu, r->set, j->v, 0, IMAGE_I16, j->err);
     j->peek = j->hu ? peek_create(j->hu, SLICES_KEPT, j->err) : NULL;
-    if (!j->peek || !stage_step(r, "finding the heart", 0.4, j->err) ||
+    if (!j->peek || !measure_borders(j, &overshoot))
+        return false;
+    if (!add_edge_fact(j, &overshoot))
+        return err_set(j->err, ERR_NOMEM, "calcium: facts");
+    if (!check_edges(j, &overshoot))
+        return !j->f->no_memory || err_set(j->err, ERR_NOMEM, "calcium: warnings");
+    if (!stage_step(r, "finding the heart", 0.4, j->err) ||
         !calcium_heart_find(r->gpu, j->hu, j->peek, j->v, j->scratch, &j->heart, &why, j->err))
         return false;
     if (*why) {
