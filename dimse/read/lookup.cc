@@ -119,7 +119,8 @@ bool read_descriptor(DcmItem &header, const DcmTagKey &tag, bool is_signed,
                      struct lookup_table *out, size_t *entries, struct err *err)
 {
     double d[3];
-    const char *name = DcmTag(tag).getTagName();
+    DcmTag named(tag); // owns its name
+    const char *name = named.getTagName();
     int n = item_numbers(header, tag, d, 3);
     if (n == 0)
         return err_set(err, ERR_INPUT, "%s is missing", name);
