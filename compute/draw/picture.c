@@ -44,6 +44,7 @@ static bool cine_read(const struct cine *c, uint32_t n, struct plane *plane, str
 static bool cine_window(struct cine *c, struct err *err)
 {
     double low = INFINITY, high = -INFINITY;
+    bool said = !c->map; // each frame says how it wants to be shown
     memcpy(c->window, c->wish->window, sizeof c->window);
     if (c->map && !(c->window[1] > 0))
         memcpy(c->window, c->map->window, sizeof c->window);
@@ -57,8 +58,11 @@ static bool cine_window(struct cine *c, struct err *err)
             low = fmin(low, plane.values[i]);
             high = fmax(high, plane.values[i]);
         }
+        said = said && (!plane.values || plane.voi.kind != VOI_NONE);
         plane_finish(&plane);
     }
+    if (said)
+        return true;
     c->window[0] = low <= high ? (low + high) / 2 : 0;
     c->window[1] = low < high ? high - low : 1;
     return true;

@@ -21,8 +21,8 @@ struct picture_wish {
                         // at its point
     bool over_slices;
     int map;          // shown instead of the image, over its slices; -1: none
-    double window[2]; // centre, width; width <= 0: of the map, else from the least to the most of
-                      // all frames
+    double window[2]; // centre, width; width <= 0: of the map, else as the headers want it,
+                      // else from the least to the most of all frames
     bool regions;     // outlines of the label map at each place
     double frame_ms;  // time a frame is shown; 0: the step of the phases, else PICTURE_FRAME_MS
 };

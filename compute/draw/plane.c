@@ -9,6 +9,7 @@ void plane_finish(struct plane *p)
 {
     free(p->values);
     free(p->labels);
+    voi_finish(&p->voi);
     *p = (struct plane){0};
 }
 
@@ -55,6 +56,29 @@ static struct plane plane_on_grid(const struct image *img, const struct place *p
     return p;
 }
 
+// Values that stand for padding are no part of a picture. Those of Hounsfield units are air
+// already.
+static void plane_clear_padding(struct plane *p, const struct image_frame *f)
+{
+    const float a = (float)(f->slope * f->padding[0] + f->intercept),
+                b = (float)(f->slope * f->padding[1] + f->intercept);
+    const float low = fminf(a, b), high = fmaxf(a, b);
+    if (!f->padded || strcmp(f->unit, "[hnsf'U]") == 0)
+        return;
+    for (size_t i = 0; i < (size_t)p->columns * p->rows; i++) {
+        if (p->values[i] >= low && p->values[i] <= high)
+            p->values[i] = NAN;
+    }
+}
+
+static bool plane_read_voi(struct plane *p, const struct image_set *set, uint32_t frame,
+                           struct err *err)
+{
+    const struct image_pixels *pixels = set->pixels;
+    return frame == IMAGE_NO_FRAME || set->frames[frame].colour || !pixels || !pixels->voi ||
+           pixels->voi(pixels->ctx, frame, &p->voi, err);
+}
+
 bool plane_read_slice(struct plane *p, const struct image_set *set, const struct findings *f,
                       const struct place *place, bool labels, struct err *err)
 {
@@ -71,8 +95,11 @@ bool plane_read_slice(struct plane *p, const struct image_set *set, const struct
         return false;
     if (map)
         memcpy(p->labels, map->labels + place->slice * count, count * sizeof *p->labels);
-    if (image_read_slice(set, img, place->slice, place->point, p->values, err))
+    if (image_read_slice(set, img, place->slice, place->point, p->values, err) &&
+        plane_read_voi(p, set, frame, err)) {
+        plane_clear_padding(p, &set->frames[frame]);
         return true;
+    }
     plane_finish(p);
     return false;
 }
@@ -245,6 +272,11 @@ bool plane_read_sections(struct plane *planes, const struct image_set *set,
         for (uint32_t before = 0; !read && before < s; before++)
             read = planes[before].values && same_stack(&sections[before], &sections[s]);
         ok = read || section_stack(planes, set, f, sections, count, &sections[s], err);
+    }
+    for (uint32_t s = 0; ok && s < count; s++) { // as its middle slice
+        const struct image *img = planes[s].values ? section_image(set, &sections[s]) : NULL;
+        ok = !img || plane_read_voi(&planes[s], set,
+                                    image_frame_at(img, img->dim[2] / 2, sections[s].point), err);
     }
     for (uint32_t s = 0; !ok && s < count; s++)
         plane_finish(&planes[s]);

@@ -7,6 +7,7 @@
 #include "base/err.h"
 #include "compute/findings/findings.h"
 #include "compute/image/image.h"
+#include "compute/image/voi.h"
 
 struct plane {
     uint32_t columns, rows;
@@ -14,7 +15,8 @@ struct plane {
     bool scaled;        // mm holds
     char right, down;   // patient direction that columns and rows grow to; ' ' not known
     bool inverted;      // the lowest value is white
-    float *values;      // [rows][columns]; NAN: nothing there; owned
+    float *values;      // [rows][columns]; NAN: nothing there, or padding; owned
+    struct voi voi;     // how the header wants it shown; VOI_NONE where it does not say
     uint16_t *labels;   // [rows][columns]: 0 or region index + 1; NULL: none; owned
     bool has_place;     // place holds: marks of it are drawn
     struct place place; // of a slice

@@ -19,6 +19,7 @@ struct part {
     uint32_t left, top, columns, rows;
     uint32_t step; // every step-th pixel is drawn
     double low, high;
+    const struct voi *voi; // stands for low and high; NULL: these
 };
 
 // Where the part is on the paper.
@@ -61,7 +62,7 @@ static void find_range(const struct plane *v, struct part *p)
 
 static struct part part_of(const struct plane *v, const struct tile *t)
 {
-    struct part p;
+    struct part p = {0};
     clip(t->box[0], t->box[2], v->columns, &p.left, &p.columns);
     clip(t->box[1], t->box[3], v->rows, &p.top, &p.rows);
     uint32_t longest = p.columns > p.rows ? p.columns : p.rows;
@@ -70,6 +71,8 @@ static struct part part_of(const struct plane *v, const struct tile *t)
     if (isfinite(centre) && isfinite(width) && width > 0) {
         p.low = centre - width / 2;
         p.high = centre + width / 2;
+    } else if (v->voi.kind != VOI_NONE && !t->unit) {
+        p.voi = &v->voi;
     } else {
         find_range(v, &p);
     }
@@ -93,8 +96,8 @@ static cairo_surface_t *colours_of(const struct plane *v, const struct part *p,
     for (uint32_t j = 0; j < rows; j++) {
         for (uint32_t i = 0; i < columns; i++) {
             uint8_t rgb[3];
-            double t =
-                (plane_value(v, p->left + i * p->step, p->top + j * p->step) - p->low) / range;
+            const double value = plane_value(v, p->left + i * p->step, p->top + j * p->step);
+            const double t = p->voi ? voi_grey(p->voi, value) : (value - p->low) / range;
             palette_colour(palette, v->inverted ? 1 - t : t, rgb);
             uint32_t pixel = (uint32_t)rgb[0] << 16 | (uint32_t)rgb[1] << 8 | rgb[2];
             memcpy(data + j * stride + 4 * (size_t)i, &pixel, sizeof pixel);

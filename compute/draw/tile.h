@@ -9,7 +9,8 @@
 struct tile {
     const struct plane *plane; // NULL: black
     double box[4];    // part shown: first column, first row, columns, rows; clipped; empty: all
-    double window[2]; // centre, width; width <= 0 or not finite: from the least to the most
+    double window[2]; // centre, width, from black to white; width <= 0 or not finite: as the header
+                      // wants it; with a bar, or where it does not say: from the least to the most
     enum palette palette;
     const char *unit; // of the colour bar beside it; NULL: no bar
 };

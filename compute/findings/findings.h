@@ -225,7 +225,8 @@ struct page_table {
 struct page_image {
     struct place place;
     double box[4];    // part shown: first column, first row, columns, rows (pixels); empty: all
-    double window[2]; // centre, width, in modality units; width <= 0: from the least to the most
+    double window[2]; // centre, width, in modality units; width <= 0: as the header wants it, else
+                      // from the least to the most
     const char *caption;
     int map;      // index into maps: its slice is shown in its palette instead; -1: none
     bool regions; // regions of the label map at that place are outlined in their colours

@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include "base/err.h"
 #include "compute/image/image.h"
+#include "compute/image/voi.h"
 #include "compute/kernels/kernels.h"
 
 // Whoever has the files gives this: decoding in modality units.
@@ -16,6 +17,9 @@ struct image_pixels {
     //   ERR_INPUT a pixel stream is broken; ERR_UNSUPPORTED; ERR_IO, ERR_NOMEM, ERR_TIMEOUT
     bool (*read)(void *ctx, const uint32_t *frames, size_t count, enum image_voxel type,
                  void *voxels, struct err *err);
+    // How the header of a frame wants its values shown; for voi_finish(). NULL: nobody knows.
+    //   ERR_INPUT no such file; ERR_IO, ERR_NOMEM
+    bool (*voi)(void *ctx, uint32_t frame, struct voi *out, struct err *err);
 };
 
 // Converts count stored values of a frame to modality values as above: slope * stored + intercept

@@ -1,6 +1,7 @@
 // What a frame says of itself. Source: PS3.3 C.7.6.2 (Image Plane), C.7.6.5 (Cine), C.7.6.6
 // (Multi-frame), C.7.6.16 (functional groups), C.7.6.16.2.11 (Real World Value Mapping), C.8.2.1
-// (CT Image), C.8.9.1 (PET Series), C.8.13.5.9 (MR Diffusion), C.11.1 (Modality LUT).
+// (CT Image), C.8.9.1 (PET Series), C.8.13.5.9 (MR Diffusion), C.11.1 (Modality LUT), C.11.2 (VOI
+// LUT).
 #include <strings.h>
 #include <algorithm>
 #include <cinttypes>
@@ -14,6 +15,7 @@
 #define DERIVATIONS_MAX 8      // codes of how an image was derived
 #define DIMENSIONS_MAX  8      // of an enhanced object
 #define DIMENSION_MAX   1000   // values of one that are told apart
+#define WINDOWS_MAX     64     // of a frame
 #define GE_B_VALUE_MOD  100000 // GE adds 10^9 to the b values of some sequences: 1000000700 is 700
 
 namespace
@@ -645,6 +647,80 @@ bool read_frame(struct object *o, uint32_t frame, struct image_frame *out, struc
     return true;
 }
 
+// ---- How it is shown ----------------------------------------------------------------------------
+
+// The first window that can be used.
+bool read_window(frame_view &view, struct voi *out)
+{
+    double centre = 0, width = 0;
+    const std::string function = view.text(DCM_VOILUTFunction);
+    const enum voi_kind kind = function == "SIGMOID"        ? VOI_SIGMOID
+                               : function == "LINEAR_EXACT" ? VOI_LINEAR_EXACT
+                                                            : VOI_LINEAR;
+    DcmItem *item = view.where(DCM_WindowCenter);
+    for (long i = 0; item && i < WINDOWS_MAX; i++) {
+        const std::string text = item_text(*item, DCM_WindowWidth, i);
+        const bool numbers = item_number(*item, DCM_WindowCenter, i, &centre) &&
+                             item_number(*item, DCM_WindowWidth, i, &width);
+        if (numbers && voi_window_usable(kind, centre, width)) {
+            out->kind = kind;
+            out->centre = centre;
+            out->width = width;
+            return true;
+        }
+        char shown[33];
+        if (i == 0)
+            snprintf(out->unusable, sizeof out->unusable, "Window Width %s",
+                     text_shown(text.c_str(), shown, sizeof shown));
+    }
+    return false;
+}
+
+bool read_voi_table(frame_view &view, bool is_signed, struct voi *out, struct err *err)
+{
+    struct lookup_table table = {};
+    struct err why = {};
+    DcmItem *holder = view.where(DCM_VOILUTSequence);
+    DcmItem *item = holder ? item_of(*holder, DCM_VOILUTSequence) : nullptr;
+    if (!item)
+        return true;
+    if (!lookup_table_read(*item, DCM_LUTDescriptor, DCM_LUTData, nullptr, is_signed, &table,
+                           &why)) {
+        snprintf(out->unusable, sizeof out->unusable, "VOI LUT: %.40s", why.text);
+        return true;
+    }
+    out->table = static_cast<uint16_t *>(malloc(table.entries.size() * sizeof *out->table));
+    if (!out->table)
+        return err_set(err, ERR_NOMEM, "no memory for a table");
+    std::copy(table.entries.begin(), table.entries.end(), out->table);
+    out->kind = VOI_TABLE;
+    out->first = table.first;
+    out->count = static_cast<uint32_t>(table.entries.size());
+    out->bits = table.bits;
+    return true;
+}
+
+// Window and table take what the rescale gives; modality values may be by Real World Value Mapping.
+bool read_voi(struct object *o, uint32_t frame, struct voi *out, struct err *err)
+{
+    struct image_frame f;
+    *out = {};
+    if (!read_frame(o, frame, &f, err))
+        return false;
+    if (f.colour)
+        return err_set(err, ERR_INPUT, "no grey values");
+    frame_view view(o, frame);
+    struct image_frame rescaled = f;
+    if (!read_rescale(view, false, &rescaled, nullptr)) {
+        rescaled.slope = f.slope; // its values are stored ones
+        rescaled.intercept = f.intercept;
+    }
+    out->scale = rescaled.slope / f.slope;
+    out->offset = rescaled.intercept - out->scale * f.intercept;
+    const bool may_be_negative = rescaled.is_signed || rescaled.slope < 0 || rescaled.intercept < 0;
+    return read_window(view, out) || read_voi_table(view, may_be_negative, out, err);
+}
+
 // ---- Attributes of the functional groups
 // ----------------------------------------------------------
 
@@ -707,6 +783,12 @@ bool object_frame(const struct object *o, uint32_t frame, struct image_frame *ou
 {
     return object_guard(
         err, [&] { return read_frame(const_cast<struct object *>(o), frame, out, err); });
+}
+
+bool object_voi(const struct object *o, uint32_t frame, struct voi *out, struct err *err)
+{
+    return object_guard(err,
+                        [&] { return read_voi(const_cast<struct object *>(o), frame, out, err); });
 }
 
 bool object_frame_attrs(const struct object *o, uint32_t frame, struct attrs *own, struct err *err)

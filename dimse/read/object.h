@@ -10,6 +10,7 @@
 #include "base/err.h"
 #include "base/identity.h"
 #include "compute/image/image.h"
+#include "compute/image/voi.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -121,6 +122,14 @@ const char *object_keyword_near(const char *keyword);
 //   ERR_UNSUPPORTED no image, a mosaic whose header does not tell its slices, Modality LUT
 //   Sequence, a pixel format that cannot be decoded
 bool object_frame(const struct object *o, uint32_t frame, struct image_frame *out, struct err *err);
+
+// How frame (0-based) wants its modality values shown; for voi_finish(). Where there are several
+// windows the first that can be used, else the first item of VOI LUT Sequence. A function that
+// nobody knows is LINEAR; what cannot be used is named in unusable, VOI_NONE where nothing is left.
+// MONOCHROME1 is image_frame.inverted: Presentation LUT Shape must say the same (PS3.3 C.8.11.3),
+// and where it does not, Photometric Interpretation counts.
+//   ERR_INPUT no such frame, or no image of grey values; ERR_NOMEM
+bool object_voi(const struct object *o, uint32_t frame, struct voi *out, struct err *err);
 
 // Decodes frame (0-based) to stored values, one sample a pixel (MONOCHROME1/2), masked to Bits
 // Stored and sign-extended; where there is a Modality LUT Sequence, what its table makes of them.

@@ -429,13 +429,31 @@ static json_t *inspect_numbers(const double *values, size_t count, bool *ok)
     return list;
 }
 
+// How its middle frame is shown; "" in colour.
+static const char *inspect_window(const struct inspect *in, const struct image *img, char *text,
+                                  size_t size)
+{
+    const uint32_t frame = image_frame_at(img, img->dim[2] / 2, 0);
+    struct voi voi = {0};
+    text[0] = 0;
+    if (img->colour || frame == IMAGE_NO_FRAME)
+        return text;
+    struct err err = {0};
+    if (in->images.pixels->voi(in->images.pixels->ctx, frame, &voi, &err))
+        voi_text(&voi, text, size);
+    else
+        snprintf(text, size, "%s", err.text);
+    voi_finish(&voi);
+    return text;
+}
+
 static json_t *image_item(const struct inspect *in, const struct image *img, bool *ok)
 {
     json_t *o = json_object(), *dim = json_array(), *at = json_array(), *differs = json_array();
     struct listing listing = {differs, ok};
     struct image_nature nature;
     char text[512], directions[4] = "";
-    char kind[320];
+    char kind[320], window[320];
     for (int a = 0; a < 4; a++)
         json_add(dim, json_integer(img->dim[a]), ok);
     for (uint32_t p = 0; img->at && p < img->dim[3]; p++) {
@@ -455,6 +473,7 @@ static json_t *image_item(const struct inspect *in, const struct image *img, boo
     json_put_number(o, "tilt_deg", img->placed ? img->tilt_deg : NAN, ok);
     json_put_text(o, "unit", img->unit, ok);
     json_put_text(o, "voxel", img->type == IMAGE_I16 ? "int16" : "float32", ok);
+    json_put_text(o, "window", inspect_window(in, img, window, sizeof window), ok);
     json_put_text(o, "axis", image_axis_name(img->axis), ok);
     json_put(o, "at", at, ok);
     json_put_integer(o, "missing", img->missing, ok);
@@ -592,9 +611,6 @@ static bool sheet_draw_cell(const struct inspect *in, uint32_t image, const stru
     if (frame != IMAGE_NO_FRAME && !colour &&
         !plane_read_slice(&plane, &in->images, &none, &place, false, err))
         return false;
-    if (image_number(&in->images, img, "WindowCenter", &tile.window[0]) != IMAGE_ATTR_SAME ||
-        image_number(&in->images, img, "WindowWidth", &tile.window[1]) != IMAGE_ATTR_SAME)
-        tile.window[1] = 0; // from the least to the most
     if (!colour)
         tile_draw(pen, &none, &tile, x, y, CELL, CELL);
     else if (!sheet_draw_colours(in, &in->frames[frame], pen_cairo(pen), x, y, err))

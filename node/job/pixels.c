@@ -132,6 +132,20 @@ static bool read_frames(void *ctx, const uint32_t *frames, size_t count, enum im
     return true;
 }
 
+// After its pixels the instance is still open.
+static bool read_voi(void *ctx, uint32_t frame, struct voi *out, struct err *err)
+{
+    struct pixels *p = ctx;
+    struct reader *r = &p->readers[0];
+    const struct image_frame *f = &p->options.frames[frame];
+    r->err = (struct err){0};
+    if (reader_open(p, r, f->source) && object_voi(r->object, f->number - 1, out, &r->err))
+        return true;
+    if (err)
+        *err = r->err;
+    return err_wrap(err, "instance %s", f->sop_instance_uid);
+}
+
 struct pixels *pixels_create(const struct pixels_options *options, struct err *err)
 {
     struct pixels *p = calloc(1, sizeof *p);
@@ -140,7 +154,7 @@ struct pixels *pixels_create(const struct pixels_options *options, struct err *e
         return NULL;
     }
     p->options = *options;
-    p->source = (struct image_pixels){.ctx = p, .read = read_frames};
+    p->source = (struct image_pixels){.ctx = p, .read = read_frames, .voi = read_voi};
     return p;
 }
 

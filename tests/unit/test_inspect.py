@@ -14,6 +14,7 @@ import numpy as np  # noqa: E402
 import peers  # noqa: E402
 import pydicom  # noqa: E402
 import schema  # noqa: E402
+from pydicom.pixel_data_handlers.util import apply_modality_lut, apply_voi_lut  # noqa: E402
 from PIL import Image  # noqa: E402
 
 
@@ -83,6 +84,62 @@ class Inspect(unittest.TestCase):
         sheet = np.asarray(Image.open(out / image["files"][0]).convert("L"))
         self.assertGreater((sheet > 60).mean(), 0.05)
         self.assertEqual(sheet.shape[1], 6 * 240)
+
+    def shown(self, number, value, **attributes):
+        """A series of one image of 240 x 240 pixels of 1 mm, as large as its place on the sheet; attributes None: absent."""
+        d = pydicom.dcmread(self.files[0].filename)
+        d.SeriesInstanceUID = f"1.2.826.0.1.79.{number}"
+        d.SOPInstanceUID = d.file_meta.MediaStorageSOPInstanceUID = f"1.2.826.0.1.79.{number}.1"
+        d.SeriesNumber = number
+        d.Rows = d.Columns = 240
+        d.PixelSpacing, d.PixelRepresentation, d.BitsStored, d.HighBit = [1, 1], 0, 12, 11
+        d.PixelData = value.astype("<u2").tobytes()
+        for keyword, given in {"WindowCenter": None, "WindowWidth": None, **attributes}.items():
+            if given is None:
+                d.pop(keyword, None)
+            else:
+                setattr(d, keyword, given)
+        (self.tmp / "shown").mkdir(exist_ok=True)
+        d.save_as(self.tmp / "shown" / f"{number}.dcm")
+        return d
+
+    def test_frames_are_shown_as_another_library_shows_them(self):
+        y, x = np.mgrid[0:240, 0:240]
+        ramp = (17 * x + 5 * y) % 4096
+        table = pydicom.Dataset()
+        table.LUTDescriptor, table.LUTData = [1500, 300, 10], [int(1023 * (n / 1499) ** 2) for n in range(1500)]
+        table["LUTDescriptor"].VR = table["LUTData"].VR = "US"
+        cases = [  # attributes, what the document says
+            ({"WindowCenter": 40, "WindowWidth": 400}, "centre 40, width 400"),
+            ({"WindowCenter": [-600, 40], "WindowWidth": [1500, 400]}, "centre -600, width 1500"),
+            ({"WindowCenter": 40, "WindowWidth": 400, "VOILUTFunction": "LINEAR_EXACT"}, "centre 40, width 400 (exact)"),
+            ({"WindowCenter": 300.5, "WindowWidth": 700, "VOILUTFunction": "SIGMOID"}, "centre 300.5, width 700 (sigmoid)"),
+            ({"WindowCenter": 40, "WindowWidth": 1}, "centre 40, width 1"),
+            ({"WindowCenter": 40, "WindowWidth": 400, "PhotometricInterpretation": "MONOCHROME1", "PresentationLUTShape": "INVERSE"}, "centre 40, width 400"),
+            ({"VOILUTSequence": [table]}, "table of 1500 entries from 300"),
+            ({"WindowCenter": 40, "WindowWidth": "0"}, "from the least to the most value; Window Width 0 cannot be used"),
+            ({}, "from the least to the most value")]
+        made = [self.shown(n, ramp, **attributes) for n, (attributes, _) in enumerate(cases, 1)]
+        inspect("-o", self.tmp / "shown-out", self.tmp / "shown")
+        document = json.loads((self.tmp / "shown-out" / "inspect.json").read_text())
+        by_uid = {s["series"]: s["images"][0] for s in document["series"]}
+        plain = np.ones((240, 240), bool)  # without the letters and the scale
+        plain[:24, 100:140] = plain[100:140, :24] = plain[215:, :130] = False
+        for d, (_, said) in zip(made, cases):
+            image = by_uid[d.SeriesInstanceUID]
+            self.assertEqual(image["window"], said)
+            values = apply_modality_lut(d.pixel_array, d)
+            if "VOILUTSequence" in d:
+                values = apply_voi_lut(values.astype(int), d) / 1023
+            elif d.get("WindowWidth"):
+                values = apply_voi_lut(values.astype(float), d)  # to the range of the rescaled values
+                low = float(d.RescaleIntercept)
+                values = (values - low) / (2**d.BitsStored - 1)
+            else:
+                values = (values - values.min()) / (values.max() - values.min())
+            wanted = 255 * (1 - values if d.PhotometricInterpretation == "MONOCHROME1" else values)
+            got = np.asarray(Image.open(self.tmp / "shown-out" / image["files"][0]).convert("L"))[:240, :240]
+            self.assertLessEqual(np.abs(got - wanted)[plain].max(), 1, said)
 
     def test_what_differs_is_listed_with_its_values(self):
         def change(n, d):

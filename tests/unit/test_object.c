@@ -907,6 +907,131 @@ static void units_are_what_the_modality_says(void)
     }
 }
 
+// How the one frame of f, which it takes over, is shown.
+static struct voi voi_of(struct made_file *f)
+{
+    struct voi out = {0};
+    made_pixels(f, PIXELS, 0);
+    struct object *o = open_made(f);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(o);
+    CU_ASSERT_TRUE(object_voi(o, 0, &out, &err));
+    object_close(o);
+    made_finish(f);
+    return out;
+}
+
+static void windows_are_read(void)
+{
+    static const struct {
+        const char *centre, *width, *function; // NULL: absent
+        enum voi_kind kind;
+        double wanted[2];
+        const char *unusable;
+    } table[] = {
+        {"40", "400", NULL, VOI_LINEAR, {40, 400}, ""},
+        {"40", "400", "LINEAR", VOI_LINEAR, {40, 400}, ""},
+        {"40", "400", "WHATEVER", VOI_LINEAR, {40, 400}, ""},
+        {"40.5", "0.5", "LINEAR_EXACT", VOI_LINEAR_EXACT, {40.5, 0.5}, ""},
+        {"40", "400", "SIGMOID", VOI_SIGMOID, {40, 400}, ""},
+        {"-600\\40", "1500\\400", NULL, VOI_LINEAR, {-600, 1500}, ""},
+        {"-600\\40", "0\\400", NULL, VOI_LINEAR, {40, 400}, "Window Width 0"},
+        {"40", "0", NULL, VOI_NONE, {0, 0}, "Window Width 0"},
+        {"40", "0.5", NULL, VOI_NONE, {0, 0}, "Window Width 0.5"},
+        {"40", "-400", "LINEAR_EXACT", VOI_NONE, {0, 0}, "Window Width -400"},
+        {"40", NULL, NULL, VOI_NONE, {0, 0}, "Window Width "},
+        {NULL, "400", NULL, VOI_NONE, {0, 0}, ""},
+        {NULL, NULL, NULL, VOI_NONE, {0, 0}, ""},
+    };
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        struct made_file f;
+        image(&f, EXPLICIT);
+        made_drop(&f, 0x00281050);
+        made_drop(&f, 0x00281051);
+        if (table[i].centre)
+            made_set(&f, 0x00281050, "DS", table[i].centre);
+        if (table[i].width)
+            made_set(&f, 0x00281051, "DS", table[i].width);
+        if (table[i].function)
+            made_set(&f, 0x00281056, "CS", table[i].function);
+        struct voi v = voi_of(&f);
+        CU_ASSERT_EQUAL(v.kind, table[i].kind);
+        CU_ASSERT_EQUAL(v.centre, table[i].wanted[0]);
+        CU_ASSERT_EQUAL(v.width, table[i].wanted[1]);
+        CU_ASSERT(v.scale == 1 && v.offset == 0);
+        CU_ASSERT_STRING_EQUAL(v.unusable, table[i].unusable);
+        voi_finish(&v);
+    }
+}
+
+static void voi_tables_are_read(void)
+{
+    static const uint16_t data[] = {0, 2000, 4095};
+    static const struct {
+        uint16_t descriptor[3];
+        size_t entries;
+        const char *window;
+        enum voi_kind kind;
+        int32_t first;
+        const char *unusable;
+    } table[] = {
+        {{3, 100, 12}, 3, NULL, VOI_TABLE, 100, ""},
+        {{3, 64512, 12}, 3, NULL, VOI_TABLE, -1024, ""}, // Hounsfield units may be negative
+        {{3, 100, 12}, 3, "400", VOI_LINEAR, 0, ""},     // the window comes first
+        {{3, 100, 12}, 3, "0", VOI_TABLE, 100, "Window Width 0"},
+        {{4, 100, 12}, 3, NULL, VOI_NONE, 0, "VOI LUT: LUTData has 3 of 4 entries"},
+        {{3, 100, 17}, 3, NULL, VOI_NONE, 0, "VOI LUT: LUTDescriptor makes no sense"},
+        {{3, 100, 12}, 0, NULL, VOI_NONE, 0, "VOI LUT: LUTData is missing"},
+    };
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        struct made_file f, item = {.syntax = EXPLICIT};
+        image(&f, EXPLICIT);
+        made_drop(&f, 0x00281050);
+        made_drop(&f, 0x00281051);
+        made_set_bytes(&item, 0x00283002, "US", table[i].descriptor, sizeof table[i].descriptor);
+        if (table[i].entries)
+            made_set_bytes(&item, 0x00283006, "US", data, table[i].entries * sizeof *data);
+        made_nest(&f, 0x00283010, &item);
+        if (table[i].window) {
+            made_set(&f, 0x00281050, "DS", "40");
+            made_set(&f, 0x00281051, "DS", table[i].window);
+        }
+        struct voi v = voi_of(&f);
+        CU_ASSERT_EQUAL(v.kind, table[i].kind);
+        CU_ASSERT_STRING_EQUAL(v.unusable, table[i].unusable);
+        if (v.kind == VOI_TABLE) {
+            CU_ASSERT(v.count == 3 && v.bits == 12 && v.first == table[i].first);
+            CU_ASSERT(v.table && memcmp(v.table, data, sizeof data) == 0);
+            CU_ASSERT_DOUBLE_EQUAL(voi_grey(&v, v.first + 1.0), 2000 / 4095.0, 1e-12);
+        }
+        voi_finish(&v);
+    }
+}
+
+static void windows_are_of_what_the_rescale_gives(void)
+{
+    struct made_file f, item;
+    of_class(&f, MR, "MR"); // real world values 0.5 * stored + 3; rescale stored - 1024
+    real_world(&item, "um2/s", "UCUM");
+    made_nest(&f, 0x00409096, &item);
+    made_set(&f, 0x00281050, "DS", "-24");
+    made_set(&f, 0x00281051, "DS", "100");
+    made_set(&f, 0x00281056, "CS", "LINEAR_EXACT");
+    struct voi v = voi_of(&f);
+    CU_ASSERT_EQUAL(v.scale, 2);
+    CU_ASSERT_DOUBLE_EQUAL(voi_grey(&v, 0.5 * 1000 + 3), 0.5, 1e-12);
+    CU_ASSERT_DOUBLE_EQUAL(voi_grey(&v, 0.5 * 1025 + 3), 0.75, 1e-12);
+    voi_finish(&v);
+    of_class(&f, PET, "PT");
+    made_set(&f, 0x00541001, "CS", "BQML");
+    made_set(&f, 0x00281053, "DS", "2.5");
+    made_set(&f, 0x00281050, "DS", "1000");
+    made_set(&f, 0x00281051, "DS", "2000");
+    v = voi_of(&f);
+    CU_ASSERT(v.kind == VOI_LINEAR && v.scale == 1);
+    CU_ASSERT_DOUBLE_EQUAL(v.offset, 0, 1e-9);
+    voi_finish(&v);
+}
+
 static void times_count_from_what_is_known_best(void)
 {
     struct made_file f;
@@ -1212,6 +1337,51 @@ static void enhanced_frames_without_groups_are_refused(void)
     made_set(&f, FRAMES, "IS", "3");
     made_pixels(&f, 3 * PIXELS, 0);
     frame_refused(&f, 2, ERR_INPUT, "PerFrameFunctionalGroupsSequence has 2 items for 3 frames");
+}
+
+static void frames_have_their_own_windows(void)
+{
+    struct made_file f, own[3];
+    struct voi v;
+    enhanced(&f, EXPLICIT, 3, 0);
+    for (int i = 0; i < 3; i++) { // the last one has none
+        own[i] = (struct made_file){.syntax = EXPLICIT};
+        put_in_macro(&own[i], 0x00209113, 0x00200032, "DS", i == 0 ? "0\\0\\0" : "0\\0\\3");
+        if (i < 2) {
+            struct made_file macro = {.syntax = EXPLICIT};
+            made_set(&macro, 0x00281050, "DS", i == 0 ? "50" : "-600");
+            made_set(&macro, 0x00281051, "DS", "350");
+            made_nest(&own[i], 0x00289132, &macro);
+        }
+        made_nest(&f, 0x52009230, &own[i]);
+    }
+    made_pixels(&f, 3 * PIXELS, 0);
+    struct object *o = open_made(&f);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(o);
+    static const double centres[] = {50, -600, 0};
+    for (uint32_t i = 0; i < 3; i++) {
+        CU_ASSERT_TRUE(object_voi(o, i, &v, &err));
+        CU_ASSERT_EQUAL(v.kind, i < 2 ? VOI_LINEAR : VOI_NONE);
+        CU_ASSERT_EQUAL(v.centre, centres[i]);
+    }
+    CU_ASSERT_FALSE(object_voi(o, 3, &v, &err));
+    said(ERR_INPUT, "no frame 4 of 3");
+    object_close(o);
+    made_finish(&f);
+    without_place(&f, CAPTURE, "OT"); // colours have no window
+    made_set(&f, 0x00280002, "US", "3");
+    made_set(&f, PHOTOMETRIC, "CS", "RGB");
+    made_set(&f, ALLOCATED, "US", "8");
+    made_set(&f, STORED, "US", "8");
+    made_set(&f, HIGH_BIT, "US", "7");
+    made_set(&f, 0x00280006, "US", "0");
+    made_pixels(&f, 3 * PIXELS, 0);
+    o = open_made(&f);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(o);
+    CU_ASSERT_FALSE(object_voi(o, 0, &v, &err));
+    said(ERR_INPUT, "no grey values");
+    object_close(o);
+    made_finish(&f);
 }
 
 static void groups_give_attributes(void)
@@ -1718,6 +1888,10 @@ int main(void)
         {"object_ids_unusable_uids_are_empty", unusable_uids_are_empty},
         {"object_is_own_knows_contributing_equipment", knows_its_own_by_contributing_equipment},
         {"object_attrs_are_text", attributes_are_text},
+        {"object_voi_windows_are_read", windows_are_read},
+        {"object_voi_tables_are_read", voi_tables_are_read},
+        {"object_voi_windows_are_of_what_the_rescale_gives", windows_are_of_what_the_rescale_gives},
+        {"object_voi_frames_have_their_own_windows", frames_have_their_own_windows},
         {"object_attrs_text_becomes_utf8", text_becomes_utf8},
         {"object_attrs_text_of_every_set_becomes_utf8", text_of_every_set_becomes_utf8},
         {"object_attrs_long_lists_keep_what_is_short", long_lists_keep_what_is_short},

@@ -156,6 +156,45 @@ static void a_missing_frame_is_black(void)
     study_finish(&m, f);
 }
 
+// Frame n is shown in a window of width 100 above 100 * (n / SLICES); of odd ones nobody knows.
+static bool every_voi(void *ctx, uint32_t frame, struct voi *out, struct err *err)
+{
+    const uint32_t point = frame / SLICES;
+    (void)ctx, (void)err;
+    *out = (struct voi){
+        .kind = VOI_LINEAR_EXACT, .scale = 1, .centre = 100.0 * point + 50, .width = 100};
+    return true;
+}
+
+static bool some_voi(void *ctx, uint32_t frame, struct voi *out, struct err *err)
+{
+    every_voi(ctx, frame, out, err);
+    out->kind = frame % 2 ? VOI_NONE : out->kind;
+    return true;
+}
+
+static void without_a_window_frames_are_shown_as_their_headers_want(void)
+{
+    struct made_images m;
+    struct findings *f;
+    struct err err = {0};
+    study_init(&m, &f);
+    struct picture_wish w = wish;
+    w.window[1] = 0;
+    m.pixels.voi = every_voi;
+    CU_ASSERT_FATAL(picture_cine(f, &m.set, &w, &err));
+    m.pixels.voi = some_voi; // all alike, then
+    CU_ASSERT_FATAL(picture_cine(f, &m.set, &w, &err));
+    for (uint32_t n = 0; n < POINTS; n++) { // 10, 110, 210, 310
+        CU_ASSERT(abs(pixel(&f->pictures[0], n, 140, 100)[0] - 26) <= 1);
+        CU_ASSERT(abs(pixel(&f->pictures[1], n, 140, 100)[0] - (int)(85 * n)) <= 1);
+    }
+    m.pixels.voi = every_voi; // a wish comes first
+    CU_ASSERT_FATAL(picture_cine(f, &m.set, &wish, &err));
+    CU_ASSERT(abs(pixel(&f->pictures[2], 1, 140, 100)[0] - 70) <= 1); // 110 of 0..400
+    study_finish(&m, f);
+}
+
 static bool broken_read(void *ctx, const uint32_t *frames, size_t count, enum image_voxel type,
                         void *values, struct err *err)
 {
@@ -200,6 +239,8 @@ int main(void)
          slices_follow_each_other_with_their_regions},
         {"a_map_has_its_palette_and_bar", a_map_has_its_palette_and_bar},
         {"a_missing_frame_is_black", a_missing_frame_is_black},
+        {"without_a_window_frames_are_shown_as_their_headers_want",
+         without_a_window_frames_are_shown_as_their_headers_want},
         {"what_cannot_be_shown_is_said_and_adds_nothing",
          what_cannot_be_shown_is_said_and_adds_nothing},
     };

@@ -229,10 +229,85 @@ static void slices_are_decoded_once_for_all_sections(void)
     made_images_finish(&m);
 }
 
+static bool shown_voi(void *ctx, uint32_t frame, struct voi *out, struct err *err)
+{
+    (void)ctx, (void)err;
+    *out = (struct voi){.kind = VOI_LINEAR, .scale = 1, .centre = frame, .width = 10};
+    return true;
+}
+
+static bool broken_voi(void *ctx, uint32_t frame, struct voi *out, struct err *err)
+{
+    (void)ctx, (void)frame, (void)out;
+    return err_set(err, ERR_IO, "broken");
+}
+
+static void a_slice_says_how_it_is_shown(void)
+{
+    struct made_images m;
+    struct plane p[2];
+    struct err err = {0};
+    struct findings *f = findings_create();
+    const struct place place = {0, 2, 1};
+    study_init(&m, axial);
+    CU_ASSERT_FATAL(plane_read_slice(p, &m.set, f, &place, false, &err));
+    CU_ASSERT_EQUAL(p[0].voi.kind, VOI_NONE);
+    plane_finish(&p[0]);
+    m.pixels.voi = shown_voi;
+    CU_ASSERT_FATAL(plane_read_slice(p, &m.set, f, &place, false, &err));
+    CU_ASSERT(p[0].voi.kind == VOI_LINEAR && p[0].voi.centre == SLICES + 2);
+    plane_finish(&p[0]);
+    const struct page_section sections[2] = {coronal, sagittal};
+    CU_ASSERT_FATAL(plane_read_sections(p, &m.set, f, sections, 2, &err)); // as the middle slice
+    for (int i = 0; i < 2; i++) {
+        const uint32_t middle = sections[i].point * SLICES + SLICES / 2;
+        CU_ASSERT(p[i].voi.kind == VOI_LINEAR && p[i].voi.centre == middle);
+        plane_finish(&p[i]);
+    }
+    m.pixels.voi = broken_voi;
+    CU_ASSERT_FALSE(plane_read_slice(p, &m.set, f, &place, false, &err));
+    CU_ASSERT_EQUAL(err.code, ERR_IO);
+    CU_ASSERT_FALSE(plane_read_sections(p, &m.set, f, sections, 2, &err));
+    findings_destroy(f);
+    made_images_finish(&m);
+}
+
+static void padding_is_no_part_of_a_picture(void)
+{
+    static const struct {
+        double slope, intercept;
+    } table[] = {{1, 0}, {-2, 7}, {0.1, -0.3}};
+    for (size_t n = 0; n < sizeof table / sizeof *table; n++) {
+        struct made_images m;
+        struct plane p;
+        struct err err = {0};
+        struct findings *f = findings_create();
+        const struct place place = {0, 0, 0}; // 0 to 45
+        study_init(&m, axial);
+        for (uint32_t i = 0; i < m.count; i++) {
+            m.frames[i].padded = true;
+            m.frames[i].padding[0] = 12;
+            m.frames[i].padding[1] = 21;
+            m.frames[i].slope = table[n].slope;
+            m.frames[i].intercept = table[n].intercept;
+        }
+        CU_ASSERT_FATAL(plane_read_slice(&p, &m.set, f, &place, false, &err));
+        for (uint32_t i = 0; i < COLUMNS * ROWS; i++) {
+            const uint32_t stored = i % COLUMNS + 10 * (i / COLUMNS);
+            CU_ASSERT_EQUAL(isnan(p.values[i]) != 0, stored >= 12 && stored <= 21);
+        }
+        plane_finish(&p);
+        findings_destroy(f);
+        made_images_finish(&m);
+    }
+}
+
 int main(void)
 {
     static const struct check_case cases[] = {
         {"a_slice_has_its_pixels_place_and_regions", a_slice_has_its_pixels_place_and_regions},
+        {"a_slice_says_how_it_is_shown", a_slice_says_how_it_is_shown},
+        {"padding_is_no_part_of_a_picture", padding_is_no_part_of_a_picture},
         {"a_map_has_its_values", a_map_has_its_values},
         {"what_is_not_there_is_an_input_error", what_is_not_there_is_an_input_error},
         {"sections_stand_with_the_head_up", sections_stand_with_the_head_up},
