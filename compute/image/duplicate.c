@@ -1,5 +1,6 @@
 #include "compute/image/duplicate.h"
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -117,6 +118,94 @@ static bool merge_all(const struct merge *m, bool one, struct arena *arena)
     if (same == MERGE_SAME)
         merge_points(m, firsts);
     return same != MERGE_FAILED;
+}
+
+// ---- Acquisitions -------------------------------------------------------------------------------
+
+#define SAME_PLACE_MM 0.01 // as image_split() takes places for the same
+
+// The frame of an image at the place of f; IMAGE_NO_FRAME: none.
+static uint32_t merge_find_place(const struct image_set *set, const struct image *img,
+                                 const struct image_frame *f)
+{
+    for (uint32_t k = 0; k < img->dim[2]; k++) {
+        const double *at = set->frames[img->frame[k]].position;
+        if (fabs(at[0] - f->position[0]) <= SAME_PLACE_MM &&
+            fabs(at[1] - f->position[1]) <= SAME_PLACE_MM &&
+            fabs(at[2] - f->position[2]) <= SAME_PLACE_MM)
+            return img->frame[k];
+    }
+    return IMAGE_NO_FRAME;
+}
+
+// Whether each slice of other lies where one of m->img does and shows the same. Frames that cannot
+// be decoded are told when an image is used.
+static enum merge_same merge_covers(struct merge *m, const struct image *other)
+{
+    struct err why = {0};
+    for (uint32_t k = 0; k < other->dim[2]; k++) {
+        if (merge_find_place(m->set, m->img, &m->set->frames[other->frame[k]]) == IMAGE_NO_FRAME)
+            return MERGE_OTHER;
+    }
+    m->values = malloc(2 * m->pixels * sizeof *m->values);
+    if (!m->values) {
+        err_set(m->err, ERR_NOMEM, "no memory to compare frames");
+        return MERGE_FAILED;
+    }
+    enum merge_same same = MERGE_SAME;
+    const struct merge quiet = {m->set, m->img, m->pixels, m->values, &why};
+    for (uint32_t k = 0; k < other->dim[2] && same == MERGE_SAME; k++) {
+        const uint32_t frame = other->frame[k];
+        const uint32_t twin = merge_find_place(m->set, m->img, &m->set->frames[frame]);
+        same = merge_compare(&quiet, twin, frame);
+    }
+    free(m->values);
+    m->values = NULL;
+    if (same != MERGE_FAILED || why.code == ERR_INPUT || why.code == ERR_UNSUPPORTED)
+        return same == MERGE_FAILED ? MERGE_OTHER : same;
+    err_set(m->err, why.code, "%s", why.text);
+    return MERGE_FAILED;
+}
+
+// The frames of image n become duplicates of those of m->img; the image goes.
+static void merge_fold(const struct merge *m, uint32_t n)
+{
+    struct image_set *set = m->set;
+    const struct image other = set->images[n];
+    for (uint32_t i = 0; other.duplicates && i < set->frame_count; i++) {
+        if (set->fate[i] == IMAGE_DUPLICATE && merge_is_used(&other, set->twin[i]))
+            set->twin[i] = merge_find_place(set, m->img, &set->frames[set->twin[i]]);
+    }
+    for (uint32_t k = 0; k < other.dim[2]; k++) {
+        const uint32_t frame = other.frame[k];
+        set->twin[frame] = merge_find_place(set, m->img, &set->frames[frame]);
+        set->fate[frame] = IMAGE_DUPLICATE;
+    }
+    m->img->duplicates += other.dim[2] + other.duplicates;
+    set->image_count--;
+    memmove(&set->images[n], &set->images[n + 1], (set->image_count - n) * sizeof *set->images);
+}
+
+bool image_merge_acquisitions(struct image_set *set, struct err *err)
+{
+    for (uint32_t a = 0; a < set->image_count; a++) {
+        struct image *img = &set->images[a];
+        struct merge m = {
+            .set = set, .img = img, .pixels = (size_t)img->dim[0] * img->dim[1], .err = err};
+        for (uint32_t b = a + 1; b < set->image_count;) { // the larger ones come first
+            const struct image *other = &set->images[b];
+            const bool again = img->dim[3] == 1 && other->dim[3] == 1 && !img->colour &&
+                               image_is_other_acquisition(set, img, other);
+            const enum merge_same same = again ? merge_covers(&m, other) : MERGE_OTHER;
+            if (same == MERGE_FAILED)
+                return false;
+            if (same == MERGE_SAME)
+                merge_fold(&m, b);
+            else
+                b++;
+        }
+    }
+    return true;
 }
 
 bool image_merge_duplicates(struct image_set *set, struct image *img, bool one, struct arena *arena,

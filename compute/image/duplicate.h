@@ -9,6 +9,12 @@
 #include "base/err.h"
 #include "compute/image/image.h"
 
+// Images that are another whole once more under another Acquisition Number: they become its
+// duplicates, and are images of the set no more. Decodes where two acquisitions lie at the same
+// places, up to the first frame that differs. Call it before the set's images are looked for.
+//   ERR_NOMEM, and what decoding says
+bool image_merge_acquisitions(struct image_set *set, struct err *err);
+
 // Decodes the duplicates of an image and the frames that are used in their place.
 // Says in remark how many were set aside, "" none.
 //   one  the image is meant to have one point: where it has several in time or turn, and all frames

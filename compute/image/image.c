@@ -126,14 +126,18 @@ static void remark_geometry(const struct image_set *set, const struct image *img
 
 void image_remarks(const struct image_set *set, const struct image *main, char *text, size_t size)
 {
-    size_t localizers = 0, foreign = 0, unplaced = 0, placed = 0;
+    size_t localizers = 0, foreign = 0, unplaced = 0, placed = 0, again = 0;
     for (uint32_t i = 0; i < set->frame_count; i++)
         localizers += set->frames[i].pool == main->pool && set->fate[i] == IMAGE_LOCALIZER;
     for (uint32_t i = 0; i < set->image_count; i++) {
         const struct image *img = &set->images[i];
-        size_t *like = !img->placed ? &unplaced : main->placed ? &foreign : &placed;
-        if (img != main && img->pool == main->pool)
-            *like += (size_t)img->dim[2] * img->dim[3] - img->missing + img->duplicates;
+        if (img == main || img->pool != main->pool)
+            continue;
+        size_t *like = !img->placed                                 ? &unplaced
+                       : !main->placed                              ? &placed
+                       : image_is_other_acquisition(set, main, img) ? &again
+                                                                    : &foreign;
+        *like += (size_t)img->dim[2] * img->dim[3] - img->missing + img->duplicates;
     }
     text[0] = 0;
     if (rescale_differs(set, main))
@@ -147,6 +151,8 @@ void image_remarks(const struct image_set *set, const struct image *main, char *
                    unplaced);
     if (placed)
         add_remark(text, size, "Set aside with a place in space: %zu.", placed);
+    if (again)
+        add_remark(text, size, "Set aside for another Acquisition Number: %zu.", again);
     if (foreign)
         add_remark(text, size,
                    "Set aside for another orientation, size, spacing, frame of reference or kind: "

@@ -165,6 +165,11 @@ void image_remarks(const struct image_set *set, const struct image *main, char *
 // others cannot relate a segmentation or a map to it.
 bool image_has_reference(const struct image_set *set, const struct image *img);
 
+// Whether two images with a place differ in Acquisition Number and in nothing else that splits
+// frames: the same was scanned again, or it is there twice.
+bool image_is_other_acquisition(const struct image_set *set, const struct image *a,
+                                const struct image *b);
+
 // Index of the frame at (slice, point), or IMAGE_NO_FRAME.
 uint32_t image_frame_at(const struct image *img, uint32_t slice, uint32_t point);
 

@@ -957,6 +957,30 @@ static bool split_family(struct splitter *s, struct entry *entries, uint32_t cou
     return true;
 }
 
+static const struct image_frame *frame_of(const struct image_set *set, const struct image *img)
+{
+    uint32_t i = 0; // some frame of each is there
+    while (img->frame[i] == IMAGE_NO_FRAME)
+        i++;
+    return &set->frames[img->frame[i]];
+}
+
+bool image_is_other_acquisition(const struct image_set *set, const struct image *a,
+                                const struct image *b)
+{
+    const struct image_frame *x = frame_of(set, a), *y = frame_of(set, b);
+    if (!a->placed || !same_family(x, y) || !same_key(x->echo_ms, y->echo_ms) ||
+        !same_key(x->b_value, y->b_value) ||
+        strcmp(x->frame_of_reference_uid, y->frame_of_reference_uid) != 0 ||
+        strcmp(text_of(x, "SeriesInstanceUID"), text_of(y, "SeriesInstanceUID")) != 0)
+        return false;
+    for (size_t n = 0; n < KINDS; n++) {
+        if (strcmp(text_of(x, kinds[n]), text_of(y, kinds[n])) != 0)
+            return false;
+    }
+    return strcmp(text_of(x, "AcquisitionNumber"), text_of(y, "AcquisitionNumber")) != 0;
+}
+
 // Frames without a place: those of one instance, in order.
 static bool make_sequence(struct splitter *s, struct entry *entries, uint32_t count)
 {
@@ -975,7 +999,7 @@ static size_t frames_in(const struct image *img)
 static int by_size(const void *a, const void *b, void *ctx)
 {
     const struct image *x = a, *y = b;
-    const struct image_frame *frames = ctx;
+    const struct image_set *set = ctx;
     if (x->pool != y->pool)
         return x->pool < y->pool ? -1 : 1;
     if (x->colour != y->colour)
@@ -984,15 +1008,11 @@ static int by_size(const void *a, const void *b, void *ctx)
         return x->placed ? -1 : 1;
     if (frames_in(x) != frames_in(y))
         return frames_in(x) > frames_in(y) ? -1 : 1;
-    uint32_t i = 0, j = 0; // some frame of each is there
-    while (x->frame[i] == IMAGE_NO_FRAME)
-        i++;
-    while (y->frame[j] == IMAGE_NO_FRAME)
-        j++;
-    int uid = strcmp(frames[x->frame[i]].sop_instance_uid, frames[y->frame[j]].sop_instance_uid);
+    const struct image_frame *f = frame_of(set, x), *g = frame_of(set, y);
+    int uid = strcmp(f->sop_instance_uid, g->sop_instance_uid);
     if (uid)
         return uid;
-    return frames[x->frame[i]].number < frames[y->frame[j]].number ? -1 : 1;
+    return f->number < g->number ? -1 : 1;
 }
 
 // In what a frame differs from those of an image, for people. False: in nothing that keeps it out.
@@ -1062,8 +1082,7 @@ static bool split_all(struct splitter *s, struct entry *entries, uint32_t count)
             explain_gap(s, img);
     }
     if (s->out->image_count)
-        qsort_r(s->out->images, s->out->image_count, sizeof *s->out->images, by_size,
-                (void *)(uintptr_t)s->frames);
+        qsort_r(s->out->images, s->out->image_count, sizeof *s->out->images, by_size, s->out);
     return true;
 }
 

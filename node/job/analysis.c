@@ -404,8 +404,7 @@ static bool make_images(struct job *j, struct err *err)
         }
     }
     if (!assign_pools(j, err) || !add_frames(j, err) ||
-        !image_split(j->frames, j->frame_count, j->prefer, report->arena, &report->images, err) ||
-        !fill_slots(j, err) || !check_slots(j, err))
+        !image_split(j->frames, j->frame_count, j->prefer, report->arena, &report->images, err))
         return false;
     for (uint32_t n = 0; n < report->images.image_count; n++) {
         const struct image *img = &report->images.images[n];
@@ -420,7 +419,8 @@ static bool make_images(struct job *j, struct err *err)
     if (!j->pixels)
         return false;
     report->images.pixels = pixels_source(j->pixels);
-    return check_images(j, err);
+    return image_merge_acquisitions(&report->images, err) && fill_slots(j, err) &&
+           check_slots(j, err) && check_images(j, err);
 }
 
 // Results

@@ -77,6 +77,8 @@ static bool inspect_merge(struct inspect *in, struct err *err)
     in->merged = arena_alloc(in->arena, (size_t)in->images.image_count + 1, sizeof *in->merged);
     if (!in->merged)
         return err_set(err, ERR_NOMEM, "no memory for a series");
+    if (!image_merge_acquisitions(&in->images, err))
+        return false;
     for (uint32_t n = 0; n < in->images.image_count; n++) {
         struct image *img = &in->images.images[n];
         struct err why = {0};

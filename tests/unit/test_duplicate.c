@@ -162,6 +162,45 @@ static void points_that_differ_stay_points(void)
     }
 }
 
+// The same slices under two Acquisition Numbers; the second shows something else from slice `other`
+// on, and reaches as many slices as it has.
+static void acquisitions_become_one_where_all_pixels_are_the_same(void)
+{
+    static const struct {
+        uint32_t slices, other;
+        bool one;
+    } table[] = {{SLICES, SLICES, true}, {2, SLICES, true}, {SLICES, 4, false}, {1, 0, false}};
+    struct attrs first = {0}, second = {0};
+    attrs_add(&first, "AcquisitionNumber", "1");
+    attrs_add(&second, "AcquisitionNumber", "2");
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        make(SLICES, 2);
+        for (uint32_t f = 0; f < images.count; f++) {
+            images.frames[f].attrs = f < SLICES ? &first : &second;
+            images.frames[f].instance_number = 1; // no order tells them apart
+        }
+        for (uint32_t f = SLICES + table[i].other; f < 2 * SLICES; f++)
+            stored[f * PIXELS]++;
+        images.count = SLICES + table[i].slices;
+        CU_ASSERT_TRUE_FATAL(made_images_split(&images, &err));
+        CU_ASSERT_EQUAL(images.set.image_count, 2);
+        CU_ASSERT_TRUE(
+            image_is_other_acquisition(&images.set, &images.set.images[0], &images.set.images[1]));
+        CU_ASSERT_TRUE(image_merge_acquisitions(&images.set, &err));
+        const struct image *img = images.set.images;
+        CU_ASSERT_EQUAL(images.set.image_count, table[i].one ? 1 : 2);
+        CU_ASSERT(img->dim[2] == SLICES && img->dim[3] == 1);
+        CU_ASSERT_EQUAL(img->duplicates, table[i].one ? table[i].slices : 0);
+        for (uint32_t k = 0; table[i].one && k < table[i].slices; k++) {
+            CU_ASSERT_EQUAL(images.set.fate[SLICES + k], IMAGE_DUPLICATE);
+            CU_ASSERT_EQUAL(images.set.twin[SLICES + k], k);
+        }
+        made_images_finish(&images);
+    }
+    attrs_finish(&first);
+    attrs_finish(&second);
+}
+
 int main(void)
 {
     static const struct check_case cases[] = {
@@ -176,6 +215,8 @@ int main(void)
          one_pixel_that_differs_is_refused},
         {"image_merge_duplicates_makes_one_of_points_that_show_the_same",
          points_that_show_the_same_are_one},
+        {"image_merge_acquisitions_makes_one_where_all_pixels_are_the_same",
+         acquisitions_become_one_where_all_pixels_are_the_same},
         {"image_merge_duplicates_leaves_points_that_differ", points_that_differ_stay_points},
     };
     return check_main("duplicate", cases, sizeof cases / sizeof *cases);

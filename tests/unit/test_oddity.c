@@ -356,6 +356,91 @@ static void what_is_no_slice_stands_aside(void)
     CHECK_ROWS(rows);
 }
 
+static void twin_other_acquisition(const char *folder)
+{
+    for (unsigned i = 0; i < SLICES; i++) {
+        struct made_file f;
+        char uid[32];
+        snprintf(uid, sizeof uid, "1.2.3.4.7%u", i);
+        slice_of(&f, i);
+        made_set(&f, 0x00080018, "UI", uid);
+        made_set(&f, 0x00200012, "IS", "2");
+        made_pixels(&f, PIXELS, 7);
+        write_in(folder, &f, uid);
+    }
+}
+
+static void same_other_acquisition(const char *folder)
+{
+    for (unsigned i = 0; i < SLICES; i++) {
+        struct made_file f;
+        char uid[32];
+        snprintf(uid, sizeof uid, "1.2.3.4.7%u", i);
+        slice_of(&f, i);
+        made_set(&f, 0x00080018, "UI", uid);
+        made_set(&f, 0x00200012, "IS", "2");
+        write_in(folder, &f, uid);
+    }
+}
+
+static void one_same_other_acquisition(const char *folder)
+{
+    struct made_file f;
+    slice_of(&f, 3);
+    made_set(&f, 0x00080018, "UI", "1.2.3.4.70");
+    made_set(&f, 0x00200012, "IS", "2");
+    write_in(folder, &f, "again");
+}
+
+static void one_other_acquisition(const char *folder)
+{
+    struct made_file f;
+    slice_of(&f, 3);
+    made_set(&f, 0x00080018, "UI", "1.2.3.4.70");
+    made_set(&f, 0x00200012, "IS", "2");
+    made_pixels(&f, PIXELS, 7);
+    write_in(folder, &f, "again");
+}
+
+static void same_at_a_rounded_place(const char *folder)
+{
+    struct made_file f;
+    slice_of(&f, 3);
+    made_set(&f, 0x00080018, "UI", "1.2.3.4.70");
+    made_set(&f, 0x00200032, "DS", "-10.0000001\\20.5\\9.0049");
+    made_set(&f, 0x00200013, "IS", "99");
+    write_in(folder, &f, "again");
+}
+
+static void acquisitions_at_one_place(void)
+{
+    static const struct odd rows[] = {
+        {"two acquisitions of the same places",
+         {{ALL, 0x00200012, "IS", "1"}},
+         .more = twin_other_acquisition,
+         .said = "groups of",
+         .seen = "Set aside for another Acquisition Number: 6."},
+        {"one acquisition, sent twice under two numbers",
+         {{ALL, 0x00200012, "IS", "1"}},
+         .more = same_other_acquisition,
+         .done = true,
+         .said = "same images once more"},
+        {"one slice again under another number",
+         {{ALL, 0x00200012, "IS", "1"}},
+         .more = one_same_other_acquisition,
+         .done = true,
+         .said = "same images once more (place and pixels): 1."},
+        {"one other slice under another number",
+         {{ALL, 0x00200012, "IS", "1"}},
+         .more = one_other_acquisition,
+         .done = true,
+         .said = "Set aside for another Acquisition Number: 1."},
+        {"the same slice at a place rounded otherwise", .more = same_at_a_rounded_place,
+         .done = true, .said = "same images once more (place and pixels): 1."},
+    };
+    CHECK_ROWS(rows);
+}
+
 static void grids_written_badly_are_grids_or_refused(void)
 {
     static const struct odd rows[] = {
@@ -501,6 +586,7 @@ int main(void)
         {"numbers_written_in_several_ways_are_the_same",
          numbers_written_in_several_ways_are_the_same},
         {"what_is_no_slice_stands_aside", what_is_no_slice_stands_aside},
+        {"acquisitions_at_one_place", acquisitions_at_one_place},
         {"grids_written_badly_are_grids_or_refused", grids_written_badly_are_grids_or_refused},
         {"rescales_are_numbers_or_refused", rescales_are_numbers_or_refused},
         {"headers_contradict_themselves", headers_contradict_themselves},
