@@ -138,6 +138,13 @@ static void voltages_that_differ_are_refused(void)
          .warned = "147 HU",
          .threshold_hu = 147},
         {.other = {{"KVP", "120,0"}}, .all = true},
+        {.other = {{"KVP", "119"}}, .all = true}, // as the generator measured
+        {.other = {{"KVP", "121.6"}}, .all = true, .scale = true},
+        {.other = {{"KVP", "118"}}},
+        {.other = {{"KVP", "122"}}, .all = true},
+        {.other = {{"KVP", "117"}}, .all = true, .refused = "117 kV"},
+        {.other = {{"KVP", "123"}}, .refused = "differs between slices"},
+        {.other = {{"KVP", "121"}, {"ConvolutionKernel", "Sa36f"}}, .all = true},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         judge(&cases[i]);

@@ -167,6 +167,12 @@ static bool judge_thickness(const struct calcium_scan *s, const struct calcium_l
     return true;
 }
 
+// 120 kV as tubes make it: some scanners write what the generator measured.
+static bool is_120_kv(double kv)
+{
+    return fabs(kv - 120) <= 2;
+}
+
 static bool judge_voltage(const struct calcium_scan *s, const struct calcium_limits *limits,
                           double *threshold_hu, struct findings *f)
 {
@@ -174,13 +180,13 @@ static bool judge_voltage(const struct calcium_scan *s, const struct calcium_lim
     *threshold_hu = limits->threshold_hu;
     if (isnan(low))
         return findings_add_warning(f, "Tube voltage not stated: 120 kV assumed");
-    if (high - low > 1)
+    if (high - low > 1 && !(is_120_kv(low) && is_120_kv(high)))
         return REFUSE(
             f,
             "tube voltage differs between slices (KVP is %s): one threshold does not hold "
             "for all; slices of one voltage are needed",
             s->kvp.text);
-    if (s->kv_unknown && fabs(low - 120) < 0.5)
+    if (s->kv_unknown && is_120_kv(low))
         return findings_add_warning(f,
                                     "Tube voltage stated in %u of %u images only: 120 kV assumed "
                                     "for all",
@@ -190,7 +196,7 @@ static bool judge_voltage(const struct calcium_scan *s, const struct calcium_lim
                       "tube voltage %g kV in %u images and not stated in %u: one threshold may not "
                       "hold for all",
                       low, s->nature.frames - s->kv_unknown, s->kv_unknown);
-    if (fabs(low - 120) < 0.5)
+    if (is_120_kv(low))
         return true;
     if (!limits->scale)
         return REFUSE(f, "tube voltage %g kV: the threshold of %g HU holds at 120 kV", low,
@@ -254,7 +260,7 @@ static bool warn_nature(const struct calcium_scan *s, struct findings *f)
     if (ok && n->multi_energy)
         ok = findings_add_warning(f, "Acquired with several energies: taken as equivalent to %g kV",
                                   s->kv_low);
-    if (ok && n->as_120_kv && (s->kvp.low < 119.5 || s->kvp.high > 120.5 || isnan(s->kvp.low)))
+    if (ok && n->as_120_kv && !(is_120_kv(s->kvp.low) && is_120_kv(s->kvp.high)))
         ok =
             findings_add_warning(f,
                                  "Kernel %s gives the numbers of 120 kV (KVP is %s): threshold and "
