@@ -588,6 +588,29 @@ static void what_cannot_be_judged_is_refused_with_the_reason(void)
     refuse(&usual, &other, "not a CT");
 }
 
+static void noise_is_said_before_it_is_refused(void)
+{
+    static const struct {
+        double hu;
+        bool spots, category, refused;
+    } cases[] = {{8, false, false, false},
+                 {28, true, false, false},
+                 {33, true, true, false},
+                 {40, false, false, true}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct chest chest = usual;
+        struct facts s = usual_scan();
+        chest.noise_hu = cases[i].hu;
+        struct grid v = make_chest(&chest);
+        struct findings *f = analyse(&v, &s, NULL, NULL);
+        CU_ASSERT_EQUAL(f->verdict == VERDICT_NOT_EVALUABLE, cases[i].refused);
+        CU_ASSERT_EQUAL(warned(f, "Noise alone makes about"), cases[i].spots);
+        CU_ASSERT_EQUAL(warned(f, "its category is not to be relied on"), cases[i].category);
+        findings_destroy(f);
+        free(v.stored);
+    }
+}
+
 static void doubts_are_said_beside_the_score(void)
 {
     struct grid v = make_chest(&usual);
@@ -646,6 +669,7 @@ int main(void)
         {"enhanced_edges_are_refused_whatever_the_kernel_is_named",
          enhanced_edges_are_refused_whatever_the_kernel_is_named},
         {"images_of_one_place_are_refused", images_of_one_place_are_refused},
+        {"noise_is_said_before_it_is_refused", noise_is_said_before_it_is_refused},
         {"doubts_are_said_beside_the_score", doubts_are_said_beside_the_score},
         {"options_change_what_they_say", options_change_what_they_say},
         {"kernels_are_those_that_run", kernels_are_those_that_run},

@@ -99,8 +99,10 @@ static void soft_borders_do_not_overshoot(void)
         v.high = 10;
         v.judged = CALCIUM_EDGES_SOFT;
         judge(&v);
-        for (v.noise_hu = 15; v.noise_hu <= 30; v.noise_hu += 15)
+        for (int noise = 15; noise <= 30; noise += 15) {
+            v.noise_hu = noise;
             judge(&v);
+        }
     }
 }
 
@@ -116,8 +118,10 @@ static void enhanced_borders_overshoot(void)
         struct view v = cases[i];
         v.judged = CALCIUM_EDGES_ENHANCED;
         judge(&v);
-        for (v.noise_hu = 15; v.noise_hu <= 30; v.noise_hu += 15)
+        for (int noise = 15; noise <= 30; noise += 15) {
+            v.noise_hu = noise;
             judge(&v);
+        }
     }
 }
 

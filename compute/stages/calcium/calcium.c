@@ -7,6 +7,7 @@
 #include "compute/kernels/kernels.h"
 #include "compute/stages/calcium/calcium_heart.h"
 #include "compute/stages/calcium/calcium_lesion.h"
+#include "compute/stages/calcium/calcium_noise.h"
 #include "compute/stages/calcium/calcium_quality.h"
 #include "compute/stages/calcium/calcium_report.h"
 #include "compute/stages/calcium/calcium_scan.h"
@@ -63,7 +64,7 @@ static const struct stage_param params[P_COUNT] = {
                         "Noise above it is a warning; 3 HU more for bodies wider than 380 mm.",
                         PARAM_NUMBER, 5, 100, 20, NULL},
     [P_MAX_NOISE] = {"max_noise_hu", "[hnsf'U]", "Noise above which nothing is evaluated.",
-                     PARAM_NUMBER, 10, 200, 45, NULL},
+                     PARAM_NUMBER, 10, 200, 35, NULL},
     [P_FAT] = {"fat_fraction", "1", "Least fat in the ring of 1.5 to 5 mm around a lesion.",
                PARAM_NUMBER, 0.05, 0.9, 0.3, NULL},
     [P_METAL] = {"metal_hu", "[hnsf'U]", "Brighter spots are implants.", PARAM_NUMBER, 800, 3000,
@@ -74,9 +75,11 @@ static const struct stage_param params[P_COUNT] = {
 
 #define SLICES_KEPT     4  // of the volume on the host, while candidates are looked at one by one
 #define SLICES_OF_EDGES 24 // that borders are looked at in, over the whole scan
+#define SLICES_OF_NOISE 48 // that noise is measured in, likewise
 
 static const double pool_with_agent_hu = 70; // and a contrast agent is named: enhanced
 static const double pixel_max_mm = 1.2, slice_count_min = 10;
+static const double spots_most = 0.5;   // of noise as bright as calcium, expected in the heart
 static const double edge_max_mm2 = 100; // of the heart's region at the edge of the image
 static const double flanked_min = 0.7;  // of the slices through it have lung on both sides
 // In radii of the heart's largest ball, from its centre: less cannot hold the heart, or may not.
@@ -186,6 +189,97 @@ static double noise_target(const struct job *j)
     return j->p[P_NOISE_TARGET].number + (j->heart.body_width_mm > 380 ? 3 : 0);
 }
 
+// The n-th of count slices spread over all; the same ones when the scan runs the other way.
+static uint32_t spread(uint32_t n, uint32_t count, uint32_t all)
+{
+    if (n >= (count + 1) / 2)
+        return all - 1 - spread(count - 1 - n, count, all);
+    return (uint32_t)((2 * (uint64_t)n + 1) * all / (2 * (uint64_t)count));
+}
+
+// The pixels of slice k that are of a core on the work grid. False: none is.
+static bool mask_slice(const struct job *j, const uint8_t *core, uint32_t k, uint8_t *mask)
+{
+    const uint32_t *dim = j->v->dim;
+    bool any = false;
+    for (uint32_t y = 0; y < dim[1]; y++) {
+        for (uint32_t x = 0; x < dim[0]; x++) {
+            const uint8_t in = core[calcium_grid_at(&j->heart.grid, x, y, k)];
+            mask[(size_t)y * dim[0] + x] = in;
+            any = any || in;
+        }
+    }
+    return any;
+}
+
+static bool add_slices_to_noise(struct job *j, const uint8_t *core, uint8_t *mask,
+                                struct calcium_noise_sums *sums)
+{
+    const uint32_t all = j->v->dim[2], count = all < SLICES_OF_NOISE ? all : SLICES_OF_NOISE;
+    for (uint32_t n = 0; n < count; n++) {
+        const uint32_t k = spread(n, count, all);
+        if (!mask_slice(j, core, k, mask))
+            continue;
+        const float *slice = peek_slice(j->peek, k, j->err);
+        if (!slice)
+            return false;
+        calcium_noise_add(sums, slice, mask);
+    }
+    return true;
+}
+
+// False: the machine failed.
+static bool measure_noise_spots(struct job *j, struct calcium_noise *out)
+{
+    const struct image *v = j->v;
+    const struct calcium_noise_rules rules = {
+        .dim = {v->dim[0], v->dim[1]},
+        .spacing = {v->spacing[0], v->spacing[1], v->spacing[2]},
+        .blood_hu = j->heart.pool_hu,
+        .threshold_hu = j->rules.threshold_hu,
+        .min_area_mm2 = j->rules.min_area_mm2,
+    };
+    const uint32_t *grid = j->heart.grid.dim;
+    struct arena *own = arena_create();
+    struct calcium_noise_sums *sums = own ? arena_alloc(own, 1, sizeof *sums) : NULL;
+    uint8_t *core = own ? arena_alloc(own, (size_t)grid[0] * grid[1] * grid[2], 1) : NULL;
+    uint8_t *mask = own ? arena_alloc(own, (size_t)v->dim[0] * v->dim[1], 1) : NULL;
+    bool ok = sums && core && mask && calcium_noise_init(sums, &rules, own);
+    if (!ok)
+        err_set(j->err, ERR_NOMEM, "calcium: noise");
+    if (ok) {
+        calcium_noise_core(j->heart.region, j->heart.hu, grid, j->heart.pool_hu, core);
+        ok = add_slices_to_noise(j, core, mask, sums);
+    }
+    if (ok)
+        calcium_noise_measure(sums, out);
+    arena_destroy(own);
+    return ok;
+}
+
+// What noise makes of the score. False: no memory.
+static bool say_noise(struct job *j, const struct calcium_noise *n)
+{
+    const double expected = n->spots_ml * j->heart.region_ml;
+    bool ok = true;
+    if (isfinite(n->sd_hu))
+        ok = findings_add_fact(
+            j->f, "Noise in %.0f mL of the heart %.1f HU, %s; spots as bright as calcium %.1f",
+            n->volume_ml, n->sd_hu,
+            n->texture < CALCIUM_TEXTURE_CORRELATED ? "alike in neighbours" : "fine", expected);
+    if (ok && expected > spots_most)
+        ok = findings_add_warning(j->f,
+                                  "Noise alone makes about %.0f spots of up to %.1f mm2 as bright "
+                                  "as calcium in this heart: small ones may be none",
+                                  fmax(1, expected), n->largest_mm2);
+    if (ok && !calcium_noise_allows_category(j->heart.noise_hu))
+        ok = findings_add_warning(j->f,
+                                  "Noise of %.0f HU: the score is an estimate, and its category is "
+                                  "not to be relied on (limit %d HU)",
+                                  j->heart.noise_hu, CALCIUM_CATEGORY_NOISE_HU);
+    return ok;
+}
+
 static bool add_heart_warnings(struct job *j)
 {
     const struct calcium_heart *h = &j->heart;
@@ -220,29 +314,30 @@ static bool add_exclusions(struct job *j, const struct calcium_lesions *lesions)
     return true;
 }
 
-// The n-th of count slices spread over all; the same ones when the scan runs the other way.
-static uint32_t spread(uint32_t n, uint32_t count, uint32_t all)
+static bool add_slices_to_borders(struct job *j, struct calcium_edges *edges)
 {
-    if (n >= (count + 1) / 2)
-        return all - 1 - spread(count - 1 - n, count, all);
-    return (uint32_t)((2 * (uint64_t)n + 1) * all / (2 * (uint64_t)count));
-}
-
-static bool measure_borders(struct job *j, struct calcium_overshoot *out)
-{
-    const struct image *v = j->v;
-    const uint32_t all = v->dim[2], count = all < SLICES_OF_EDGES ? all : SLICES_OF_EDGES;
-    struct calcium_edges edges;
-    if (!calcium_edges_init(&edges, v->dim, v->spacing, j->scratch))
-        return err_set(j->err, ERR_NOMEM, "calcium: borders");
+    const uint32_t all = j->v->dim[2], count = all < SLICES_OF_EDGES ? all : SLICES_OF_EDGES;
     for (uint32_t n = 0; n < count; n++) {
         const float *slice = peek_slice(j->peek, spread(n, count, all), j->err);
         if (!slice)
             return false;
-        calcium_edges_add(&edges, slice);
+        calcium_edges_add(edges, slice);
     }
-    calcium_edges_measure(&edges, out);
     return true;
+}
+
+static bool measure_borders(struct job *j, struct calcium_overshoot *out)
+{
+    struct arena *own = arena_create();
+    struct calcium_edges edges;
+    bool ok = own && calcium_edges_init(&edges, j->v->dim, j->v->spacing, own);
+    if (!ok)
+        err_set(j->err, ERR_NOMEM, "calcium: borders");
+    ok = ok && add_slices_to_borders(j, &edges);
+    if (ok)
+        calcium_edges_measure(&edges, out);
+    arena_destroy(own);
+    return ok;
 }
 
 // What the image says of its kernel, beside the kernel's name. False: refused, or no memory
@@ -328,6 +423,7 @@ static bool evaluate(struct job *j)
     const struct stage_run *r = j->run;
     const char *why = "";
     struct calcium_overshoot overshoot;
+    struct calcium_noise noise;
     if (!stage_step(r, "decoding", 0, j->err))
         return false;
     j->hu = image_load(r->gpu, r->set, j->v, 0, IMAGE_I16, j->err);
@@ -349,6 +445,10 @@ static bool evaluate(struct job *j)
         return err_set(j->err, ERR_NOMEM, "calcium: facts");
     if (!check_heart(j))
         return true;
+    if (!measure_noise_spots(j, &noise))
+        return false;
+    if (!say_noise(j, &noise))
+        return err_set(j->err, ERR_NOMEM, "calcium: warnings");
     const struct calcium_options options = {
         .fat_fraction = j->p[P_FAT].number,
         .metal_hu = j->p[P_METAL].number,
