@@ -40,6 +40,18 @@ static bool known(double mm)
     return isfinite(mm) && mm > 0;
 }
 
+// Of what has no place Patient Orientation tells the directions (PS3.3 C.7.6.1.1.1); in animals
+// its letters mean something else.
+static void plane_direct(struct plane *p, const struct image_set *set, const struct image *img)
+{
+    const char *text = image_text(set, img, "PatientOrientation"), *down = strchr(text, '\\');
+    if (img->placed || !down || strspn(text, "LRAPHF\\") != strlen(text) || text == down ||
+        !down[1] || strcmp(image_text(set, img, "AnatomicalOrientationType"), "QUADRUPED") == 0)
+        return;
+    p->right = text[0];
+    p->down = down[1];
+}
+
 // Pixels, their size and directions: of a slice of img.
 static struct plane plane_on_grid(const struct image *img, const struct place *place)
 {
@@ -56,14 +68,14 @@ static struct plane plane_on_grid(const struct image *img, const struct place *p
     return p;
 }
 
-// Values that stand for padding are no part of a picture. Those of Hounsfield units are air
-// already.
+// Values that stand for padding are no part of a picture. In Hounsfield units those above air have
+// become air already.
 static void plane_clear_padding(struct plane *p, const struct image_frame *f)
 {
     const float a = (float)(f->slope * f->padding[0] + f->intercept),
                 b = (float)(f->slope * f->padding[1] + f->intercept);
     const float low = fminf(a, b), high = fmaxf(a, b);
-    if (!f->padded || strcmp(f->unit, "[hnsf'U]") == 0)
+    if (!f->padded)
         return;
     for (size_t i = 0; i < (size_t)p->columns * p->rows; i++) {
         if (p->values[i] >= low && p->values[i] <= high)
@@ -90,6 +102,7 @@ bool plane_read_slice(struct plane *p, const struct image_set *set, const struct
     const size_t count = (size_t)img->dim[0] * img->dim[1];
     const uint32_t frame = image_frame_at(img, place->slice, place->point);
     *p = plane_on_grid(img, place);
+    plane_direct(p, set, img);
     p->inverted = frame != IMAGE_NO_FRAME && set->frames[frame].inverted;
     if (!plane_alloc(p, map != NULL, err))
         return false;

@@ -13,7 +13,8 @@ struct plane {
     uint32_t columns, rows;
     double mm[2];       // between columns, between rows; 1 where not known
     bool scaled;        // mm holds
-    char right, down;   // patient direction that columns and rows grow to; ' ' not known
+    char right, down;   // patient direction that columns and rows grow to, the first letter of it;
+                        // ' ' not known
     bool inverted;      // the lowest value is white
     float *values;      // [rows][columns]; NAN: nothing there, or padding; owned
     struct voi voi;     // how the header wants it shown; VOI_NONE where it does not say

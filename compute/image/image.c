@@ -368,11 +368,14 @@ const char *image_place_name(const struct image_set *set, uint32_t image, uint32
     char where[32] = "";
     if (*series)
         snprintf(where, sizeof where, "series %.16s ", series);
-    if (!f || f->instance_number < 0)
+    const bool part = f && (f->of_many || f->tiled), numbered = f && f->instance_number >= 0;
+    const char *kind = part && f->tiled ? "tile" : "frame";
+    if (part && numbered)
+        snprintf(text, size, "%simage %d %s %u", where, f->instance_number, kind, f->number);
+    else if (part)
+        snprintf(text, size, "%s%s %u", where, kind, f->number);
+    else if (!numbered)
         snprintf(text, size, "%sslice %u", where, slice + 1);
-    else if (f->of_many || f->tiled)
-        snprintf(text, size, "%simage %d %s %u", where, f->instance_number,
-                 f->tiled ? "tile" : "frame", f->number);
     else
         snprintf(text, size, "%simage %d", where, f->instance_number);
     return text;

@@ -214,8 +214,8 @@ void image_to_patient(const struct image *img, const double ijk[3], double mm[3]
 // 2 slices) grows to, by its largest component; ' ' where not placed.
 char image_direction(const struct image *img, int axis);
 // How viewers name a frame: "image 34" by its Instance Number, "image 1 frame 7" in an instance of
-// several, "image 1 tile 7" in a mosaic, "slice 3" where it has no number; "series 5 image 34"
-// where the set has frames of several series. Returns text.
+// several, "image 1 tile 7" in a mosaic, where that has no number "frame 7", "tile 7" or "slice 3";
+// "series 5 image 34" where the set has frames of several series. Returns text.
 const char *image_place_name(const struct image_set *set, uint32_t image, uint32_t slice,
                              uint32_t point, char *text, size_t size);
 size_t image_voxels(const struct image *img); // dim[0] * dim[1] * dim[2]: of one point

@@ -534,9 +534,10 @@ json_t *inspect_item(const struct inspect *in, bool *ok)
 
 #define CELL         240.0 // side, pixels
 #define CAPTION      18.0  // below it
+#define GAP          4.0   // between cells
 #define COLUMNS      6
 #define CELLS_MAX    30
-#define POINTS_SHOWN 12 // of them, where there is an axis
+#define POINTS_SHOWN 12 // of them, where there is an axis and more than one slice
 
 struct sheet_cell {
     uint32_t slice, point;
@@ -547,12 +548,13 @@ static uint32_t sheet_at(uint32_t n, uint32_t shown, uint32_t all)
     return shown > 1 ? (uint32_t)((uint64_t)n * (all - 1) / (shown - 1)) : all / 2;
 }
 
+// All slices of the first point, then the middle slice at all points; some of them where they are
+// many.
 static uint32_t sheet_plan(const struct image *img, struct sheet_cell cells[CELLS_MAX])
 {
-    const uint32_t points = img->dim[3] == 1             ? 0
-                            : img->dim[3] < POINTS_SHOWN ? img->dim[3]
-                                                         : POINTS_SHOWN;
-    const uint32_t room = CELLS_MAX - points;
+    const uint32_t most = img->dim[2] == 1 ? CELLS_MAX : POINTS_SHOWN;
+    const uint32_t points = img->dim[3] == 1 ? 0 : img->dim[3] < most ? img->dim[3] : most;
+    const uint32_t room = img->dim[2] == 1 && points ? 0 : CELLS_MAX - points;
     const uint32_t slices = img->dim[2] < room ? img->dim[2] : room;
     uint32_t count = 0;
     for (uint32_t n = 0; n < slices; n++)
@@ -635,7 +637,7 @@ static bool sheet_draw(const struct inspect *in, uint32_t image, cairo_surface_t
         pen_box(pen, 0, 0, cairo_image_surface_get_width(surface),
                 cairo_image_surface_get_height(surface), ink_black);
     for (uint32_t n = 0; ok && n < count; n++)
-        ok = sheet_draw_cell(in, image, &cells[n], pen, CELL * (n % COLUMNS),
+        ok = sheet_draw_cell(in, image, &cells[n], pen, (CELL + GAP) * (n % COLUMNS),
                              (CELL + CAPTION) * floor((double)n / COLUMNS), err);
     pen_destroy(pen);
     cairo_destroy(cr);
@@ -648,8 +650,8 @@ bool inspect_sheet(const struct inspect *in, uint32_t image, const char *path, s
     const uint32_t count = sheet_plan(&in->images.images[image], cells);
     const uint32_t columns = count < COLUMNS ? count : COLUMNS;
     const uint32_t rows = (count + COLUMNS - 1) / COLUMNS;
-    cairo_surface_t *surface = cairo_image_surface_create(CAIRO_FORMAT_RGB24, (int)(columns * CELL),
-                                                          (int)((CELL + CAPTION) * rows));
+    cairo_surface_t *surface = cairo_image_surface_create(
+        CAIRO_FORMAT_RGB24, (int)(columns * (CELL + GAP) - GAP), (int)((CELL + CAPTION) * rows));
     bool ok = sheet_draw(in, image, surface, cells, count, err);
     if (ok) {
         const cairo_status_t status = cairo_surface_write_to_png(surface, path);

@@ -124,6 +124,12 @@ static void describes_the_grid(void)
     f[4].of_many = true;
     f[4].number = 3;
     CU_ASSERT_STRING_EQUAL(image_place_name(&set, 0, 4, 0, text, sizeof text), "image 7 frame 3");
+    f[4].instance_number = -1;
+    CU_ASSERT_STRING_EQUAL(image_place_name(&set, 0, 4, 0, text, sizeof text), "frame 3");
+    f[4].tiled = true;
+    CU_ASSERT_STRING_EQUAL(image_place_name(&set, 0, 4, 0, text, sizeof text), "tile 3");
+    f[4].instance_number = 7;
+    f[4].tiled = false;
     struct attrs first = {0}, other = {0};
     CU_ASSERT(attrs_add(&first, "SeriesInstanceUID", "1.2.1"));
     CU_ASSERT(attrs_add(&first, "SeriesNumber", "5"));

@@ -83,7 +83,7 @@ class Inspect(unittest.TestCase):
         np.testing.assert_array_equal(voxels[0], wanted)
         sheet = np.asarray(Image.open(out / image["files"][0]).convert("L"))
         self.assertGreater((sheet > 60).mean(), 0.05)
-        self.assertEqual(sheet.shape[1], 6 * 240)
+        self.assertEqual(sheet.shape[1], 6 * 244 - 4)
 
     def shown(self, number, value, **attributes):
         """A series of one image of 240 x 240 pixels of 1 mm, as large as its place on the sheet; attributes None: absent."""
@@ -140,6 +140,28 @@ class Inspect(unittest.TestCase):
             wanted = 255 * (1 - values if d.PhotometricInterpretation == "MONOCHROME1" else values)
             got = np.asarray(Image.open(self.tmp / "shown-out" / image["files"][0]).convert("L"))[:240, :240]
             self.assertLessEqual(np.abs(got - wanted)[plain].max(), 1, said)
+
+    def test_a_cine_has_each_frame_once_with_its_number_and_directions(self):
+        folder, out = self.tmp / "cine", self.tmp / "cine-out"
+        frames = np.zeros((13, 240, 240), int)
+        d = self.shown(100, frames)
+        (self.tmp / "shown" / "100.dcm").unlink()
+        d.SOPClassUID = d.file_meta.MediaStorageSOPClassUID = "1.2.840.10008.5.1.4.1.1.3.1"
+        d.Modality, d.NumberOfFrames, d.FrameTime, d.PatientOrientation = "US", 13, 40, ["P", "FL"]
+        for keyword in ("ImagePositionPatient", "ImageOrientationPatient", "InstanceNumber"):
+            d.pop(keyword, None)
+        folder.mkdir()
+        d.save_as(folder / "cine.dcm")
+        inspect("-o", out, folder)
+        [image] = json.loads((out / "inspect.json").read_text())["series"][0]["images"]
+        self.assertEqual(image["size"], [240, 240, 1, 13])
+        sheet = np.asarray(Image.open(out / image["files"][0]).convert("L"))
+        self.assertEqual(sheet.shape, (3 * 258, 6 * 244 - 4))
+        for n in range(18):
+            left, top = n % 6 * 244, n // 6 * 258
+            cell = sheet[top:top + 240, left:left + 240]
+            self.assertEqual((cell[100:140, 4:24].max() > 150, cell[4:24, 100:140].max() > 150), (n < 13, n < 13), n)  # letters
+            self.assertEqual(sheet[top + 240:top + 258, left:left + 240].max() > 150, n < 13, n)  # captions
 
     def test_what_differs_is_listed_with_its_values(self):
         def change(n, d):

@@ -1,4 +1,5 @@
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "compute/draw/plane.h"
@@ -272,11 +273,52 @@ static void a_slice_says_how_it_is_shown(void)
     made_images_finish(&m);
 }
 
+static void projections_have_the_directions_of_their_header(void)
+{
+    static const struct {
+        const char *orientation, *animal;
+        bool placed;
+        char right, down;
+    } table[] = {
+        {"P\\F", NULL, false, 'P', 'F'},        {"A\\FL", "BIPED", false, 'A', 'F'},
+        {"L\\F", NULL, true, 'L', 'P'},         {"R\\D", NULL, false, ' ', ' '},
+        {"LE\\V", NULL, false, ' ', ' '},       {"L\\", NULL, false, ' ', ' '},
+        {"\\F", NULL, false, ' ', ' '},         {"P", NULL, false, ' ', ' '},
+        {"L\\R", "QUADRUPED", false, ' ', ' '},
+    };
+    for (size_t n = 0; n < sizeof table / sizeof *table; n++) {
+        struct made_images m;
+        struct plane p;
+        struct err err = {0};
+        const struct place place = {0};
+        const struct made_grid grid = {.dim = {COLUMNS, ROWS, 1, 1},
+                                       .spacing = {1, 2, 3},
+                                       .to_patient = {{1, 0, 0, 0}, {0, 2, 0, 0}, {0, 0, 3, 0}},
+                                       .unit = "1",
+                                       .stored = voxels,
+                                       .unplaced = !table[n].placed};
+        made_images_init(&m, &grid);
+        CU_ASSERT(attrs_add(&m.attrs, "PatientOrientation", table[n].orientation));
+        CU_ASSERT(!table[n].animal ||
+                  attrs_add(&m.attrs, "AnatomicalOrientationType", table[n].animal));
+        CU_ASSERT_FATAL(made_images_split(&m, &err));
+        CU_ASSERT_FATAL(plane_read_slice(&p, &m.set, NULL, &place, false, &err));
+        CU_ASSERT(p.right == table[n].right && p.down == table[n].down);
+        plane_finish(&p);
+        made_images_finish(&m);
+    }
+}
+
 static void padding_is_no_part_of_a_picture(void)
 {
     static const struct {
         double slope, intercept;
-    } table[] = {{1, 0}, {-2, 7}, {0.1, -0.3}};
+        const char *unit;
+    } table[] = {{1, 0, "1"},
+                 {-2, 7, "1"},
+                 {0.1, -0.3, "1"},
+                 {1, -2000, "[hnsf'U]"},
+                 {0.5, -1500, "[hnsf'U]"}};
     for (size_t n = 0; n < sizeof table / sizeof *table; n++) {
         struct made_images m;
         struct plane p;
@@ -290,6 +332,7 @@ static void padding_is_no_part_of_a_picture(void)
             m.frames[i].padding[1] = 21;
             m.frames[i].slope = table[n].slope;
             m.frames[i].intercept = table[n].intercept;
+            snprintf(m.frames[i].unit, sizeof m.frames[i].unit, "%s", table[n].unit);
         }
         CU_ASSERT_FATAL(plane_read_slice(&p, &m.set, f, &place, false, &err));
         for (uint32_t i = 0; i < COLUMNS * ROWS; i++) {
@@ -307,6 +350,8 @@ int main(void)
     static const struct check_case cases[] = {
         {"a_slice_has_its_pixels_place_and_regions", a_slice_has_its_pixels_place_and_regions},
         {"a_slice_says_how_it_is_shown", a_slice_says_how_it_is_shown},
+        {"projections_have_the_directions_of_their_header",
+         projections_have_the_directions_of_their_header},
         {"padding_is_no_part_of_a_picture", padding_is_no_part_of_a_picture},
         {"a_map_has_its_values", a_map_has_its_values},
         {"what_is_not_there_is_an_input_error", what_is_not_there_is_an_input_error},
