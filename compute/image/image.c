@@ -16,45 +16,23 @@ const char *image_axis_name(enum image_axis axis)
     return names[axis];
 }
 
-const struct image *image_main(const struct image_set *set, uint32_t pool, struct err *err)
+const char *image_points_text(const struct image *img, char *text, size_t size)
 {
-    const struct image *main = NULL;
-    for (uint32_t i = 0; i < set->image_count; i++) {
-        const struct image *img = &set->images[i];
-        if (img->pool != pool)
-            continue;
-        if (!main) {
-            main = img;
-            continue;
-        }
-        if (img->colour != main->colour || img->placed != main->placed) // screen saves: no rivals
-            break;
-        const size_t most = (size_t)main->dim[2] * main->dim[3] - main->missing;
-        const size_t next = (size_t)img->dim[2] * img->dim[3] - img->missing;
-        if (next == most) {
-            err_set(err, ERR_GEOMETRY,
-                    "groups of images differ in orientation, size, place or kind, and none is the "
-                    "largest (%zu frames each)",
-                    most);
-            return NULL;
-        }
-        break; // the others are smaller
+    static const char *const what[] = {
+        [IMAGE_NO_AXIS] = "instance", [IMAGE_TIME] = "time (s)",     [IMAGE_PHASE] = "delay (ms)",
+        [IMAGE_ECHO] = "echo (ms)",   [IMAGE_B] = "b value (s/mm2)", [IMAGE_ORDER] = "order",
+    };
+    double low = INFINITY, high = -INFINITY;
+    for (size_t i = 0; img->at && i < (size_t)img->dim[2] * img->dim[3]; i++) {
+        low = fmin(low, img->at[i]); // NAN is no number: the other one counts
+        high = fmax(high, img->at[i]);
     }
-    if (!main) {
-        err_set(err, ERR_INPUT, "no image: %s",
-                set->localizers ? "only localizers" : "there are no frames");
-        return NULL;
-    }
-    if (main->colour) {
-        err_set(err, ERR_INPUT,
-                "all images are in colour: an analysis measures values, one sample a pixel");
-        return NULL;
-    }
-    if (main->defect[0]) {
-        err_set(err, ERR_GEOMETRY, "%s", main->defect);
-        return NULL;
-    }
-    return main;
+    snprintf(text, size, "%u images of each place differ in nothing but their %s", img->dim[3],
+             what[img->axis]);
+    const size_t used = strlen(text);
+    if (low < high && img->axis != IMAGE_ORDER)
+        snprintf(text + used, size - used, ", %.6g to %.6g", low, high);
+    return text;
 }
 
 static void add_remark(char *text, size_t size, const char *format, ...)
@@ -124,40 +102,132 @@ static void remark_geometry(const struct image_set *set, const struct image *img
         add_remark(text, size, "Gantry tilt %.1f degrees.", img->tilt_deg);
 }
 
+// What keeps an image out of another one.
+enum apart {
+    APART_UNPLACED,
+    APART_PAGES,
+    APART_PLACED,
+    APART_COLOUR,
+    APART_SIZE,
+    APART_SPACING,
+    APART_ORIENTATION,
+    APART_REFERENCE,
+    APART_UNIT,
+    APART_ACQUISITION,
+    APART_KIND,
+    APARTS
+};
+
+static const char *const apart_names[APARTS] = {
+    [APART_UNPLACED] = "without a place in space",
+    [APART_PAGES] = "without a place in space too, of other instances",
+    [APART_PLACED] = "with a place in space",
+    [APART_COLOUR] = "in colour",
+    [APART_SIZE] = "of another size",
+    [APART_SPACING] = "with another pixel spacing",
+    [APART_ORIENTATION] = "in another orientation",
+    [APART_REFERENCE] = "in another frame of reference",
+    [APART_UNIT] = "in another unit",
+    [APART_ACQUISITION] = "of another Acquisition Number",
+    [APART_KIND] = "of another kind",
+};
+
+static const struct image_frame *apart_frame(const struct image_set *set, const struct image *img)
+{
+    size_t i = 0; // some frame is there
+    while (img->frame[i] == IMAGE_NO_FRAME)
+        i++;
+    return &set->frames[img->frame[i]];
+}
+
+static enum apart apart_why(const struct image_set *set, const struct image *main,
+                            const struct image *img)
+{
+    const struct image_frame *a = apart_frame(set, main), *b = apart_frame(set, img);
+    double row = 0, column = 0;
+    for (int i = 0; i < 3; i++) {
+        row += a->orientation[i] * b->orientation[i];
+        column += a->orientation[3 + i] * b->orientation[3 + i];
+    }
+    if (!main->placed || !img->placed)
+        return main->placed ? APART_UNPLACED : img->placed ? APART_PLACED : APART_PAGES;
+    if (main->colour != img->colour)
+        return APART_COLOUR;
+    if (main->dim[0] != img->dim[0] || main->dim[1] != img->dim[1])
+        return APART_SIZE;
+    if (fabs(a->pixel_mm[0] - b->pixel_mm[0]) > 1e-3 * a->pixel_mm[0] ||
+        fabs(a->pixel_mm[1] - b->pixel_mm[1]) > 1e-3 * a->pixel_mm[1])
+        return APART_SPACING;
+    if (row < 0.99996 || column < 0.99996) // of 0.5 degrees, as in image_split()
+        return APART_ORIENTATION;
+    if (strcmp(a->frame_of_reference_uid, b->frame_of_reference_uid) != 0)
+        return APART_REFERENCE;
+    if (strcmp(main->unit, img->unit) != 0)
+        return APART_UNIT;
+    return image_is_other_acquisition(set, main, img) ? APART_ACQUISITION : APART_KIND;
+}
+
+const struct image *image_main(const struct image_set *set, uint32_t pool, struct err *err)
+{
+    const struct image *main = NULL;
+    for (uint32_t i = 0; i < set->image_count; i++) {
+        const struct image *img = &set->images[i];
+        if (img->pool != pool)
+            continue;
+        if (!main) {
+            main = img;
+            continue;
+        }
+        if (img->colour != main->colour || img->placed != main->placed) // screen saves: no rivals
+            break;
+        const size_t most = (size_t)main->dim[2] * main->dim[3] - main->missing;
+        const size_t next = (size_t)img->dim[2] * img->dim[3] - img->missing;
+        if (next == most) {
+            err_set(err, ERR_GEOMETRY,
+                    "two groups of %zu images may be meant: one is %s; send it as a series of its "
+                    "own",
+                    most, apart_names[apart_why(set, main, img)]);
+            return NULL;
+        }
+        break; // the others are smaller
+    }
+    if (!main) {
+        err_set(err, ERR_INPUT, "no image: %s",
+                set->localizers ? "only localizers" : "there are no frames");
+        return NULL;
+    }
+    if (main->colour) {
+        err_set(err, ERR_INPUT,
+                "all images are in colour: an analysis measures values, one sample a pixel");
+        return NULL;
+    }
+    if (main->defect[0]) {
+        err_set(err, ERR_GEOMETRY, "%s", main->defect);
+        return NULL;
+    }
+    return main;
+}
+
 void image_remarks(const struct image_set *set, const struct image *main, char *text, size_t size)
 {
-    size_t localizers = 0, foreign = 0, unplaced = 0, placed = 0, again = 0;
+    size_t localizers = 0, apart[APARTS] = {0};
     for (uint32_t i = 0; i < set->frame_count; i++)
         localizers += set->frames[i].pool == main->pool && set->fate[i] == IMAGE_LOCALIZER;
     for (uint32_t i = 0; i < set->image_count; i++) {
         const struct image *img = &set->images[i];
-        if (img == main || img->pool != main->pool)
-            continue;
-        size_t *like = !img->placed                                 ? &unplaced
-                       : !main->placed                              ? &placed
-                       : image_is_other_acquisition(set, main, img) ? &again
-                                                                    : &foreign;
-        *like += (size_t)img->dim[2] * img->dim[3] - img->missing + img->duplicates;
+        if (img != main && img->pool == main->pool)
+            apart[apart_why(set, main, img)] +=
+                (size_t)img->dim[2] * img->dim[3] - img->missing + img->duplicates;
     }
     text[0] = 0;
     if (rescale_differs(set, main))
         add_remark(text, size, "Rescale slope or intercept differs between slices.");
     if (localizers)
         add_remark(text, size, "Set aside as localizer: %zu.", localizers);
-    if (unplaced && main->placed)
-        add_remark(text, size, "Set aside without a place in space: %zu.", unplaced);
-    else if (unplaced)
-        add_remark(text, size, "Set aside, without a place in space too, of other instances: %zu.",
-                   unplaced);
-    if (placed)
-        add_remark(text, size, "Set aside with a place in space: %zu.", placed);
-    if (again)
-        add_remark(text, size, "Set aside for another Acquisition Number: %zu.", again);
-    if (foreign)
-        add_remark(text, size,
-                   "Set aside for another orientation, size, spacing, frame of reference or kind: "
-                   "%zu.",
-                   foreign);
+    for (int i = 0; i < APARTS; i++) {
+        if (apart[i])
+            add_remark(text, size, "Set aside %s: %zu.", apart_names[i], apart[i]);
+    }
     struct image_said modality;
     image_said(set, main, "Modality", &modality);
     if (modality.state == IMAGE_ATTR_DIFFERS)

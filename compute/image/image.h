@@ -157,9 +157,14 @@ bool image_split(const struct image_frame *frames, uint32_t count, const enum im
 //   ERR_INPUT     there is none
 const struct image *image_main(const struct image_set *set, uint32_t pool, struct err *err);
 
-// What was set aside in a pool besides duplicates, as sentences for people: "1 localizer image set
-// aside."; "" when nothing was. main: the image that is used.
+// What was set aside in a pool besides duplicates, as sentences for people: "Set aside as
+// localizer: 1. Set aside in another orientation: 20."; "" when nothing was. main: the image that
+// is used.
 void image_remarks(const struct image_set *set, const struct image *main, char *text, size_t size);
+
+// What several points of an image are, for people: "2 images of each place differ in nothing but
+// their delay (ms), 325 to 650". Returns text.
+const char *image_points_text(const struct image *img, char *text, size_t size);
 
 // Whether it lies in a frame of reference: it has a place, and its frames name the same. Without,
 // others cannot relate a segmentation or a map to it.

@@ -201,7 +201,7 @@ static void gives_the_same_images_in_any_order(void)
         for (int a = 0; a < 12; a++)
             CU_ASSERT_EQUAL(to_patient[a / 4][a % 4], img->to_patient[a / 4][a % 4]);
         remarked("localizer: 1");
-        remarked("orientation, size, spacing, frame of reference or kind: 1");
+        remarked("Set aside of another size: 1.");
     }
 }
 
@@ -275,7 +275,7 @@ static void colours_stand_aside(void)
     CU_ASSERT_EQUAL_FATAL(set.image_count, 2);
     CU_ASSERT_PTR_EQUAL(image_main(&set, 0, &err), &set.images[0]);
     CU_ASSERT(!set.images[0].colour && set.images[1].colour && set.images[0].dim[2] == N);
-    remarked("Set aside for another orientation, size, spacing, frame of reference or kind: 12");
+    remarked("Set aside in colour: 12");
 
     for (int i = 4; i < N; i++) // fewer slices than colour maps
         f[i].colour = true, f[i].position[2] += 300;
@@ -308,10 +308,12 @@ static void other_grids_are_images_of_their_own(void)
     const struct image *img = image_main(&set, 0, &err);
     CU_ASSERT_PTR_NOT_NULL_FATAL(img);
     CU_ASSERT_EQUAL(img->dim[2], N - 3);
+    remarked("Set aside of another size: 1. Set aside with another pixel spacing: 1. Set aside in "
+             "another orientation: 1.");
     stack(f, N);
     for (int i = 0; i < N / 2; i++)
         f[i].rows = 5;
-    defect(f, N, "none is the largest");
+    defect(f, N, "one is of another size");
 }
 
 static void duplicates_give_way_to_the_lowest_uid(void)
@@ -609,7 +611,7 @@ static void kinds_of_image_do_not_mix(void)
     CU_ASSERT_EQUAL_FATAL(set.image_count, 2);
     CU_ASSERT(set.images[0].dim[2] == N && set.images[1].dim[2] == N);
     CU_ASSERT_STRING_EQUAL(image_text(&set, &set.images[0], "ImageType"), "ORIGINAL\\PRIMARY\\M");
-    defect(f, 2 * N, "none is the largest");
+    defect(f, 2 * N, "one is of another kind");
     attrs_finish(&magnitude);
     attrs_finish(&phase);
 }
@@ -654,7 +656,7 @@ static void frames_without_a_place_are_images_of_their_own(void)
     CU_ASSERT_EQUAL(image_direction(&set.images[0], 0), ' ');
     CU_ASSERT_EQUAL(set.images[1].frame[0], 0);
     CU_ASSERT(isnan(set.images[1].spacing[0]));
-    remarked("Set aside, without a place in space too, of other instances: 2.");
+    remarked("Set aside without a place in space too, of other instances: 2.");
     stack(f, 7);
     f[5].placed = f[6].placed = false;
     split_for(f, 7, IMAGE_NO_AXIS);
@@ -662,7 +664,7 @@ static void frames_without_a_place_are_images_of_their_own(void)
     remarked("Set aside without a place in space: 2.");
     char text[512];
     image_remarks(&set, &set.images[1], text, sizeof text); // as one of the pages sees it
-    CU_ASSERT_STRING_EQUAL(text, "Set aside, without a place in space too, of other instances: 1. "
+    CU_ASSERT_STRING_EQUAL(text, "Set aside without a place in space too, of other instances: 1. "
                                  "Set aside with a place in space: 5.");
 }
 
@@ -827,10 +829,10 @@ static void two_stacks_of_two_frames_of_reference_stay_apart(void)
     stack(f, N);
     for (uint32_t i = 0; i < N; i++)
         refer(&f[i], "1.2.3.", i >= N / 2);
-    defect(f, N, "none is the largest");
+    defect(f, N, "one is in another frame of reference");
     for (uint32_t i = 0; i < N; i++) // one lies in the other
         refer(&f[i], "1.2.3.", i % 2);
-    defect(f, N, "none is the largest");
+    defect(f, N, "one is in another frame of reference");
     stack(f, N);
     f[3].position[2] += 1.5; // no even grid
     refer(&f[3], "1.2.4.", 3);

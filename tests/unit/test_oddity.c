@@ -333,7 +333,7 @@ static void what_is_no_slice_stands_aside(void)
     static const struct odd rows[] = {
         {"two screen saves without a place", .more = page_without_place, .done = true,
          .said = "Set aside without a place in space: 2.",
-         .seen = "Set aside, without a place in space too, of other instances: 1. Set aside with a "
+         .seen = "Set aside without a place in space too, of other instances: 1. Set aside with a "
                  "place in space: 6."},
         {"a dose page that copied the place of a slice", .more = dose_page_at_a_slice, .done = true,
          .said = "Set aside"},
@@ -419,7 +419,7 @@ static void acquisitions_at_one_place(void)
          {{ALL, 0x00200012, "IS", "1"}},
          .more = twin_other_acquisition,
          .said = "groups of",
-         .seen = "Set aside for another Acquisition Number: 6."},
+         .seen = "Set aside of another Acquisition Number: 6."},
         {"one acquisition, sent twice under two numbers",
          {{ALL, 0x00200012, "IS", "1"}},
          .more = same_other_acquisition,
@@ -434,7 +434,7 @@ static void acquisitions_at_one_place(void)
          {{ALL, 0x00200012, "IS", "1"}},
          .more = one_other_acquisition,
          .done = true,
-         .said = "Set aside for another Acquisition Number: 1."},
+         .said = "Set aside of another Acquisition Number: 1."},
         {"the same slice at a place rounded otherwise", .more = same_at_a_rounded_place,
          .done = true, .said = "same images once more (place and pixels): 1."},
     };

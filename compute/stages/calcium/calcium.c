@@ -110,13 +110,15 @@ struct job {
 static bool check_input(struct job *j)
 {
     const struct image *v = j->v;
+    char text[128];
     if (strcmp(v->unit, "[hnsf'U]") != 0) {
         struct image_said type;
         image_said(j->run->set, v, "RescaleType", &type);
         return REFUSE(j, "not a CT in Hounsfield units (Rescale Type %s): HU is needed", type.text);
     }
     if (v->dim[3] > 1)
-        return REFUSE(j, "several images of one place: phases or reconstructions are mixed");
+        return REFUSE(j, "%s: phases or reconstructions are mixed; send one of them alone",
+                      image_points_text(v, text, sizeof text));
     if (v->dim[2] < slice_count_min)
         return REFUSE(j, "%u slices do not show a heart", v->dim[2]);
     if (v->spacing[0] > pixel_max_mm || v->spacing[1] > pixel_max_mm)

@@ -54,13 +54,15 @@ static bool along(const struct image *v, int axis, const char *directions)
 static bool check_chest(struct job *j)
 {
     const struct image *v = j->v;
+    char text[128];
     if (strcmp(v->unit, "[hnsf'U]") != 0) {
         struct image_said type;
         image_said(j->run->set, v, "RescaleType", &type);
         return REFUSE(j, "not a CT in Hounsfield units (Rescale Type %s): HU is needed", type.text);
     }
     if (v->dim[3] > 1)
-        return REFUSE(j, "several images of one place: phases or reconstructions are mixed");
+        return REFUSE(j, "%s: phases or reconstructions are mixed; send one of them alone",
+                      image_points_text(v, text, sizeof text));
     if (v->dim[2] < slices_min)
         return REFUSE(j, "%u slices do not show lungs (at least %u)", v->dim[2], slices_min);
     if (!along(v, 2, "HF"))
