@@ -72,8 +72,9 @@ enum image_axis {
 const char *image_axis_name(enum image_axis axis);
 
 // Says which phase of the heart's cycle a CT shows: frames that differ in it are of separate
-// images, unless phases are wanted.
+// images, unless phases are wanted. Where it is absent, others may say it: compute/image/phase.h.
 #define IMAGE_CARDIAC_PERCENT "NominalPercentageOfCardiacPhase"
+#define IMAGE_TOSHIBA_PERCENT "7005,xx04[TOSHIBA_MEC_CT3]" // the same, of that maker
 
 enum image_voxel {
     IMAGE_I16, // int16_t modality values, exact
@@ -132,13 +133,14 @@ struct image_set {
 // place, several frames become points of an axis: of prefer[pool], b value with direction, echo,
 // phase, time, order of Instance Numbers the first that tells all of them apart. Echo times and b
 // values that are not the axis split the pool into images, as do Image Type, Complex Image
-// Component, Convolution Kernel, KVP, Slice Thickness and (in CT) the percentage of the cardiac
-// phase where they differ at a place, kernels also where their slices lie between each other, and
-// series and acquisition where nothing else tells frames apart. Frames that differ in nothing but
-// their instance are duplicates, whose pixels are still to be compared (compute/image/duplicate.h).
-// Frames without a place are images of their own, those of one instance together as points in time.
-// Ties are broken by SOP Instance UID and frame number: the same set gives the same images in any
-// order.
+// Component, Convolution Kernel, KVP, Slice Thickness and (in CT) the phase of the heart
+// (compute/image/phase.h) where they differ at a place; kernels and phases also where their slices
+// lie between each other, the others there where all slices are no even stack; and series and
+// acquisition where nothing else tells frames apart. Phases within 4 % are one, unless they are
+// stated for one place. Frames that differ in nothing but their instance are duplicates, whose
+// pixels are still to be compared (compute/image/duplicate.h). Frames without a place are images of
+// their own, those of one instance together as points in time. Ties are broken by SOP Instance UID
+// and frame number: the same set gives the same images in any order.
 //
 // count   entries of frames; borrowed by the set
 // prefer  [pool] for every pool number that occurs; NULL: no preference

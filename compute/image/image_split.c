@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "compute/image/image.h"
+#include "compute/image/phase.h"
 #include "compute/image/stack.h"
 
 #define ORIENTATION_COS  0.99996 // cosine of 0.5 degrees: same orientation
@@ -17,18 +18,24 @@
 #define HALF_DAY_S       43200.0 // times of day that far apart are of two days
 #define GRADIENT_UNIT    1e-3    // components of directions are the same within half of it
 #define OWN_STACK        3       // slices that make a stack of their own
+#define PHASES_APART     4.0     // percent from one phase to the next: one varies with the beats
+#define PHASE_WIDE       12.0    // percent: what spreads more is no phase
+#define PHASES_MAX       26 // groups of phases that PHASES_APART leaves room for in 100 percent
 
 // A frame on its way into an image.
 struct entry {
     const struct image_frame *frame;
-    uint32_t index;   // in the frames that were offered
-    uint32_t family;  // frames of one family may share an image
-    double distance;  // mm along the normal
-    double key;       // on the axis that is tried
-    uint32_t turn;    // among those of its place that have the same key and direction
-    uint32_t order;   // rank by Instance Number or dimension
-    const char *kind; // what it is, told by attributes; "" where that is not asked
-    const char *text; // of the attribute that splits
+    uint32_t index;    // in the frames that were offered
+    uint32_t family;   // frames of one family may share an image
+    double distance;   // mm along the normal
+    double key;        // on the axis that is tried
+    uint32_t turn;     // among those of its place that have the same key and direction
+    uint32_t order;    // rank by Instance Number or dimension
+    double percent;    // phase of the heart; NAN: none
+    bool stated;       // it is not computed from a delay
+    const char *phase; // phase of the heart: frames of one have the same text
+    const char *kind;  // what it is, told by attributes; "" where that is not asked
+    const char *text;  // of the attribute that splits
 };
 
 struct splitter {
@@ -440,26 +447,131 @@ struct partition {
     bool echo, b;
 };
 
-// The attributes that say what a frame is, one text; "" where no place has several kinds.
-static bool find_kinds(struct entry *entries, uint32_t count, bool phases, struct arena *arena)
+static int by_percent(const void *a, const void *b)
 {
-    bool used[KINDS], any = false;
-    for (size_t n = 0; n < KINDS; n++) {
-        used[n] = !(phases && strcmp(kinds[n], IMAGE_CARDIAC_PERCENT) == 0) &&
-                  differs_at_place(entries, count, kinds[n]);
-        any = any || used[n];
+    const struct entry *x = *(const struct entry *const *)a, *y = *(const struct entry *const *)b;
+    return compare_keys(x->percent, y->percent);
+}
+
+// Phases within PHASES_APART of each other are one: *told is false where such a chain is too long.
+// False: no memory.
+static bool group_phases(struct entry *entries, uint32_t count, struct arena *arena, bool *told)
+{
+    const struct entry **sorted = arena_alloc(arena, (size_t)count + 1, sizeof *sorted);
+    uint32_t n = 0;
+    if (!sorted)
+        return false;
+    for (uint32_t i = 0; i < count; i++) {
+        if (!isnan(entries[i].percent))
+            sorted[n++] = &entries[i];
     }
+    qsort(sorted, n, sizeof *sorted, by_percent);
+    for (uint32_t at = 0, end; at < n; at = end) {
+        for (end = at + 1;
+             end < n && sorted[end]->percent - sorted[end - 1]->percent <= PHASES_APART;)
+            end++;
+        const double first = sorted[at]->percent;
+        *told = *told && sorted[end - 1]->percent - first <= PHASE_WIDE;
+        const char *name = arena_printf(arena, "about %.1f", first);
+        for (uint32_t i = at; i < end; i++)
+            entries[sorted[i] - entries].phase = name;
+        if (!name)
+            return false;
+    }
+    return true;
+}
+
+// Does a place have two stated phases in one group?
+static bool phases_clash(const struct entry *entries, uint32_t count)
+{
+    for (uint32_t at = 0, end; at < count; at = end) {
+        const struct entry *seen[PHASES_MAX]; // the first of each group
+        uint32_t groups = 0;
+        end = place_end(entries, count, at);
+        for (uint32_t i = at; i < end; i++) {
+            uint32_t k = 0;
+            while (k < groups && seen[k]->phase != entries[i].phase)
+                k++;
+            if (entries[i].stated && k < groups && seen[k]->percent != entries[i].percent)
+                return true;
+            if (entries[i].stated && k == groups && groups < PHASES_MAX)
+                seen[groups++] = &entries[i];
+        }
+    }
+    return false;
+}
+
+// Which phase of the heart each frame shows: one varies from beat to beat, and so do slices of one
+// phase. Where places have phases close to each other, each that is stated is one of its own.
+// clock: trigger times are no delays. False: no memory.
+static bool find_phases(struct entry *entries, uint32_t count, bool clock, struct arena *arena)
+{
+    bool told = true;
+    for (uint32_t i = 0; i < count; i++) {
+        struct image_phase phase;
+        const bool known = image_frame_phase(entries[i].frame, &phase);
+        entries[i].stated = known && !phase.computed;
+        entries[i].percent = known && !(phase.computed && clock) ? phase.percent : NAN;
+        entries[i].phase = "";
+    }
+    if (!group_phases(entries, count, arena, &told))
+        return false;
+    if (told && !phases_clash(entries, count))
+        return true;
+    for (uint32_t i = 0; i < count; i++) {
+        if (entries[i].stated)
+            entries[i].phase = arena_printf(arena, "%g", entries[i].percent);
+        else if (!told)
+            entries[i].phase = "";
+        if (!entries[i].phase)
+            return false;
+    }
+    return true;
+}
+
+static const char *kind_of_entry(const struct entry *e, size_t n)
+{
+    if (strcmp(kinds[n], IMAGE_CARDIAC_PERCENT) == 0)
+        return e->phase ? e->phase : ""; // NULL: phases are no kinds here
+    return text_of(e->frame, kinds[n]);
+}
+
+static bool kind_differs_at_place(const struct entry *entries, uint32_t count, size_t n)
+{
+    for (uint32_t at = 0, end; at < count; at = end) {
+        end = place_end(entries, count, at);
+        for (uint32_t i = at + 1; i < end; i++) {
+            if (strcmp(kind_of_entry(&entries[i], n), kind_of_entry(&entries[at], n)) != 0)
+                return true;
+        }
+    }
+    return false;
+}
+
+// The attributes that say what a frame is, those that are used, as one text. False: no memory.
+static bool join_kinds(struct entry *entries, uint32_t count, const bool used[],
+                       struct arena *arena)
+{
     for (uint32_t i = 0; i < count; i++) {
         entries[i].kind = "";
-        for (size_t n = 0; any && n < KINDS; n++) {
+        for (size_t n = 0; n < KINDS; n++) {
             if (used[n])
-                entries[i].kind = arena_printf(arena, "%s\n%s", entries[i].kind,
-                                               text_of(entries[i].frame, kinds[n]));
+                entries[i].kind =
+                    arena_printf(arena, "%s\n%s", entries[i].kind, kind_of_entry(&entries[i], n));
             if (!entries[i].kind)
                 return false;
         }
     }
     return true;
+}
+
+// The same of those attributes in which frames at one place differ.
+static bool find_kinds(struct entry *entries, uint32_t count, struct arena *arena)
+{
+    bool used[KINDS];
+    for (size_t n = 0; n < KINDS; n++)
+        used[n] = kind_differs_at_place(entries, count, n);
+    return join_kinds(entries, count, used, arena);
 }
 
 static int compare_parts(const struct entry *a, const struct entry *b, const struct partition *p)
@@ -797,36 +909,58 @@ static int by_kind(const void *a, const void *b)
     return order ? order : by_distance(x, y);
 }
 
-// Slices at different places each: one image, unless stacks of different kinds lie in each other,
-// each even by itself.
-static bool split_interleaved(struct splitter *s, struct entry *entries, uint32_t count)
+// Do stacks of different kinds lie in each other, each even by itself? Then *apart, and the entries
+// are sorted and numbered in family by kind. False: no memory.
+static bool find_stacks(struct entry *entries, uint32_t count, struct arena *arena, bool *apart)
 {
     uint32_t runs = 1, parts = 1;
     struct stack grid;
-    for (uint32_t i = 0; i < count; i++) {
-        entries[i].kind = text_of(entries[i].frame, "ConvolutionKernel");
-        runs += i > 0 && strcmp(entries[i].kind, entries[i - 1].kind) != 0;
-    }
-    if (runs == 1)
-        return make_image(s, entries, count, IMAGE_NO_AXIS, false);
+    for (uint32_t i = 1; i < count; i++)
+        runs += strcmp(entries[i].kind, entries[i - 1].kind) != 0;
+    *apart = runs > 2; // of two there is one beside the other
+    if (!*apart)
+        return true;
     qsort(entries, count, sizeof *entries, by_kind);
     for (uint32_t i = 1; i < count; i++)
         parts += strcmp(entries[i].kind, entries[i - 1].kind) != 0;
-    bool apart = runs > parts;
-    for (uint32_t at = 0, end; at < count; at = end) {
+    *apart = runs > parts;
+    for (uint32_t at = 0, end; at < count && *apart; at = end) {
         for (end = at + 1; end < count && strcmp(entries[end].kind, entries[at].kind) == 0;)
             end++;
         for (uint32_t i = at; i < end; i++)
             entries[i].family = at;
-        apart = apart && end - at >= OWN_STACK;
-        if (apart && !fit_slices(entries + at, end - at, s->arena, &grid))
+        if (end - at >= OWN_STACK && !fit_slices(entries + at, end - at, arena, &grid))
             return false;
-        apart = apart && !grid.defect[0];
+        *apart = end - at >= OWN_STACK && !grid.defect[0];
     }
-    if (apart)
-        return make_parts(s, entries, count, IMAGE_NO_AXIS, false);
-    qsort(entries, count, sizeof *entries, by_distance);
-    return make_image(s, entries, count, IMAGE_NO_AXIS, false);
+    if (!*apart)
+        qsort(entries, count, sizeof *entries, by_distance);
+    return true;
+}
+
+// Slices at different places each: one image, unless stacks of different kernels or phases lie in
+// each other; of other kinds too where all slices together are no even stack.
+static bool split_interleaved(struct splitter *s, struct entry *entries, uint32_t count,
+                              bool phases)
+{
+    bool used[KINDS], apart = false;
+    struct stack grid = {0};
+    if (phases && !find_phases(entries, count, false, s->arena))
+        return false;
+    for (int all = 0; all < 2 && !apart && count > OWN_STACK; all++) {
+        for (size_t n = 0; n < KINDS; n++)
+            used[n] = all || strcmp(kinds[n], "ConvolutionKernel") == 0 ||
+                      strcmp(kinds[n], IMAGE_CARDIAC_PERCENT) == 0;
+        if (all && !fit_slices(entries, count, s->arena, &grid))
+            return false;
+        if (all && !grid.defect[0])
+            break;
+        if (!join_kinds(entries, count, used, s->arena) ||
+            !find_stacks(entries, count, s->arena, &apart))
+            return false;
+    }
+    return apart ? make_parts(s, entries, count, IMAGE_NO_AXIS, false)
+                 : make_image(s, entries, count, IMAGE_NO_AXIS, false);
 }
 
 // Finds an axis, and what splits the entries, such that every frame is told from the others.
@@ -836,19 +970,22 @@ static bool split_places(struct splitter *s, struct entry *entries, uint32_t cou
     const enum image_axis prefer = s->prefer ? s->prefer[f->pool] : IMAGE_NO_AXIS;
     const enum image_axis axes[] = {prefer,     IMAGE_B,     IMAGE_ECHO,   IMAGE_PHASE,
                                     IMAGE_TIME, IMAGE_ORDER, IMAGE_NO_AXIS};
-    const bool phases = prefer == IMAGE_PHASE || strcmp(f->unit, "[hnsf'U]") != 0;
     uint32_t most;
+    const bool phases = prefer != IMAGE_PHASE && strcmp(f->unit, "[hnsf'U]") == 0;
     count_places(entries, count, &most);
     if (most == 1)
-        return split_interleaved(s, entries, count);
-    if (!find_kinds(entries, count, phases, s->arena))
-        return false;
+        return split_interleaved(s, entries, count, phases);
     rank_entries(entries, count);
     bool varies[IMAGE_ORDER + 1];
     for (enum image_axis axis = IMAGE_NO_AXIS; axis <= IMAGE_ORDER; axis++)
         varies[axis] = axis_differs_at_place(entries, count, axis);
-    if (prefer != IMAGE_PHASE && varies[IMAGE_TIME] && trigger_is_clock(entries, count))
+    const bool clock = varies[IMAGE_TIME] && trigger_is_clock(entries, count);
+    if (prefer != IMAGE_PHASE && clock)
         varies[IMAGE_PHASE] = false;
+    if (phases && !find_phases(entries, count, clock, s->arena))
+        return false;
+    if (!find_kinds(entries, count, s->arena))
+        return false;
     const bool echo = varies[IMAGE_ECHO], b = varies[IMAGE_B];
     for (size_t k = 0; k <= SPLITTING; k++) { // first without splitting by an attribute
         const char *keyword = k ? splitting[k - 1] : NULL;

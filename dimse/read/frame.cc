@@ -758,6 +758,9 @@ void add_derivation(frame_view &view, attribute_list &list)
                                : item_of(view.header(), DCM_MultienergyCTCharacteristicsSequence);
     if (at && at->findAndGetElement(DCM_MonoenergeticEnergyEquivalent, element).good() && element)
         list.add_as(energy, *element);
+    DcmElement *phase = private_element(view.header(), 0x7005, 0x04, "TOSHIBA_MEC_CT3");
+    if (phase)
+        list.add_as(IMAGE_TOSHIBA_PERCENT, *phase);
 }
 
 bool read_group_attrs(const struct object *o, uint32_t frame, struct attrs *own, struct err *err)

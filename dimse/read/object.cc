@@ -526,9 +526,10 @@ void attribute_list::add_as(const char *keyword, DcmElement &element)
 {
     DcmEVR vr = element.ident();
     std::string text;
-    const bool known = is_text(vr)     ? raw_text(element, &text)
-                       : is_number(vr) ? number_text(element, &text)
-                                       : vr == EVR_UN && unknown_text(element, &text);
+    const bool known = is_text(vr) ? raw_text(element, &text)
+                       : is_number(vr)
+                           ? number_text(element, &text)
+                           : (vr == EVR_UN || vr == EVR_UNKNOWN) && unknown_text(element, &text);
     if (!known || !keywords_.insert(keyword).second)
         return;
     values_.emplace_back(keyword, decoder_.decode(text, follows_character_set(vr)));

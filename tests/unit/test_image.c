@@ -954,6 +954,18 @@ static void phases_of_the_heart_in_a_ct_are_images(void)
     split_for(f, 2 * N, IMAGE_PHASE); // unless phases are wanted
     CU_ASSERT_EQUAL(set.image_count, 1);
     CU_ASSERT_EQUAL(set.images[0].dim[3], 2);
+    char text[128];
+    CU_ASSERT_STRING_EQUAL(
+        image_points_text(&set.images[0], text, sizeof text),
+        "2 images of each place differ in nothing but their delay (ms), 300 to 700");
+    for (uint32_t i = N; i < 2 * N; i++) // between the others: together they were an even stack
+        f[i].position[2] += 1.5;
+    split_for(f, 2 * N, IMAGE_NO_AXIS);
+    CU_ASSERT_EQUAL(set.image_count, 2);
+    near(set.images[0].spacing[2], 3);
+    attrs_finish(&diastole);
+    attrs_add(&diastole, IMAGE_CARDIAC_PERCENT, "37"); // a beat later is no other phase
+    CU_ASSERT_EQUAL(only(f, 2 * N)->dim[2], 2 * N);
     attrs_finish(&systole);
     attrs_finish(&diastole);
 }

@@ -667,6 +667,36 @@ static void how_an_image_was_derived_has_keys_of_its_place(void)
     made_finish(&f);
 }
 
+static void the_private_phase_of_the_heart_is_read(void)
+{
+    static const struct {
+        const char *syntax, *creator, *value;
+        uint32_t block, tag;
+        const char *wanted;
+    } table[] = {
+        {EXPLICIT, "TOSHIBA_MEC_CT3", "75%", 0x70050010, 0x70051004, "75%"},
+        {IMPLICIT, "TOSHIBA_MEC_CT3", "40", 0x70050010, 0x70051004, "40"},
+        {EXPLICIT, "TOSHIBA_MEC_CT3", "40", 0x70050011, 0x70051104, "40"},
+        {EXPLICIT, "OTHER", "75%", 0x70050010, 0x70051004, NULL},
+    };
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        struct made_file f;
+        struct attrs own = {0};
+        image(&f, table[i].syntax);
+        made_pixels(&f, PIXELS, 0);
+        made_set(&f, table[i].block, "LO", table[i].creator);
+        made_set(&f, table[i].tag, "SH", table[i].value);
+        struct object *o = open_made(&f);
+        CU_ASSERT_PTR_NOT_NULL_FATAL(o);
+        CU_ASSERT_TRUE(object_frame_attrs(o, 0, &own, &err));
+        const char *value = attrs_get(&own, IMAGE_TOSHIBA_PERCENT);
+        CU_ASSERT_STRING_EQUAL(value ? value : "none", table[i].wanted ? table[i].wanted : "none");
+        attrs_finish(&own);
+        object_close(o);
+        made_finish(&f);
+    }
+}
+
 static void frame_names_what_is_missing_or_wrong(void)
 {
     static const struct {
@@ -1910,6 +1940,7 @@ int main(void)
         {"rescale_type_is_the_unit_of_ct", rescale_type_is_the_unit_of_ct},
         {"how_an_image_was_derived_has_keys_of_its_place",
          how_an_image_was_derived_has_keys_of_its_place},
+        {"the_private_phase_of_the_heart_is_read", the_private_phase_of_the_heart_is_read},
         {"object_frame_needs_no_rescale_but_for_ct", no_rescale_is_fine_for_other_modalities},
         {"object_frame_reads_numbers_or_none", numbers_are_read_or_absent},
         {"object_frame_reads_times_or_none", times_are_read_or_absent},
