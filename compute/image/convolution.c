@@ -123,3 +123,8 @@ enum image_sharpness image_kernel_sharpness(const char *kernel)
     }
     return worst;
 }
+
+bool image_kernel_is_soft(const char *kernel)
+{
+    return image_kernel_sharpness(kernel) == IMAGE_KERNEL_SOFT;
+}

@@ -10,6 +10,7 @@
 // public set of fractures whose sharp kernels are YA, YB, YD, L, D, E of Philips. Toshiba's and
 // Canon's numbers and GE's words are common knowledge of the trade.
 #pragma once
+#include <stdbool.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -27,6 +28,8 @@ enum image_sharpness {
 // Of several values the sharpest counts; a further one that is not known ("3", "Q3") says how
 // strong an iterative reconstruction was.
 enum image_sharpness image_kernel_sharpness(const char *kernel);
+// Whether its name says that it is for soft tissue.
+bool image_kernel_is_soft(const char *kernel);
 
 #ifdef __cplusplus
 }

@@ -55,6 +55,16 @@ struct stage_accept {
     const char *keyword, *pattern;
 };
 
+// What an input would rather have where a series holds several images of one place: phases of the
+// heart, kernels, reconstructions. node/job/choose.h says how one is chosen.
+struct stage_preference {
+    const char *keyword;             // of an attribute
+    const char *patterns[2];         // hold, written as conditions of a route; NULL: none
+    double nearest;                  // of several images that fit those nearest to it; 0: any
+    const char *help;                // a word for people: "diastole"
+    bool (*fits)(const char *value); // holds too; value NULL: absent; NULL: patterns say it all
+};
+
 enum stage_input_count {
     INPUT_ONE,      // exactly one series
     INPUT_OPTIONAL, // one or none
@@ -69,7 +79,10 @@ struct stage_input_spec {
                           // are split together
     bool placed; // its frames have a place in space; INPUT_ONE: the slot has one main image
                  // without a defect, or the job is not evaluable before run() is called
-    const struct stage_accept *accepts; // ended by a keyword of NULL
+    const struct stage_accept *accepts;     // ended by a keyword of NULL
+    const struct stage_preference *prefers; // of INPUT_ONE and INPUT_OPTIONAL with a place, the
+                                            // most important first, ended by a keyword of NULL;
+                                            // NULL: the image with the most frames
 };
 
 enum stage_scope {

@@ -1,4 +1,5 @@
 // anode stages
+#include <math.h>
 #include <stdio.h>
 #include "compute/stages/stage.h"
 #include "node/cmd/cmd.h"
@@ -55,6 +56,13 @@ static void stages_print_input(const struct stage_input_spec *in)
     printf("  input %s (%s): %s\n", in->name, counts[in->count], in->help);
     for (const struct stage_accept *a = in->accepts; a->keyword; a++)
         printf("    %s: %s\n", a->keyword, a->pattern);
+    for (const struct stage_preference *w = in->prefers; w && w->keyword; w++) {
+        printf("    prefers %s: %s %s%s%s", w->help, w->keyword, w->patterns[0],
+               w->patterns[1] ? ", " : "", w->patterns[1] ? w->patterns[1] : "");
+        if (w->nearest > 0)
+            printf(", nearest to %g", w->nearest);
+        printf("\n");
+    }
 }
 
 static void stages_print(const struct stage *s)
@@ -108,6 +116,18 @@ static json_t *stages_parameter(const struct stage_param *p, bool *ok)
     return o;
 }
 
+static json_t *stages_preference(const struct stage_preference *w, bool *ok)
+{
+    json_t *o = json_object(), *patterns = json_array();
+    json_put_text(o, "keyword", w->keyword, ok);
+    for (int i = 0; i < 2 && w->patterns[i]; i++)
+        json_add(patterns, json_text(w->patterns[i]), ok);
+    json_put(o, "patterns", patterns, ok);
+    json_put_number(o, "nearest", w->nearest > 0 ? w->nearest : NAN, ok);
+    json_put_text(o, "help", w->help, ok);
+    return o;
+}
+
 static json_t *stages_input(const struct stage_input_spec *in, bool *ok)
 {
     static const char *const counts[] = {
@@ -121,6 +141,10 @@ static json_t *stages_input(const struct stage_input_spec *in, bool *ok)
     for (const struct stage_accept *a = in->accepts; a->keyword; a++)
         json_put_text(accepts, a->keyword, a->pattern, ok);
     json_put(o, "accepts", accepts, ok);
+    json_t *prefers = json_array();
+    for (const struct stage_preference *w = in->prefers; w && w->keyword; w++)
+        json_add(prefers, stages_preference(w, ok), ok);
+    json_put(o, "prefers", prefers, ok);
     return o;
 }
 

@@ -12,6 +12,7 @@
 #include "compute/image/duplicate.h"
 #include "compute/image/rescale.h"
 #include "dimse/read/object.h"
+#include "node/job/choose.h"
 #include "node/job/instance.h"
 #include "node/job/parallel.h"
 #include "node/job/pixels.h"
@@ -327,23 +328,26 @@ static bool check_lost_slices(const struct job *j, uint32_t input, struct err *e
     return true;
 }
 
-// A slot of one placed series has a main image that is a regular grid; what was set aside of it is
-// said.
-static bool check_slots(struct job *j, struct err *err)
+// A slot of one placed series has a main image that is a regular grid, which comes first; why it is
+// the main one and what was set aside of it is said.
+static bool choose_images(struct job *j, struct err *err)
 {
     const struct analysis_request *r = j->request;
-    char text[256];
+    char text[512], chosen[768];
     for (size_t i = 0; i < r->input_count; i++) {
         const struct stage_input_spec *spec = &r->stage->inputs[r->inputs[i].slot];
         if (spec->count == INPUT_MANY || !spec->placed)
             continue;
-        const struct image *main = image_main(&j->report->images, j->pool_of[i], err);
+        const struct image *main = choose_image(&j->report->images, j->pool_of[i], spec->prefers,
+                                                j->report->arena, chosen, sizeof chosen, err);
         if (!main)
             return r->stage->input_count > 1 ? err_wrap(err, "%s", spec->name) : false;
         if (!main->placed)
             return err_set(err, ERR_INPUT, "%s: the images have no place in space", spec->name);
         if (!check_lost_slices(j, (uint32_t)i, err))
             return false;
+        if (chosen[0])
+            findings_add_warning(j->report->findings, "%s", chosen);
         image_remarks(&j->report->images, main, text, sizeof text);
         if (text[0])
             findings_add_warning(j->report->findings, "%s", text);
@@ -419,8 +423,8 @@ static bool make_images(struct job *j, struct err *err)
     if (!j->pixels)
         return false;
     report->images.pixels = pixels_source(j->pixels);
-    return image_merge_acquisitions(&report->images, err) && fill_slots(j, err) &&
-           check_slots(j, err) && check_images(j, err);
+    return image_merge_acquisitions(&report->images, err) && choose_images(j, err) &&
+           fill_slots(j, err) && check_images(j, err);
 }
 
 // Results

@@ -4,6 +4,7 @@
 #include <string.h>
 #include "conf/pattern.h"
 #include "dimse/read/object.h"
+#include "node/job/choose.h"
 
 #define WHY_SIZE 256
 
@@ -147,6 +148,8 @@ bool slots_check(const struct stage *stage, struct err *err)
                 return err_set(err, ERR_INTERNAL, "analysis %s, input %s: no DICOM attribute %s",
                                stage->name, stage->inputs[i].name, a->keyword);
         }
+        if (!choose_check(stage->inputs[i].prefers, err))
+            return err_wrap(err, "analysis %s, input %s", stage->name, stage->inputs[i].name);
     }
     return slots_compiled(stage, err) != NULL;
 }

@@ -27,6 +27,7 @@ struct slots_rank slots_rank(const struct attrs *attrs, const char *uid);
 // The lowest Series Number comes first, one without comes last; equal ones go by their UID.
 bool slots_rank_before(const struct slots_rank *a, const struct slots_rank *b);
 
-// What an analysis declares can be used: every keyword is one of DICOM, every pattern compiles, and
-// there is an input, only one for SCOPE_SERIES. ERR_INTERNAL: which does not, and why.
+// What an analysis declares can be used: every keyword is one of DICOM, every pattern compiles,
+// also of what it prefers, and there is an input, only one for SCOPE_SERIES. ERR_INTERNAL: which
+// does not, and why.
 bool slots_check(const struct stage *stage, struct err *err);

@@ -2,6 +2,7 @@
 #include <math.h>
 #include <string.h>
 #include <strings.h>
+#include "compute/image/convolution.h"
 #include "compute/image/load.h"
 #include "compute/image/peek.h"
 #include "compute/kernels/kernels.h"
@@ -500,9 +501,20 @@ static enum stage_end run(const struct stage_run *r, struct findings *out, struc
 }
 
 static const struct stage_accept accepts[] = {{"Modality", "CT"}, {0}};
+// Scores are defined for 120 kV, slices of 3 mm and a kernel for soft tissue; the arteries move
+// least in diastole.
+static const struct stage_preference prefers[] = {
+    {"ImageType", {"ORIGINAL", NULL}, 0, "as acquired", NULL},
+    {"KVP", {">= 118", "<= 122"}, 120, "120 kV", NULL},
+    {IMAGE_CARDIAC_PERCENT, {">= 60", "<= 80"}, 75, "diastole", NULL},
+    {"ConvolutionKernel", {NULL}, 0, "soft kernel", image_kernel_is_soft},
+    {"SpacingBetweenSlices", {">= 2.4", "<= 3.1"}, 3, "3 mm apart", NULL},
+    {"SliceThickness", {">= 2.4", "<= 3.1"}, 3, "3 mm thick", NULL},
+    {0},
+};
 static const struct stage_input_spec inputs[] = {
     {"scan", "CT of the chest without contrast agent, ECG-gated or not (then an estimate)",
-     INPUT_ONE, IMAGE_NO_AXIS, true, accepts},
+     INPUT_ONE, IMAGE_NO_AXIS, true, accepts, prefers},
 };
 static const struct kernel_group *const kernels[] = {&kernels_shrink,
                                                      &kernels_smooth,

@@ -329,8 +329,15 @@ static enum stage_end run_lungs(const struct stage_run *r, struct findings *out,
 }
 
 static const struct stage_accept accepts[] = {{"Modality", "CT"}, {0}};
+static const struct stage_preference prefers[] = {
+    {"ImageType", {"ORIGINAL", NULL}, 0, "as acquired", NULL},
+    {"ConvolutionKernel", {NULL}, 0, "soft kernel", image_kernel_is_soft},
+    {"SliceThickness", {"> 0", "<= 2"}, 1, "thin slices", NULL},
+    {0},
+};
 static const struct stage_input_spec inputs[] = {
-    {"scan", "CT of the whole chest in full inspiration", INPUT_ONE, IMAGE_NO_AXIS, true, accepts},
+    {"scan", "CT of the whole chest in full inspiration", INPUT_ONE, IMAGE_NO_AXIS, true, accepts,
+     prefers},
 };
 static const struct kernel_group *const kernels[] = {
     &kernels_shrink,     &kernels_masks, &kernels_ball, &kernels_coarse,
