@@ -13,11 +13,13 @@
 #include "compute/image/kind.h"
 #include "compute/image/load.h"
 #include "compute/image/rescale.h"
+#include "node/job/choose.h"
 #include "node/job/instance.h"
 #include "node/job/json.h"
 #include "node/job/nifti.h"
 #include "node/job/parallel.h"
 #include "node/job/pixels.h"
+#include "node/job/slots.h"
 
 #define THREADS     2
 #define SHOWN_MAX   1024 // bytes of a value or a line
@@ -35,6 +37,7 @@ struct inspect {
     struct image_frame *frames;
     uint32_t frame_count;
     struct image_set images;
+    struct image *split; // [images] before duplicates were compared: an analysis chooses of these
     char (*merged)[REMARK_SIZE]; // [images] what was done about duplicates
     struct pixels *pixels;
     struct err err; // why there are no images
@@ -75,10 +78,13 @@ static bool inspect_read(struct inspect *in, struct err *err)
 static bool inspect_merge(struct inspect *in, struct err *err)
 {
     in->merged = arena_alloc(in->arena, (size_t)in->images.image_count + 1, sizeof *in->merged);
-    if (!in->merged)
+    in->split = arena_alloc(in->arena, (size_t)in->images.image_count + 1, sizeof *in->split);
+    if (!in->merged || !in->split)
         return err_set(err, ERR_NOMEM, "no memory for a series");
     if (!image_merge_acquisitions(&in->images, err))
         return false;
+    if (in->images.image_count)
+        memcpy(in->split, in->images.images, in->images.image_count * sizeof *in->split);
     for (uint32_t n = 0; n < in->images.image_count; n++) {
         struct image *img = &in->images.images[n];
         struct err why = {0};
@@ -280,6 +286,45 @@ static void inspect_each_differing(const struct inspect *in, const struct image 
     }
 }
 
+// ---- What analyses would take -------------------------------------------------------------------
+
+struct inspect_choice {
+    const struct stage *stage;
+    uint32_t image;   // the one that it takes, from 0; image_count: none
+    char remark[768]; // what it takes and leaves, or why it takes none
+};
+
+// Whether an analysis that takes the series has several images to choose from.
+static bool inspect_choose(const struct inspect *in, const struct stage *stage,
+                           struct inspect_choice *out)
+{
+    const struct image_set *own = &in->images;
+    const int slot = slots_match(stage, &in->series->attrs, CONF_VALUES_HIDDEN, NULL);
+    const struct stage_input_spec *spec = slot < 0 ? NULL : &stage->inputs[slot];
+    if (!spec || !spec->prefers || spec->axis != IMAGE_NO_AXIS || own->image_count < 2)
+        return false;
+    struct image_set set = *own; // the choice changes the order
+    struct err err = {0};
+    set.images = arena_alloc(in->arena, own->image_count, sizeof *set.images);
+    *out = (struct inspect_choice){.stage = stage, .image = own->image_count};
+    if (!set.images)
+        return false;
+    memcpy(set.images, in->split, own->image_count * sizeof *set.images);
+    const struct image *taken = choose_image(&set, own->images[0].pool, spec->prefers, in->arena,
+                                             out->remark, sizeof out->remark, &err);
+    if (!taken)
+        snprintf(out->remark, sizeof out->remark, "%s", err.text);
+    for (uint32_t n = 0; taken && n < own->image_count; n++) {
+        if (in->split[n].frame == taken->frame) // the same cells
+            out->image = n;
+    }
+    if (taken && own->images[out->image].defect[0]) { // of its duplicates
+        snprintf(out->remark, sizeof out->remark, "%s", own->images[out->image].defect);
+        out->image = own->image_count;
+    }
+    return true;
+}
+
 // ---- For people ---------------------------------------------------------------------------------
 
 static const char *inspect_shown(const char *value, char out[SHOWN_MAX])
@@ -401,6 +446,16 @@ void inspect_print(const struct inspect *in, FILE *out)
         fprintf(out, "  %s\n", remark);
     for (uint32_t n = 0; n < in->images.image_count; n++)
         print_image(in, n, out);
+    for (size_t i = 0; stage_at(i); i++) {
+        struct inspect_choice c;
+        if (!inspect_choose(in, stage_at(i), &c))
+            continue;
+        if (c.image < in->images.image_count)
+            fprintf(out, "  %s takes image %" PRIu32 "%s%s\n", c.stage->name, c.image + 1,
+                    c.remark[0] ? ": " : "", c.remark);
+        else
+            fprintf(out, "  %s takes no image: %s\n", c.stage->name, c.remark);
+    }
 }
 
 // ---- JSON ---------------------------------------------------------------------------------------
@@ -503,6 +558,23 @@ static json_t *syntaxes_item(const struct inspect *in, bool *ok)
     return o;
 }
 
+static json_t *choices_item(const struct inspect *in, bool *ok)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; stage_at(i); i++) {
+        struct inspect_choice c;
+        if (!inspect_choose(in, stage_at(i), &c))
+            continue;
+        json_t *o = json_object();
+        json_put_text(o, "analysis", c.stage->name, ok);
+        json_put_integer(o, "image", c.image < in->images.image_count ? (int64_t)c.image + 1 : 0,
+                         ok);
+        json_put_text(o, "remark", c.remark, ok);
+        json_add(list, o, ok);
+    }
+    return list;
+}
+
 json_t *inspect_item(const struct inspect *in, bool *ok)
 {
     json_t *o = gather_item(in->series, ok), *images = json_array(), *aside = json_array();
@@ -527,6 +599,7 @@ json_t *inspect_item(const struct inspect *in, bool *ok)
     json_put_text(o, "remarks", remark, ok);
     json_put_text(o, "trouble", in->err.code ? in->err.text : "", ok);
     json_put(o, "images", images, ok);
+    json_put(o, "choices", choices_item(in, ok), ok);
     return o;
 }
 

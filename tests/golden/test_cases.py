@@ -115,6 +115,14 @@ class Cases(unittest.TestCase):
                 self.assertEqual(score, wanted, said)
                 self.assertIn(words, said)
 
+    def test_inspect_tells_what_the_analysis_takes(self):
+        for variant in ("two_kernels_same_positions", "two_phases_same_positions"):
+            [series] = json.loads(anode("inspect", "--json", self.tmp / "20-phases-in-one-series" / variant).stdout)["series"]
+            [choice] = [c for c in series["choices"] if c["analysis"] == "calcium"]
+            self.assertIn(TABLE[f"20-phases-in-one-series/{variant}"][1], choice["remark"])
+            taken = series["images"][choice["image"] - 1]
+            self.assertEqual(taken["size"][2], 48, taken)
+
     def test_values_that_stand_for_120_kv_are_not_scaled_again(self):
         (self.tmp / "scale.yaml").write_text(
             f"node: {{data_dir: {self.tmp}}}\npeers: [{{ae_title: A, host: 127.0.0.1, port: 104}}]\n"
