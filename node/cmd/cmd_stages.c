@@ -57,8 +57,9 @@ static void stages_print_input(const struct stage_input_spec *in)
     for (const struct stage_accept *a = in->accepts; a->keyword; a++)
         printf("    %s: %s\n", a->keyword, a->pattern);
     for (const struct stage_preference *w = in->prefers; w && w->keyword; w++) {
-        printf("    prefers %s: %s %s%s%s", w->help, w->keyword, w->patterns[0],
-               w->patterns[1] ? ", " : "", w->patterns[1] ? w->patterns[1] : "");
+        printf("    prefers %s: %s", w->help, w->keyword);
+        for (int i = 0; i < 2 && w->patterns[i]; i++)
+            printf("%s%s", i ? ", " : " ", w->patterns[i]);
         if (w->nearest > 0)
             printf(", nearest to %g", w->nearest);
         printf("\n");

@@ -119,6 +119,9 @@ def json_is_what_its_document_says(_):
     check(sum(d["chosen"] for d in devices) == (1 if there else 0), f"chosen devices: {devices}")
     stages = parsed(anode("stages", "--json"), "anode.stages/1")["stages"]
     check([s["name"] for s in stages] == re.findall(r"^(\w+): ", anode("stages").stdout, re.M), f"stages {stages}")
+    wanted = [(w["help"], w["keyword"], ", ".join(w["patterns"])) for s in stages for i in s["inputs"] for w in i["prefers"]]
+    shown = re.findall(r"^    prefers (.*?): (\w+) ?(.*?)(?:, nearest to [\d.]+)?$", anode("stages").stdout, re.M)
+    check(wanted and wanted == shown, f"prefers {wanted}, shown {shown}")
     valid = parsed(anode("check", "--json", "-c", ROOT / "conf" / "anode.yaml", status=0 if there else 1), "anode.check/1")
     check(valid["valid"] and valid["routes"][0]["when"]["SeriesDescription"] == "/ca.?sc|calcium/i", valid)
     broken = parsed(anode("check", "--json", "-c", ROOT / "tests/unit/conf/types.yaml", status=1), "anode.check/1")
