@@ -96,7 +96,8 @@ struct image {
     char unit[17];           // UCUM of the modality values
     enum image_voxel type;   // IMAGE_I16 where that is exact for every frame
     enum image_axis axis;
-    const double *at;      // [points][slices] position on the axis; NAN: missing; NULL without axis
+    const double *at;      // [points][slices] position on the axis; NAN: missing, or not stated as
+                           // times that are the same at all points; NULL without axis
     const uint32_t *frame; // [points][slices] index into frames; IMAGE_NO_FRAME: missing
     uint32_t missing;      // cells without a frame
     uint32_t duplicates;   // frames that nothing tells from one that is used: set aside

@@ -712,6 +712,22 @@ static bool set_geometry(struct splitter *s, struct image *img, const struct ent
     return true;
 }
 
+// Whether time passes from point to point: headers exist that give all points the time of the
+// first.
+static bool time_passes(const struct image *img, const double *at)
+{
+    for (uint32_t k = 0; k < img->dim[2]; k++) {
+        double low = INFINITY, high = -INFINITY;
+        for (uint32_t p = 0; p < img->dim[3]; p++) {
+            low = fmin(low, at[(size_t)p * img->dim[2] + k]); // NAN is no number: the other counts
+            high = fmax(high, at[(size_t)p * img->dim[2] + k]);
+        }
+        if (low < high)
+            return true;
+    }
+    return false;
+}
+
 // Positions on the axis: seconds since the earliest frame, over midnight where need be.
 static void set_axis(const struct splitter *s, struct image *img, double *at)
 {
@@ -732,6 +748,7 @@ static void set_axis(const struct splitter *s, struct image *img, double *at)
     img->at = at;
     if (img->axis != IMAGE_TIME)
         return;
+    const bool passes = time_passes(img, at);
     double start = INFINITY;
     const bool midnight = high - low > HALF_DAY_S;
     for (size_t i = 0; i < cells; i++) {
@@ -740,7 +757,7 @@ static void set_axis(const struct splitter *s, struct image *img, double *at)
         start = fmin(start, at[i]);
     }
     for (size_t i = 0; i < cells; i++)
-        at[i] -= start;
+        at[i] = passes ? at[i] - start : NAN;
 }
 
 // The distinct keys of all places, where they mean the same everywhere: the points they stand for.

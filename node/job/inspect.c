@@ -356,9 +356,13 @@ static void print_axis(const struct image *img, FILE *out)
                                         [IMAGE_ORDER] = ""};
     if (img->axis == IMAGE_NO_AXIS || !img->at)
         return;
-    fprintf(out, "    %s: %" PRIu32 " points from %g to %g%s\n", image_axis_name(img->axis),
-            img->dim[3], img->at[0], img->at[(size_t)(img->dim[3] - 1) * img->dim[2]],
-            units[img->axis]);
+    const double first = img->at[0], last = img->at[(size_t)(img->dim[3] - 1) * img->dim[2]];
+    if (isfinite(first) && isfinite(last))
+        fprintf(out, "    %s: %" PRIu32 " points from %g to %g%s\n", image_axis_name(img->axis),
+                img->dim[3], first, last, units[img->axis]);
+    else
+        fprintf(out, "    %s: %" PRIu32 " points, where they lie is not stated\n",
+                image_axis_name(img->axis), img->dim[3]);
 }
 
 // What was set aside and what was taken for granted, or why the values are not what they seem.

@@ -97,6 +97,8 @@ static bool nifti_header(struct header *h, const struct image *v, enum nifti_typ
         even ? (v->at[(size_t)(v->dim[3] - 1) * v->dim[2]] - v->at[0]) / (double)(v->dim[3] - 1)
              : NAN;
     h->pixdim[4] = isfinite(step) ? (float)step : 1;
+    if (!isfinite(step))
+        return true; // of no unit
     if (v->axis == IMAGE_TIME)
         h->xyzt_units |= UNIT_S;
     else if (v->axis == IMAGE_PHASE || v->axis == IMAGE_ECHO)

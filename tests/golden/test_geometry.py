@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""Series as volumes, beside dcm2niix: the same volumes, sizes and points, and the same value at every
-place of the patient. The table says of each folder what is made of it and, where the two differ, why.
+"""Series as volumes, beside dcm2niix: the same volumes, sizes, points and times between them, and the
+same value at every place of the patient. The table says of each folder what is made of it and, where the two differ, why.
 """
 import gzip
 import json
@@ -18,6 +18,7 @@ import peers  # noqa: E402
 
 PLACE_MM = 0.02   # voxels at one place: dcm2niix computes in float, and positions have few decimals
 VALUE = 1e-4      # relative: dcm2niix keeps slope and intercept as float
+STEP_S = 1e-3     # from point to point: times of frames beside a repetition time
 HU_SHEARED = 1.0  # what rounding of a resampled slice leaves
 
 # Folder: volumes of each as [columns, rows, slices, points], largest first, and what is said of them.
@@ -25,17 +26,18 @@ HU_SHEARED = 1.0  # what rounding of a resampled slice leaves
 #   refused   a volume that must not be used: words of its defect; or no volume: words of the reason
 #   sheared   slices of a tilted gantry: dcm2niix resamples them, here the grid is sheared
 #   others    why dcm2niix has more volumes than there are here
+#   untimed   why its time from point to point (RepetitionTime) is not that of the axis here
 TABLE = {
     "series/dcm_qa_ct/Philips_S21570_5mm": {"equal": [[512, 512, 28, 1]], "others": "the localizer and the screen are set aside"},
-    "series/dcm_qa_nih/GE_fmri_4_5": {"equal": [[64, 64, 15, 10]]},
+    "series/dcm_qa_nih/GE_fmri_4_5": {"equal": [[64, 64, 15, 10]], "untimed": "no frame says when it was made"},
     "series/dcm_qa_nih/Si_epi_3_4": {"equal": [[72, 72, 5, 2], [72, 72, 5, 2]]},
-    "series/dcm_qa_philips/Bangalore_dwi": {"equal": [[128, 128, 60, 4]]},
+    "series/dcm_qa_philips/Bangalore_dwi": {"equal": [[128, 128, 60, 4]], "untimed": "the axis is the b value"},
     "series/dcm_qa_philips/Magdeburg_fmri": {"equal": [[64, 64, 9, 3]]},
     "series/dicom2nifti/ge_anatomical_001_implicit": {"equal": [[256, 256, 3, 1]]},
-    "series/dicom2nifti/ge_dti_001": {"equal": [[128, 128, 4, 2]]},
-    "series/dicom2nifti/ge_fmri_001": {"equal": [[64, 64, 4, 2]]},
+    "series/dicom2nifti/ge_dti_001": {"equal": [[128, 128, 4, 2]], "untimed": "no frame says when it was made"},
+    "series/dicom2nifti/ge_fmri_001": {"equal": [[64, 64, 4, 2]], "untimed": "no frame says when it was made"},
     "series/dicom2nifti/hitachi_anatomical_001": {"equal": [[64, 64, 4, 1]]},
-    "series/dicom2nifti/philips_dti_001": {"equal": [[128, 128, 2, 4]]},
+    "series/dicom2nifti/philips_dti_001": {"equal": [[128, 128, 2, 4]], "untimed": "the axis is the b value"},
     "geometry/dicom2nifti/gantrytilting_001": {"sheared": [[512, 512, 4, 1]]},
     "geometry/dicom2nifti/single_slice": {"equal": [[256, 256, 1, 1]]},
     "geometry/dicom2nifti/sliceincrement_001": {"refused": "1 slice missing between 28.1 and 38.1 mm"},
@@ -46,7 +48,7 @@ TABLE = {
     "decode/nibabel/dti_0": {"refused": "cannot be divided into 7 x 7 tiles"},  # a picture that was made smaller
     "decode/dicom2nifti/hyperfine_anatomical_001": {"equal": [[112, 138, 8, 1]]},
     "decode/dicom2nifti/philips_enhanced_anatomical_001": {"equal": [[256, 256, 8, 1]]},
-    "decode/dicom2nifti/philips_enhanced_fmri_001_implicit": {"equal": [[64, 64, 8, 4]]},
+    "decode/dicom2nifti/philips_enhanced_fmri_001_implicit": {"equal": [[64, 64, 8, 4]], "untimed": "all frames have the time of the first"},
     "decode/dicom2nifti/siemens_multiframe_anatomical_001": {"equal": [[256, 256, 8, 1]]},
 }
 
@@ -64,6 +66,7 @@ class Volume:
         self.size = [max(1, n) for n in dim[1:5]]
         values = np.frombuffer(raw, kind, int(np.prod(self.size)), int(start)).astype(float)
         self.values = values.reshape(self.size, order="F") * (slope or 1) + intercept
+        self.step_s = struct.unpack_from("<f", raw, 92)[0] if raw[123] & 0x38 == 8 else None
         self.to_mm = np.vstack([np.array(struct.unpack_from("<12f", raw, 280)).reshape(3, 4), [0, 0, 0, 1]])
 
     def as_grid_of(self, other):
@@ -139,6 +142,11 @@ class Geometry(unittest.TestCase):
             same = [v for v in rest if same_volume(volume, v)]
             self.assertEqual(len(same), 1, f"{volume.name} {volume.size}, dcm2niix has {[(v.name, v.size) for v in rest]}")
             rest.remove(same[0])
+            if volume.size[3] > 1 and "untimed" not in row:
+                self.assertIsNotNone(volume.step_s)
+                self.assertLess(abs(volume.step_s - same[0].step_s), STEP_S)
+            else:
+                self.assertIsNone(volume.step_s)
         if "others" not in row:
             self.assertEqual([v.name for v in rest], [])
 

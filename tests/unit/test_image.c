@@ -535,6 +535,25 @@ static void temporal_positions_place_a_missing_frame(void)
     CU_ASSERT_NOT_EQUAL(image_frame_at(img, 2, 3), IMAGE_NO_FRAME);
 }
 
+static void times_that_stand_still_are_not_stated(void)
+{
+    struct image_frame f[4 * TIMES];
+    series_of_times(f);
+    for (uint32_t i = 0; i < 4 * TIMES; i++) { // all points have the time of their slice's first
+        f[i].temporal = (int32_t)(i % TIMES);
+        f[i].position[2] = 3.0 * (double)(i / TIMES);
+        f[i].time_s = 36000 + i / TIMES;
+    }
+    const struct image *img = only(f, 4 * TIMES);
+    CU_ASSERT(img->dim[2] == 4 && img->dim[3] == TIMES && img->axis == IMAGE_TIME);
+    for (uint32_t i = 0; i < 4 * TIMES; i++)
+        CU_ASSERT_TRUE(isnan(img->at[i]));
+    f[5].time_s += 0.5; // one is stated: then all are taken as they are
+    img = only(f, 4 * TIMES);
+    near(img->at[0], 0);
+    near(img->at[3], 3);
+}
+
 static void phases_of_a_cine_differ_in_number(void)
 {
     struct image_frame f[2 * 8];
@@ -1143,6 +1162,8 @@ int main(void)
         {"image_split_times_become_points_over_midnight", times_become_points_over_midnight},
         {"image_split_temporal_positions_place_a_missing_frame",
          temporal_positions_place_a_missing_frame},
+        {"image_split_times_that_stand_still_are_not_stated",
+         times_that_stand_still_are_not_stated},
         {"image_split_phases_of_a_cine_differ_in_number", phases_of_a_cine_differ_in_number},
         {"image_split_echoes_split_a_series_in_time", echoes_split_a_series_in_time},
         {"image_split_kinds_of_image_do_not_mix", kinds_of_image_do_not_mix},
