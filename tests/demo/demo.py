@@ -85,6 +85,9 @@ def show_measurements(report, truth):
         true = truth["total"].get(artery, {}).get("agatston", 0.0)
         mine = (got.get(artery) or {}).get("agatston")
         row(artery, [mine, true, None if mine is None else mine - true])
+    unassigned = next((g.number(sr.SCORE) for g in report.groups if g.tracking == "UNASSIGNED"), None)
+    if unassigned:
+        row("unassigned", [unassigned, None, None])
 
 
 def draw(results, files):

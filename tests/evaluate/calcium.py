@@ -49,8 +49,8 @@ class Reading:
         total = (result.report.total() or {}).get("agatston")
         self.low = self.high = total if total is not None else 0.0
         for m in result.entry.get("measurements", []):
-            if m["name"].startswith("Upper bound") and m["unit"] == "{score}":
-                self.high = m["value"]
+            if m["group"] == "Coronary arteries" and m["unit"] == "{score}" and "high" in m:
+                self.low, self.high = m["low"], m["high"]
         self.lesions = [(g.artery, g.number("450360000") or 0.0, middle_of(g, result.files)) for g in result.report.groups if "lesion" in g.tracking and g.outline_points]
         if self.scored and self.high > self.low:
             self.flags.append(f"range {self.low:.0f} to {self.high:.0f}")

@@ -56,19 +56,23 @@ class Analysis(unittest.TestCase):
         return self.done[folder]
 
     def assert_scores(self, folder, truth):
-        """Total within 5 %, each artery too, or within two points: an island of a few pixels."""
+        """The total within 5 %, or in the range that is said; no artery too much, or within two points:
+        an island of a few pixels. What no artery can be told of stands under the total alone."""
         result = self.analyze(folder)
         self.assertEqual(result.entry["verdict"], "done", result.entry["reason"])
+        reading, true = calcium.Reading(result), truth["total"]["TOTAL"]["agatston"]
+        self.assertLessEqual(reading.low, 1.05 * true)
+        self.assertGreaterEqual(reading.high, 0.95 * true)
+        self.assertGreaterEqual(reading.low, 0.85 * true, "most of it is certain")
         got = result.report.artery_scores()
         for artery in calcium.ARTERIES:
-            true = truth["total"].get(artery, {"agatston": 0, "volume_mm3": 0})
+            known = truth["total"].get(artery, {"agatston": 0, "volume_mm3": 0})
             mine = got.get(artery, {"agatston": 0, "volume_mm3": 0})
             for key in ("agatston", "volume_mm3"):
-                self.assertAlmostEqual(mine[key], true[key], delta=calcium.tolerance(true[key]), msg=f"{artery} {key}: {got}")
-        for key in ("agatston", "volume_mm3"):
-            total, true = result.report.total()[key], truth["total"]["TOTAL"][key]
-            self.assertAlmostEqual(total, true, delta=0.05 * true, msg=key)
-            self.assertAlmostEqual(total, sum(v[key] for v in got.values()), delta=0.25, msg="parts and total")
+                self.assertLessEqual(mine[key], known[key] + calcium.tolerance(known[key]), f"{artery} {key}: {got}")
+        said = {m["group"]: m["value"] for m in result.entry["measurements"] if m["unit"] == "{score}"}
+        parts = sum(said.get(name, 0) for name in (*calcium.ARTERIES, "UNASSIGNED"))
+        self.assertAlmostEqual(said["Coronary arteries"], parts, delta=0.25, msg="parts and total")
         return result
 
     def assert_places(self, folder, truth):
@@ -87,7 +91,8 @@ class Analysis(unittest.TestCase):
                 at = np.array(ds.ImagePositionPatient, float) + o[:3] * column * float(spacing[1]) + o[3:] * row * float(spacing[0])
                 reach = lambda known, size: np.linalg.norm(at - known["center_mm_xyz"]) <= size / 2 + 6
                 near = {known["artery"] for known in truth["lesions"] if reach(known, known.get("length_mm", known["diameter_mm"]))}
-                self.assertIn(group.artery, near, f"{group.tracking} at {at}")
+                self.assertTrue(near, f"{group.tracking} at {at}")
+                self.assertTrue(group.artery in near or group.artery is None, f"{group.tracking} at {at}")
                 outlines += 1
         self.assertGreater(outlines, 0)
 
@@ -115,10 +120,14 @@ class Analysis(unittest.TestCase):
 
     def test_no_calcium_is_a_report_that_says_zero(self):
         result = self.analyze(peers.phantom(*ZERO))
-        self.assertEqual(result.entry["verdict"], "nothing found", result.entry["reason"])
+        reading = calcium.Reading(result)
+        self.assertEqual(reading.low, 0)
         self.assertEqual(sum(v["agatston"] for v in result.report.artery_scores().values()), 0)
         self.assertTrue(any(n.value == 0 and n.concept[0] == sr.SCORE for g in result.report.groups for n in g.numbers))
-        self.assertNotIn("PR", result.objects)
+        # Calcium in the aortic root, as near to the arteries as there is: it may be, and zero is not claimed.
+        self.assertEqual(result.entry["verdict"], "done", result.entry["reason"])
+        self.assertTrue(any("aortic root" in e["reason"] for e in result.entry["exclusions"]), result.entry["exclusions"])
+        self.assertIn("PR", result.objects)
 
     def test_what_cannot_be_judged_is_refused_with_the_reason(self):
         for name, (arguments, word) in REFUSED.items():

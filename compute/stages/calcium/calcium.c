@@ -6,7 +6,7 @@
 #include "compute/image/load.h"
 #include "compute/image/peek.h"
 #include "compute/kernels/kernels.h"
-#include "compute/stages/calcium/calcium_heart.h"
+#include "compute/anatomy/heart.h"
 #include "compute/stages/calcium/calcium_lesion.h"
 #include "compute/stages/calcium/calcium_noise.h"
 #include "compute/stages/calcium/calcium_quality.h"
@@ -99,7 +99,7 @@ struct job {
     const struct param_value *p;
     struct gpu_volume *hu;
     struct peek *peek; // of hu
-    struct calcium_heart heart;
+    struct anatomy_heart heart;
     struct calcium_rules rules;
     bool estimate;
 };
@@ -166,7 +166,7 @@ static bool add_scan_warnings(struct job *j)
 // The heart can be judged. False: refused.
 static bool check_heart(struct job *j)
 {
-    const struct calcium_heart *h = &j->heart;
+    const struct anatomy_heart *h = &j->heart;
     const bool agent = *j->scan.contrast.first != '\0';
     if (h->pool_hu > j->p[P_MAX_POOL].number)
         return REFUSE(j, "contrast agent: the blood pool measures %.0f HU (limit %.0f HU)",
@@ -207,7 +207,7 @@ static bool mask_slice(const struct job *j, const uint8_t *core, uint32_t k, uin
     bool any = false;
     for (uint32_t y = 0; y < dim[1]; y++) {
         for (uint32_t x = 0; x < dim[0]; x++) {
-            const uint8_t in = core[calcium_grid_at(&j->heart.grid, x, y, k)];
+            const uint8_t in = core[anatomy_grid_at(&j->heart.grid, x, y, k)];
             mask[(size_t)y * dim[0] + x] = in;
             any = any || in;
         }
@@ -277,15 +277,15 @@ static bool say_noise(struct job *j, const struct calcium_noise *n)
                                   fmax(1, expected), n->largest_mm2);
     if (ok && !calcium_noise_allows_category(j->heart.noise_hu))
         ok = findings_add_warning(j->f,
-                                  "Noise of %.0f HU: the score is an estimate, and its category is "
-                                  "not to be relied on (limit %d HU)",
+                                  "Noise of %.0f HU: the score is an estimate, and no category is "
+                                  "given (limit %d HU)",
                                   j->heart.noise_hu, CALCIUM_CATEGORY_NOISE_HU);
     return ok;
 }
 
 static bool add_heart_warnings(struct job *j)
 {
-    const struct calcium_heart *h = &j->heart;
+    const struct anatomy_heart *h = &j->heart;
     bool ok = true;
     if (*j->scan.contrast.first)
         ok = findings_add_warning(j->f,
@@ -304,17 +304,12 @@ static bool add_heart_warnings(struct job *j)
     return ok;
 }
 
-static bool add_exclusions(struct job *j, const struct calcium_lesions *lesions)
+static bool warn_metal(struct job *j, const struct calcium_lesions *lesions)
 {
-    for (int why = CALCIUM_KEPT + 1; why < CALCIUM_EXCLUSIONS; why++) {
-        if (lesions->excluded[why] &&
-            !findings_add_fact(j->f, "Not counted: %u (%s)", lesions->excluded[why],
-                               calcium_exclusion_name((enum calcium_exclusion)why)))
-            return false;
-    }
-    if (lesions->excluded[CALCIUM_METAL])
-        return findings_add_warning(j->f, "Metal in the heart's region: scores may be wrong");
-    return true;
+    bool any = false;
+    for (uint32_t i = 0; i < lesions->count; i++)
+        any = any || lesions->list[i].reason == CALCIUM_METAL;
+    return !any || findings_add_warning(j->f, "Metal in the heart's region: scores may be wrong");
 }
 
 static bool add_slices_to_borders(struct job *j, struct calcium_edges *edges)
@@ -390,7 +385,7 @@ static const char *size_class(double width_mm)
 
 static bool add_facts(struct job *j)
 {
-    const struct calcium_heart *h = &j->heart;
+    const struct anatomy_heart *h = &j->heart;
     struct findings *f = j->f;
     bool ok = calcium_scan_facts(&j->scan, f) &&
               findings_add_fact(f, "Slices %.2f mm apart; pixels %.3f x %.3f mm",
@@ -438,7 +433,7 @@ static bool evaluate(struct job *j)
     if (!check_edges(j, &overshoot))
         return !j->f->no_memory || err_set(j->err, ERR_NOMEM, "calcium: warnings");
     if (!stage_step(r, "finding the heart", 0.4, j->err) ||
-        !calcium_heart_find(r->gpu, j->hu, j->peek, j->v, j->scratch, &j->heart, &why, j->err))
+        !anatomy_heart_find(r->gpu, j->hu, j->peek, j->v, j->scratch, &j->heart, &why, j->err))
         return false;
     if (*why) {
         findings_refuse(j->f, VERDICT_NOT_EVALUABLE, "%s", why);
@@ -463,7 +458,7 @@ static bool evaluate(struct job *j)
         !calcium_lesions_find(j->hu, j->peek, j->v, &j->heart, &j->rules, &options, j->scratch,
                               &lesions, j->err))
         return false;
-    if (!add_heart_warnings(j) || !add_exclusions(j, &lesions))
+    if (!add_heart_warnings(j) || !warn_metal(j, &lesions))
         return err_set(j->err, ERR_NOMEM, "calcium: warnings");
     drop_scan(j);
     return stage_step(r, "reporting", 0.95, j->err) &&

@@ -2,46 +2,92 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include "compute/stages/calcium/calcium_shape.h"
 
 static const double ring_inner_mm = 1.5, ring_outer_mm = 5;
 // Fat, also where a thick slice mixes it with blood: a thin layer is all that lean hearts have.
 static const double fat_low_hu = -190, fat_high_hu = 0;
-static const double lung_fraction = 0.6; // of the ring: not on the heart
-static const double left_main_mm = 15;   // from the root's wall
-static const double ostia_mm = 20;     // above the lowest disc of the root: no artery leaves there
-static const double descending_mm = 4; // around the descending aorta: its wall
-// Directions in degrees, 0 to the patient's left, 90 to the front.
-static const double right_from = 92, right_to = -80, groove_at = 8, left_main_at = 60;
-static const double fork_at = -25, fork_mm = 22; // near the fork of the left main artery
-static const double near_deg = 6;
-static const double sure_sigmas = 6; // of noise above the blood pool: one voxel in 10^9
+// Lung, of the ring, and how much more of fat an artery has that bulges into it.
+static const double air_sure = 0.6, air_some = 0.25, fat_to_air = 1.5;
+// An artery lies on the heart's surface, at most so far below fat or lung where no fat is seen
+// around it: myocardium of 10 mm between, half a ring's blur.
+static const double surface_mm = 12;
+static const double near_region_mm = 5; // a lesion may bulge out of the region
+static const double bone_mm = 8;        // costal cartilage and sternum calcify too
+// The heart's front in radii from the middle of the core, and the largest calcium in an artery
+// there: before it is the chest wall, in which cartilage lies in fat; before the second there is
+// nothing else.
+static const double chest_radii = -1.35, wall_radii = -1.6, chest_mm3 = 500;
+// Standard deviations of a sheet's voxels along its second axis, at least, and of its third to its
+// second, at most: in an artery's bend they reach 2.9 mm, but 0.35.
+static const double sheet_mm = 2.5, sheet_flat = 0.28;
+static const double wall_mm = 4;  // around a disc of the aorta: error of its edge
+static const double below_mm = 8; // the root's wall goes on below its lowest disc
+static const double root_mm = 20; // above the lowest disc of the root: no artery leaves there
+// In radii of the heart's largest ball, from the middle of its core, up: arteries leave the aorta
+// at 0.8 to 1.6 (in one scan at 1.8); and in mm above the lowest disc of the ascending aorta, where
+// that is seen.
+static const double ostia_high = 1.25, heart_high = 1.75, ostia_mm = 22, heart_mm = 35;
+// Behind the aorta and not to the left there are nodes so high, and no artery: radii.
+static const double middle_left = 0.2, middle_back = 0.6;
+// The descending aorta and its wall, from the front of the spine and its middle, radii.
+static const double behind_front = 0.9, behind_right = -0.5, behind_left = 1;
+static const double clear_mm = 12; // from the wall of that aorta, where it is seen
+// The same without the spine, and what nothing of the heart is behind, in radii from the core.
+static const double behind_radii = 1.1, back_radii = 1.7;
+// Where arteries leave the root, from the middle of the core in radii: to the left, back and head.
+static const double root_lo[3] = {-0.6, -1.1, 0.6}, root_hi[3] = {0.75, 0.45, 1.8};
+static const double root_deep_mm = 22; // the left main artery lies no deeper where no fat is seen
+// A lead in the heart: standard deviation along it, and its brightness where the slices blur it.
+static const double lead_mm = 15, lead_hu = 900;
+static const double streak_hu = 450;      // of metal: brighter spots are calcium all the same
+static const double lead_metal_hu = 3000; // no calcium is as bright
+static const double noise_sigmas = 5, sure_sigmas = 6; // above the blood pool
 
-const char *calcium_exclusion_name(enum calcium_exclusion why)
+static const struct {
+    enum calcium_class class;
+    const char *text;
+} reasons[CALCIUM_REASONS] = {
+    [CALCIUM_IN_FAT] = {CALCIUM_COUNTED, "in fat on the heart"},
+    [CALCIUM_LEAN] = {CALCIUM_UNCERTAIN, "near the heart's surface with hardly any fat around"},
+    [CALCIUM_AT_ROOT] = {CALCIUM_UNCERTAIN,
+                         "at the aortic root without fat: artery, aortic wall or valve"},
+    [CALCIUM_BY_AORTA] = {CALCIUM_UNCERTAIN, "at the wall of the ascending aorta"},
+    [CALCIUM_HIGH] = {CALCIUM_UNCERTAIN, "above where arteries leave the aorta"},
+    [CALCIUM_BEHIND] = {CALCIUM_UNCERTAIN, "by the descending aorta"},
+    [CALCIUM_BY_BONE] = {CALCIUM_UNCERTAIN, "beside bone or calcified cartilage"},
+    [CALCIUM_BY_CHEST] = {CALCIUM_UNCERTAIN, "before the lungs: artery or chest wall"},
+    [CALCIUM_BY_LUNG] = {CALCIUM_UNCERTAIN, "beside lung: artery or hilum"},
+    [CALCIUM_OUTSIDE] = {CALCIUM_UNCERTAIN, "at the border of the heart's region"},
+    [CALCIUM_BY_METAL] = {CALCIUM_UNCERTAIN, "in fat, yet no brighter than streaks of metal"},
+    [CALCIUM_SHEET] = {CALCIUM_UNCERTAIN, "a sheet, as calcified pericardium is"},
+    [CALCIUM_BRIGHT] = {CALCIUM_UNCERTAIN, "as bright as metal"},
+    [CALCIUM_LARGE] = {CALCIUM_UNCERTAIN, "larger than calcium in an artery is, in the heart"},
+    [CALCIUM_DEEP] = {CALCIUM_NOT_CORONARY, "deep in the heart: valve, annulus or muscle"},
+    [CALCIUM_IN_LUNG] = {CALCIUM_NOT_CORONARY, "in lung or hilum"},
+    [CALCIUM_WALL] = {CALCIUM_NOT_CORONARY, "aortic wall"},
+    [CALCIUM_ABOVE] = {CALCIUM_NOT_CORONARY, "above the heart"},
+    [CALCIUM_CHEST] = {CALCIUM_NOT_CORONARY, "chest wall: cartilage, rib or sternum"},
+    [CALCIUM_AWAY] = {CALCIUM_NOT_CORONARY, "beside the heart"},
+    [CALCIUM_NOISE] = {CALCIUM_NOT_CORONARY, "noise"},
+    [CALCIUM_MASSIVE] = {CALCIUM_NOT_CORONARY, "bone"},
+    [CALCIUM_METAL] = {CALCIUM_NOT_CORONARY, "metal"},
+};
+
+const char *calcium_reason_text(enum calcium_reason reason)
 {
-    switch (why) {
-    case CALCIUM_METAL:
-        return "metal";
-    case CALCIUM_LUNG:
-        return "lung or hilum";
-    case CALCIUM_INNER:
-        return "valve, annulus, myocardium or wall without fat";
-    case CALCIUM_AORTA:
-        return "aortic wall";
-    case CALCIUM_NOISE:
-        return "noise";
-    case CALCIUM_MASSIVE:
-        return "too large";
-    case CALCIUM_KEPT:
-    case CALCIUM_EXCLUSIONS:
-        break;
-    }
-    return "kept";
+    return reasons[reason].text;
+}
+
+enum calcium_class calcium_reason_class(enum calcium_reason reason)
+{
+    return reasons[reason].class;
 }
 
 struct search {
     const struct image *volume;
     struct peek *peek;
-    const struct calcium_heart *heart;
+    const struct anatomy_heart *heart;
     const struct calcium_rules *rules;
     const struct calcium_options *options;
     struct arena *arena;
@@ -56,10 +102,10 @@ struct around {
 };
 
 // The box of the region in voxels, with room for what sticks out of it.
-static void region_box(const struct calcium_heart *h, const double spacing[3], uint32_t lo[3],
+static void region_box(const struct anatomy_heart *h, const double spacing[3], uint32_t lo[3],
                        uint32_t hi[3])
 {
-    const struct calcium_grid *g = &h->grid;
+    const struct anatomy_grid *g = &h->grid;
     uint32_t at[3], low[3] = {UINT32_MAX, UINT32_MAX, UINT32_MAX}, high[3] = {0};
     const uint8_t *r = h->region;
     for (at[2] = 0; at[2] < g->dim[2]; at[2]++) {
@@ -74,13 +120,14 @@ static void region_box(const struct calcium_heart *h, const double spacing[3], u
             }
         }
     }
-    for (int a = 0; a < 3; a++) {
-        uint32_t first = g->flip[a] ? g->dim[a] - 1 - high[a] : low[a];
-        uint32_t last = g->flip[a] ? g->dim[a] - 1 - low[a] : high[a];
-        uint32_t room = (uint32_t)ceil(10 / spacing[a]);
-        lo[a] = first * g->factor[a] > room ? first * g->factor[a] - room : 0;
-        hi[a] = (last + 1) * g->factor[a] + room;
-        hi[a] = hi[a] < g->fine[a] ? hi[a] : g->fine[a];
+    for (int d = 0; d < 3; d++) {
+        const uint32_t a = g->axis[d];
+        const uint32_t first = g->flip[d] ? g->dim[d] - 1 - high[d] : low[d];
+        const uint32_t last = g->flip[d] ? g->dim[d] - 1 - low[d] : high[d];
+        const uint32_t room = (uint32_t)ceil(10 / spacing[a]);
+        lo[a] = first * g->factor[d] > room ? first * g->factor[d] - room : 0;
+        hi[a] = (last + 1) * g->factor[d] + room;
+        hi[a] = hi[a] < g->fine[d] ? hi[a] : g->fine[d];
     }
 }
 
@@ -109,17 +156,19 @@ static bool by_component(struct search *s, const struct components *c, struct er
 
 // Where component n lies and how large it gets.
 struct extent {
-    bool inside;             // most of it lies in the heart's region
+    double inside, near;     // part of it in the heart's region; in it or close to it
+    double front;            // part of it before the lungs
+    double spread[3];        // standard deviations along its axes, mm
     uint32_t slice, largest; // the slice with most pixels, and how many
 };
 
 static struct extent extent_of(const struct search *s, uint32_t n)
 {
-    const struct calcium_grid *g = &s->heart->grid;
+    const struct anatomy_grid *g = &s->heart->grid;
     const uint32_t rows = s->volume->dim[1];
     struct extent e = {0};
     uint32_t slice = UINT32_MAX, area = 0;
-    uint64_t all = 0, within = 0;
+    uint64_t all = 0, within = 0, close = 0, front = 0;
     for (uint32_t i = s->first[n]; i < s->first[n + 1]; i++) {
         const struct component_run *r = &s->runs[i];
         uint32_t k = r->row / rows, j = r->row % rows;
@@ -130,11 +179,19 @@ static struct extent extent_of(const struct search *s, uint32_t n)
             e.largest = area;
             e.slice = k;
         }
-        for (uint32_t x = r->x0; x <= r->x1; x++)
-            within += s->heart->region[calcium_grid_at(g, x, j, k)];
+        for (uint32_t x = r->x0; x <= r->x1; x++) {
+            const size_t at = anatomy_grid_at(g, x, j, k);
+            within += s->heart->region[at] != ANATOMY_OUTSIDE;
+            front += s->heart->region[at] == ANATOMY_FRONT;
+            close += s->heart->to_region[at] * ANATOMY_STEP_MM <= near_region_mm;
+        }
         all += r->x1 - r->x0 + 1u;
     }
-    e.inside = within * 2 >= all;
+    e.inside = (double)within / (double)all;
+    e.near = (double)close / (double)all;
+    e.front = (double)front / (double)all;
+    calcium_spread(s->runs + s->first[n], s->first[n + 1] - s->first[n], rows, s->volume->spacing,
+                   e.spread);
     return e;
 }
 
@@ -212,137 +269,188 @@ static void centre_of(const struct component_stats *c, double centre[3])
         centre[a] = (double)c->index_sum[a] / c->voxels;
 }
 
-// Where a place lies as seen from the aortic root, or from the heart's centre without one.
+// Where a place lies in the heart.
 struct bearing {
-    bool root;
-    double away_mm;  // from the root's wall, in the plane
-    double above_mm; // the lowest disc of the root
-    double degrees;
-    double deep_mm;       // from the nearest lung in the slice
-    double height;        // above the heart's largest ball, in radii
-    double descending_mm; // from the edge of the descending aorta
+    double from[3];            // from the middle of the core, in radii
+    double surface_mm;         // to the nearest fat or lung
+    double bone_mm;            // to the nearest bone
+    double aorta_mm, above_mm; // from the edge of the ascending aorta's disc, from its lowest
+    double descending_mm;      // from the edge of that aorta's disc
+    double front, left;        // of the spine, radii; NAN: it is not seen
 };
 
-static double lung_distance(const struct calcium_heart *h, const double at[3])
+// From the edge of a disc, in the plane.
+static double from_disc(const struct anatomy_grid *g, const struct anatomy_disc *disc,
+                        const double at[3])
 {
-    const struct calcium_grid *g = &h->grid;
-    uint32_t k = (uint32_t)fmin(fmax(at[2] + 0.5, 0), g->dim[2] - 1);
-    double best = INFINITY;
-    for (uint32_t j = 0; j < g->dim[1]; j++) {
-        for (uint32_t i = 0; i < g->dim[0]; i++) {
-            if (h->hu[((size_t)k * g->dim[1] + j) * g->dim[0] + i] > -400)
-                continue;
-            double dx = (i - at[0]) * g->mm[0], dy = (j - at[1]) * g->mm[1];
-            best = fmin(best, dx * dx + dy * dy);
-        }
-    }
-    return sqrt(best);
-}
-
-// From the edge of a disc, in the plane; also the direction from its centre.
-static double from_disc(const struct calcium_grid *g, const struct calcium_disc *disc,
-                        const double at[3], double *degrees)
-{
-    double dx = (at[0] - disc->x) * g->mm[0], dy = (at[1] - disc->y) * g->mm[1];
-    if (degrees)
-        *degrees = atan2(-dy, dx) * 180 / M_PI;
+    const double dx = (at[0] - disc->x) * g->mm[0], dy = (at[1] - disc->y) * g->mm[1];
     return sqrt(dx * dx + dy * dy) - disc->radius_mm;
 }
 
-static struct bearing take_bearing(const struct calcium_heart *h, const double at[3])
+static struct bearing take_bearing(const struct anatomy_heart *h, const double at[3])
 {
-    const struct calcium_grid *g = &h->grid;
-    struct bearing b = {.root = h->ascending.lo <= h->ascending.hi,
-                        .deep_mm = lung_distance(h, at),
-                        .descending_mm = INFINITY};
-    struct calcium_disc origin = {h->centre[0], h->centre[1], 0};
-    if (b.root) {
-        origin = calcium_tube_at(&h->ascending, at[2]);
+    const struct anatomy_grid *g = &h->grid;
+    struct bearing b = {.aorta_mm = INFINITY, .descending_mm = INFINITY};
+    size_t index = 0;
+    uint32_t k = 0;
+    for (int d = 2; d >= 0; d--) {
+        const uint32_t i = (uint32_t)fmin(fmax(at[d] + 0.5, 0), g->dim[d] - 1);
+        k = d == 2 ? i : k;
+        index = index * g->dim[d] + i;
+        b.from[d] = (at[d] - h->centre[d]) * g->mm[d] / h->radius_mm;
+    }
+    b.surface_mm = fmin(h->to_air[index], h->to_fat[index]) * ANATOMY_STEP_MM;
+    b.bone_mm = h->to_bone[index] * ANATOMY_STEP_MM;
+    b.front = h->spine_seen ? (h->spine_front[k] - at[1]) * g->mm[1] / h->radius_mm : NAN;
+    b.left = (at[0] - h->spine_x) * g->mm[0] / h->radius_mm;
+    if (h->ascending.lo <= h->ascending.hi) {
+        const struct anatomy_disc disc = anatomy_tube_at(&h->ascending, at[2]);
+        b.aorta_mm = from_disc(g, &disc, at);
         b.above_mm = (at[2] - h->ascending.lo) * g->mm[2];
     }
-    b.away_mm = from_disc(g, &origin, at, &b.degrees);
     if (h->descending.lo <= h->descending.hi) {
-        struct calcium_disc disc = calcium_tube_at(&h->descending, at[2]);
-        b.descending_mm = from_disc(g, &disc, at, NULL);
+        const struct anatomy_disc disc = anatomy_tube_at(&h->descending, at[2]);
+        b.descending_mm = from_disc(g, &disc, at);
     }
-    b.height = (at[2] - h->peak[2]) * g->mm[2] / h->radius_mm;
     return b;
 }
 
-// The left main artery: close to the root on its left, or, where no root is seen, high on the left
-// and deep between the great vessels.
-static bool is_left_main(const struct bearing *b)
-{
-    if (fabs(b->degrees) > left_main_at)
-        return false;
-    if (b->root)
-        return b->away_mm <= left_main_mm && b->above_mm > -10;
-    return b->height > 0.7 && b->deep_mm >= 15;
-}
+// Directions in the plane from the middle of the core, in degrees: 0 to the patient's left, 90 to
+// the front. Between the territories no artery can be told: the way from the heart's long axis to
+// the patient's differs from heart to heart.
+static const double lad_from = 28, lad_to = 98, rca_from = 108, rca_to = -130, lcx_from = -85,
+                    lcx_to = -8;
+// The left main artery, its fork and what leaves it lie within millimetres: so near the axis and so
+// high, in radii; the higher the farther from the axis.
+static const double fork_near = 0.75, fork_high = 0.6, fork_opens = 0.35, axis_near = 0.3;
+// On the diaphragm the posterior descending artery comes from either side.
+static const double apex_near = 0.75, apex_low = -0.9;
 
-// Where the left atrioventricular groove begins. Just outside the left main artery the circumflex
-// artery has not yet turned back: what is not clearly behind belongs to the anterior one.
-static double groove_from(const struct bearing *b)
+static enum calcium_artery name_artery(const struct bearing *b)
 {
-    return b->root && b->away_mm < fork_mm ? fork_at : groove_at;
-}
-
-static enum calcium_artery name_artery(const struct bearing *b, bool *near_border)
-{
-    const double d = b->degrees;
-    *near_border = fabs(d - right_from) < near_deg || fabs(d - right_to) < near_deg ||
-                   fabs(d - groove_from(b)) < near_deg;
-    if (is_left_main(b)) {
-        *near_border = b->root && left_main_mm - b->away_mm < 2;
-        return CALCIUM_LM;
-    }
-    if (d >= right_from || d < right_to)
+    const double away = hypot(b->from[0], b->from[1]);
+    const double d = atan2(-b->from[1], b->from[0]) * 180 / M_PI;
+    if (away < axis_near || (away < apex_near && b->from[2] < apex_low) ||
+        (b->from[2] > fork_high && d > lcx_from && d < rca_from &&
+         away < fork_near + fork_opens * (b->from[2] - fork_high)))
+        return CALCIUM_UNASSIGNED;
+    if (d >= rca_from || d <= rca_to)
         return CALCIUM_RCA;
-    return d >= groove_from(b) ? CALCIUM_LAD : CALCIUM_LCX;
+    if (d >= lad_from && d <= lad_to)
+        return CALCIUM_LAD;
+    return d >= lcx_from && d <= lcx_to ? CALCIUM_LCX : CALCIUM_UNASSIGNED;
 }
 
-// Half the ring of a lesion in the aortic wall is blood; an artery's ring is fat all around.
-static bool in_aortic_wall(const struct bearing *b, const struct around *ring)
+// Where the descending aorta is, whose wall is no coronary artery, yet near the circumflex.
+static bool is_behind(const struct bearing *b)
 {
-    if (b->descending_mm < descending_mm)
+    if (isnan(b->front) && b->from[1] > back_radii)
         return true;
-    if (!b->root || b->above_mm < -10)
+    if (isfinite(b->descending_mm) && b->descending_mm > clear_mm)
         return false;
-    return (b->above_mm >= ostia_mm && b->away_mm < 6) || (b->away_mm < 3 && ring->fat < 0.6);
+    if (isnan(b->front))
+        return b->from[1] > behind_radii;
+    return b->front < behind_front && b->left > behind_right && b->left < behind_left;
 }
 
-static bool is_massive(const struct search *s, uint32_t n)
+static bool is_larger(const struct search *s, uint32_t n, double mm3)
 {
-    const double voxel = s->rules->pixel_area_mm2 * s->rules->increment_mm;
-    return s->stats[n - 1].voxels * voxel > s->options->largest_mm3;
+    return s->stats[n - 1].voxels * s->rules->pixel_area_mm2 * s->rules->increment_mm > mm3;
 }
 
-static enum calcium_exclusion judge(const struct search *s, uint32_t n, const struct around *ring,
-                                    const struct bearing *b)
+static bool at_root(const struct bearing *b)
+{
+    bool in = true;
+    for (int d = 0; d < 3; d++)
+        in = in && b->from[d] >= root_lo[d] && b->from[d] <= root_hi[d];
+    return in;
+}
+
+// What speaks for the wall of an aorta, or for a place where no artery runs; IN_FAT: nothing.
+static enum calcium_reason judge_place(const struct bearing *b)
+{
+    if (b->descending_mm < wall_mm)
+        return CALCIUM_WALL;
+    if (b->above_mm >= root_mm && fabs(b->aorta_mm) < wall_mm)
+        return CALCIUM_WALL;
+    if (b->from[1] > back_radii && is_behind(b))
+        return CALCIUM_AWAY;
+    const bool aorta = isfinite(b->aorta_mm);
+    if (b->from[2] > heart_high && (!aorta || b->above_mm > heart_mm))
+        return CALCIUM_ABOVE;
+    const bool middle = b->from[0] < middle_left && b->from[1] > middle_back;
+    if (b->from[2] > ostia_high && (!aorta || middle || b->above_mm > ostia_mm))
+        return CALCIUM_HIGH;
+    if (is_behind(b))
+        return CALCIUM_BEHIND;
+    if (b->above_mm >= -below_mm && b->aorta_mm < wall_mm)
+        return CALCIUM_BY_AORTA;
+    return CALCIUM_IN_FAT;
+}
+
+// Hardly any calcium in arteries is as large: only within the heart and in front of its back it may
+// be some.
+static enum calcium_reason judge_massive(const struct search *s, const struct component_stats *c,
+                                         const struct extent *e, const struct bearing *b)
+{
+    const bool lead = e->spread[0] > lead_mm && c->max >= lead_hu;
+    if ((lead || c->max >= s->options->metal_hu) && e->inside >= 0.5)
+        return CALCIUM_METAL;
+    return e->inside - e->front >= 0.9 && !is_behind(b) && b->from[2] < ostia_high
+               ? CALCIUM_LARGE
+               : CALCIUM_MASSIVE;
+}
+
+static enum calcium_reason judge(const struct search *s, uint32_t n, const struct extent *e,
+                                 const struct around *ring, const struct bearing *b)
 {
     const struct component_stats *c = &s->stats[n - 1];
-    const struct calcium_heart *h = s->heart;
-    if (c->max >= s->options->metal_hu)
+    const struct anatomy_heart *h = s->heart;
+    if (is_larger(s, n, s->options->largest_mm3))
+        return judge_massive(s, c, e, b);
+    if (e->near < 0.5 || (e->inside < 0.25 && ring->fat < s->options->fat_fraction))
+        return CALCIUM_AWAY;
+    if (c->max >= lead_metal_hu)
         return CALCIUM_METAL;
-    if (is_massive(s, n))
-        return CALCIUM_MASSIVE;
-    if (ring->air > lung_fraction)
-        return CALCIUM_LUNG;
-    if (ring->fat < s->options->fat_fraction)
-        return CALCIUM_INNER;
-    if (in_aortic_wall(b, ring))
-        return CALCIUM_AORTA;
-    if (c->box_lo[2] == c->box_hi[2] && c->max < h->pool_hu + 5 * h->noise_hu)
+    if (ring->air > air_sure)
+        return CALCIUM_IN_LUNG;
+    if (c->box_lo[2] == c->box_hi[2] && c->max < h->pool_hu + noise_sigmas * h->noise_hu)
         return CALCIUM_NOISE;
-    return CALCIUM_KEPT;
+    const enum calcium_reason place = judge_place(b);
+    const bool fat = ring->fat >= s->options->fat_fraction;
+    if (calcium_reason_class(place) == CALCIUM_NOT_CORONARY)
+        return place;
+    if (!fat && b->surface_mm > surface_mm)
+        return at_root(b) && b->surface_mm <= root_deep_mm ? CALCIUM_AT_ROOT : CALCIUM_DEEP;
+    if (place != CALCIUM_IN_FAT)
+        return place;
+    if (e->front > 0.5 || b->from[1] < chest_radii)
+        return fat && b->from[1] > wall_radii && !is_larger(s, n, chest_mm3) ? CALCIUM_BY_CHEST
+                                                                             : CALCIUM_CHEST;
+    if (b->bone_mm < bone_mm)
+        return CALCIUM_BY_BONE;
+    if (ring->air > air_some && ring->fat < fat_to_air * ring->air)
+        return CALCIUM_BY_LUNG;
+    if (!fat)
+        return CALCIUM_LEAN;
+    if (e->inside < 0.5)
+        return CALCIUM_OUTSIDE;
+    if (e->spread[1] > sheet_mm && e->spread[2] < sheet_flat * e->spread[1])
+        return CALCIUM_SHEET;
+    return c->max >= s->options->metal_hu ? CALCIUM_BRIGHT : CALCIUM_IN_FAT;
 }
 
-static void keep_lesion(const struct search *s, uint32_t n, const struct bearing *b, uint8_t *keep,
-                        uint32_t *component, struct calcium_lesions *out)
+static void keep_lesion(const struct search *s, uint32_t n, enum calcium_reason reason,
+                        const struct bearing *b, uint8_t *keep, uint32_t *component,
+                        struct calcium_lesions *out)
 {
     struct calcium_lesion *l = &out->list[out->count];
     keep[n - 1] = 1;
-    l->artery = name_artery(b, &l->near_border);
+    l->reason = reason;
+    l->class = calcium_reason_class(reason);
+    const bool at_aorta =
+        reason == CALCIUM_AT_ROOT || reason == CALCIUM_BY_AORTA || reason == CALCIUM_HIGH;
+    l->artery = l->class == CALCIUM_NOT_CORONARY || at_aorta ? CALCIUM_UNASSIGNED : name_artery(b);
     centre_of(&s->stats[n - 1], l->centre);
     component[out->count++] = n;
 }
@@ -350,9 +458,8 @@ static void keep_lesion(const struct search *s, uint32_t n, const struct bearing
 static void keep_focus(const struct search *s, uint32_t n, const struct extent *e,
                        const struct bearing *b, struct calcium_lesions *out)
 {
-    bool near_border;
     out->faint[out->faint_count++] =
-        (struct calcium_focus){.artery = name_artery(b, &near_border),
+        (struct calcium_focus){.artery = name_artery(b),
                                .slice = e->slice,
                                .pixels = e->largest,
                                .max = s->stats[n - 1].max,
@@ -360,33 +467,50 @@ static void keep_focus(const struct search *s, uint32_t n, const struct extent *
                                .run_count = s->first[n + 1] - s->first[n]};
 }
 
-// Judges every candidate; kept ones go to lesions, their component to keep. What is too small to
-// count is judged as well when it is too bright for noise: a score of zero must show it.
+// Metal in the heart's region streaks.
+static void doubt_streaks(const struct search *s, const uint32_t *component,
+                          struct calcium_lesions *out)
+{
+    bool metal = false;
+    for (uint32_t i = 0; i < out->count; i++)
+        metal = metal || out->list[i].reason == CALCIUM_METAL;
+    for (uint32_t i = 0; metal && i < out->count; i++) {
+        struct calcium_lesion *l = &out->list[i];
+        if (l->class == CALCIUM_COUNTED && s->stats[component[i] - 1].max < streak_hu) {
+            l->reason = CALCIUM_BY_METAL;
+            l->class = CALCIUM_UNCERTAIN;
+        }
+    }
+}
+
+// Judges every candidate. What is too small to count is judged as well when it is too bright for
+// noise: a score of zero must show it.
 static bool choose(struct search *s, uint32_t components, uint8_t *keep, uint32_t *component,
                    struct calcium_lesions *out, struct err *err)
 {
-    const struct calcium_heart *h = s->heart;
+    const struct anatomy_heart *h = s->heart;
     for (uint32_t n = 1; n <= components; n++) {
         struct around ring = {0};
         double centre[3], at[3];
         const struct extent e = extent_of(s, n);
         const bool counts = calcium_counts(s->rules, e.largest);
-        if (!e.inside || (!counts && s->stats[n - 1].max < h->pool_hu + sure_sigmas * h->noise_hu))
+        const bool bright = s->stats[n - 1].max >= h->pool_hu + sure_sigmas * h->noise_hu;
+        if (e.near == 0 || (!counts && !bright))
             continue;
         // A piece of bone is not worth the look around it.
-        if (!is_massive(s, n) && !look_around(s, n, &ring, err))
+        if (e.near >= 0.5 && !is_larger(s, n, s->options->largest_mm3) &&
+            !look_around(s, n, &ring, err))
             return false;
         centre_of(&s->stats[n - 1], centre);
-        calcium_grid_from_voxel(&h->grid, centre, at);
+        anatomy_grid_from_voxel(&h->grid, centre, at);
         const struct bearing b = take_bearing(h, at);
-        const enum calcium_exclusion why = judge(s, n, &ring, &b);
+        const enum calcium_reason reason = judge(s, n, &e, &ring, &b);
         if (counts)
-            out->excluded[why]++;
-        if (why == CALCIUM_KEPT && counts)
-            keep_lesion(s, n, &b, keep, component, out);
-        else if (why == CALCIUM_KEPT)
+            keep_lesion(s, n, reason, &b, keep, component, out);
+        else if (reason == CALCIUM_IN_FAT)
             keep_focus(s, n, &e, &b, out);
     }
+    doubt_streaks(s, component, out);
     return true;
 }
 
@@ -454,10 +578,15 @@ struct ranked {
     uint32_t was;
 };
 
-static int by_artery(const void *a, const void *b)
+static int by_class(const void *a, const void *b)
 {
     const struct ranked *x = a, *y = b;
-    if (x->lesion.artery != y->lesion.artery)
+    const struct calcium_amount *p = &x->lesion.amount, *q = &y->lesion.amount;
+    if (x->lesion.class != y->lesion.class)
+        return x->lesion.class < y->lesion.class ? -1 : 1;
+    if (x->lesion.class != CALCIUM_COUNTED && p->weighted != q->weighted)
+        return p->weighted > q->weighted ? -1 : 1;
+    if (x->lesion.class == CALCIUM_COUNTED && x->lesion.artery != y->lesion.artery)
         return x->lesion.artery < y->lesion.artery ? -1 : 1;
     if (x->height != y->height)
         return x->height > y->height ? -1 : 1;
@@ -486,12 +615,13 @@ static bool arrange(const struct search *s, struct calcium_lesions *out, struct 
         double at[3];
         if (!out->list[i].amount.islands)
             continue;
-        calcium_grid_from_voxel(&s->heart->grid, out->list[i].centre, at);
+        anatomy_grid_from_voxel(&s->heart->grid, out->list[i].centre, at);
         ranked[count++] = (struct ranked){out->list[i], at[2], i};
     }
-    qsort(ranked, count, sizeof *ranked, by_artery);
+    qsort(ranked, count, sizeof *ranked, by_class);
     for (uint32_t i = 0; i < count; i++) {
         out->list[i] = ranked[i].lesion;
+        out->number[out->list[i].class]++;
         now[ranked[i].was] = i;
     }
     out->count = count;
@@ -520,7 +650,7 @@ static bool arrange(const struct search *s, struct calcium_lesions *out, struct 
 }
 
 bool calcium_lesions_find(const struct gpu_volume *hu, struct peek *peek, const struct image *v,
-                          const struct calcium_heart *heart, const struct calcium_rules *rules,
+                          const struct anatomy_heart *heart, const struct calcium_rules *rules,
                           const struct calcium_options *options, struct arena *arena,
                           struct calcium_lesions *out, struct err *err)
 {

@@ -1,53 +1,87 @@
 // Which bright spots in and around the heart are coronary calcium, and of which artery.
 //
-// A candidate is a 3-D component (26-connected) of voxels at or above the threshold, most of it in
-// the heart's region. Coronary arteries run in fat, on the heart's surface: a candidate counts when
-// enough of a ring of 1.5 to 5 mm around it, within its slices, is fat. That leaves out valves,
-// annulus, myocardium, bone, nodes and lung. The wall of the ascending aorta is left out by its
-// distance to the chain of discs found there. The artery follows from the direction as seen from
-// the aortic root (or from the heart's centre where no root is seen): left main within 15 mm left
-// of the root, the anterior groove in front of it, the left atrioventricular groove behind, the
-// right one on the right.
+// A candidate is a 3-D component (26-connected) of voxels at or above the threshold of which an
+// island is large enough to count, in the heart's region or close to it. Each ends as one of three:
+//   counted       on the heart's surface in fat, and nothing speaks against it
+//   not coronary  something else beyond doubt, or where no artery can be
+//   uncertain     evidence for both, or too little of either: it makes the score a range
+// The evidence: fat in a ring of 1.5 to 5 mm around it within its slices, how deep in the heart it
+// lies, lung beside it, the wall of the aorta, the height of the heart's base, its brightness and
+// size beside the image's noise. Coronary arteries run in fat on the heart's surface; a heart may
+// have so little of it that none is seen, and around the aortic root arteries, wall and valve lie
+// within a few millimetres.
+// The artery follows from the direction as seen from the heart's middle; near the border of two
+// territories there is none ("unassigned").
 // Thread-safety: one thread a gpu.
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>
+#include "compute/anatomy/heart.h"
 #include "compute/kernels/kernels.h"
-#include "compute/stages/calcium/calcium_heart.h"
 #include "compute/stages/calcium/calcium_score.h"
 #include "compute/image/image.h"
 #include "compute/image/peek.h"
 #include "base/arena.h"
 #include "base/err.h"
 
-enum calcium_artery { CALCIUM_LM, CALCIUM_LAD, CALCIUM_LCX, CALCIUM_RCA, CALCIUM_ARTERIES };
-
-// Why a candidate in the heart's region does not count.
-enum calcium_exclusion {
-    CALCIUM_KEPT,
-    CALCIUM_METAL,   // brighter than calcium
-    CALCIUM_LUNG,    // beside lung: hilum, granuloma
-    CALCIUM_INNER,   // no fat around: valve, annulus, myocardium
-    CALCIUM_AORTA,   // wall of the ascending aorta
-    CALCIUM_NOISE,   // in one slice only, and no brighter than noise can be
-    CALCIUM_MASSIVE, // larger than calcium in an artery
-    CALCIUM_EXCLUSIONS
+enum calcium_artery {
+    CALCIUM_LM,
+    CALCIUM_LAD,
+    CALCIUM_LCX,
+    CALCIUM_RCA,
+    CALCIUM_UNASSIGNED, // which one cannot be told
+    CALCIUM_ARTERIES
 };
-const char *calcium_exclusion_name(enum calcium_exclusion why); // for people
+
+enum calcium_class { CALCIUM_COUNTED, CALCIUM_UNCERTAIN, CALCIUM_NOT_CORONARY, CALCIUM_CLASSES };
+
+// What decided the class.
+enum calcium_reason {
+    CALCIUM_IN_FAT, // the only reason to count
+    // Uncertain
+    CALCIUM_LEAN,     // near the heart's surface, hardly any fat around
+    CALCIUM_AT_ROOT,  // no fat around, where arteries leave the aortic root: or wall, or valve
+    CALCIUM_BY_AORTA, // in fat, yet at the wall of the ascending aorta
+    CALCIUM_HIGH,     // in fat, yet above where arteries leave the aorta
+    CALCIUM_BEHIND,   // in fat, yet by the descending aorta
+    CALCIUM_BY_BONE,  // in fat, yet next to bone or calcified cartilage
+    CALCIUM_BY_CHEST, // in fat, yet before the lungs, where the chest wall is
+    CALCIUM_BY_LUNG,  // much lung around: hilum, or an artery under little fat
+    CALCIUM_OUTSIDE,  // in fat outside the heart's region
+    CALCIUM_BY_METAL, // in fat, where metal in the heart streaks
+    CALCIUM_SHEET,    // flat and wide: pericardium
+    CALCIUM_BRIGHT,   // as bright as metal
+    CALCIUM_LARGE,    // larger than most calcium in an artery
+    // Not coronary
+    CALCIUM_DEEP,    // deep in the heart, no fat around: valve, annulus, muscle
+    CALCIUM_IN_LUNG, // lung around
+    CALCIUM_WALL,    // of the aorta
+    CALCIUM_ABOVE,   // above the heart
+    CALCIUM_CHEST,   // before the lungs, no fat around
+    CALCIUM_AWAY,    // beside the heart's region
+    CALCIUM_NOISE,   // no brighter or larger than noise, in blood or muscle
+    CALCIUM_MASSIVE, // larger than any calcium in an artery: bone
+    CALCIUM_METAL,   // brighter than any calcium
+    CALCIUM_REASONS
+};
+// For people, after "not counted:" or "uncertain:"; what helps a reader to decide.
+const char *calcium_reason_text(enum calcium_reason reason);
+enum calcium_class calcium_reason_class(enum calcium_reason reason);
 
 struct calcium_options {
-    double fat_fraction; // of the ring
+    double fat_fraction; // of the ring, from which on a candidate lies in fat
     double metal_hu;
     double largest_mm3;    // of one lesion
     uint32_t connectivity; // of islands: 4 or 8
 };
 
 struct calcium_lesion {
-    enum calcium_artery artery;
-    bool near_border; // direction within 6 degrees of another artery's
-    double centre[3]; // voxel indices
-    struct calcium_amount amount;
-    uint32_t key_slice; // the one with the largest area
+    enum calcium_reason reason;
+    enum calcium_class class;
+    enum calcium_artery artery;   // UNASSIGNED also of all that is not coronary
+    double centre[3];             // voxel indices
+    struct calcium_amount amount; // what it adds to the score, or would
+    uint32_t key_slice;           // the one with the largest area
     uint32_t first_run, run_count;
 };
 
@@ -62,18 +96,19 @@ struct calcium_focus {
 };
 
 struct calcium_lesions {
-    struct calcium_lesion *list; // by artery, then from the head down
-    uint32_t count;
-    struct component_run *runs; // of counted islands, by lesion, then row and column; label: lesion
-                                // index + 1
+    // Counted ones first, by artery, then from the head down; then uncertain ones, then those that
+    // are not coronary, each by score, the largest first.
+    struct calcium_lesion *list;
+    uint32_t count, number[CALCIUM_CLASSES]; // number: of each class
+    struct component_run *runs; // of islands that are large enough, by lesion, then row and column;
+                                // label: lesion index + 1
     uint32_t run_count;
-    uint32_t excluded[CALCIUM_EXCLUSIONS]; // candidates of at least the smallest area
-    struct calcium_focus *faint;           // brighter than noise can be; do not count
+    struct calcium_focus *faint; // brighter than noise can be; do not count
     uint32_t faint_count;
 };
 
 // peek: of hu. Everything goes into arena. False with *err: the machine failed.
 bool calcium_lesions_find(const struct gpu_volume *hu, struct peek *peek, const struct image *v,
-                          const struct calcium_heart *heart, const struct calcium_rules *rules,
+                          const struct anatomy_heart *heart, const struct calcium_rules *rules,
                           const struct calcium_options *options, struct arena *arena,
                           struct calcium_lesions *out, struct err *err);

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "compute/findings/outline.h"
+#include "compute/stages/calcium/calcium_noise.h"
 
 // Sources: PS3.16 CID 3015 (arteries), 6140 (methods), 6142 (calcium scores), 3802, 7150; UCUM.
 static const struct code code_score = {"450360000", "SCT", "Coronary artery calcium score"};
@@ -22,27 +23,45 @@ static const struct code abnormal = {"49755003", "SCT", "Morphologically Abnorma
 static const struct code anatomical = {"123037004", "SCT", "Anatomical Structure"};
 static const struct code heart_code = {"80891009", "SCT", "Heart"};
 static const struct code category = {"CAC-DRS", "99ANODE", "CAC-DRS category"}; // no code exists
-static const struct code comment = {"121106", "DCM", "Comment"};
 
 static const struct {
     const char *name, *description;
     struct code site;
     uint8_t rgb[3];
 } arteries[CALCIUM_ARTERIES] = {
+    // Colours that readers of any colour vision tell apart: Okabe and Ito, Color Universal Design.
     {"LM",
      "Left main coronary artery",
      {"3227004", "SCT", "Left Main Coronary Artery"},
-     {255, 221, 0}},
+     {240, 228, 66}},
     {"LAD",
      "Left anterior descending coronary artery",
      {"59438005", "SCT", "Left Anterior Descending Coronary Artery"},
-     {0, 200, 60}},
+     {0, 158, 115}},
     {"LCX",
      "Circumflex coronary artery",
      {"57396003", "SCT", "Circumflex Coronary Artery"},
-     {60, 130, 255}},
-    {"RCA", "Right coronary artery", {"13647002", "SCT", "Right Coronary Artery"}, {255, 50, 50}},
+     {86, 180, 233}},
+    {"RCA", "Right coronary artery", {"13647002", "SCT", "Right Coronary Artery"}, {213, 94, 0}},
+    {"UNASSIGNED",
+     "Coronary artery that cannot be told",
+     {"41801008", "SCT", "Coronary Artery"},
+     {204, 121, 167}},
 };
+
+// Layers after those of the arteries.
+enum { LAYER_UNCERTAIN = CALCIUM_ARTERIES, LAYER_NOT_CORONARY, LAYERS };
+static const struct {
+    const char *name, *description;
+    uint8_t rgb[3];
+} other_layers[] = {
+    {"UNCERTAIN", "May be coronary calcium: above the lower bound of the score", {255, 255, 255}},
+    {"NOT CORONARY", "Bright, yet no coronary calcium: not counted", {150, 150, 150}},
+};
+
+// Of those that are not coronary so many are named, the largest first, of at least so much.
+#define NAMED_MAX 20
+static const double named_min = 1; // Agatston
 
 #define IMAGES_MAX 12
 #define TEXT_WIDTH 90 // pixels that a label takes at most
@@ -52,10 +71,11 @@ struct writer {
     const struct image_set *set;
     uint32_t image; // index in the set
     const struct image *v;
-    const struct calcium_heart *heart;
+    const struct anatomy_heart *heart;
     const struct calcium_rules *rules;
     const struct calcium_lesions *lesions;
-    struct calcium_amount artery[CALCIUM_ARTERIES], total;
+    struct calcium_amount artery[CALCIUM_ARTERIES], total, possible; // possible: uncertain ones too
+    uint32_t counted, uncertain;                                     // lesions
     bool estimate;
     int artery_group[CALCIUM_ARTERIES], artery_region[CALCIUM_ARTERIES];
     uint32_t lesion_group; // of the first lesion
@@ -77,6 +97,38 @@ static bool add_number(struct writer *w, uint32_t group, const struct code *conc
     if (method)
         m->method = *method;
     return true;
+}
+
+// The last measurement of a group lies between what is counted and what may be.
+static void set_range(struct writer *w, uint32_t group, double high)
+{
+    struct finding_group *g = &w->f->groups[group];
+    struct measurement *m = &g->measurements[g->measurement_count - 1];
+    m->ranged = true;
+    m->low = m->value;
+    m->high = high;
+    m->range_why = "uncertain lesions counted or not";
+}
+
+static bool add_range(struct writer *w, uint32_t group)
+{
+    const struct calcium_amount *a = &w->total, *b = &w->possible;
+    bool ok = add_number(w, group, &code_score, calcium_agatston(w->rules, a), 1, &unit_score,
+                         &by_agatston);
+    if (ok)
+        set_range(w, group, calcium_agatston(w->rules, b));
+    ok = ok && add_number(w, group, &code_volume, calcium_volume_mm3(w->rules, a), 1, &unit_mm3,
+                          &by_volume);
+    if (ok)
+        set_range(w, group, calcium_volume_mm3(w->rules, b));
+    ok =
+        ok && add_number(w, group, &code_mass, calcium_mass_mg(w->rules, a), 2, &unit_mg, &by_mass);
+    if (ok)
+        set_range(w, group, calcium_mass_mg(w->rules, b));
+    ok = ok && add_number(w, group, &code_number, a->lesions, 0, &unit_one, NULL);
+    if (ok)
+        set_range(w, group, b->lesions);
+    return ok;
 }
 
 static bool add_amount(struct writer *w, uint32_t group, const struct calcium_amount *a,
@@ -157,7 +209,7 @@ static bool paint_regions(struct writer *w)
         for (uint32_t j = 0; j < v->dim[1]; j++) {
             uint16_t *row = labels + ((size_t)k * v->dim[1] + j) * v->dim[0];
             for (uint32_t i = 0; i < v->dim[0]; i++) {
-                if (!w->heart->region[calcium_grid_at(&w->heart->grid, i, j, k)])
+                if (!w->heart->region[anatomy_grid_at(&w->heart->grid, i, j, k)])
                     continue;
                 row[i] = heart;
                 painted_slice(map, k);
@@ -166,6 +218,8 @@ static bool paint_regions(struct writer *w)
     }
     for (uint32_t i = 0; i < w->lesions->run_count; i++) {
         const struct component_run *r = &w->lesions->runs[i];
+        if (r->label > w->counted)
+            break; // runs come in the order of lesions
         int region = w->artery_region[w->lesions->list[r->label - 1].artery];
         painted_slice(map, r->row / rows);
         for (uint32_t x = r->x0; x <= r->x1; x++)
@@ -178,9 +232,11 @@ static bool paint_regions(struct writer *w)
 static bool add_groups(struct writer *w)
 {
     struct finding_group *g = add_group(w, "Coronary arteries", &all_arteries, -1);
-    if (!g || !add_amount(w, 0, &w->total, true))
+    if (!g || !(w->uncertain ? add_range(w, 0) : add_amount(w, 0, &w->total, true)))
         return false;
     for (int a = 0; a < CALCIUM_ARTERIES; a++) {
+        if (a == CALCIUM_UNASSIGNED && !w->artery[a].lesions)
+            continue;
         g = add_group(w, arteries[a].name, &arteries[a].site, 0);
         if (!g)
             return false;
@@ -191,10 +247,10 @@ static bool add_groups(struct writer *w)
     }
     w->lesion_group = w->f->group_count;
     uint32_t next[CALCIUM_ARTERIES] = {0};
-    w->number = arena_alloc(w->f->arena, w->lesions->count + 1, sizeof *w->number);
+    w->number = arena_alloc(w->f->arena, w->counted + 1, sizeof *w->number);
     if (!w->number)
         return false;
-    for (uint32_t i = 0; i < w->lesions->count; i++) {
+    for (uint32_t i = 0; i < w->counted; i++) {
         const struct calcium_lesion *l = &w->lesions->list[i];
         w->number[i] = ++next[l->artery];
         const char *label =
@@ -206,14 +262,6 @@ static bool add_groups(struct writer *w)
         g->key = (struct place){w->image, l->key_slice, 0};
         if (!add_amount(w, w->f->group_count - 1, &l->amount, false))
             return false;
-        if (l->near_border) {
-            struct evaluation *e =
-                findings_add_evaluation(w->f, &w->f->groups[w->f->group_count - 1]);
-            if (!e)
-                return false;
-            *e = (struct evaluation){.concept = comment,
-                                     .text = "Near the border to another artery's territory"};
-        }
     }
     return true;
 }
@@ -227,6 +275,14 @@ static bool add_layers(struct writer *w)
         l->name = arteries[a].name;
         l->description = arteries[a].description;
         memcpy(l->rgb, arteries[a].rgb, sizeof l->rgb);
+    }
+    for (size_t i = 0; i < sizeof other_layers / sizeof *other_layers; i++) {
+        struct layer *l = findings_add_layer(w->f);
+        if (!l)
+            return false;
+        l->name = other_layers[i].name;
+        l->description = other_layers[i].description;
+        memcpy(l->rgb, other_layers[i].rgb, sizeof l->rgb);
     }
     return true;
 }
@@ -322,7 +378,7 @@ static bool mark_lesion(struct writer *w, uint32_t lesion, uint32_t k)
 // The key slice of a lesion comes first: some viewers show nothing else.
 static bool add_marks(struct writer *w)
 {
-    for (uint32_t i = 0; i < w->lesions->count; i++) {
+    for (uint32_t i = 0; i < w->counted; i++) {
         const uint32_t key = w->lesions->list[i].key_slice;
         if (!mark_lesion(w, i, key))
             return false;
@@ -332,6 +388,84 @@ static bool add_marks(struct writer *w)
         }
     }
     return true;
+}
+
+// A lesion that does not count, or may not: its outlines, and what it would add, with the reason.
+static bool add_other(struct writer *w, const struct calcium_lesion *l, uint32_t number)
+{
+    const bool uncertain = l->class == CALCIUM_UNCERTAIN;
+    const struct shape s = {w->lesions->runs + l->first_run, l->run_count,
+                            uncertain ? LAYER_UNCERTAIN : LAYER_NOT_CORONARY, -1};
+    const double score = calcium_agatston(w->rules, &l->amount);
+    uint32_t last = UINT32_MAX;
+    for (uint32_t i = 0; i < l->run_count; i++) {
+        const uint32_t k = s.runs[i].row / w->v->dim[1];
+        if (k == last)
+            continue;
+        last = k;
+        const char *text =
+            k == l->key_slice
+                ? arena_printf(w->f->arena, "%s%u: %.1f", uncertain ? "?" : "x", number, score)
+                : arena_printf(w->f->arena, "%s%u", uncertain ? "?" : "x", number);
+        if (!mark_slice(w, &s, k, text))
+            return false;
+    }
+    struct exclusion *e = findings_add_exclusion(w->f);
+    if (!e)
+        return false;
+    e->what = arena_printf(w->f->arena, "%s%u %s, %d HU", uncertain ? "?" : "x", number,
+                           uncertain && l->artery != CALCIUM_UNASSIGNED
+                               ? arena_printf(w->f->arena, "uncertain lesion, %s if it is one",
+                                              arteries[l->artery].name)
+                           : uncertain ? "uncertain lesion"
+                                       : "not coronary",
+                           l->amount.max);
+    e->reason = calcium_reason_text(l->reason);
+    e->has_place = true;
+    e->place = (struct place){w->image, l->key_slice, 0};
+    e->value = (struct measurement){.concept = code_score,
+                                    .value = score,
+                                    .decimals = 1,
+                                    .unit = unit_score,
+                                    .method = by_agatston,
+                                    .region = -1};
+    return e->what != NULL;
+}
+
+// Uncertain lesions all, those that are not coronary as far as they matter; the rest in one number.
+static bool add_others(struct writer *w)
+{
+    const struct calcium_lesion *list = w->lesions->list;
+    const uint32_t others = w->lesions->number[CALCIUM_NOT_CORONARY];
+    for (uint32_t i = 0; i < w->uncertain; i++) {
+        if (!add_other(w, &list[w->counted + i], i + 1))
+            return false;
+    }
+    uint32_t shown = 0;
+    double rest = 0;
+    for (uint32_t i = 0; i < others; i++) {
+        const struct calcium_lesion *l = &list[w->counted + w->uncertain + i];
+        const double score = calcium_agatston(w->rules, &l->amount);
+        if (l->reason == CALCIUM_MASSIVE || l->reason == CALCIUM_AWAY)
+            continue; // bone, ribs, spine
+        if (shown < NAMED_MAX && score >= named_min) {
+            if (!add_other(w, l, ++shown))
+                return false;
+        } else {
+            rest += score;
+        }
+    }
+    if (rest > 0 &&
+        !findings_add_fact(w->f, "Not coronary and not named: %.1f Agatston together", rest))
+        return false;
+    if (!w->uncertain)
+        return true;
+    return findings_add_warning(
+        w->f, "%u lesion%s uncertain: the score is a range, %.1f to %.1f; the largest: %.1f, %s",
+        w->uncertain, w->uncertain > 1 ? "s" : "", calcium_agatston(w->rules, &w->total),
+        calcium_agatston(w->rules, &w->possible),
+        calcium_agatston(w->rules, &list[w->counted].amount),
+        calcium_reason_text(list[w->counted].reason));
 }
 
 // How viewers name slice k.
@@ -344,7 +478,7 @@ static const char *calcium_place_text(const struct writer *w, uint32_t k, char t
 // What came nearest to a lesion, where the score is zero: the reader shall see what was left out.
 static bool shows_faint(const struct writer *w)
 {
-    return !w->lesions->count && w->lesions->faint_count;
+    return !w->counted && w->lesions->faint_count;
 }
 
 static bool add_faint(struct writer *w)
@@ -390,7 +524,7 @@ static bool add_table(struct writer *w)
         const bool last = r == ROWS - 1;
         const struct calcium_amount *a = last ? &w->total : &w->artery[r - 1];
         const char **row = cells + r * COLUMNS;
-        row[0] = last ? "Total" : arteries[r - 1].name;
+        row[0] = last ? (w->uncertain ? "Total, at least" : "Total") : arteries[r - 1].name;
         row[1] = arena_printf(arena, "%u", a->lesions);
         row[2] = arena_printf(arena, "%.1f", calcium_agatston(w->rules, a));
         row[3] = arena_printf(arena, "%.1f", calcium_volume_mm3(w->rules, a));
@@ -406,13 +540,15 @@ static bool add_table(struct writer *w)
 // The heart's box on the image with some room, as a square.
 static void heart_box(const struct writer *w, double box[4])
 {
-    const struct calcium_heart *h = w->heart;
+    const struct anatomy_heart *h = w->heart;
     const struct image *v = w->v;
     double lo[2] = {INFINITY, INFINITY}, hi[2] = {0, 0};
+    const uint32_t step =
+        h->grid.factor[0] < h->grid.factor[1] ? h->grid.factor[0] : h->grid.factor[1];
     for (uint32_t k = 0; k < v->dim[2]; k += h->grid.factor[2]) {
-        for (uint32_t j = 0; j < v->dim[1]; j += h->grid.factor[1]) {
-            for (uint32_t i = 0; i < v->dim[0]; i += h->grid.factor[0]) {
-                if (!h->region[calcium_grid_at(&h->grid, i, j, k)])
+        for (uint32_t j = 0; j < v->dim[1]; j += step) {
+            for (uint32_t i = 0; i < v->dim[0]; i += step) {
+                if (!h->region[anatomy_grid_at(&h->grid, i, j, k)])
                     continue;
                 lo[0] = fmin(lo[0], i);
                 hi[0] = fmax(hi[0], i);
@@ -436,13 +572,15 @@ static uint32_t choose_slices(const struct writer *w, uint32_t *slices)
 {
     const struct image *v = w->v;
     uint32_t count = 0;
-    if (!w->lesions->count) {
-        const struct calcium_grid *g = &w->heart->grid;
+    if (!w->counted && !w->uncertain) {
+        const struct anatomy_grid *g = &w->heart->grid;
         for (int step = -1; step <= 1; step++) {
             double z = w->heart->peak[2] + step * 0.6 * w->heart->radius_mm / g->mm[2];
             z = fmin(fmax(z, 0), g->dim[2] - 1);
-            double k = ((g->flip[2] ? g->dim[2] - 1 - z : z) + 0.5) * g->factor[2];
-            slices[count++] = (uint32_t)fmin(k, v->dim[2] - 1);
+            const double xyz[3] = {0, 0, z};
+            double ijk[3];
+            anatomy_grid_to_voxel(g, xyz, ijk);
+            slices[count++] = (uint32_t)fmin(ijk[2], v->dim[2] - 1);
         }
         for (uint32_t i = 0; i < w->lesions->faint_count && count < IMAGES_MAX; i++) {
             const uint32_t k = w->lesions->faint[i].slice;
@@ -459,6 +597,8 @@ static uint32_t choose_slices(const struct writer *w, uint32_t *slices)
         return 0;
     for (uint32_t i = 0; i < w->lesions->run_count; i++) {
         const struct component_run *r = &w->lesions->runs[i];
+        if (r->label > w->counted + w->uncertain)
+            break;
         pixels[r->row / v->dim[1]] += r->x1 - r->x0 + 1u;
     }
     while (count < IMAGES_MAX) {
@@ -504,33 +644,51 @@ static bool add_images(struct writer *w)
     return true;
 }
 
+// "A1/N2", "A1" where not all arteries are known, "A1 to A3" where the score is a range; none where
+// noise makes the score an estimate.
+static const char *category_text(const struct writer *w)
+{
+    if (!calcium_noise_allows_category(w->heart->noise_hu))
+        return arena_printf(w->f->arena, "not given: noise of %.0f HU", w->heart->noise_hu);
+    unsigned with = 0;
+    for (int a = 0; a < CALCIUM_UNASSIGNED; a++)
+        with += w->artery[a].lesions > 0;
+    char low[16], high[16];
+    calcium_category(calcium_agatston(w->rules, &w->total), with, low, sizeof low);
+    calcium_category(calcium_agatston(w->rules, &w->possible), with, high, sizeof high);
+    if (w->artery[CALCIUM_UNASSIGNED].lesions || w->uncertain) {
+        low[strcspn(low, "/")] = '\0';
+        high[strcspn(high, "/")] = '\0';
+    }
+    return strcmp(low, high) == 0 ? arena_printf(w->f->arena, "%s", low)
+                                  : arena_printf(w->f->arena, "%s to %s", low, high);
+}
+
 static bool add_summary(struct writer *w)
 {
-    unsigned with = 0;
-    char class[16];
-    for (int a = 0; a < CALCIUM_ARTERIES; a++)
-        with += w->artery[a].lesions > 0;
     const double score = calcium_agatston(w->rules, &w->total);
-    calcium_category(score, with, class, sizeof class);
-    const char *note = w->estimate ? " (estimate)" : "";
+    const char *note = w->estimate ? " (estimate)" : "", *class = category_text(w);
     struct evaluation *e = findings_add_evaluation(w->f, NULL);
-    if (!e)
+    if (!e || !class)
         return false;
     *e = (struct evaluation){.concept = category,
                              .text = arena_printf(w->f->arena, "CAC-DRS %s%s", class, note)};
     w->f->page.headline =
-        arena_printf(w->f->arena, "Agatston %.1f   CAC-DRS %s%s", score, class, note);
-    w->f->verdict = w->total.lesions ? VERDICT_DONE : VERDICT_NOTHING_FOUND;
+        w->uncertain
+            ? arena_printf(w->f->arena, "Agatston %.1f to %.1f   CAC-DRS %s%s", score,
+                           calcium_agatston(w->rules, &w->possible), class, note)
+            : arena_printf(w->f->arena, "Agatston %.1f   CAC-DRS %s%s", score, class, note);
+    const bool any = w->total.lesions || w->uncertain;
+    w->f->verdict = any ? VERDICT_DONE : VERDICT_NOTHING_FOUND;
     w->f->reason =
-        w->total.lesions
-            ? ""
+        any ? ""
             : arena_printf(w->f->arena, "no coronary calcium of %g HU and %g mm2 or more",
                            w->rules->threshold_hu, w->rules->min_area_mm2);
     return e->text && w->f->page.headline && w->f->reason;
 }
 
 bool calcium_report(struct findings *f, const struct image_set *set, uint32_t image,
-                    const struct calcium_heart *heart, const struct calcium_rules *rules,
+                    const struct anatomy_heart *heart, const struct calcium_rules *rules,
                     const struct calcium_lesions *lesions, bool estimate, struct err *err)
 {
     struct writer w = {.f = f,
@@ -541,12 +699,18 @@ bool calcium_report(struct findings *f, const struct image_set *set, uint32_t im
                        .rules = rules,
                        .lesions = lesions,
                        .estimate = estimate};
-    for (uint32_t i = 0; i < lesions->count; i++) {
-        calcium_add(&w.artery[lesions->list[i].artery], &lesions->list[i].amount);
-        calcium_add(&w.total, &lesions->list[i].amount);
+    w.counted = lesions->number[CALCIUM_COUNTED];
+    w.uncertain = lesions->number[CALCIUM_UNCERTAIN];
+    for (uint32_t i = 0; i < w.counted + w.uncertain; i++) {
+        const struct calcium_lesion *l = &lesions->list[i];
+        calcium_add(&w.possible, &l->amount);
+        if (i >= w.counted)
+            continue;
+        calcium_add(&w.artery[l->artery], &l->amount);
+        calcium_add(&w.total, &l->amount);
     }
     if (add_regions(&w) && paint_regions(&w) && add_groups(&w) && add_layers(&w) && add_marks(&w) &&
-        add_faint(&w) && add_table(&w) && add_images(&w) && add_summary(&w))
+        add_others(&w) && add_faint(&w) && add_table(&w) && add_images(&w) && add_summary(&w))
         return true;
     return err_set(err, ERR_NOMEM, "calcium: report");
 }

@@ -2,7 +2,7 @@
 #pragma once
 #include <stdbool.h>
 #include "compute/findings/findings.h"
-#include "compute/stages/calcium/calcium_heart.h"
+#include "compute/anatomy/heart.h"
 #include "compute/stages/calcium/calcium_lesion.h"
 #include "compute/stages/calcium/calcium_score.h"
 #include "compute/image/image.h"
@@ -14,5 +14,5 @@
 // estimate  not gated: said in the headline and with the category
 // False with *err: ERR_NOMEM.
 bool calcium_report(struct findings *f, const struct image_set *set, uint32_t image,
-                    const struct calcium_heart *heart, const struct calcium_rules *rules,
+                    const struct anatomy_heart *heart, const struct calcium_rules *rules,
                     const struct calcium_lesions *lesions, bool estimate, struct err *err);

@@ -1,4 +1,4 @@
-#include "compute/stages/calcium/calcium_heart.h"
+#include "compute/anatomy/heart.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,48 +7,39 @@ enum {
     AIR_LOW = -970, // coarse means: most air around the patient is below, lung above
     AIR_HIGH = -401,
     AIR_MEAN = -930, // of a whole piece: air around the patient is below
+    PADDING = -1022, // air is above: outside a round field of view
     BODY = -300,
     BONE = 120,
-    SOFT = 0,    // blood, muscle; fat is below
-    FATTY = -250 // fat and more
+    HARD = 180,     // of bone and cartilage beside soft tissue
+    SOFT = 0,       // blood, muscle; fat is below
+    FATTY = -250,   // fat and more
+    FAT_HIGH = -30, // smoothed fat is below
 };
 static const double work_mm = 2.5;      // size of the work grid
+static const double open_most = 0.1;    // of a lung's contacts: thin air outside the body
+static const double piece_ml = 20;      // of a lung that the image cuts
 static const double lung_ml = 100;      // a lung or a part of one that counts
-static const double lung_reach_mm = 50; // front to back, of one that the image cuts
+static const double lung_reach_mm = 30; // front to back, of one that the image cuts
 static const double ball_mm = 14;       // opening that leaves the heart
 static const double grow_mm = 6;        // given back around what the opening left
 static const double flank_mm = 85;      // from the ball to the lungs beside it, at most
-static const double far_mm = 64;        // distances beyond do not matter
-static const double radius_min_mm = 18; // of the largest ball in a heart
-static const double radius_max_mm = 60; //
-static const double low_radii = 1.4;    // the heart reaches so far below its largest ball
-static const double high_radii = 2.0;   // and above it, root and left main artery included
+static const double front_mm = 8;       // in front of the lungs, where the wall is not known
+static const double rim_mm = 5;         // of lung, in which it looks like fat
+static const double vertebra_mm = 24;   // half of the widest: 22 mm and the blur of the grid
+static const double spine_ml = 10;      // less is none, nor what is in less than half of the slices
+static const double spine_gap_mm = 3;   // in front of it
+static const double back_radii = 1.2;   // the heart reaches so far behind its largest ball's middle
+static const double bone_mm3 = 4000;    // smaller pieces may be calcium
+static const double far_mm = 255 * ANATOMY_STEP_MM; // distances beyond do not matter
+static const double radius_min_mm = 18;             // of the largest ball in a heart
+static const double radius_max_mm = 60;             //
+static const double low_radii = 1.4;  // the heart reaches so far below its largest ball
+static const double high_radii = 2.0; // and above it, root and left main artery included
 
-size_t calcium_grid_at(const struct calcium_grid *g, uint32_t i, uint32_t j, uint32_t k)
-{
-    const uint32_t fine[3] = {i, j, k};
-    size_t at[3];
-    for (int a = 0; a < 3; a++) {
-        at[a] = fine[a] / g->factor[a];
-        if (g->flip[a])
-            at[a] = g->dim[a] - 1 - at[a];
-    }
-    return (at[2] * g->dim[1] + at[1]) * g->dim[0] + at[0];
-}
-
-void calcium_grid_from_voxel(const struct calcium_grid *g, const double ijk[3], double xyz[3])
-{
-    for (int a = 0; a < 3; a++) {
-        xyz[a] = (ijk[a] - (g->factor[a] - 1) / 2.0) / g->factor[a];
-        if (g->flip[a])
-            xyz[a] = g->dim[a] - 1 - xyz[a];
-    }
-}
-
-struct calcium_disc calcium_tube_at(const struct calcium_tube *tube, double z)
+struct anatomy_disc anatomy_tube_at(const struct anatomy_tube *tube, double z)
 {
     if (tube->lo > tube->hi)
-        return (struct calcium_disc){0};
+        return (struct anatomy_disc){0};
     int near = tube->lo;
     for (int k = tube->lo; k <= tube->hi; k++) {
         if (tube->discs[k].radius_mm > 0 && fabs(k - z) < fabs(near - z))
@@ -65,7 +56,7 @@ struct finder {
     struct err *err;
     const struct image *image;
     struct peek *peek; // of the whole volume
-    struct calcium_heart *out;
+    struct anatomy_heart *out;
     const struct gpu_volume *work; // the work grid on the device
     uint32_t nx, ny, nz;
     size_t voxels;
@@ -77,6 +68,7 @@ struct finder {
     double back;            // rows behind are spine, whatever they hold
     size_t peak;
     bool cut;      // the image cuts the body
+    bool filled;   // with contrast agent
     size_t *stack; // [ny][nx]
 };
 
@@ -85,66 +77,25 @@ static double *mm_of(struct finder *f)
     return f->out->grid.mm;
 }
 
-// Which way the axes of the volume run. False: these are not axial slices.
-static bool orient(const struct image *v, struct calcium_grid *g)
+// The volume on the work grid.
+static bool heart_grid(struct finder *f, const struct gpu_volume *hu, struct gpu_volume **work)
 {
-    for (int a = 0; a < 3; a++) {
-        const double *m[3] = {v->to_patient[0], v->to_patient[1], v->to_patient[2]};
-        double length = sqrt(m[0][a] * m[0][a] + m[1][a] * m[1][a] + m[2][a] * m[2][a]);
-        double along = m[a][a] / length;
-        if (!(fabs(along) > 0.85))
-            return false;
-        g->flip[a] = along < 0;
-    }
-    return true;
-}
-
-// The volume on the work grid, turned into the patient's directions.
-static bool make_grid(struct finder *f, const struct gpu_volume *hu, struct gpu_volume **work)
-{
-    struct calcium_grid *g = &f->out->grid;
-    gpu_shrink_factors(hu->spacing, work_mm, g->factor);
-    struct gpu_volume *coarse = gpu_volume_shrink(hu, g->factor, f->err);
-    if (!coarse)
+    struct anatomy_grid *g = &f->out->grid;
+    *work = anatomy_grid_make(f->gpu, hu, work_mm, f->kept, g, &f->out->hu, f->err);
+    if (!*work)
         return false;
-    for (int a = 0; a < 3; a++) {
-        g->dim[a] = coarse->dim[a];
-        g->mm[a] = coarse->spacing[a];
-        g->fine[a] = hu->dim[a];
-    }
     f->nx = g->dim[0];
     f->ny = g->dim[1];
     f->nz = g->dim[2];
     f->voxels = (size_t)f->nx * f->ny * f->nz;
-    int16_t *raw = malloc(f->voxels * sizeof *raw);
-    int16_t *turned = arena_alloc(f->kept, f->voxels, sizeof *turned);
-    bool ok = raw && turned && gpu_volume_read(coarse, 0, f->nz, raw, f->err);
-    gpu_volume_destroy(coarse);
-    if (!raw || !turned)
-        err_set(f->err, ERR_NOMEM, "calcium: work grid");
-    for (uint32_t k = 0; ok && k < f->nz; k++) {
-        uint32_t sk = g->flip[2] ? f->nz - 1 - k : k;
-        for (uint32_t j = 0; j < f->ny; j++) {
-            uint32_t sj = g->flip[1] ? f->ny - 1 - j : j;
-            const int16_t *from = raw + ((size_t)sk * f->ny + sj) * f->nx;
-            int16_t *to = turned + ((size_t)k * f->ny + j) * f->nx;
-            for (uint32_t i = 0; i < f->nx; i++)
-                to[i] = from[g->flip[0] ? f->nx - 1 - i : i];
-        }
-    }
-    free(raw);
-    if (!ok)
-        return false;
-    f->out->hu = turned;
-    *work = gpu_volume_write(f->gpu, g->dim, g->mm, GPU_VOXEL_I16, turned, f->err);
-    return *work != NULL;
+    return true;
 }
 
 static uint8_t *bytes_of(struct finder *f, const struct gpu_mask *m)
 {
     uint8_t *bytes = arena_alloc(f->arena, f->voxels, 1);
     if (!bytes) {
-        err_set(f->err, ERR_NOMEM, "calcium: work grid");
+        err_set(f->err, ERR_NOMEM, "heart: work grid");
         return NULL;
     }
     return gpu_mask_read(m, bytes, f->err) ? bytes : NULL;
@@ -196,47 +147,100 @@ static bool is_cut(const struct finder *f, const uint8_t *body)
     return slices * 2 > f->nz;
 }
 
-// What lies behind the front of the body, column by column. free() it.
+// What lies behind the front of the body, column by column; outside a round field of view nobody
+// knows. free() it.
 static uint8_t *find_behind(struct finder *f, const uint8_t *body)
 {
-    uint8_t *behind = malloc(f->voxels);
+    uint8_t *behind = calloc(f->voxels, 1);
     if (!behind) {
-        err_set(f->err, ERR_NOMEM, "calcium: lungs");
+        err_set(f->err, ERR_NOMEM, "heart: lungs");
         return NULL;
     }
     for (size_t n = 0; n < f->voxels; n++) {
         bool first = n / f->nx % f->ny == 0;
-        behind[n] = body[n] || (!first && behind[n - f->nx]);
+        behind[n] = body[n] || f->out->hu[n] < PADDING || (!first && behind[n - f->nx]);
     }
     return behind;
 }
 
-// Air within the body, in pieces as large as a lung. Where the image cuts the body, a piece may
-// also reach the edge of the image; the air around the patient is thinner than any lung.
+// Voxels of every piece within a slice's pixel of a mask.
+static bool count_near(struct finder *f, const struct components *air, const struct gpu_mask *m,
+                       uint32_t *near)
+{
+    const double r = 1.5 * fmax(mm_of(f)[0], mm_of(f)[1]);
+    struct gpu_mask *wide = gpu_mask_dilate_2d(m, r, f->err);
+    const bool ok = wide && (!air->count || components_overlap(air, wide, near, f->err));
+    gpu_mask_destroy(wide);
+    return ok;
+}
+
+// Whether a voxel or one beside it in its row or column lies outside a round field of view.
+static bool is_padded(const struct finder *f, size_t n)
+{
+    const int16_t *hu = f->out->hu;
+    const size_t i = n % f->nx, j = n / f->nx % f->ny;
+    return hu[n] < PADDING || (i > 0 && hu[n - 1] < PADDING) ||
+           (i + 1 < f->nx && hu[n + 1] < PADDING) || (j > 0 && hu[n - f->nx] < PADDING) ||
+           (j + 1 < f->ny && hu[n + f->nx] < PADDING);
+}
+
+// How many voxels of every piece of air touch the body's tissue, and how many thin air outside it.
+static bool count_contacts(struct finder *f, const struct components *air, const uint8_t *body,
+                           uint32_t *tissue, uint32_t *open)
+{
+    uint8_t *dense = malloc(f->voxels), *thin = malloc(f->voxels);
+    bool ok = dense && thin;
+    if (!ok)
+        err_set(f->err, ERR_NOMEM, "heart: lungs");
+    for (size_t n = 0; ok && n < f->voxels; n++) {
+        const int16_t hu = f->out->hu[n];
+        dense[n] = body[n] && hu > BODY;
+        thin[n] = !body[n] && hu < AIR_LOW && !is_padded(f, n);
+    }
+    struct gpu_mask *inner = ok ? mask_of(f, dense) : NULL, *outer = ok ? mask_of(f, thin) : NULL;
+    free(dense);
+    free(thin);
+    ok = inner && outer && count_near(f, air, inner, tissue) && count_near(f, air, outer, open);
+    gpu_mask_destroy(inner);
+    gpu_mask_destroy(outer);
+    return ok;
+}
+
+// Air within the body, in pieces as large as a lung. Where the image cuts a lung, its piece also
+// reaches the edge of the image: it touches tissue all round, where what lies beside the patient
+// (foam, a blanket) touches thin air; and the air around the patient is thinner than any lung.
 static struct gpu_mask *select_lungs(struct finder *f, const struct components *air,
-                                     const struct gpu_mask *body, bool *any)
+                                     const struct gpu_mask *body, const uint8_t *body_bytes,
+                                     bool *any)
 {
     const double *mm = mm_of(f);
     struct component_stats *stats = arena_alloc(f->arena, air->count + 1, sizeof *stats);
     uint32_t *within = arena_alloc(f->arena, air->count + 1, sizeof *within);
+    uint32_t *tissue = arena_alloc(f->arena, air->count + 1, sizeof *tissue);
+    uint32_t *open = arena_alloc(f->arena, air->count + 1, sizeof *open);
     uint8_t *keep = arena_alloc(f->arena, air->count + 1, 1);
-    if (!stats || !within || !keep) {
-        err_set(f->err, ERR_NOMEM, "calcium: lungs");
+    if (!stats || !within || !tissue || !open || !keep) {
+        err_set(f->err, ERR_NOMEM, "heart: lungs");
         return NULL;
     }
     if (air->count && (!components_measure(air, f->work, stats, f->err) ||
                        !components_overlap(air, body, within, f->err)))
         return NULL;
+    if (!count_contacts(f, air, body_bytes, tissue, open))
+        return NULL;
     *any = false;
+    const double voxel_ml = mm[0] * mm[1] * mm[2] / 1000;
     for (uint32_t n = 0; n < air->count; n++) {
         const struct component_stats *s = &stats[n];
-        if (s->voxels * mm[0] * mm[1] * mm[2] < lung_ml * 1000)
+        const bool enclosed = within[n] * 2 > s->voxels;
+        if (s->voxels * voxel_ml < (f->cut || !enclosed ? piece_ml : lung_ml))
             continue;
         bool at_edge = s->box_lo[0] == 0 || s->box_lo[1] == 0 || s->box_hi[0] == f->nx - 1 ||
                        s->box_hi[1] == f->ny - 1;
         bool deep = (s->box_hi[1] - s->box_lo[1] + 1) * mm[1] > lung_reach_mm;
         bool airy = s->sum < (int64_t)s->voxels * AIR_MEAN;
-        keep[n] = within[n] * 2 > s->voxels || (f->cut && at_edge && deep && !airy);
+        bool alone = open[n] < open_most * (tissue[n] + open[n]);
+        keep[n] = enclosed || (at_edge && deep && !airy && alone);
         *any = *any || keep[n];
     }
     return components_select(air, keep, mm, f->err);
@@ -252,7 +256,7 @@ static bool find_lungs(struct finder *f, const struct gpu_mask *body, const uint
     struct gpu_mask *thin = gpu_mask_threshold(f->work, AIR_LOW, AIR_HIGH, f->err);
     struct gpu_mask *open = thin ? smooth_mask(f, thin, true) : NULL;
     struct components *air = open ? components_find(open, CONNECT_6, f->err) : NULL;
-    struct gpu_mask *lungs = air ? select_lungs(f, air, body, any) : NULL;
+    struct gpu_mask *lungs = air ? select_lungs(f, air, body, body_bytes, any) : NULL;
     struct gpu_mask *closed = lungs ? smooth_mask(f, lungs, false) : NULL;
     f->lung = closed ? bytes_of(f, closed) : NULL;
     gpu_mask_destroy(thin);
@@ -334,7 +338,7 @@ static void between_in_slice(const struct finder *f, uint32_t k, struct corner *
         int64_t lo = (int64_t)ceil(hull_at(left, lefts, j));
         int64_t hi = (int64_t)floor(hull_at(right, rights, j));
         for (int64_t i = lo; i <= hi; i++)
-            between[i] = !lung[i];
+            between[i] = lung[i] ? ANATOMY_OUTSIDE : ANATOMY_HEART;
     }
 }
 
@@ -346,7 +350,7 @@ static bool find_between(struct finder *f)
     uint64_t *rows = arena_alloc(f->arena, f->ny, sizeof *rows);
     struct corner *scratch = arena_alloc(f->arena, (size_t)f->ny * 4, sizeof *scratch);
     if (!f->between || !rows || !scratch)
-        return err_set(f->err, ERR_NOMEM, "calcium: between the lungs");
+        return err_set(f->err, ERR_NOMEM, "heart: between the lungs");
     for (uint32_t k = 0; k < f->nz; k++)
         between_in_slice(f, k, scratch, rows);
     uint64_t total = 0, sum = 0;
@@ -362,6 +366,36 @@ static bool find_between(struct finder *f)
     return true;
 }
 
+// Squared distance of every voxel to the nearest one that is not set.
+static bool depth_in(struct finder *f, const uint8_t *set, const double spacing[3], double max_mm,
+                     float *depth2)
+{
+    struct gpu_mask *m = gpu_mask_write(f->gpu, f->out->grid.dim, spacing, set, f->err);
+    struct gpu_volume *d =
+        m && gpu_mask_invert(m, f->err) ? gpu_mask_distance2(m, max_mm, f->err) : NULL;
+    bool ok = d && gpu_volume_read(d, 0, f->nz, depth2, f->err);
+    gpu_mask_destroy(m);
+    gpu_volume_destroy(d);
+    return ok;
+}
+
+// Whether what is as bright as bone holds a ball that no vertebra does: a heart full of contrast
+// agent.
+static bool measure_filling(struct finder *f)
+{
+    float *depth2 = arena_alloc(f->arena, f->voxels, sizeof *depth2);
+    uint8_t *bright = arena_alloc(f->arena, f->voxels, 1);
+    if (!depth2 || !bright)
+        return err_set(f->err, ERR_NOMEM, "heart: contrast agent");
+    for (size_t n = 0; n < f->voxels; n++)
+        bright[n] = f->smooth[n] > BONE && f->between[n];
+    if (!depth_in(f, bright, mm_of(f), vertebra_mm + 2, depth2))
+        return false;
+    for (size_t n = 0; n < f->voxels && !f->filled; n++)
+        f->filled = depth2[n] > vertebra_mm * vertebra_mm;
+    return true;
+}
+
 // Rows of the front of the spine by slice: the largest bony piece behind the middle of the lungs.
 // A small field of view may leave the spine out; its place is then the middle between the lungs.
 static bool find_spine(struct finder *f)
@@ -369,9 +403,11 @@ static bool find_spine(struct finder *f)
     uint8_t *bone = arena_alloc(f->arena, f->voxels, 1);
     uint32_t *columns = arena_alloc(f->arena, f->nx, sizeof *columns);
     if (!bone || !columns)
-        return err_set(f->err, ERR_NOMEM, "calcium: spine");
+        return err_set(f->err, ERR_NOMEM, "heart: spine");
     for (size_t n = 0; n < f->voxels; n++)
         bone[n] = f->smooth[n] > BONE && f->between[n] && n / f->nx % f->ny >= f->back;
+    if (!measure_filling(f))
+        return false;
     struct gpu_mask *all = mask_of(f, bone);
     uint64_t count = 0;
     struct gpu_mask *spine = all ? gpu_mask_keep_largest(all, 1, CONNECT_6, &count, f->err) : NULL;
@@ -381,7 +417,11 @@ static bool find_spine(struct finder *f)
     if (!ok)
         return false;
     const double ml = (double)count * mm_of(f)[0] * mm_of(f)[1] * mm_of(f)[2] / 1000;
-    const bool any = ml >= 10;
+    uint32_t slices = 0;
+    for (uint32_t k = 0; k < f->nz; k++)
+        slices += memchr(bone + (size_t)k * f->ny * f->nx, 1, (size_t)f->ny * f->nx) != NULL;
+    const bool any = ml >= spine_ml && slices * 2 >= f->nz;
+    f->out->spine_seen = any;
     if (!any)
         count = 0;
     for (size_t n = 0; n < f->voxels; n++) {
@@ -419,6 +459,62 @@ static bool find_spine(struct finder *f)
     return true;
 }
 
+// A place in a slice of lung that lies furthest to the front on one side of a column.
+struct tip {
+    int64_t x, y; // y < 0: none
+};
+
+static struct tip find_tip(const struct finder *f, uint32_t k, int64_t from, int64_t to)
+{
+    const uint8_t *lung = f->lung + (size_t)k * f->ny * f->nx;
+    for (int64_t j = 0; j < f->ny; j++) {
+        for (int64_t i = from; i < to; i++) {
+            if (lung[j * f->nx + i])
+                return (struct tip){i, j};
+        }
+    }
+    return (struct tip){0, -1};
+}
+
+// The heart may touch the chest wall where no lung lies in front of it. Between the foremost places
+// of both lungs, the wall is taken as thick as it is before the thinner one of them; what lies
+// deeper belongs to what is between the lungs. Where the image cuts the wall, its thickness is not
+// known, and only little is added.
+static bool extend_front(struct finder *f, const uint8_t *body)
+{
+    float *deep2 = arena_alloc(f->arena, f->voxels, sizeof *deep2);
+    uint8_t *solid = arena_alloc(f->arena, f->voxels, 1);
+    if (!deep2 || !solid)
+        return err_set(f->err, ERR_NOMEM, "heart: chest wall");
+    for (size_t n = 0; n < f->voxels; n++)
+        solid[n] = body[n] || f->lung[n] || f->out->hu[n] > AIR_HIGH; // the rim of a cut lung
+    if (!depth_in(f, solid, mm_of(f), far_mm, deep2))
+        return false;
+    const int64_t middle = (int64_t)f->out->spine_x;
+    for (uint32_t k = 0; k < f->nz; k++) {
+        const struct tip right = find_tip(f, k, 0, middle), left = find_tip(f, k, middle, f->nx);
+        if (right.y < 0 || left.y < 0)
+            continue;
+        const size_t slice = (size_t)k * f->ny * f->nx;
+        const float wall2 = fminf(deep2[slice + (size_t)right.y * f->nx + (size_t)right.x],
+                                  deep2[slice + (size_t)left.y * f->nx + (size_t)left.x]);
+        const int64_t end = right.y > left.y ? right.y : left.y;
+        bool cut = false;
+        for (int64_t i = right.x; i <= left.x; i++)
+            cut = cut || body[slice + (size_t)i] || f->out->hu[slice + (size_t)i] < PADDING;
+        const int64_t tip = right.y < left.y ? right.y : left.y;
+        const int64_t start = cut ? tip - (int64_t)(front_mm / mm_of(f)[1]) : 0;
+        for (int64_t j = start > 0 ? start : 0; j < end; j++) {
+            for (int64_t i = right.x; i <= left.x; i++) {
+                const size_t n = slice + (size_t)j * f->nx + (size_t)i;
+                if (body[n] && !f->lung[n] && !f->between[n] && deep2[n] >= wall2)
+                    f->between[n] = ANATOMY_FRONT;
+            }
+        }
+    }
+    return true;
+}
+
 static int by_value(const void *a, const void *b)
 {
     double x = *(const double *)a, y = *(const double *)b;
@@ -431,7 +527,7 @@ static bool smooth_front(struct finder *f)
     double *known = arena_alloc(f->arena, f->nz, sizeof *known);
     double *raw = arena_alloc(f->arena, f->nz, sizeof *raw);
     if (!known || !raw)
-        return err_set(f->err, ERR_NOMEM, "calcium: spine");
+        return err_set(f->err, ERR_NOMEM, "heart: spine");
     size_t n = 0;
     for (uint32_t k = 0; k < f->nz; k++) {
         if (f->front[k] >= 0)
@@ -450,20 +546,8 @@ static bool smooth_front(struct finder *f)
         qsort(five, 5, sizeof *five, by_value);
         f->front[k] = five[2];
     }
+    f->out->spine_front = f->front;
     return true;
-}
-
-// Squared distance of every voxel to the nearest one that is not set.
-static bool depth_in(struct finder *f, const uint8_t *set, const double spacing[3], double max_mm,
-                     float *depth2)
-{
-    struct gpu_mask *m = gpu_mask_write(f->gpu, f->out->grid.dim, spacing, set, f->err);
-    struct gpu_volume *d =
-        m && gpu_mask_invert(m, f->err) ? gpu_mask_distance2(m, max_mm, f->err) : NULL;
-    bool ok = d && gpu_volume_read(d, 0, f->nz, depth2, f->err);
-    gpu_mask_destroy(m);
-    gpu_volume_destroy(d);
-    return ok;
 }
 
 // First and last lung pixel of every row; last < first: none.
@@ -475,7 +559,7 @@ static struct flank *find_flanks(struct finder *f)
 {
     struct flank *flanks = arena_alloc(f->arena, (size_t)f->ny * f->nz, sizeof *flanks);
     if (!flanks) {
-        err_set(f->err, ERR_NOMEM, "calcium: flanks");
+        err_set(f->err, ERR_NOMEM, "heart: flanks");
         return NULL;
     }
     for (size_t row = 0; row < (size_t)f->ny * f->nz; row++) {
@@ -515,7 +599,7 @@ static bool find_peak(struct finder *f)
         double room = ((double)end + 0.5) * mm_of(f)[2];
         f->depth2[n] = fminf(f->depth2[n], (float)(room * room));
         double left = ((double)i - f->out->spine_x) * mm_of(f)[0];
-        if (f->depth2[n] <= best || left <= -35 || left >= 75)
+        if (f->depth2[n] <= best || left <= -35 || left >= 75 || f->between[n] != ANATOMY_HEART)
             continue;
         double half = 0.5 * sqrt((double)f->depth2[n]) / mm_of(f)[2];
         if (!has_flanks(f, flanks, i, j, (double)k) ||
@@ -551,7 +635,7 @@ static bool right_border(struct finder *f, const uint8_t *tissue, double *border
     size_t count = 0;
     double *edges = arena_alloc(f->arena, f->nz, sizeof *edges);
     if (!edges)
-        return err_set(f->err, ERR_NOMEM, "calcium: border");
+        return err_set(f->err, ERR_NOMEM, "heart: border");
     for (uint32_t k = 0; k < f->nz; k++) {
         if (fabs(k - f->out->peak[2]) * mm_of(f)[2] > 10)
             continue;
@@ -599,7 +683,7 @@ static bool find_region(struct finder *f)
     uint8_t *core = arena_alloc(f->arena, f->voxels, 1);
     uint8_t *region = arena_alloc(f->kept, f->voxels, 1);
     if (!depth2 || !core || !region)
-        return err_set(f->err, ERR_NOMEM, "calcium: heart region");
+        return err_set(f->err, ERR_NOMEM, "heart: region");
     if (!depth_in(f, tissue, mm_of(f), ball_mm + 2, depth2))
         return false;
     for (size_t n = 0; n < f->voxels; n++)
@@ -618,8 +702,11 @@ static bool find_region(struct finder *f)
     if (!ok)
         return false;
     size_t count = 0;
-    for (size_t n = 0; n < f->voxels; n++)
-        count += region[n] = tissue[n] && depth2[n] <= reach * reach;
+    for (size_t n = 0; n < f->voxels; n++) {
+        const bool in = tissue[n] && depth2[n] <= reach * reach;
+        region[n] = in ? f->between[n] : ANATOMY_OUTSIDE;
+        count += in;
+    }
     f->out->region = region;
     f->out->region_ml = (double)count * mm_of(f)[0] * mm_of(f)[1] * mm_of(f)[2] / 1000;
     return true;
@@ -632,7 +719,7 @@ static bool measure_core(struct finder *f)
             *seed = arena_alloc(f->arena, f->voxels, 1);
     uint32_t *histogram = arena_alloc(f->arena, 65536, sizeof *histogram);
     if (!deep || !seed || !histogram)
-        return err_set(f->err, ERR_NOMEM, "calcium: heart core");
+        return err_set(f->err, ERR_NOMEM, "heart: heart core");
     for (size_t n = 0; n < f->voxels; n++)
         deep[n] = f->deep[n] && f->out->region[n];
     seed[f->peak] = 1;
@@ -676,11 +763,12 @@ struct zone {
     double below, above;      // slices, likewise
     double max_hu;            // smoothed; bone is no vessel
     double min_mm, max_mm;    // radius on the work grid
+    double axis;              // of the disc's centre from the heart's core, radii, at most
     double mean_mm;           // least mean radius of the whole chain
     double length_mm;         // least
 };
-static const struct zone ascending = {-1e3, -22, -45, 45, 1.2, 0, 2.6, 1e9, 9, 24, 11, 20};
-static const struct zone descending = {-30, 20, -15, 50, 1e3, -1.6, 2.6, 120, 7, 20, 8, 40};
+static const struct zone ascending = {-1e3, -22, -45, 45, 1.2, 0, 2.6, 1e9, 9, 24, 1.1, 11, 20};
+static const struct zone descending = {-30, 20, -15, 50, 1e3, -1.6, 2.6, 120, 7, 20, 1e3, 8, 40};
 
 // A place where the distance within a slice is largest, as a disc.
 struct spot {
@@ -762,7 +850,7 @@ static bool keep_spot(struct finder *f, struct spots *spots, const struct spot *
         size_t room = spots->room ? 2 * spots->room : 256;
         struct spot *larger = arena_alloc(f->arena, room, sizeof *larger);
         if (!larger)
-            return err_set(f->err, ERR_NOMEM, "calcium: aorta");
+            return err_set(f->err, ERR_NOMEM, "heart: aorta");
         if (spots->count)
             memcpy(larger, spots->list, spots->count * sizeof *larger);
         spots->list = larger;
@@ -784,7 +872,10 @@ static bool add_spots(struct finder *f, const struct zone *zone, uint32_t k, con
         const bool here = off <= zone->reach && behind >= zone->front_mm && behind <= zone->back_mm;
         for (int64_t i = 0; i < f->nx; i++, n++) {
             const double left = ((double)i - f->out->spine_x) * mm[0];
-            if (!here || seen[n] || depth2[n] <= zone->min_mm * zone->min_mm ||
+            const double axis = hypot(((double)i - f->out->centre[0]) * mm[0],
+                                      ((double)j - f->out->centre[1]) * mm[1]);
+            if (!here || axis > zone->axis * f->out->radius_mm || seen[n] ||
+                depth2[n] <= zone->min_mm * zone->min_mm ||
                 depth2[n] >= zone->max_mm * zone->max_mm || left < zone->right_mm ||
                 left > zone->left_mm || !is_summit(f, depth2, i, j))
                 continue;
@@ -830,9 +921,9 @@ static struct spot *chain_spots(struct finder *f, struct spot *spots, size_t cou
     return best;
 }
 
-static bool find_tube(struct finder *f, const struct zone *zone, struct calcium_tube *tube)
+static bool find_tube(struct finder *f, const struct zone *zone, struct anatomy_tube *tube)
 {
-    const struct calcium_heart *h = f->out;
+    const struct anatomy_heart *h = f->out;
     const double flat[3] = {mm_of(f)[0], mm_of(f)[1], 1000}; // distances within slices only
     uint8_t *soft = arena_alloc(f->arena, f->voxels, 1),
             *seen = arena_alloc(f->arena, f->voxels, 1);
@@ -843,7 +934,7 @@ static bool find_tube(struct finder *f, const struct zone *zone, struct calcium_
     tube->lo = 0;
     tube->hi = -1;
     if (!soft || !seen || !depth2 || !f->stack || !tube->discs)
-        return err_set(f->err, ERR_NOMEM, "calcium: aorta");
+        return err_set(f->err, ERR_NOMEM, "heart: aorta");
     for (size_t n = 0; n < f->voxels; n++)
         soft[n] = f->between[n] && f->smooth[n] > SOFT && f->smooth[n] < zone->max_hu;
     if (!depth_in(f, soft, flat, zone->max_mm + 1, depth2))
@@ -867,7 +958,7 @@ static bool find_tube(struct finder *f, const struct zone *zone, struct calcium_
     tube->lo = lowest->slice;
     for (const struct spot *s = lowest; s; s = s->next < 0 ? NULL : &spots[s->next]) {
         tube->hi = s->slice;
-        tube->discs[s->slice] = (struct calcium_disc){s->x, s->y, s->radius};
+        tube->discs[s->slice] = (struct anatomy_disc){s->x, s->y, s->radius};
     }
     return true;
 }
@@ -887,7 +978,7 @@ static bool run_apart(struct finder *f, bool (*step)(struct finder *f))
 {
     struct arena *outer = f->arena;
     f->arena = arena_create();
-    const bool ok = f->arena ? step(f) : err_set(f->err, ERR_NOMEM, "calcium: memory of a step");
+    const bool ok = f->arena ? step(f) : err_set(f->err, ERR_NOMEM, "heart: memory of a step");
     arena_destroy(f->arena);
     f->arena = outer;
     return ok;
@@ -898,11 +989,13 @@ static bool run_apart(struct finder *f, bool (*step)(struct finder *f))
 static bool deviation(struct finder *f, double x, double y, uint32_t gk, double radius_mm,
                       double *out)
 {
-    const struct calcium_grid *g = &f->out->grid;
+    const struct anatomy_grid *g = &f->out->grid;
     const struct image *v = f->image;
     uint32_t k = (g->flip[2] ? g->dim[2] - 1 - gk : gk) * g->factor[2];
-    double cx = ((g->flip[0] ? g->dim[0] - 1 - x : x) + 0.5) * g->factor[0] - 0.5;
-    double cy = ((g->flip[1] ? g->dim[1] - 1 - y : y) + 0.5) * g->factor[1] - 0.5;
+    const double xyz[3] = {x, y, gk};
+    double ijk[3];
+    anatomy_grid_to_voxel(g, xyz, ijk);
+    const double cx = ijk[0], cy = ijk[1];
     double sum = 0, squares = 0;
     uint32_t count = 0;
     *out = NAN;
@@ -932,14 +1025,14 @@ static bool deviation(struct finder *f, double x, double y, uint32_t gk, double 
 
 static bool measure_noise(struct finder *f)
 {
-    struct calcium_heart *h = f->out;
+    struct anatomy_heart *h = f->out;
     double *all = arena_alloc(f->arena, f->nz, sizeof *all);
     if (!all)
-        return err_set(f->err, ERR_NOMEM, "calcium: noise");
+        return err_set(f->err, ERR_NOMEM, "heart: noise");
     size_t count = 0;
     const bool aorta = h->ascending.lo <= h->ascending.hi;
     for (uint32_t k = 0; k < f->nz; k++) {
-        const struct calcium_disc *disc = &h->ascending.discs[k];
+        const struct anatomy_disc *disc = &h->ascending.discs[k];
         double d = NAN;
         bool ok = true;
         if (aorta && disc->radius_mm > 0)
@@ -959,7 +1052,7 @@ static bool measure_noise(struct finder *f)
 // How wide the body is at the heart, and whether the image cuts the heart's region.
 static void measure_edges(struct finder *f, const uint8_t *body)
 {
-    struct calcium_heart *h = f->out;
+    struct anatomy_heart *h = f->out;
     const double *mm = mm_of(f);
     const size_t k = (size_t)h->peak[2];
     int64_t lo = f->nx, hi = -1;
@@ -978,12 +1071,15 @@ static void measure_edges(struct finder *f, const uint8_t *body)
         const double up = ((double)slice - h->peak[2]) * mm[2];
         for (uint32_t j = 0; j < f->ny; j++) {
             for (uint32_t i = 0; i < f->nx; i++, n++) {
-                bool edge = i == 0 || j == 0 || i == f->nx - 1 || j == f->ny - 1;
-                if (!h->region[n] || up < -0.8 * h->radius_mm) // a liver may reach the edge
+                const double back = (j - h->peak[1]) * mm[1];
+                bool edge = i == 0 || j == 0 || i == f->nx - 1 || j == f->ny - 1 ||
+                            (!h->spine_seen && (f->ny - 1 - j) * mm[1] < spine_gap_mm + mm[1]);
+                // A liver may reach the edge, and what lies behind the heart.
+                if (!h->region[n] || up < -0.8 * h->radius_mm || back > back_radii * h->radius_mm)
                     continue;
                 for (int a = 0; a < 4 && !edge; a++) { // padding outside a round field of view
                     size_t next = a == 0 ? n - 1 : a == 1 ? n + 1 : a == 2 ? n - f->nx : n + f->nx;
-                    edge = h->hu[next] < -1500;
+                    edge = h->hu[next] < PADDING;
                 }
                 touching += edge;
             }
@@ -996,7 +1092,7 @@ static void measure_edges(struct finder *f, const uint8_t *body)
 // it.
 static bool is_flanked(const struct finder *f, uint32_t k)
 {
-    const struct calcium_heart *h = f->out;
+    const struct anatomy_heart *h = f->out;
     const double *mm = h->grid.mm;
     for (uint32_t j = 0; j < f->ny; j++) {
         const uint8_t *lung = f->lung + ((size_t)k * f->ny + j) * f->nx;
@@ -1018,7 +1114,7 @@ static bool is_flanked(const struct finder *f, uint32_t k)
 
 static void measure_flanks(struct finder *f)
 {
-    struct calcium_heart *h = f->out;
+    struct anatomy_heart *h = f->out;
     uint32_t slices = 0, flanked = 0;
     for (uint32_t k = 0; k < f->nz; k++) {
         if (fabs(k - h->peak[2]) * mm_of(f)[2] > 0.5 * h->radius_mm)
@@ -1036,7 +1132,7 @@ static bool find_ball(struct finder *f)
     uint8_t *soft = arena_alloc(f->arena, f->voxels, 1);
     f->depth2 = arena_alloc(f->arena, f->voxels, sizeof *f->depth2);
     if (!soft || !f->depth2)
-        return err_set(f->err, ERR_NOMEM, "calcium: heart");
+        return err_set(f->err, ERR_NOMEM, "heart: ball");
     for (size_t n = 0; n < f->voxels; n++)
         soft[n] = f->tissue[n] && f->smooth[n] > SOFT;
     if (!depth_in(f, soft, mm_of(f), far_mm, f->depth2) || !find_peak(f))
@@ -1048,16 +1144,65 @@ static bool find_ball(struct finder *f)
     return true;
 }
 
+// Distance of every voxel to the nearest one of a set, in steps.
+static bool distance_to(struct finder *f, const uint8_t *set, const uint8_t **out)
+{
+    float *squares = malloc(f->voxels * sizeof *squares);
+    uint8_t *steps = arena_alloc(f->kept, f->voxels, 1);
+    if (!squares || !steps) {
+        free(squares);
+        return err_set(f->err, ERR_NOMEM, "heart: distances");
+    }
+    struct gpu_mask *m = mask_of(f, set);
+    struct gpu_volume *d = m ? gpu_mask_distance2(m, far_mm, f->err) : NULL;
+    const bool ok = d && gpu_volume_read(d, 0, f->nz, squares, f->err);
+    gpu_mask_destroy(m);
+    gpu_volume_destroy(d);
+    for (size_t n = 0; ok && n < f->voxels; n++)
+        steps[n] = (uint8_t)fmin(255, round(sqrt((double)squares[n]) / ANATOMY_STEP_MM));
+    free(squares);
+    *out = steps;
+    return ok;
+}
+
+// Pieces of bone, calcified cartilage too; no lesion is as large on this grid.
+static bool find_bone(struct finder *f)
+{
+    struct gpu_mask *dense = gpu_mask_threshold(f->work, HARD, INT16_MAX, f->err);
+    const double voxel_mm3 = mm_of(f)[0] * mm_of(f)[1] * mm_of(f)[2];
+    struct gpu_mask *bone =
+        dense ? gpu_mask_keep_size(dense, (uint32_t)ceil(bone_mm3 / voxel_mm3), CONNECT_6, f->err)
+              : NULL;
+    uint8_t *bytes = bone ? bytes_of(f, bone) : NULL;
+    gpu_mask_destroy(dense);
+    gpu_mask_destroy(bone);
+    return bytes && distance_to(f, bytes, &f->out->to_bone);
+}
+
+static bool measure_distances(struct finder *f)
+{
+    struct anatomy_heart *h = f->out;
+    uint8_t *fat = arena_alloc(f->arena, f->voxels, 1);
+    if (!fat)
+        return err_set(f->err, ERR_NOMEM, "heart: distances");
+    if (!distance_to(f, f->lung, &h->to_air) || !distance_to(f, h->region, &h->to_region))
+        return false;
+    for (size_t n = 0; n < f->voxels; n++)
+        fat[n] = f->smooth[n] > FATTY && f->smooth[n] < FAT_HIGH &&
+                 h->to_air[n] * ANATOMY_STEP_MM > rim_mm;
+    return distance_to(f, fat, &h->to_fat) && find_bone(f);
+}
+
 static bool locate(struct finder *f, const char **why)
 {
-    struct calcium_heart *h = f->out;
+    struct anatomy_heart *h = f->out;
     uint8_t *tissue = arena_alloc(f->arena, f->voxels, 1);
     f->deep = arena_alloc(f->arena, f->voxels, 1);
     if (!tissue || !f->deep)
-        return err_set(f->err, ERR_NOMEM, "calcium: heart");
+        return err_set(f->err, ERR_NOMEM, "heart: tissue");
     for (size_t n = 0; n < f->voxels; n++) {
         size_t j = n / f->nx % f->ny, k = n / f->nx / f->ny;
-        bool front = (double)j < f->front[k] - 3 / mm_of(f)[1];
+        bool front = (double)j < f->front[k] - spine_gap_mm / mm_of(f)[1];
         tissue[n] = f->between[n] && front && f->smooth[n] > FATTY;
     }
     f->tissue = tissue;
@@ -1074,7 +1219,8 @@ static bool locate(struct finder *f, const char **why)
     if (!limit_tissue(f, tissue))
         return false;
     return run_apart(f, find_region) && run_apart(f, measure_core) &&
-           run_apart(f, find_ascending) && run_apart(f, find_descending);
+           run_apart(f, find_ascending) && run_apart(f, find_descending) &&
+           run_apart(f, measure_distances);
 }
 
 static bool find(struct finder *f, const char **why)
@@ -1093,15 +1239,20 @@ static bool find(struct finder *f, const char **why)
     const double sigma[3] = {work_mm, work_mm, work_mm};
     f->smooth = arena_alloc(f->arena, f->voxels, sizeof *f->smooth);
     if (!f->smooth)
-        return err_set(f->err, ERR_NOMEM, "calcium: work grid");
+        return err_set(f->err, ERR_NOMEM, "heart: work grid");
     struct gpu_volume *smooth = gpu_volume_smooth(f->work, sigma, f->err);
     ok = smooth && gpu_volume_read(smooth, 0, f->nz, f->smooth, f->err);
     gpu_volume_destroy(smooth);
-    f->front = arena_alloc(f->arena, f->nz, sizeof *f->front);
+    f->front = arena_alloc(f->kept, f->nz, sizeof *f->front);
     if (!f->front)
-        return err_set(f->err, ERR_NOMEM, "calcium: spine");
-    if (!ok || !find_between(f) || !run_apart(f, find_spine) || !smooth_front(f))
+        return err_set(f->err, ERR_NOMEM, "heart: spine");
+    if (!ok || !find_between(f) || !run_apart(f, find_spine) || !smooth_front(f) ||
+        !extend_front(f, body_bytes))
         return false;
+    if (f->filled) {
+        *why = "contrast agent: the heart is as bright as bone";
+        return true;
+    }
     if (!locate(f, why))
         return false;
     if (!**why)
@@ -1109,8 +1260,8 @@ static bool find(struct finder *f, const char **why)
     return true;
 }
 
-bool calcium_heart_find(struct gpu *gpu, const struct gpu_volume *hu, struct peek *peek,
-                        const struct image *v, struct arena *arena, struct calcium_heart *out,
+bool anatomy_heart_find(struct gpu *gpu, const struct gpu_volume *hu, struct peek *peek,
+                        const struct image *v, struct arena *arena, struct anatomy_heart *out,
                         const char **why, struct err *err)
 {
     struct finder f = {.gpu = gpu,
@@ -1120,16 +1271,16 @@ bool calcium_heart_find(struct gpu *gpu, const struct gpu_volume *hu, struct pee
                        .image = v,
                        .peek = peek,
                        .out = out};
-    *out = (struct calcium_heart){0};
+    *out = (struct anatomy_heart){0};
     *why = "";
     if (!f.arena)
-        return err_set(err, ERR_NOMEM, "calcium: finding the heart");
+        return err_set(err, ERR_NOMEM, "heart: memory");
     struct gpu_volume *work = NULL;
     bool ok = true;
-    if (!orient(v, &out->grid)) {
+    if (!anatomy_grid_orient(v, &out->grid)) {
         *why = "the slices are not axial";
     } else {
-        ok = make_grid(&f, hu, &work);
+        ok = heart_grid(&f, hu, &work);
         f.work = work;
         ok = ok && find(&f, why);
     }
