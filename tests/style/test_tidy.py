@@ -3,8 +3,9 @@
 
 A file that was clean stays unchecked until it, a header of ours that it includes, the configuration or
 its compile command changes: the stamps are in build/tidy. $BUILD names the build folder. The static
-analyser, which takes nine tenths of the time, reads the program only, not the tests, which run with
-sanitizers. All of it gives way to the tests beside it.
+analyser, which takes most of the time, reads what is C, not the C++ beside DCMTK (a fifth of its time, in
+which it follows that library's strings and vectors) nor the tests, which run with sanitizers. All of it
+gives way to the tests beside it.
 """
 import concurrent.futures
 import hashlib
@@ -23,7 +24,7 @@ BUILD = pathlib.Path(os.environ.get("BUILD", peers.ROOT / "build"))
 STAMPS = BUILD / "tidy"
 
 
-LAX = "--checks=-clang-analyzer-*"  # for tests/
+LAX = "--checks=-clang-analyzer-*"  # for tests/ and C++
 # States that the analyser follows in one function; its own limit is three times that. The longest functions
 # take half the time, and everything that it has found here so far it still finds.
 NODES = [f"--extra-arg={word}" for word in ("-Xclang", "-analyzer-config", "-Xclang", "max-nodes=75000")]
@@ -66,7 +67,7 @@ def check(entry, headers, common):
     stamp = STAMPS / key_of(entry, headers, common)
     if stamp.exists():
         return None
-    lax = [LAX] if source.is_relative_to(peers.ROOT / "tests") else []
+    lax = [LAX] if source.is_relative_to(peers.ROOT / "tests") or source.suffix == ".cc" else []
     done = subprocess.run(["clang-tidy", "-p", str(BUILD), "--quiet", *NODES, *lax, str(source)], capture_output=True, text=True, check=False)
     if done.returncode != 0:
         return done.stdout + done.stderr
