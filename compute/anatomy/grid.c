@@ -75,6 +75,11 @@ size_t anatomy_grid_at(const struct anatomy_grid *g, uint32_t i, uint32_t j, uin
     return (at[2] * g->dim[1] + at[1]) * g->dim[0] + at[0];
 }
 
+uint32_t anatomy_grid_run(const struct anatomy_grid *g)
+{
+    return g->factor[g->axis[0] == 0 ? 0 : g->axis[1] == 0 ? 1 : 2];
+}
+
 void anatomy_grid_from_voxel(const struct anatomy_grid *g, const double ijk[3], double xyz[3])
 {
     for (int d = 0; d < 3; d++) {

@@ -28,6 +28,8 @@ struct gpu_volume *anatomy_grid_make(struct gpu *gpu, const struct gpu_volume *h
 
 // Index in the grid of a voxel of the volume.
 size_t anatomy_grid_at(const struct anatomy_grid *g, uint32_t i, uint32_t j, uint32_t k);
+// Voxels along the volume's index i that share one of the grid's: the same for i / this.
+uint32_t anatomy_grid_run(const struct anatomy_grid *g);
 // Fractional indices (centres on centres), both ways.
 void anatomy_grid_from_voxel(const struct anatomy_grid *g, const double ijk[3], double xyz[3]);
 void anatomy_grid_to_voxel(const struct anatomy_grid *g, const double xyz[3], double ijk[3]);

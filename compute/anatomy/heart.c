@@ -60,6 +60,7 @@ struct finder {
     const struct gpu_volume *work; // the work grid on the device
     uint32_t nx, ny, nz;
     size_t voxels;
+    const uint8_t *body;
     uint8_t *lung, *between;
     uint8_t *tissue;        // between the lungs, in front of the spine, fat included
     uint8_t *deep;          // far from what is not soft, as the middle of the heart is
@@ -480,8 +481,9 @@ static struct tip find_tip(const struct finder *f, uint32_t k, int64_t from, int
 // of both lungs, the wall is taken as thick as it is before the thinner one of them; what lies
 // deeper belongs to what is between the lungs. Where the image cuts the wall, its thickness is not
 // known, and only little is added.
-static bool extend_front(struct finder *f, const uint8_t *body)
+static bool extend_front(struct finder *f)
 {
+    const uint8_t *body = f->body;
     float *deep2 = arena_alloc(f->arena, f->voxels, sizeof *deep2);
     uint8_t *solid = arena_alloc(f->arena, f->voxels, 1);
     if (!deep2 || !solid)
@@ -1147,7 +1149,8 @@ static bool find_ball(struct finder *f)
 // Distance of every voxel to the nearest one of a set, in steps.
 static bool distance_to(struct finder *f, const uint8_t *set, const uint8_t **out)
 {
-    float *squares = malloc(f->voxels * sizeof *squares);
+    const size_t area = (size_t)f->nx * f->ny;
+    float *squares = malloc(area * sizeof *squares);
     uint8_t *steps = arena_alloc(f->kept, f->voxels, 1);
     if (!squares || !steps) {
         free(squares);
@@ -1155,13 +1158,16 @@ static bool distance_to(struct finder *f, const uint8_t *set, const uint8_t **ou
     }
     struct gpu_mask *m = mask_of(f, set);
     struct gpu_volume *d = m ? gpu_mask_distance2(m, far_mm, f->err) : NULL;
-    const bool ok = d && gpu_volume_read(d, 0, f->nz, squares, f->err);
+    bool ok = d != NULL;
     gpu_mask_destroy(m);
-    gpu_volume_destroy(d);
-    for (size_t n = 0; ok && n < f->voxels; n++)
-        steps[n] = (uint8_t)fmin(255, round(sqrt((double)squares[n]) / ANATOMY_STEP_MM));
-    free(squares);
     *out = steps;
+    for (uint32_t k = 0; ok && k < f->nz; k++) {
+        ok = gpu_volume_read(d, k, k + 1, squares, f->err);
+        for (size_t n = 0; ok && n < area; n++)
+            *steps++ = (uint8_t)fmin(255, round(sqrt((double)squares[n]) / ANATOMY_STEP_MM));
+    }
+    gpu_volume_destroy(d);
+    free(squares);
     return ok;
 }
 
@@ -1228,6 +1234,7 @@ static bool find(struct finder *f, const char **why)
     bool any = false, ok = false;
     struct gpu_mask *body = find_body(f);
     uint8_t *body_bytes = body ? bytes_of(f, body) : NULL;
+    f->body = body_bytes;
     if (body_bytes && find_lungs(f, body, body_bytes, &any)) {
         ok = true;
         if (!any)
@@ -1247,7 +1254,7 @@ static bool find(struct finder *f, const char **why)
     if (!f->front)
         return err_set(f->err, ERR_NOMEM, "heart: spine");
     if (!ok || !find_between(f) || !run_apart(f, find_spine) || !smooth_front(f) ||
-        !extend_front(f, body_bytes))
+        !run_apart(f, extend_front))
         return false;
     if (f->filled) {
         *why = "contrast agent: the heart is as bright as bone";

@@ -77,6 +77,9 @@ static void places_go_both_ways(void)
         for (int d = 2; d >= 0; d--)
             at = at * g.dim[d] + (size_t)lround(xyz[d]);
         CU_ASSERT_EQUAL(anatomy_grid_at(&g, 17, 4, 11), at);
+        CU_ASSERT_EQUAL(anatomy_grid_run(&g), 3);
+        CU_ASSERT_EQUAL(anatomy_grid_at(&g, 15, 4, 11), anatomy_grid_at(&g, 17, 4, 11));
+        CU_ASSERT_NOT_EQUAL(anatomy_grid_at(&g, 14, 4, 11), anatomy_grid_at(&g, 15, 4, 11));
         for (int a = 0; a < 3; a++)
             CU_ASSERT_DOUBLE_EQUAL(back[a], ijk[a], 1e-9);
     }

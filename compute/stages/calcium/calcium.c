@@ -75,7 +75,7 @@ static const struct stage_param params[P_COUNT] = {
 };
 
 #define SLICES_KEPT     4  // of the volume on the host, while candidates are looked at one by one
-#define SLICES_OF_EDGES 24 // that borders are looked at in, over the whole scan
+#define SLICES_OF_EDGES 12 // that borders are looked at in, over the whole scan
 #define SLICES_OF_NOISE 48 // that noise is measured in, likewise
 
 static const double pool_with_agent_hu = 70; // and a contrast agent is named: enhanced
@@ -203,12 +203,13 @@ static uint32_t spread(uint32_t n, uint32_t count, uint32_t all)
 // The pixels of slice k that are of a core on the work grid. False: none is.
 static bool mask_slice(const struct job *j, const uint8_t *core, uint32_t k, uint8_t *mask)
 {
-    const uint32_t *dim = j->v->dim;
+    const uint32_t *dim = j->v->dim, run = anatomy_grid_run(&j->heart.grid);
     bool any = false;
     for (uint32_t y = 0; y < dim[1]; y++) {
-        for (uint32_t x = 0; x < dim[0]; x++) {
-            const uint8_t in = core[anatomy_grid_at(&j->heart.grid, x, y, k)];
-            mask[(size_t)y * dim[0] + x] = in;
+        for (uint32_t first = 0; first < dim[0]; first += run) {
+            const uint8_t in = core[anatomy_grid_at(&j->heart.grid, first, y, k)];
+            for (uint32_t x = first; x < first + run && x < dim[0]; x++)
+                mask[(size_t)y * dim[0] + x] = in;
             any = any || in;
         }
     }

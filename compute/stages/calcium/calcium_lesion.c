@@ -134,24 +134,26 @@ static void region_box(const struct anatomy_heart *h, const double spacing[3], u
 // Sorts runs by component; within one they stay ordered by row and column.
 static bool by_component(struct search *s, const struct components *c, struct err *err)
 {
-    struct component_run *all = arena_alloc(s->arena, c->run_count + 1, sizeof *all);
+    // Bones have many runs: what only the sorting needs goes at once.
+    struct component_run *all = malloc(((size_t)c->run_count + 1) * sizeof *all);
+    uint32_t *next = malloc(((size_t)c->count + 2) * sizeof *next);
     s->runs = arena_alloc(s->arena, c->run_count + 1, sizeof *s->runs);
     s->first = arena_alloc(s->arena, (size_t)c->count + 2, sizeof *s->first);
-    if (!all || !s->runs || !s->first)
-        return err_set(err, ERR_NOMEM, "calcium: candidates");
-    if (c->run_count && !components_runs(c, all, err))
-        return false;
-    for (uint32_t i = 0; i < c->run_count; i++)
+    const bool room = all && next && s->runs && s->first;
+    if (!room)
+        err_set(err, ERR_NOMEM, "calcium: candidates");
+    const bool ok = room && (!c->run_count || components_runs(c, all, err));
+    for (uint32_t i = 0; ok && i < c->run_count; i++)
         s->first[all[i].label + 1]++;
-    for (uint32_t n = 1; n <= c->count + 1; n++)
+    for (uint32_t n = 1; ok && n <= c->count + 1; n++)
         s->first[n] += s->first[n - 1];
-    uint32_t *next = arena_alloc(s->arena, (size_t)c->count + 2, sizeof *next);
-    if (!next)
-        return err_set(err, ERR_NOMEM, "calcium: candidates");
-    memcpy(next, s->first, ((size_t)c->count + 2) * sizeof *next);
-    for (uint32_t i = 0; i < c->run_count; i++)
+    if (ok)
+        memcpy(next, s->first, ((size_t)c->count + 2) * sizeof *next);
+    for (uint32_t i = 0; ok && i < c->run_count; i++)
         s->runs[next[all[i].label]++] = all[i];
-    return true;
+    free(all);
+    free(next);
+    return ok;
 }
 
 // Where component n lies and how large it gets.
