@@ -16,6 +16,7 @@ enum {
     FAT_HIGH = -30, // smoothed fat is below
 };
 static const double work_mm = 2.5;      // size of the work grid
+static const double around_ml = 50;     // of air around the patient, in one piece at least
 static const double open_most = 0.1;    // of a lung's contacts: thin air outside the body
 static const double piece_ml = 20;      // of a lung that the image cuts
 static const double lung_ml = 100;      // a lung or a part of one that counts
@@ -198,9 +199,14 @@ static bool count_contacts(struct finder *f, const struct components *air, const
         dense[n] = body[n] && hu > BODY;
         thin[n] = !body[n] && hu < AIR_LOW && !is_padded(f, n);
     }
-    struct gpu_mask *inner = ok ? mask_of(f, dense) : NULL, *outer = ok ? mask_of(f, thin) : NULL;
+    struct gpu_mask *inner = ok ? mask_of(f, dense) : NULL, *all = ok ? mask_of(f, thin) : NULL;
     free(dense);
     free(thin);
+    const double voxel_ml = mm_of(f)[0] * mm_of(f)[1] * mm_of(f)[2] / 1000;
+    struct gpu_mask *outer = // bullae and bronchi of a cut lung are as thin
+        all ? gpu_mask_keep_size(all, (uint32_t)ceil(around_ml / voxel_ml), CONNECT_6, f->err)
+            : NULL;
+    gpu_mask_destroy(all);
     ok = inner && outer && count_near(f, air, inner, tissue) && count_near(f, air, outer, open);
     gpu_mask_destroy(inner);
     gpu_mask_destroy(outer);
