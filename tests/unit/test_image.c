@@ -540,9 +540,10 @@ static void times_that_stand_still_are_not_stated(void)
     struct image_frame f[4 * TIMES];
     series_of_times(f);
     for (uint32_t i = 0; i < 4 * TIMES; i++) { // all points have the time of their slice's first
+        const uint32_t slice = i / TIMES;
         f[i].temporal = (int32_t)(i % TIMES);
-        f[i].position[2] = 3.0 * (double)(i / TIMES);
-        f[i].time_s = 36000 + i / TIMES;
+        f[i].position[2] = 3.0 * slice;
+        f[i].time_s = 36000 + slice;
     }
     const struct image *img = only(f, 4 * TIMES);
     CU_ASSERT(img->dim[2] == 4 && img->dim[3] == TIMES && img->axis == IMAGE_TIME);
