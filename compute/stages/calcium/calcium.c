@@ -14,7 +14,7 @@
 #include "compute/stages/calcium/calcium_scan.h"
 #include "compute/stages/calcium/calcium_score.h"
 
-#define CALCIUM_VERSION "2"
+#define CALCIUM_VERSION "3"
 
 enum {
     P_THRESHOLD,
