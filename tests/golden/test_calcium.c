@@ -330,6 +330,11 @@ static void what_may_be_calcium_makes_the_score_a_range(void)
     CU_ASSERT_TRUE(total->ranged);
     CU_ASSERT_DOUBLE_EQUAL(total->low, low, 1e-6 * low);
     CU_ASSERT_DOUBLE_EQUAL(total->high, low + valve + wall, 1e-6 * low);
+    const struct measurement *lm = &group_of(f, "LM")->measurements[0]; // never told, never zero
+    CU_ASSERT_TRUE(lm->ranged);
+    CU_ASSERT_EQUAL(lm->low, 0);
+    CU_ASSERT_DOUBLE_EQUAL(lm->high, expect(&v, LM, 130, 1 / 1.3).agatston + valve + wall,
+                           1e-6 * low);
     const struct exclusion *at_root =
         exclusion_of(f, "at the aortic root without fat: artery, aortic wall or valve");
     const struct exclusion *by_aorta = exclusion_of(f, "at the wall of the ascending aorta");

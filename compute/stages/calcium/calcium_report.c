@@ -107,12 +107,12 @@ static void set_range(struct writer *w, uint32_t group, double high)
     m->ranged = true;
     m->low = m->value;
     m->high = high;
-    m->range_why = "uncertain lesions counted or not";
+    m->range_why = "uncertain and unassigned lesions counted or not";
 }
 
-static bool add_range(struct writer *w, uint32_t group)
+static bool add_range(struct writer *w, uint32_t group, const struct calcium_amount *a,
+                      const struct calcium_amount *b)
 {
-    const struct calcium_amount *a = &w->total, *b = &w->possible;
     bool ok = add_number(w, group, &code_score, calcium_agatston(w->rules, a), 1, &unit_score,
                          &by_agatston);
     if (ok)
@@ -229,11 +229,26 @@ static bool paint_regions(struct writer *w)
     return true;
 }
 
+// What may be an artery's: its own lesions, uncertain ones there, and all that no artery is told
+// of.
+static struct calcium_amount most_of(const struct writer *w, int artery)
+{
+    struct calcium_amount most = {0};
+    for (uint32_t i = 0; i < w->counted + w->uncertain; i++) {
+        const struct calcium_lesion *l = &w->lesions->list[i];
+        const bool open = l->artery == CALCIUM_UNASSIGNED && artery != CALCIUM_UNASSIGNED;
+        if ((int)l->artery == artery || open)
+            calcium_add(&most, &l->amount);
+    }
+    return most;
+}
+
 // All arteries first, then each of them, then each lesion.
 static bool add_groups(struct writer *w)
 {
     struct finding_group *g = add_group(w, "Coronary arteries", &all_arteries, -1);
-    if (!g || !(w->uncertain ? add_range(w, 0) : add_amount(w, 0, &w->total, true)))
+    if (!g || !(w->uncertain ? add_range(w, 0, &w->total, &w->possible)
+                             : add_amount(w, 0, &w->total, true)))
         return false;
     for (int a = 0; a < CALCIUM_ARTERIES; a++) {
         if (a == CALCIUM_UNASSIGNED && !w->artery[a].lesions)
@@ -243,7 +258,10 @@ static bool add_groups(struct writer *w)
             return false;
         g->region = w->artery_region[a];
         w->artery_group[a] = (int)w->f->group_count - 1;
-        if (!add_amount(w, (uint32_t)w->artery_group[a], &w->artery[a], true))
+        const struct calcium_amount *least = &w->artery[a], most = most_of(w, a);
+        if (!(most.lesions > least->lesions
+                  ? add_range(w, (uint32_t)w->artery_group[a], least, &most)
+                  : add_amount(w, (uint32_t)w->artery_group[a], least, true)))
             return false;
     }
     w->lesion_group = w->f->group_count;
@@ -525,12 +543,17 @@ static bool add_table(struct writer *w)
         const bool last = r == ROWS - 1;
         const struct calcium_amount *a = last ? &w->total : &w->artery[r - 1];
         const char **row = cells + r * COLUMNS;
-        row[0] = last ? (w->uncertain ? "Total, at least" : "Total") : arteries[r - 1].name;
+        const struct calcium_amount most = last ? w->possible : most_of(w, r - 1);
+        const bool open = most.lesions > a->lesions;
+        const char *name = last ? "Total" : arteries[r - 1].name;
+        row[0] = open ? arena_printf(arena, "%s, at least", name) : name;
         row[1] = arena_printf(arena, "%u", a->lesions);
-        row[2] = arena_printf(arena, "%.1f", calcium_agatston(w->rules, a));
+        row[2] = open ? arena_printf(arena, "%.1f to %.1f", calcium_agatston(w->rules, a),
+                                     calcium_agatston(w->rules, &most))
+                      : arena_printf(arena, "%.1f", calcium_agatston(w->rules, a));
         row[3] = arena_printf(arena, "%.1f", calcium_volume_mm3(w->rules, a));
         row[4] = arena_printf(arena, "%.2f", calcium_mass_mg(w->rules, a));
-        if (!row[1] || !row[2] || !row[3] || !row[4])
+        if (!row[0] || !row[1] || !row[2] || !row[3] || !row[4])
             return false;
     }
     t->cells = cells;
