@@ -79,7 +79,7 @@ const char *calcium_reason_text(enum calcium_reason reason)
     return reasons[reason].text;
 }
 
-enum calcium_class calcium_reason_class(enum calcium_reason reason)
+static enum calcium_class class_of(enum calcium_reason reason)
 {
     return reasons[reason].class;
 }
@@ -420,7 +420,7 @@ static enum calcium_reason judge(const struct search *s, uint32_t n, const struc
         return CALCIUM_NOISE;
     const enum calcium_reason place = judge_place(b);
     const bool fat = ring->fat >= s->options->fat_fraction;
-    if (calcium_reason_class(place) == CALCIUM_NOT_CORONARY)
+    if (class_of(place) == CALCIUM_NOT_CORONARY)
         return place;
     if (!fat && b->surface_mm > surface_mm)
         return at_root(b) && b->surface_mm <= root_deep_mm ? CALCIUM_AT_ROOT : CALCIUM_DEEP;
@@ -449,7 +449,7 @@ static void keep_lesion(const struct search *s, uint32_t n, enum calcium_reason 
     struct calcium_lesion *l = &out->list[out->count];
     keep[n - 1] = 1;
     l->reason = reason;
-    l->class = calcium_reason_class(reason);
+    l->class = class_of(reason);
     const bool at_aorta =
         reason == CALCIUM_AT_ROOT || reason == CALCIUM_BY_AORTA || reason == CALCIUM_HIGH;
     l->artery = l->class == CALCIUM_NOT_CORONARY || at_aorta ? CALCIUM_UNASSIGNED : name_artery(b);

@@ -66,7 +66,6 @@ enum calcium_reason {
 };
 // For people, after "not counted:" or "uncertain:"; what helps a reader to decide.
 const char *calcium_reason_text(enum calcium_reason reason);
-enum calcium_class calcium_reason_class(enum calcium_reason reason);
 
 struct calcium_options {
     double fat_fraction; // of the ring, from which on a candidate lies in fat
