@@ -151,3 +151,21 @@ bool encode_is_time(const std::string &text)
             return false;
     return true;
 }
+
+std::string encode_date_of_today(const std::string &text)
+{
+    if (text.size() != 10 || text[4] != '.' || text[7] != '.')
+        return text;
+    const std::string date = text.substr(0, 4) + text.substr(5, 2) + text.substr(8, 2);
+    return encode_is_date(date) ? date : text;
+}
+
+std::string encode_time_of_today(const std::string &text)
+{
+    const bool seconds = text.size() > 5;
+    if (text.size() < 5 || text[2] != ':' || (seconds && (text.size() < 8 || text[5] != ':')))
+        return text;
+    const std::string time =
+        text.substr(0, 2) + text.substr(3, 2) + (seconds ? text.substr(6) : std::string());
+    return encode_is_time(time) ? time : text;
+}

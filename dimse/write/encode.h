@@ -56,3 +56,7 @@ std::string encode_decimal(double value, int decimals);
 
 bool encode_is_date(const std::string &text); // a DA that exists in the calendar
 bool encode_is_time(const std::string &text); // a TM
+// A date or time that ACR-NEMA 300 wrote with points or colons ("2012.03.04", "10:11:12.5"; PS3.5
+// 6.2 lets readers take it and writers not) in the form of today; any other text as it is.
+std::string encode_date_of_today(const std::string &text);
+std::string encode_time_of_today(const std::string &text);

@@ -508,13 +508,30 @@ void identity_reference(DcmItem &item, const struct source_frame &frame)
         encode_text(item, DCM_ReferencedFrameNumber, std::to_string(frame.frame));
 }
 
+// A date or a time of ACR-NEMA's form is the same moment in today's, which alone is valid.
+static void copy_of_today(DcmDataset &ds, const DcmTagKey &key)
+{
+    const DcmEVR vr = DcmTag(key).getEVR();
+    if (vr != EVR_DA && vr != EVR_TM)
+        return;
+    const std::string text = item_text(ds, key, 0);
+    const std::string today =
+        vr == EVR_DA ? encode_date_of_today(text) : encode_time_of_today(text);
+    if (today != text)
+        encode_text(ds, key, today);
+}
+
 static void put_patient_and_study(DcmDataset &ds, const result_set &set)
 {
     for (const DcmTagKey &tag : type3)
-        encode_copy(ds, set.head(), tag);
-    for (const DcmTagKey &tag : type2)
-        if (!encode_copy(ds, set.head(), tag))
+        if (encode_copy(ds, set.head(), tag))
+            copy_of_today(ds, tag);
+    for (const DcmTagKey &tag : type2) {
+        if (encode_copy(ds, set.head(), tag))
+            copy_of_today(ds, tag);
+        else
             encode_text(ds, tag, "");
+    }
     encode_copy(ds, set.head(), DCM_StudyInstanceUID);
 }
 

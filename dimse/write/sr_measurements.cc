@@ -72,8 +72,8 @@ static const std::map<std::string, struct code> body_parts = {
 
 static void put_dates(DcmItem &group, DcmDataset &head)
 {
-    const std::string date = item_text(head, DCM_StudyDate, 0),
-                      time = item_text(head, DCM_StudyTime, 0);
+    const std::string date = encode_date_of_today(item_text(head, DCM_StudyDate, 0)),
+                      time = encode_time_of_today(item_text(head, DCM_StudyTime, 0));
     if (encode_is_date(date))
         content_date(group, REL_ACQ_CONTEXT, {"111060", "DCM", "Study Date"}, date);
     if (encode_is_time(time))

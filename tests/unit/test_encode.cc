@@ -44,6 +44,20 @@ static void times()
         CU_ASSERT(!encode_is_time(text));
 }
 
+static void dates_and_times_of_old_become_those_of_today()
+{
+    CU_ASSERT(encode_date_of_today("2012.03.04") == "20120304");
+    for (const char *text :
+         {"20120304", "2012.13.04", "2012-03-04", "04.03.2012", "2012.3.4", "2012.03.04 ", ".", ""})
+        CU_ASSERT(encode_date_of_today(text) == text);
+    CU_ASSERT(encode_time_of_today("10:11:12") == "101112");
+    CU_ASSERT(encode_time_of_today("10:11:12.123456") == "101112.123456");
+    CU_ASSERT(encode_time_of_today("10:11") == "1011");
+    for (const char *text : {"101112", "10:11:", "10:11:1", "25:11:12", "10:1112", "1:11:12",
+                             "10:11:12:13", "10:11:12.", ":", ""})
+        CU_ASSERT(encode_time_of_today(text) == text);
+}
+
 static void codes()
 {
     DcmDataset ds;
@@ -143,6 +157,8 @@ int main()
         {"encode_decimal_fits_in_16_characters", decimals_fit},
         {"encode_is_date_knows_the_calendar", dates},
         {"encode_is_time_knows_the_clock", times},
+        {"dates_and_times_of_old_become_those_of_today",
+         dates_and_times_of_old_become_those_of_today},
         {"encode_code_long_values", codes},
         {"encode_copy_keeps_broken_values", copies},
         {"encode_short_cuts_between_letters", cut_between_letters},
