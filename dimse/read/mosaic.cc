@@ -3,6 +3,7 @@
 #include <cinttypes>
 #include <cmath>
 #include <cstring>
+#include <map>
 #include "dimse/read/object_parts.h"
 
 #define CSA_TAGS_MAX   1024 // a header has about a hundred
@@ -13,6 +14,9 @@
 #define CSA_ITEM_BYTES 16     // of the numbers before the value of an item
 #define SLICES_MAX     1024   // of a mosaic
 #define PARALLEL_COS   0.9999 // of less than a degree
+// Between the places of slices and what Spacing Between Slices says of them: 2e-7 mm in 51 real
+// protocols of eight software versions (syngo MR 2006T to E11).
+#define AGREE_MM 1e-3
 
 namespace
 {
@@ -106,9 +110,11 @@ std::vector<std::string> csa_values(const std::vector<uint8_t> &header, const ch
     return {};
 }
 
-std::vector<uint8_t> csa_bytes(DcmItem &header)
+enum csa_header { CSA_IMAGE = 0x10, CSA_SERIES = 0x20 };
+
+std::vector<uint8_t> csa_bytes(DcmItem &header, enum csa_header which)
 {
-    DcmElement *element = private_element(header, 0x0029, 0x10, "SIEMENS CSA HEADER");
+    DcmElement *element = private_element(header, 0x0029, which, "SIEMENS CSA HEADER");
     Uint8 *bytes = nullptr;
     if (!element || element->getLengthField() > CSA_BYTES_MAX ||
         element->getUint8Array(bytes).bad() || !bytes)
@@ -170,8 +176,7 @@ bool mosaic_tiles(DcmDataset &header, struct mosaic *out)
     return true;
 }
 
-bool mosaic_direction(DcmDataset &header, const std::vector<std::string> &normal,
-                      struct mosaic *out)
+bool mosaic_direction(const std::vector<std::string> &normal, struct mosaic *out)
 {
     double length = 0;
     for (size_t a = 0; a < 3; a++) {
@@ -184,9 +189,91 @@ bool mosaic_direction(DcmDataset &header, const std::vector<std::string> &normal
         return mosaic_fault(out, "SliceNormalVector of the CSA header is no direction");
     for (double &component : out->normal)
         component /= sqrt(length);
-    if (!item_number(header, DCM_SpacingBetweenSlices, 0, &out->spacing_mm) ||
-        !(out->spacing_mm > 0))
-        return mosaic_fault(out, "SpacingBetweenSlices is missing or not above 0");
+    return true;
+}
+
+// ---- The protocol of the measurement, which has the place of each slice -------------------------
+
+typedef std::map<std::string, double> slice_places; // by name behind PLACES
+
+#define PLACES "sSliceArray."
+
+// The numbers that the protocol ("a.b[0].c = 1.5" a line) has of slices.
+slice_places protocol_places(DcmDataset &header)
+{
+    slice_places found;
+    const std::vector<uint8_t> csa = csa_bytes(header, CSA_SERIES);
+    std::vector<std::string> text = csa_values(csa, "MrPhoenixProtocol");
+    if (text.empty())
+        text = csa_values(csa, "MrProtocol");
+    const std::string protocol = text.empty() ? "" : text[0];
+    for (size_t at = 0, end; at < protocol.size(); at = end + 1) {
+        end = std::min(protocol.find('\n', at), protocol.size());
+        const std::string line = protocol.substr(at, end - at);
+        const size_t equals = line.find('=');
+        double value;
+        if (equals == std::string::npos || line.compare(0, strlen(PLACES), PLACES) != 0)
+            continue;
+        const size_t behind = line.find_last_not_of(" \t", equals - 1) + 1;
+        const size_t start = line.find_first_not_of(" \t", equals + 1);
+        if (behind <= strlen(PLACES) || start == std::string::npos)
+            continue;
+        const size_t stop = line.find_last_not_of(" \t\r") + 1;
+        if (text_number(line.substr(start, stop - start), &value))
+            found.emplace(line.substr(strlen(PLACES), behind - strlen(PLACES)), value);
+    }
+    return found;
+}
+
+// The distance between slices by their places in the protocol, where it has one for each slice of
+// the mosaic; 0: it has not. False: the places are no even row.
+bool protocol_spacing(DcmDataset &header, struct mosaic *out, double *spacing_mm)
+{
+    static const char *const axes[3] = {"Sag", "Cor", "Tra"};
+    const slice_places places = protocol_places(header);
+    const auto count = places.find("lSize");
+    double before[3] = {0};
+    *spacing_mm = 0;
+    if (count == places.end() || count->second != out->slices)
+        return true;
+    for (uint32_t i = 0; i < out->slices; i++) {
+        double square = 0;
+        for (size_t a = 0; a < 3; a++) {
+            const auto place =
+                places.find("asSlice[" + std::to_string(i) + "].sPosition.d" + axes[a]);
+            const double at = place == places.end() ? 0 : place->second; // 0 is not written
+            square += (at - before[a]) * (at - before[a]);
+            before[a] = at;
+        }
+        if (i == 1)
+            *spacing_mm = sqrt(square);
+        if (i > 1 && fabs(sqrt(square) - *spacing_mm) > AGREE_MM)
+            return mosaic_fault(out,
+                                "the protocol of the CSA header has slices %" PRIu32 " and %" PRIu32
+                                " %g mm apart, the first two %g mm",
+                                i, i + 1, sqrt(square), *spacing_mm);
+    }
+    return true;
+}
+
+bool mosaic_spacing(DcmDataset &header, struct mosaic *out)
+{
+    double said = 0, placed = 0;
+    if (!item_number(header, DCM_SpacingBetweenSlices, 0, &said) || !(said > 0))
+        said = 0;
+    if (!protocol_spacing(header, out, &placed))
+        return false;
+    if (said > 0 && placed > 0 && fabs(said - placed) > AGREE_MM)
+        return mosaic_fault(out,
+                            "SpacingBetweenSlices is %g mm, the places of the slices in the "
+                            "protocol of the CSA header are %g mm apart",
+                            said, placed);
+    out->spacing_mm = said > 0 ? said : placed;
+    if (!(out->spacing_mm > 0))
+        return mosaic_fault(out,
+                            "SpacingBetweenSlices is missing or not above 0, and the protocol of "
+                            "the CSA header has no places of %" PRIu32 " slices",
+                            out->slices);
     return true;
 }
 
@@ -200,12 +287,13 @@ void mosaic_find(DcmDataset &header, uint32_t frames, struct mosaic *out)
         said = 0;
     if (!named && !(said > 1))
         return;
-    const std::vector<uint8_t> csa = csa_bytes(header);
+    const std::vector<uint8_t> csa = csa_bytes(header, CSA_IMAGE);
     if (frames > 1)
         mosaic_fault(out, "there are %" PRIu32 " frames", frames);
     else if (mosaic_count(said, csa_values(csa, "NumberOfImagesInMosaic"), out) &&
-             mosaic_tiles(header, out))
-        mosaic_direction(header, csa_values(csa, "SliceNormalVector"), out);
+             mosaic_tiles(header, out) &&
+             mosaic_direction(csa_values(csa, "SliceNormalVector"), out))
+        mosaic_spacing(header, out);
 }
 
 bool mosaic_place(const struct mosaic &m, uint32_t slice, struct image_frame *out, struct err *err)

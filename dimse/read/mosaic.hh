@@ -1,7 +1,8 @@
 // Mosaics of Siemens MR: one frame shows all slices of a volume side by side, row by row, in as
 // many tiles a row as rows. Image Position (Patient) is that of a picture of this size around the
-// centre of the first slice; which way and how far the others lie from it, the header of the vendor
-// and Spacing Between Slices say. What does not say so, or contradicts itself, is no volume.
+// centre of the first slice. Which way the others lie from it, the header of the vendor says; how
+// far, Spacing Between Slices and the places of the slices in the vendor's protocol. What does not
+// say so, or contradicts itself, is no volume.
 // Sources, read as facts: nibabel's documentation ("Siemens mosaic format", "Siemens format DICOM
 // with CSA header"), Siemens' DICOM Conformance Statement syngo MR (private attributes).
 #pragma once

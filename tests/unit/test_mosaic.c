@@ -75,6 +75,22 @@ static void csa_tag(struct csa *c, const char *name, const char *values)
     }
 }
 
+#define CSA_BEFORE 100 // bytes of a tag before its first value
+
+// One value, blanks and all.
+static void csa_text(struct csa *c, const char *name, const char *value)
+{
+    char joined[2048];
+    size_t i = 0;
+    for (; value[i] && i + 1 < sizeof joined; i++)
+        joined[i] = value[i] == ' ' ? '\1' : value[i];
+    joined[i] = 0;
+    const size_t start = c->size;
+    csa_tag(c, name, joined);
+    for (i = start + CSA_BEFORE; i < c->size; i++)
+        c->bytes[i] = c->bytes[i] == '\1' ? ' ' : c->bytes[i];
+}
+
 static void csa_make(struct csa *c, bool newer, const char *count, const char *normal)
 {
     csa_start(c, newer, 3);
@@ -226,6 +242,73 @@ static void what_does_not_tell_its_slices_is_refused(void)
     }
 }
 
+#define CSA_SERIES 0x00291020
+#define PROTOCOL_HEAD                                                                              \
+    "<XProtocol>\n{\n}\n### ASCCONV BEGIN ###\nsSliceArray.lSize = 3\n"                            \
+    "sSliceArray.asSlice[0].dThickness = 4\nxsSliceArray.asSlice[1].sPosition.dTra = 99\n"
+
+// The vendor's header of the series, with a protocol that has these places.
+static void protocol(struct made_file *f, const char *name, const char *positions)
+{
+    struct csa csa;
+    char text[1024];
+    snprintf(text, sizeof text, PROTOCOL_HEAD "%s### ASCCONV END ###", positions);
+    csa_start(&csa, true, 2);
+    csa_tag(&csa, "UsedPatientWeight", "70");
+    csa_text(&csa, name, text);
+    made_set_bytes(f, CSA_SERIES, "OB", csa.bytes, csa.size);
+}
+
+#define AT(slice, axis, mm) "sSliceArray.asSlice[" slice "].sPosition.d" axis "\t = \t" mm "\n"
+
+static void places_in_the_protocol_say_how_far_slices_lie_apart(void)
+{
+    static const struct {
+        const char *name, *positions, *spacing; // NULL: the attribute is absent
+        double step;
+        const char *text; // of the refusal
+    } cases[] = {
+        {"MrPhoenixProtocol", AT("0", "Tra", "-6") AT("2", "Tra", "6"), NULL, 6, NULL},
+        {"MrProtocol", AT("0", "Tra", "-6") AT("2", "Tra", "6"), "0", 6, NULL},
+        {"MrPhoenixProtocol",
+         AT("0", "Cor", "3") AT("0", "Sag", "4") AT("2", "Cor", "-3") AT("2", "Sag", "-4.0002"),
+         NULL, 5, NULL},
+        {"MrPhoenixProtocol", AT("1", "Tra", "4.9995") AT("2", "Tra", "9.999"), "5", 5, NULL},
+        {"MrPhoenixProtocol", AT("1", "Tra", "6") AT("2", "Tra", "12"), "5", 0,
+         "SpacingBetweenSlices is 5 mm, the places of the slices in the protocol of the CSA header "
+         "are 6 mm apart"},
+        {"MrPhoenixProtocol", AT("1", "Tra", "6") AT("2", "Tra", "13"), NULL, 0,
+         "has slices 2 and 3 7 mm apart, the first two 6 mm"},
+        {"MrPhoenixProtocol", "", NULL, 0, "has no places of 3 slices"},
+        {"MrPhoenixProtocol", "sSliceArray.lSize = 4\n", "5", 5, NULL}, // the first line counts
+        {"AnotherProtocol", AT("1", "Tra", "6") AT("2", "Tra", "12"), NULL, 0,
+         "has no places of 3 slices"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct csa csa;
+        struct made_file f;
+        struct image_frame s;
+        csa_make(&csa, true, "3", "0 0 1");
+        mosaic(&f, EXPLICIT, "1.2.1", &csa);
+        protocol(&f, cases[i].name, cases[i].positions);
+        if (cases[i].spacing)
+            made_set(&f, SPACING, "DS", cases[i].spacing);
+        else
+            made_drop(&f, SPACING);
+        struct object *o = open_mosaic(&f, "m.dcm");
+        const bool ok = object_frame(o, cases[i].step > 0 ? 2 : 0, &s, &err);
+        CU_ASSERT_EQUAL(ok, cases[i].step > 0);
+        if (ok)
+            CU_ASSERT_DOUBLE_EQUAL(s.position[2], 10 + 2 * cases[i].step, 2e-3);
+        if (!ok && !(cases[i].text && strstr(err.text, cases[i].text))) {
+            fprintf(stderr, "case %zu: %s\n", i, err.text);
+            CU_FAIL("another reason");
+        }
+        object_close(o);
+        made_finish(&f);
+    }
+}
+
 // Cut anywhere, or with numbers that point nowhere: refused, or as whole as it was.
 static void broken_headers_of_the_vendor_do_no_harm(void)
 {
@@ -299,6 +382,8 @@ int main(void)
         {"object_frame_takes_one_number_of_slices", one_number_of_slices_is_enough},
         {"object_frame_refuses_mosaics_that_do_not_tell_their_slices",
          what_does_not_tell_its_slices_is_refused},
+        {"object_frame_takes_the_distance_of_slices_from_the_protocol",
+         places_in_the_protocol_say_how_far_slices_lie_apart},
         {"object_open_survives_broken_headers_of_the_vendor",
          broken_headers_of_the_vendor_do_no_harm},
         {"image_split_makes_mosaics_points_in_time", mosaics_are_points_in_time},
