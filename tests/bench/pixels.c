@@ -77,20 +77,27 @@ static const struct stage stage = {
     .run = load_slices,
 };
 
-static size_t list_files(const char *folder, struct analysis_file *files, size_t room)
+static int is_listed_file(const struct dirent *e)
+{
+    return e->d_name[0] != '.';
+}
+
+// The files of folder, whatever their number; NULL: it cannot be read.
+static struct analysis_file *list_files(const char *folder, size_t *count)
 {
     char path[4096];
-    size_t count = 0;
-    DIR *dir = opendir(folder);
-    for (const struct dirent *e; dir && (e = readdir(dir)) && count < room;) {
-        if (e->d_name[0] == '.')
-            continue;
-        snprintf(path, sizeof path, "%s/%s", folder, e->d_name);
-        files[count++].path = strdup(path);
+    struct dirent **names = NULL;
+    const int found = scandir(folder, &names, is_listed_file, alphasort);
+    struct analysis_file *files = found < 0 ? NULL : calloc((size_t)found + 1, sizeof *files);
+    *count = 0;
+    for (int i = 0; i < found; i++) {
+        snprintf(path, sizeof path, "%s/%s", folder, names[i]->d_name);
+        if (files)
+            files[(*count)++].path = strdup(path);
+        free(names[i]);
     }
-    if (dir)
-        closedir(dir);
-    return count;
+    free(names);
+    return files;
 }
 
 static int measure(const struct analysis_file *files, size_t count)
@@ -125,14 +132,19 @@ static int measure(const struct analysis_file *files, size_t count)
 
 int main(int argc, char **argv)
 {
-    static struct analysis_file files[10000];
+    size_t count = 0;
     if (argc != 2) {
         fprintf(stderr, "usage: bench_pixels FOLDER\n");
         return 2;
     }
-    const size_t count = list_files(argv[1], files, sizeof files / sizeof *files);
+    struct analysis_file *files = list_files(argv[1], &count);
+    if (!files) {
+        fprintf(stderr, "%s: cannot be read\n", argv[1]);
+        return 2;
+    }
     const int status = measure(files, count);
     for (size_t i = 0; i < count; i++)
         free((void *)files[i].path);
+    free(files);
     return status;
 }

@@ -5,13 +5,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/fs.h"
-#include "compute/image/load.h"
 #include "dimse/read/object.h"
 #include "node/job/analysis.h"
 #include "node/job/gather.h"
 #include "node/job/inspect.h"
 #include "tests/check.h"
 #include "tests/made.h"
+#include "tests/sum.h"
 
 #define EXPLICIT "1.2.840.10008.1.2.1"
 #define SLICES   6
@@ -20,37 +20,6 @@
 #define SAID_MAX 8192
 
 static struct err err;
-
-static enum stage_end sum_weighted(const struct stage_run *run, struct findings *out, struct err *e)
-{
-    const struct image *img = stage_image(run, 0, 0);
-    const uint32_t pixels = img->dim[0] * img->dim[1];
-    float values[2 * PIXELS];
-    double sum = 0;
-    CU_ASSERT_FATAL(pixels <= 2 * PIXELS);
-    for (uint32_t k = 0; k < img->dim[2]; k++) {
-        if (!image_read_slice(run->set, img, k, 0, values, e))
-            return STAGE_BROKEN;
-        for (uint32_t i = 0; i < pixels; i++)
-            sum += (k + 1) * (double)values[i];
-    }
-    out->verdict = VERDICT_DONE;
-    out->reason = "";
-    out->procedure = (struct code){"77477000", "SCT", "Computed tomography"};
-    struct finding_group *g = findings_add_group(out);
-    CU_ASSERT_PTR_NOT_NULL_FATAL(g);
-    g->label = "sum";
-    g->region = g->parent = -1;
-    struct measurement *m = findings_add_measurement(out, g);
-    CU_ASSERT_PTR_NOT_NULL_FATAL(m);
-    m->concept = (struct code){"118565006", "SCT", "Volume"};
-    m->unit = (struct code){"mm3", "UCUM", "cubic millimeter"};
-    m->region = -1;
-    m->value = sum;
-    out->page.title = "Sum";
-    out->page.headline = "all voxels";
-    return stage_step(run, "the end", 1, e) ? STAGE_DONE : STAGE_BROKEN;
-}
 
 static const struct stage_accept accepts[] = {{"Modality", "CT"}, {0}};
 static const struct stage_input_spec inputs[] = {
@@ -62,7 +31,7 @@ static const struct stage stage = {.name = "sum",
                                    .inputs = inputs,
                                    .input_count = 1,
                                    .results = RESULT_SR,
-                                   .run = sum_weighted};
+                                   .run = sum_voxels};
 
 struct edit {
     unsigned slices; // bits
@@ -356,50 +325,42 @@ static void what_is_no_slice_stands_aside(void)
     CHECK_ROWS(rows);
 }
 
+// A slice as instance 1.2.3.4.7<slice> of another acquisition; pixels are new where they are told.
+static void slice_again(const char *folder, unsigned slice, const int32_t *pixels)
+{
+    struct made_file f;
+    char uid[32];
+    snprintf(uid, sizeof uid, "1.2.3.4.7%u", slice);
+    slice_of(&f, slice);
+    made_set(&f, 0x00080018, "UI", uid);
+    made_set(&f, 0x00200012, "IS", "2");
+    if (pixels)
+        made_pixels(&f, PIXELS, *pixels);
+    write_in(folder, &f, uid);
+}
+
+static const int32_t other_pixels = 7;
+
 static void twin_other_acquisition(const char *folder)
 {
-    for (unsigned i = 0; i < SLICES; i++) {
-        struct made_file f;
-        char uid[32];
-        snprintf(uid, sizeof uid, "1.2.3.4.7%u", i);
-        slice_of(&f, i);
-        made_set(&f, 0x00080018, "UI", uid);
-        made_set(&f, 0x00200012, "IS", "2");
-        made_pixels(&f, PIXELS, 7);
-        write_in(folder, &f, uid);
-    }
+    for (unsigned i = 0; i < SLICES; i++)
+        slice_again(folder, i, &other_pixels);
 }
 
 static void same_other_acquisition(const char *folder)
 {
-    for (unsigned i = 0; i < SLICES; i++) {
-        struct made_file f;
-        char uid[32];
-        snprintf(uid, sizeof uid, "1.2.3.4.7%u", i);
-        slice_of(&f, i);
-        made_set(&f, 0x00080018, "UI", uid);
-        made_set(&f, 0x00200012, "IS", "2");
-        write_in(folder, &f, uid);
-    }
+    for (unsigned i = 0; i < SLICES; i++)
+        slice_again(folder, i, NULL);
 }
 
 static void one_same_other_acquisition(const char *folder)
 {
-    struct made_file f;
-    slice_of(&f, 3);
-    made_set(&f, 0x00080018, "UI", "1.2.3.4.70");
-    made_set(&f, 0x00200012, "IS", "2");
-    write_in(folder, &f, "again");
+    slice_again(folder, 3, NULL);
 }
 
 static void one_other_acquisition(const char *folder)
 {
-    struct made_file f;
-    slice_of(&f, 3);
-    made_set(&f, 0x00080018, "UI", "1.2.3.4.70");
-    made_set(&f, 0x00200012, "IS", "2");
-    made_pixels(&f, PIXELS, 7);
-    write_in(folder, &f, "again");
+    slice_again(folder, 3, &other_pixels);
 }
 
 static void same_at_a_rounded_place(const char *folder)
