@@ -46,9 +46,14 @@ static const struct conf_key keys[] = {
              "seconds."},
 
     {"limits.max_associations", CONF_UINT32, AT(max_associations), 1, 4096, .def = "64",
-     .help = "Associations open at the same time."},
+     .help = "Associations open at the same time.\n"
+             "A quarter of them is kept for peers that have none open."},
     {"limits.max_associations_per_peer", CONF_UINT32, AT(max_associations_per_peer), 1, 4096,
-     .def = "16", .help = "The same from one address."},
+     .def = "16",
+     .help = "The same of one AE title at one address.\n"
+             "Where a limit is met, an association that has been silent for 5 seconds, or for half "
+             "a second\n"
+             "without ever having sent an instance, is closed for a new one."},
     {"limits.max_pdu", CONF_UINT32, AT(max_pdu), 4096, 131072, .def = "131072",
      .help = "Largest PDU that is accepted, in bytes."},
     {"limits.dimse_timeout_s", CONF_UINT32, AT(dimse_timeout_s), 1, 86400, .def = "60",

@@ -22,6 +22,22 @@ struct session {
     struct msg_hello hello;
 };
 
+// From here to association_rests() nothing may end this process but its own work.
+static void association_works(const struct session *s)
+{
+    receiving = 1;
+    atomic_store(&s->association->activity->receiving, 1);
+}
+
+static void association_rests(const struct session *s)
+{
+    struct guest_activity *activity = s->association->activity;
+    atomic_fetch_add(&activity->objects, 1);
+    atomic_store(&activity->at_ms, guests_clock_ms());
+    atomic_store(&activity->receiving, 0);
+    receiving = 0;
+}
+
 static void association_on_term(int number)
 {
     (void)number;
@@ -57,15 +73,11 @@ static int association_admit(void *ctx, const char *calling, const char *called)
     return 0;
 }
 
-static int association_open_draft(void *ctx, struct err *err)
+static int association_new_draft(struct session *s, struct err *err)
 {
-    struct session *s = ctx;
     const struct association *a = s->association;
     uint64_t free_mib = 0;
     char folder[PATH_MAX];
-    if (stop)
-        _exit(0); // the last answer has arrived: the peer speaks again
-    receiving = 1;
     if (!datadir_free_mib(a->dir, &free_mib, err) || !datadir_path(a->dir, "drafts", folder, err))
         return -1;
     if (free_mib < a->conf->min_free_mib) {
@@ -76,11 +88,23 @@ static int association_open_draft(void *ctx, struct err *err)
     return fs_draft_open(&s->draft, folder, err) ? s->draft.fd : -1;
 }
 
+static int association_open_draft(void *ctx, struct err *err)
+{
+    struct session *s = ctx;
+    if (stop)
+        _exit(0); // the last answer has arrived: the peer speaks again
+    association_works(s);
+    const int fd = association_new_draft(s, err);
+    if (fd < 0)
+        association_rests(s);
+    return fd;
+}
+
 static void association_discard(void *ctx)
 {
     struct session *s = ctx;
     fs_draft_finish(&s->draft);
-    receiving = 0;
+    association_rests(s);
     if (stop)
         _exit(0);
 }
@@ -191,7 +215,7 @@ static enum scp_status association_commit(void *ctx, const struct scp_instance *
         log_debug("sop=%s series=%s bytes=%llu status=%04x", in->id.sop_instance_uid,
                   in->id.series_instance_uid, (unsigned long long)in->bytes, (unsigned)status);
     }
-    receiving = 0;
+    association_rests(s);
     if (stop)
         alarm(1); // once the answer has gone out
     return status;

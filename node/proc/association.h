@@ -8,12 +8,14 @@
 #pragma once
 #include "conf/conf.h"
 #include "node/proc/datadir.h"
+#include "node/proc/guests.h"
 
 struct association {
     const struct conf *conf;
     const struct datadir *dir;
-    int fd;              // the connection
-    const char *address; // of the peer, numeric
+    int fd;                          // the connection
+    const char *address;             // of the peer, numeric
+    struct guest_activity *activity; // written
 };
 
 // Body for child_start(); ctx is a struct association. Returns the exit status.

@@ -13,28 +13,22 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include "node/proc/association.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "node/proc/child.h"
+#include "node/proc/guests.h"
+#include "node/proc/lobby.h"
 
-#define REJECTERS_MAX   16
-#define REJECT_WITHIN_S 2
 #define DRAIN_S         10
-#define ADDRESS_SIZE    64
 #define ACCEPT_PAUSE_MS 100 // after an error such as EMFILE, which does not go away by asking again
-
-struct guest { // a child that talks to a peer
-    pid_t pid;
-    bool rejecter;
-    char address[ADDRESS_SIZE];
-};
 
 struct accepting {
     const struct listener *listener;
     int signals;
     bool open;   // still accepting
     bool orphan; // the core is gone
-    struct guest *guests;
-    size_t count, room;
+    struct lobby *lobby;
+    struct guests guests;
 };
 
 int listener_bind(const char *address, unsigned port, struct err *err)
@@ -68,7 +62,7 @@ int listener_bind(const char *address, unsigned port, struct err *err)
     bool ok = fd >= 0 &&
               bind(fd, plain ? (struct sockaddr *)&any : found->ai_addr,
                    plain ? sizeof any : found->ai_addrlen) == 0 &&
-              listen(fd, 256) == 0;
+              listen(fd, SOMAXCONN) == 0;
     if (!ok) {
         err_set(err, ERR_NET, "port %u: %s", port, strerror(errno));
         if (fd >= 0)
@@ -79,108 +73,71 @@ int listener_bind(const char *address, unsigned port, struct err *err)
     return fd;
 }
 
-static void address_text(const struct sockaddr_storage *from, char out[ADDRESS_SIZE])
+static void address_text(const struct sockaddr_storage *from, char out[LOBBY_ADDRESS])
 {
     const struct sockaddr_in6 *six = (const struct sockaddr_in6 *)from;
     const struct sockaddr_in *four = (const struct sockaddr_in *)from;
     const char *text = NULL;
     if (from->ss_family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(&six->sin6_addr))
-        text = inet_ntop(AF_INET, &six->sin6_addr.s6_addr[12], out, ADDRESS_SIZE);
+        text = inet_ntop(AF_INET, &six->sin6_addr.s6_addr[12], out, LOBBY_ADDRESS);
     else if (from->ss_family == AF_INET6)
-        text = inet_ntop(AF_INET6, &six->sin6_addr, out, ADDRESS_SIZE);
+        text = inet_ntop(AF_INET6, &six->sin6_addr, out, LOBBY_ADDRESS);
     else if (from->ss_family == AF_INET)
-        text = inet_ntop(AF_INET, &four->sin_addr, out, ADDRESS_SIZE);
+        text = inet_ntop(AF_INET, &four->sin_addr, out, LOBBY_ADDRESS);
     if (!text)
-        snprintf(out, ADDRESS_SIZE, "unknown");
+        snprintf(out, LOBBY_ADDRESS, "unknown");
 }
 
-// Reads the A-ASSOCIATE-RQ, so that closing does not reset the connection before the answer is
-// read, and rejects it.
-static int listener_reject(void *ctx, int channel)
+// Forks the process that has the association from now on.
+static bool listener_start(const struct accepting *a, struct guest *guest,
+                           const struct lobby_caller *caller)
 {
-    (void)channel;
-    static const unsigned char answer[] = {3, 0, 0, 0, 0, 4, 0, 2, 3, 2};
-    int fd = *(int *)ctx;
-    unsigned char head[6], body[4096];
-    alarm(REJECT_WITHIN_S); // a slow peer ends this process, which is all there is
-    if (recv(fd, head, sizeof head, MSG_WAITALL) != (ssize_t)sizeof head || head[0] != 1)
-        return 0;
-    size_t left = (size_t)head[2] << 24 | (size_t)head[3] << 16 | (size_t)head[4] << 8 | head[5];
-    while (left > 0) {
-        ssize_t n = recv(fd, body, left < sizeof body ? left : sizeof body, 0);
-        if (n <= 0)
-            return 0;
-        left -= (size_t)n;
+    const struct datadir *dir = a->listener->dir;
+    struct association association = {.conf = a->listener->conf,
+                                      .dir = dir,
+                                      .fd = caller->fd,
+                                      .address = caller->address,
+                                      .activity = guest->activity};
+    const int keep[] = {caller->fd, dir->dirfd, dir->lockfd};
+    const struct child_options options = {
+        .role = "association", .keep = keep, .keep_count = sizeof keep / sizeof keep[0]};
+    struct child child;
+    struct err err = {0};
+    if (!child_start(&child, &options, association_run, &association, &err)) {
+        log_error("address=%s refused: %s", caller->address, err.text);
+        return false;
     }
-    if (send(fd, answer, sizeof answer, MSG_NOSIGNAL) == (ssize_t)sizeof answer) {
-        shutdown(fd, SHUT_WR);
-        while (recv(fd, body, sizeof body, 0) > 0)
-            continue;
-    }
-    return 0;
-}
-
-static bool guest_remember(struct accepting *a, pid_t pid, bool rejecter, const char *address)
-{
-    if (a->count == a->room) {
-        size_t room = a->room ? 2 * a->room : 32;
-        struct guest *grown = realloc(a->guests, room * sizeof *grown);
-        if (!grown)
-            return false;
-        a->guests = grown;
-        a->room = room;
-    }
-    struct guest *g = &a->guests[a->count++];
-    g->pid = pid;
-    g->rejecter = rejecter;
-    snprintf(g->address, sizeof g->address, "%s", address);
+    guest->pid = child.pid;
     return true;
 }
 
-struct load {
-    size_t all, same_address, rejecters;
-};
-
-static struct load guests_count(const struct accepting *a, const char *address)
+// A welcome() of the lobby.
+static bool listener_welcome(void *ctx, const struct lobby_caller *caller)
 {
-    struct load load = {0};
-    for (size_t i = 0; i < a->count; i++) {
-        load.rejecters += a->guests[i].rejecter;
-        load.all += !a->guests[i].rejecter;
-        load.same_address += !a->guests[i].rejecter && strcmp(a->guests[i].address, address) == 0;
+    struct accepting *a = ctx;
+    const uint32_t now = guests_clock_ms();
+    char name[32];
+    struct guest *leaves, *guest;
+    log_value(caller->calling, name, sizeof name);
+    const enum guest_room room = guests_room(&a->guests, caller, now, &leaves);
+    guest = room == GUEST_WELCOME ? guests_add(&a->guests, caller, now) : NULL;
+    if (!guest) {
+        log_warn("peer=%s address=%s refused: %s", name, caller->address,
+                 room == GUEST_PEER_FULL ? "limits.max_associations_per_peer"
+                                         : "limits.max_associations");
+        return false;
     }
-    return load;
-}
-
-static void listener_welcome(struct accepting *a, int fd, const char *address)
-{
-    const struct conf *conf = a->listener->conf;
-    struct load load = guests_count(a, address);
-    bool busy = load.all >= conf->max_associations;
-    if (busy || load.same_address >= conf->max_associations_per_peer) {
-        log_warn("address=%s associations=%zu of_address=%zu refused: %s", address, load.all,
-                 load.same_address, busy ? "max_associations" : "max_associations_per_peer");
-        busy = true;
+    if (leaves) {
+        leaves->leaving = true;
+        kill(leaves->pid, SIGTERM);
+        log_warn("peer=%s address=%s association pid=%d ended: silent, and its place is needed",
+                 log_value(leaves->caller.calling, name, sizeof name), leaves->caller.address,
+                 (int)leaves->pid);
     }
-    if (busy && load.rejecters >= REJECTERS_MAX)
-        return;
-    struct association association = {
-        .conf = conf, .dir = a->listener->dir, .fd = fd, .address = address};
-    const int keep[] = {fd, a->listener->dir->dirfd, a->listener->dir->lockfd};
-    struct child_options options = {.role = busy ? "busy" : "association",
-                                    .keep = keep,
-                                    .keep_count = sizeof keep / sizeof keep[0]};
-    struct child child;
-    struct err err = {0};
-    if (!child_start(&child, &options, busy ? listener_reject : association_run,
-                     busy ? (void *)&fd : (void *)&association, &err)) {
-        log_error("address=%s refused: %s", address, err.text);
-        return;
-    }
-    if (!guest_remember(a, child.pid, busy, address)) {
-        log_error("address=%s refused: no memory", address);
-        kill(child.pid, SIGKILL);
-    }
+    if (listener_start(a, guest, caller))
+        return true;
+    guests_remove(guest);
+    return false;
 }
 
 static void listener_accept_all(struct accepting *a)
@@ -198,13 +155,12 @@ static void listener_accept_all(struct accepting *a)
             }
             return;
         }
-        char address[ADDRESS_SIZE];
+        char address[LOBBY_ADDRESS];
         int on = 1;
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
         setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
         address_text(&from, address);
-        listener_welcome(a, fd, address);
-        close(fd);
+        lobby_enter(a->lobby, fd, address, clock_steady());
     }
 }
 
@@ -213,22 +169,22 @@ static void listener_reap(struct accepting *a)
     int status;
     pid_t pid;
     while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
-        for (size_t i = 0; i < a->count; i++) {
-            if (a->guests[i].pid != pid)
-                continue;
-            if (WIFSIGNALED(status) && !a->guests[i].rejecter)
-                log_warn("address=%s association pid=%d ended by signal %d", a->guests[i].address,
-                         (int)pid, WTERMSIG(status));
-            a->guests[i] = a->guests[--a->count];
-            break;
-        }
+        struct guest *guest = guests_find(&a->guests, pid);
+        if (!guest)
+            continue;
+        if (WIFSIGNALED(status) && !guest->leaving)
+            log_warn("address=%s association pid=%d ended by signal %d", guest->caller.address,
+                     (int)pid, WTERMSIG(status));
+        guests_remove(guest);
     }
 }
 
-static void guests_signal(const struct accepting *a, int number)
+static void listener_signal_all(const struct accepting *a, int number)
 {
-    for (size_t i = 0; i < a->count; i++)
-        kill(a->guests[i].pid, number);
+    for (size_t i = 0; i < a->guests.room; i++) {
+        if (a->guests.guests[i].here)
+            kill(a->guests.guests[i].pid, number);
+    }
 }
 
 static void listener_take_signals(struct accepting *a)
@@ -238,11 +194,12 @@ static void listener_take_signals(struct accepting *a)
         if (info.ssi_signo == SIGCHLD) {
             listener_reap(a);
         } else if (info.ssi_signo == SIGALRM) {
-            guests_signal(a, SIGKILL);
+            listener_signal_all(a, SIGKILL);
         } else {
             a->open = false;
             if (info.ssi_signo == SIGTERM) {
-                guests_signal(a, SIGTERM);
+                lobby_empty(a->lobby);
+                listener_signal_all(a, SIGTERM);
                 alarm(DRAIN_S);
             }
         }
@@ -262,30 +219,46 @@ static bool listener_prepare(struct accepting *a)
     return a->signals >= 0;
 }
 
+static void listener_wait(struct accepting *a, int channel)
+{
+    struct pollfd fds[3 + LOBBY_MAX] = {{a->signals, POLLIN, 0},
+                                        {a->orphan ? -1 : channel, POLLIN, 0},
+                                        {a->open ? a->listener->fd : -1, POLLIN, 0}};
+    const size_t visitors = lobby_watch(a->lobby, fds + 3);
+    if (poll(fds, 3 + visitors, lobby_wait_ms(a->lobby, clock_steady())) < 0) {
+        if (errno != EINTR) {
+            log_error("poll: %s", strerror(errno));
+            poll(NULL, 0, ACCEPT_PAUSE_MS);
+        }
+        return;
+    }
+    if (fds[0].revents)
+        listener_take_signals(a);
+    if (fds[1].revents) { // nothing is ever said there: its end is the core's
+        a->orphan = true;
+        a->open = false;
+    }
+    lobby_mind(a->lobby, fds + 3, visitors, clock_steady(), listener_welcome, a);
+    if (fds[2].revents && a->open)
+        listener_accept_all(a);
+}
+
 int listener_run(void *ctx, int channel)
 {
-    struct accepting a = {.listener = ctx, .open = true};
-    if (!listener_prepare(&a)) {
-        log_error("signalfd: %s", strerror(errno));
-        return 2;
-    }
-    while (a.open || (a.count > 0 && !a.orphan)) {
-        struct pollfd fds[] = {{a.signals, POLLIN, 0},
-                               {a.orphan ? -1 : channel, POLLIN, 0},
-                               {a.open ? a.listener->fd : -1, POLLIN, 0}};
-        if (poll(fds, 3, -1) < 0 && errno != EINTR)
-            break;
-        if (fds[0].revents)
-            listener_take_signals(&a);
-        if (fds[1].revents) { // nothing is ever said there: its end is the core's
-            a.orphan = true;
-            a.open = false;
-        }
-        if (fds[2].revents && a.open)
-            listener_accept_all(&a);
-    }
-    guests_signal(&a, SIGKILL);
-    free(a.guests);
-    close(a.signals);
-    return 0;
+    struct accepting a = {.listener = ctx, .open = true, .signals = -1};
+    const struct conf *conf = a.listener->conf;
+    a.lobby = lobby_create(conf->acse_timeout_s);
+    const bool ready =
+        guests_init(&a.guests, conf->max_associations, conf->max_associations_per_peer) &&
+        a.lobby && listener_prepare(&a);
+    if (!ready)
+        log_error("the listener cannot begin: %s", strerror(errno));
+    while (ready && (a.open || (guests_count(&a.guests) + lobby_count(a.lobby) > 0 && !a.orphan)))
+        listener_wait(&a, channel);
+    listener_signal_all(&a, SIGKILL);
+    guests_finish(&a.guests);
+    lobby_destroy(a.lobby);
+    if (a.signals >= 0)
+        close(a.signals);
+    return ready ? 0 : 2;
 }

@@ -1,11 +1,10 @@
-// Accepts connections and forks an association for each. It never reads a byte from a peer, so a
-// stalled peer holds up nobody; it enforces the limits on connections (of all, of one address).
-// A peer beyond a limit is answered by a small process of its own that reads the A-ASSOCIATE-RQ
-// and rejects it (transient, local limit exceeded); beyond 16 of those, connections are closed.
+// Accepts connections and forks an association for each that asks for one. It reads no byte of a
+// peer: requests are looked at where they wait (node/proc/lobby.h), so a stalled peer holds up
+// nobody. It enforces the limits on associations (of all, of one peer: node/proc/guests.h); beyond
+// them a request is rejected (transient, local limit exceeded).
 // Signals: SIGTERM stops accepting and drains (associations end with the object they receive,
 // 10 s at most); SIGUSR1 stops accepting and waits for the associations' own end (a newer listener
-// has taken over). Source: PS3.8 9.3.4 (A-ASSOCIATE-RJ).
-// Process: listener.
+// has taken over). Process: listener.
 #pragma once
 #include "conf/conf.h"
 #include "base/err.h"

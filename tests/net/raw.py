@@ -52,25 +52,46 @@ def _status(data):
     raise ConnectionError("an answer without a status")
 
 
-def store(port, sop_class, sop_instance, syntax, data, calling="PACS", called="ANODE", seconds=60):
-    """Sends one data set over an association of its own. Returns the status, or None: the node aborted
-    or refused the presentation context."""
-    sop_class, sop_instance, syntax = (text.encode() for text in (sop_class, sop_instance, syntax))
+def associate(port, sop_class, syntax, calling="PACS", called="ANODE", seconds=60):
+    """A connection with an association of one presentation context, of number 1; None: the node refused
+    one or the other."""
+    sop_class, syntax = sop_class.encode(), syntax.encode()
     context = _item(0x20, b"\1\0\0\0" + _item(0x30, sop_class) + _item(0x40, syntax))
     user = _item(0x50, _item(0x51, struct.pack(">I", 131072)) + _item(0x52, b"1.2.3.4"))
     request = struct.pack(">HH", 1, 0) + called.encode().ljust(16) + calling.encode().ljust(16) + bytes(32)
-    with socket.create_connection(("127.0.0.1", port), seconds) as connection:
-        connection.sendall(_pdu(1, request + _item(0x10, APPLICATION) + context + user))
-        kind, answer = _answer(connection)
-        accepted = answer.find(b"\x21\0") >= 0 and answer[answer.find(b"\x21\0") + 6] == 0
-        if kind != 2 or not accepted:
-            return None
+    connection = socket.create_connection(("127.0.0.1", port), seconds)
+    connection.sendall(_pdu(1, request + _item(0x10, APPLICATION) + context + user))
+    kind, answer = _answer(connection)
+    at = answer.find(b"\x21\0")
+    if kind == 2 and at >= 0 and answer[at + 6] == 0:
+        return connection
+    connection.close()
+    return None
+
+
+def _pdv(connection, flags, data):
+    connection.sendall(_pdu(4, struct.pack(">IBB", len(data) + 2, 1, flags) + data))
+
+
+def begin(connection, sop_class, sop_instance, data):
+    """Sends the command and the beginning of a data set, and not its end."""
+    _pdv(connection, 3, _command(sop_class.encode(), sop_instance.encode()))
+    _pdv(connection, 0, data)
+
+
+def store(port, sop_class, sop_instance, syntax, data, calling="PACS", called="ANODE", seconds=60):
+    """Sends one data set over an association of its own. Returns the status, or None: the node aborted
+    or refused the presentation context."""
+    connection = associate(port, sop_class, syntax, calling, called, seconds)
+    if not connection:
+        return None
+    with connection:
         try:
-            pieces = [(3, _command(sop_class, sop_instance))]
-            pieces += [(0, data[at:at + 65536]) for at in range(0, len(data), 65536)] or [(0, b"")]
+            _pdv(connection, 3, _command(sop_class.encode(), sop_instance.encode()))
+            pieces = [(0, data[at:at + 65536]) for at in range(0, len(data), 65536)] or [(0, b"")]
             pieces[-1] = (2, pieces[-1][1])
             for flags, piece in pieces:
-                connection.sendall(_pdu(4, struct.pack(">IBB", len(piece) + 2, 1, flags) + piece))
+                _pdv(connection, flags, piece)
             kind, answer = _answer(connection)
             if kind != 4:
                 return None

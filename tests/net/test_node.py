@@ -23,8 +23,9 @@ import traceback
 
 import pydicom
 
+import raw
 from faults import Faults
-from node import (HANG_S, NEVER_QUIET, PATIENT, TIMES, Orthanc, PeerError, Sink, Site, acknowledged, make_series, measurements, need, phantom, ports, send, texts, times, uid, wait_for, yaml)
+from node import (CT, HANG_S, NEVER_QUIET, PATIENT, TIMES, Orthanc, PeerError, Sink, Site, acknowledged, make_series, measurements, need, phantom, ports, send, texts, times, uid, wait_for, yaml)
 import schema  # beside peers.py, which node.py has found
 
 AT_ONCE = 4
@@ -865,23 +866,57 @@ def a_stop_in_the_middle_loses_nothing(tmp):
             return later.log_text()
 
 
-def too_many_associations_are_rejected_as_transient(tmp):
+def connections_that_say_nothing_hold_up_nobody(tmp):
     p, q = ports(2)
-    extra = times(max_associations=2, max_associations_per_peer=2)
-    with Site(tmp / "node", p, {"PACS": q}, extra=extra) as site:
-        held = []
+    with Site(tmp / "node", p, {"PACS": q}, extra=times(max_associations=2, max_associations_per_peer=2)) as site:
+        silent = []
         try:
-            def refused():
-                said = echo(p)
-                text = said.stdout + said.stderr
-                if said.returncode == 0:
-                    held.append(socket.create_connection(("127.0.0.1", p)))
-                return "Rejected Transient" in text and "Local Limit Exceeded" in text
-            wait_for(refused, 20, "a transient rejection")
+            for _ in range(300):  # more than may wait for their request
+                silent.append(socket.create_connection(("127.0.0.1", p), HANG_S))
+            for _ in range(5):
+                equal(echo(p).returncode, 0, "echo beside silent connections of the same address")
         finally:
-            for s in held:
+            for s in silent:
                 s.close()
-        wait_for(lambda: echo(p).returncode == 0, 20, "room again")
+        return site.log_text()
+
+
+def associations_beyond_the_limit_are_rejected_as_transient(tmp):
+    p, q = ports(2)
+    file = make_series(tmp / "in", 1, count=1)[0]
+    data = pathlib.Path(file).read_bytes()[:4096]
+    with Site(tmp / "node", p, {"PACS": q}, extra=times(max_associations=2, max_associations_per_peer=2)) as site:
+        busy = []
+        try:
+            for k in range(2):
+                busy.append(raw.associate(p, CT, pydicom.uid.ExplicitVRLittleEndian))
+                raw.begin(busy[-1], CT, f"1.2.3.{k}", data[data.index(b"\x08\0\x08\0"):])
+            wait_for(lambda: len(list((site.data / "drafts").iterdir())) == 2, HANG_S, "two objects on their way")
+            said = echo(p)
+            text = said.stdout + said.stderr
+            check("Rejected Transient" in text and "Local Limit Exceeded" in text, f"a transient rejection: {text}")
+        finally:
+            for s in busy:
+                s.close()
+        wait_for(lambda: echo(p).returncode == 0, HANG_S, "room again")
+        return site.log_text()
+
+
+def a_silent_association_gives_its_place_away(tmp):
+    p, q = ports(2)
+    with Site(tmp / "node", p, {"PACS": q}, extra=times(max_associations=2, max_associations_per_peer=2)) as site:
+        idle = [raw.associate(p, CT, pydicom.uid.ExplicitVRLittleEndian) for _ in range(2)]
+        try:
+            wait_for(lambda: echo(p).returncode == 0, HANG_S, "a place")
+            equal(idle[0].recv(1), b"", "the older one was closed")
+            idle[1].setblocking(False)
+            try:
+                equal(idle[1].recv(1), None, "the younger one is open")
+            except BlockingIOError:
+                pass
+        finally:
+            for s in idle:
+                s.close()
         return site.log_text()
 
 

@@ -45,10 +45,12 @@ static pid_t start_association(const struct scene *s, int listener)
     fflush(NULL);
     pid_t child = fork();
     if (child == 0) {
+        struct guest_activity activity = {0};
         struct association a = {.conf = s->conf,
                                 .dir = &s->dir,
                                 .fd = accept(listener, NULL, NULL),
-                                .address = "127.0.0.1"};
+                                .address = "127.0.0.1",
+                                .activity = &activity};
         peer_exit(association_run(&a, -1));
     }
     return child;

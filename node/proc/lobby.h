@@ -1,0 +1,48 @@
+// Connections that have not asked for an association yet. They cost the listener a descriptor each
+// and no process, so that those who connect and say nothing hold up nobody: where there are
+// LOBBY_MAX, the oldest leaves for the next. A request stays in the socket until it is whole and
+// is only looked at; the association reads it.
+// Sources: PS3.8 9.3.2 (A-ASSOCIATE-RQ), 9.3.4 (A-ASSOCIATE-RJ), 9.3.8 (A-ABORT).
+// Process: listener.
+#pragma once
+#include <poll.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#define LOBBY_MAX     256
+#define LOBBY_ADDRESS 64
+
+struct lobby;
+
+// Who asks for an association.
+struct lobby_caller {
+    int fd;                       // borrowed
+    char address[LOBBY_ADDRESS];  // numeric
+    char calling[17], called[17]; // AE titles without padding
+};
+
+// patience_s  a request must be whole by then. NULL: no memory.
+struct lobby *lobby_create(double patience_s);
+// Closes all connections. NULL is fine.
+void lobby_destroy(struct lobby *lobby);
+// Closes all connections.
+void lobby_empty(struct lobby *lobby);
+
+// A connection, which the lobby owns from now on; non-blocking or not. now: steady clock.
+void lobby_enter(struct lobby *lobby, int fd, const char *address, double now);
+
+// Those that are here.
+size_t lobby_count(const struct lobby *lobby);
+
+// What poll() is to look at. Returns how many were filled in.
+size_t lobby_watch(const struct lobby *lobby, struct pollfd fds[LOBBY_MAX]);
+// Milliseconds until somebody's patience ends; -1: nobody is here.
+int lobby_wait_ms(const struct lobby *lobby, double now);
+
+// Looks after those whose descriptor poll() names, and after those whose time is over. Each whose
+// request is whole (or larger than 64 KiB, of which the beginning is here) is offered to welcome():
+// true: somebody has a copy of the descriptor; false: it is rejected as transient, local limit
+// exceeded (2/3/2). What is no request is answered by an A-ABORT.
+// fds: as filled by lobby_watch(), nobody has entered since.
+void lobby_mind(struct lobby *lobby, const struct pollfd *fds, size_t count, double now,
+                bool (*welcome)(void *ctx, const struct lobby_caller *caller), void *ctx);
