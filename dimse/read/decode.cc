@@ -103,8 +103,9 @@ bool read_integer_bits(DcmItem &header, struct pixel_format *out, struct err *er
 // What is asked of a compressed stream before its samples are believed. Where High Bit lies above
 // the stored bits, a stream that has all bits up to it is a native cell, and a shorter one could be
 // that or the stored bits alone.
-bool check_precision(const struct pixel_format &f, unsigned precision, struct err *err)
+bool check_precision(const struct pixel_format &f, const struct raw_frame &raw, struct err *err)
 {
+    const unsigned precision = raw.precision;
     if (precision > f.bits_allocated)
         return err_set(err, ERR_INPUT, "the stream has %u bits, BitsAllocated is %u", precision,
                        f.bits_allocated);
@@ -112,7 +113,7 @@ bool check_precision(const struct pixel_format &f, unsigned precision, struct er
         return err_set(err, ERR_UNSUPPORTED,
                        "a stream of %u bits, HighBit %u and BitsStored %u: where do values lie",
                        precision, f.high_bit, f.bits_stored);
-    if (f.is_signed && precision < f.bits_stored)
+    if (f.is_signed && !raw.is_signed && precision < f.bits_stored)
         return err_set(err, ERR_INPUT, "the stream has %u bits, BitsStored is %u with a sign",
                        precision, f.bits_stored);
     return true;
@@ -130,10 +131,9 @@ bool read_fragments(struct object *o, uint32_t frame, const struct pixel_format 
     case CODEC_RLE:
         return decode_rle(f, stream, out, err);
     case CODEC_J2K:
-        return decode_j2k(f, stream, out, err) && check_precision(f, out->precision, err);
+        return decode_j2k(f, stream, out, err) && check_precision(f, *out, err);
     default:
-        return decode_with_dcmtk(*o->syntax, f, stream, out, err) &&
-               check_precision(f, out->precision, err);
+        return decode_with_dcmtk(*o->syntax, f, stream, out, err) && check_precision(f, *out, err);
     }
 }
 

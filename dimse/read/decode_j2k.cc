@@ -97,6 +97,7 @@ bool take_samples(const opj_image_t *image, const struct pixel_format &format,
 {
     size_t count = static_cast<size_t>(format.columns) * format.rows;
     out->precision = image->comps[0].prec;
+    out->is_signed = image->comps[0].sgnd;
     out->bytes_per_sample = sizeof(uint32_t);
     out->bytes.resize(count * format.samples * sizeof(uint32_t));
     for (unsigned s = 0; s < format.samples; s++) {

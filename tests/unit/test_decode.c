@@ -201,6 +201,31 @@ static void corpus_j2k_without_tiles_is_refused(void)
     object_close(o);
 }
 
+// A stream of fewer bits than Bits Stored tells its values where it has a sign of its own; without
+// one the highest of its bits may be a sign or not.
+static void j2k_of_fewer_bits_with_a_sign_is_whole(void)
+{
+    for (int stream_signed = 0; stream_signed < 2; stream_signed++) {
+        int32_t values[PIXELS], coded[PIXELS];
+        struct made_file f;
+        size_t size;
+        paint(values, 12, true);
+        for (int i = 0; i < PIXELS; i++)
+            coded[i] = stream_signed ? values[i] : values[i] & 0xfff;
+        uint8_t *stream = compress_j2k(coded, COLUMNS, ROWS, 12, stream_signed, 0, &size);
+        describe(&f, "1.2.840.10008.1.2.4.90", 16, true);
+        f.fragments[0] = f.fragments[1] = stream;
+        f.fragment_sizes[1] = size;
+        f.fragment_count = 2;
+        CU_ASSERT_EQUAL(farthest(made_write(&f, "j2k.dcm"), values), stream_signed ? 0 : -1);
+        if (!stream_signed)
+            CU_ASSERT_PTR_NOT_NULL(
+                strstr(err.text, "the stream has 12 bits, BitsStored is 16 with a sign"));
+        free(stream);
+        made_finish(&f);
+    }
+}
+
 static void j2k_signs_that_contradict_are_refused(void)
 {
     int32_t values[PIXELS];
@@ -487,6 +512,7 @@ int main(void)
         {"decode_big_endian_and_deflated", big_endian_and_deflated},
         {"decode_j2k", j2k},
         {"decode_corpus_j2k_without_tiles_is_refused", corpus_j2k_without_tiles_is_refused},
+        {"decode_j2k_of_fewer_bits_with_a_sign_is_whole", j2k_of_fewer_bits_with_a_sign_is_whole},
         {"decode_j2k_signs_that_contradict_are_refused", j2k_signs_that_contradict_are_refused},
         {"decode_cut_streams_are_refused", cut_streams_are_refused},
         {"decode_corpus_of_defects_gives_clean_errors", corpus_of_defects_gives_clean_errors},
