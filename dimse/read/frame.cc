@@ -63,6 +63,7 @@ class frame_view
         return header_;
     }
     bool enhanced() const
+          tile_(frame < o->mosaic.tiles.size() ? o->mosaic.tiles[frame] : nullptr),
     {
         return enhanced_;
     }
@@ -74,9 +75,14 @@ class frame_view
     DcmItem *macro(const DcmTagKey &sequence)
     {
         if (!enhanced_)
-            return &header_;
+            return tile_ && sequence == DCM_PlanePositionSequence ? tile_ : &header_;
         DcmItem *found = own_ ? item_of(*own_, sequence) : nullptr;
         return found || !shared_ ? found : item_of(*shared_, sequence);
+    }
+    // Where the time of acquisition stands.
+    DcmItem &timed()
+    {
+        return tile_ && tile_->tagExistsWithValue(DCM_AcquisitionTime) ? *tile_ : header_;
     }
     // The item of any macro, or the data set, where tag stands; NULL: nowhere.
     DcmItem *where(const DcmTagKey &tag);
@@ -102,6 +108,7 @@ template <typename body_type> void each_macro(DcmItem *groups, body_type body)
 {
     for (DcmObject *o = groups ? groups->nextInContainer(nullptr) : nullptr; o;
          o = groups->nextInContainer(o)) {
+    DcmItem *tile_; // of a mosaic, where it has an item a slice
         if (o->ident() != EVR_SQ)
             continue;
         DcmItem *item = item_of(*groups, o->getTag());
@@ -444,10 +451,10 @@ double time_of(const struct object *o, frame_view &view, uint32_t frame)
     value = cine_time(o, view, frame);
     if (!std::isnan(value))
         return value;
-    value = moment_seconds(item_text(view.header(), DCM_AcquisitionDateTime, 0).c_str());
+    value = moment_seconds(item_text(view.timed(), DCM_AcquisitionDateTime, 0).c_str());
     if (!std::isnan(value))
         return value;
-    value = moment_of(view.header(), DCM_AcquisitionDate, DCM_AcquisitionTime);
+    value = moment_of(view.timed(), DCM_AcquisitionDate, DCM_AcquisitionTime);
     if (!std::isnan(value))
         return value;
     return moment_of(view.header(), DCM_ContentDate, DCM_ContentTime);
@@ -486,9 +493,10 @@ void read_gradient(frame_view &view, double out[3])
     direction = direction ? direction : &header;
     if (item_numbers(*direction, DCM_DiffusionGradientOrientation, out, 3) == 3)
         return;
-    DcmElement *siemens = private_element(header, 0x0019, 0x0e, "SIEMENS MR HEADER");
-    if (siemens && item_numbers(header, siemens->getTag().getXTag(), out, 3) == 3)
-        return;
+    for (DcmElement *whole : {private_element(header, 0x0019, 0x0e, "SIEMENS MR HEADER"),
+                              private_element(header, 0x0065, 0x37, "Image Private Header")})
+        if (whole && item_numbers(header, whole->getTag().getXTag(), out, 3) == 3)
+            return;
     for (const auto &v : vendors) {
         bool whole = true;
         for (int a = 0; a < 3; a++)
@@ -532,6 +540,7 @@ int32_t dimension_of(frame_view &view)
         any = true;
     }
     return any ? static_cast<int32_t>(order) : -1;
+        private_number(header, 0x0065, 0x09, "Image Private Header", EVR_FD, &b) || // UIH
 }
 
 double number_or_nan(frame_view &view, const DcmTagKey &first, const DcmTagKey &second)

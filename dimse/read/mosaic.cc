@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstring>
 #include <map>
+#include "base/text.h"
 #include "dimse/read/object_parts.h"
 
 #define CSA_TAGS_MAX   1024 // a header has about a hundred
@@ -166,12 +167,13 @@ bool mosaic_tiles(DcmDataset &header, struct mosaic *out)
         return mosaic_fault(out, "Rows or Columns are missing");
     while (out->across * out->across < out->slices)
         out->across++;
-    if (fmod(rows, out->across) != 0 || fmod(columns, out->across) != 0)
+    out->down = out->tiles.empty() ? out->across : (out->slices + out->across - 1) / out->across;
+    if (fmod(rows, out->down) != 0 || fmod(columns, out->across) != 0)
         return mosaic_fault(out,
                             "%g x %g pixels cannot be divided into %" PRIu32 " x %" PRIu32
                             " tiles for %" PRIu32 " slices",
-                            columns, rows, out->across, out->across, out->slices);
-    out->rows = static_cast<uint32_t>(rows) / out->across;
+                            columns, rows, out->across, out->down, out->slices);
+    out->rows = static_cast<uint32_t>(rows) / out->down;
     out->columns = static_cast<uint32_t>(columns) / out->across;
     return true;
 }
@@ -277,11 +279,56 @@ bool mosaic_spacing(DcmDataset &header, struct mosaic *out)
     return true;
 }
 
+// ---- Mosaics of UIH -----------------------------------------------------------------------------
+
+#define UIH "Image Private Header"
+
+// The size of a tile as the vendor writes it, "64*64" (rows and columns are the same in all known).
+bool uih_size_agrees(DcmDataset &header, struct mosaic *out)
+{
+    DcmElement *element = private_element(header, 0x0065, 0x04, UIH);
+    const std::string size = element ? element_text(*element) : std::string();
+    const std::string ours = std::to_string(out->columns) + "*" + std::to_string(out->rows);
+    const std::string turned = std::to_string(out->rows) + "*" + std::to_string(out->columns);
+    char shown[33];
+    if (size.empty() || size == ours || size == turned)
+        return true;
+    return mosaic_fault(out, "(0065,1004) says %s pixels, the picture has tiles of %s",
+                        text_shown(size.c_str(), shown, sizeof shown), ours.c_str());
+}
+
+// False: it is no such mosaic.
+bool uih_find(DcmDataset &header, uint32_t frames, struct mosaic *out)
+{
+    DcmSequenceOfItems *sequence = private_sequence(header, 0x0065, 0x51, UIH);
+    double said;
+    if (!sequence || sequence->card() < 2)
+        return false;
+    const unsigned long count = sequence->card();
+    if (frames > 1)
+        return mosaic_fault(out, "there are %" PRIu32 " frames", frames), true;
+    if (count > SLICES_MAX)
+        return mosaic_fault(out, "%lu of them make no sense", count), true;
+    if (private_number(header, 0x0065, 0x50, UIH, EVR_DS, &said) &&
+        said != static_cast<double>(count))
+        return mosaic_fault(out, "(0065,1050) says that there are %g, (0065,1051) has %lu", said,
+                            count),
+               true;
+    for (DcmObject *o = sequence->nextInContainer(nullptr); o; o = sequence->nextInContainer(o))
+        out->tiles.push_back(static_cast<DcmItem *>(o));
+    out->slices = static_cast<uint32_t>(count);
+    if (mosaic_tiles(header, out))
+        uih_size_agrees(header, out);
+    return true;
+}
+
 } // namespace
 
 void mosaic_find(DcmDataset &header, uint32_t frames, struct mosaic *out)
 {
     double said = 0;
+    if (uih_find(header, frames, out))
+        return;
     const bool named = strcasestr(item_text(header, DCM_ImageType).c_str(), "MOSAIC");
     if (!private_number(header, 0x0019, 0x0a, "SIEMENS MR HEADER", EVR_US, &said))
         said = 0;
@@ -307,18 +354,20 @@ bool mosaic_place(const struct mosaic &m, uint32_t slice, struct image_frame *ou
         along += normal[a] * m.normal[a];
     if (!out->placed)
         return err_set(err, ERR_UNSUPPORTED, "a mosaic without a place in space");
+    out->columns = m.columns;
+    out->rows = m.rows;
+    out->tiled = true;
+    if (!m.tiles.empty())
+        return true; // its item has said where it lies
     if (!(fabs(along) > PARALLEL_COS))
         return err_set(err, ERR_UNSUPPORTED,
                        "a mosaic: SliceNormalVector of the CSA header is not at right angles to "
                        "ImageOrientationPatient");
     const double beside = (m.across - 1) * m.columns * out->pixel_mm[0] / 2;
-    const double below = (m.across - 1) * m.rows * out->pixel_mm[1] / 2;
+    const double below = (m.down - 1) * m.rows * out->pixel_mm[1] / 2;
     const double up = slice * m.spacing_mm * (along > 0 ? 1 : -1);
     for (int a = 0; a < 3; a++)
         out->position[a] += beside * row[a] + below * column[a] + up * normal[a];
-    out->columns = m.columns;
-    out->rows = m.rows;
-    out->tiled = true;
     return true;
 }
 

@@ -77,6 +77,9 @@ int item_numbers(DcmItem &item, const DcmTagKey &tag, double *out, int count);
 DcmItem *item_of(DcmItem &item, const DcmTagKey &sequence, long index = 0);
 // The element number of the block that creator reserved in group; NULL: none.
 DcmElement *private_element(DcmItem &item, uint16_t group, uint8_t number, const char *creator);
+// The same of a sequence.
+DcmSequenceOfItems *private_sequence(DcmItem &item, uint16_t group, uint8_t number,
+                                     const char *creator);
 // Its number. After a transfer in implicit encoding its value representation may be unknown: then
 // vr tells what its bytes are.
 bool private_number(DcmItem &item, uint16_t group, uint8_t number, const char *creator, DcmEVR vr,

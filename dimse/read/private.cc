@@ -3,22 +3,35 @@
 #include <cstring>
 #include "dimse/read/object_parts.h"
 
-DcmElement *private_element(DcmItem &item, uint16_t group, uint8_t number, const char *creator)
+static DcmObject *private_object(DcmItem &item, uint16_t group, uint8_t number, const char *creator)
 {
     uint16_t block = 0;
     for (DcmObject *o = item.nextInContainer(nullptr); o; o = item.nextInContainer(o)) {
         DcmTagKey tag = o->getTag().getXTag();
         if (tag.getGroup() > group)
             return nullptr;
-        if (tag.getGroup() != group || !o->isLeaf())
+        if (tag.getGroup() != group)
             continue;
-        if (tag.getElement() >= 0x10 && tag.getElement() <= 0xff && block == 0 &&
+        if (o->isLeaf() && tag.getElement() >= 0x10 && tag.getElement() <= 0xff && block == 0 &&
             element_text(*static_cast<DcmElement *>(o)) == creator)
             block = tag.getElement();
         if (block != 0 && tag.getElement() == (block << 8 | number))
-            return static_cast<DcmElement *>(o);
+            return o;
     }
     return nullptr;
+}
+
+DcmElement *private_element(DcmItem &item, uint16_t group, uint8_t number, const char *creator)
+{
+    DcmObject *found = private_object(item, group, number, creator);
+    return found && found->isLeaf() ? static_cast<DcmElement *>(found) : nullptr;
+}
+
+DcmSequenceOfItems *private_sequence(DcmItem &item, uint16_t group, uint8_t number,
+                                     const char *creator)
+{
+    DcmObject *found = private_object(item, group, number, creator);
+    return found && found->ident() == EVR_SQ ? static_cast<DcmSequenceOfItems *>(found) : nullptr;
 }
 
 bool private_number(DcmItem &item, uint16_t group, uint8_t number, const char *creator, DcmEVR vr,
@@ -36,6 +49,12 @@ bool private_number(DcmItem &item, uint16_t group, uint8_t number, const char *c
     if (vr == EVR_US) {
         *out = size == 2 ? bytes[0] | bytes[1] << 8 : NAN;
         return size == 2;
+    }
+    if (vr == EVR_FD) {
+        if (size < sizeof *out)
+            return false;
+        memcpy(out, bytes, sizeof *out);
+        return std::isfinite(*out);
     }
     if (vr == EVR_FL) {
         float value;

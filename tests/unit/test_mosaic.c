@@ -309,6 +309,85 @@ static void places_in_the_protocol_say_how_far_slices_lie_apart(void)
     }
 }
 
+// ---- Mosaics with an item a slice ---------------------------------------------------------------
+
+#define TILES 0x00651051
+
+// 5 slices of 4 x 3 pixels in 3 x 2 tiles, each with a place of its own.
+static void tiles_of_uih(struct made_file *f)
+{
+    made_ct(f, EXPLICIT, "1.2.1", 10);
+    made_set(f, 0x00080016, "UI", "1.2.840.10008.5.1.4.1.1.4");
+    made_set(f, 0x00080060, "CS", "MR");
+    made_set(f, IMAGE_TYPE, "CS", "ORIGINAL\\PRIMARY\\M\\VFRAME");
+    made_drop(f, POSITION);
+    made_set(f, COLUMNS, "US", "12");
+    made_set(f, ROWS, "US", "6");
+    made_set(f, 0x00650010, "LO", "Image Private Header");
+    made_set(f, 0x00651004, "SH", "4*3");
+    made_set(f, 0x00651009, "FD", "929.75");
+    made_set(f, 0x00651050, "DS", "5.0");
+    for (int i = 0; i < 5; i++) {
+        struct made_file item = {.syntax = EXPLICIT};
+        char text[64];
+        snprintf(text, sizeof text, "1\\2\\%d.5", 40 - 3 * i);
+        made_set(&item, POSITION, "DS", text);
+        snprintf(text, sizeof text, "1000%02d.5", 2 * i);
+        made_set(&item, 0x00080032, "TM", text);
+        made_nest(f, TILES, &item);
+    }
+    made_pixels(f, 72, 0);
+}
+
+static void items_say_where_slices_lie(void)
+{
+    struct made_file f;
+    struct image_frame s;
+    int32_t values[12];
+    tiles_of_uih(&f);
+    struct object *o = open_mosaic(&f, "m.dcm");
+    CU_ASSERT_EQUAL_FATAL(object_frame_count(o), 5);
+    for (uint32_t k = 0; k < 5; k++) {
+        CU_ASSERT_TRUE_FATAL(object_frame(o, k, &s, &err));
+        CU_ASSERT(s.placed && s.tiled && s.columns == 4 && s.rows == 3);
+        CU_ASSERT_EQUAL(s.position[0], 1);
+        CU_ASSERT_EQUAL(s.position[2], 40.5 - 3 * k);
+        CU_ASSERT_EQUAL(s.b_value, 929.75);
+        CU_ASSERT_DOUBLE_EQUAL(fmod(s.time_s, 60), 2 * k + 0.5, 1e-6);
+        CU_ASSERT_TRUE(object_decode(o, k, values, &err));
+        CU_ASSERT_EQUAL(values[0], (int32_t)(k / 3 * 36 + k % 3 * 4));
+        CU_ASSERT_EQUAL(values[11], values[0] + 24 + 3);
+    }
+    object_close(o);
+    made_finish(&f);
+}
+
+static void items_that_contradict_the_picture_are_refused(void)
+{
+    static const struct {
+        uint32_t tag;
+        const char *vr, *value, *text;
+    } cases[] = {
+        {0x00651050, "DS", "6", "(0065,1050) says that there are 6, (0065,1051) has 5"},
+        {0x00651004, "SH", "8*8", "(0065,1004) says 8*8 pixels, the picture has tiles of 4*3"},
+        {COLUMNS, "US", "8", "8 x 6 pixels cannot be divided into 3 x 2 tiles for 5 slices"},
+        {0x00280008, "IS", "2", "there are 2 frames"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct made_file f;
+        struct image_frame s;
+        tiles_of_uih(&f);
+        made_set(&f, cases[i].tag, cases[i].vr, cases[i].value);
+        struct object *o = open_mosaic(&f, "m.dcm");
+        CU_ASSERT_FALSE(object_frame(o, 0, &s, &err));
+        CU_ASSERT_PTR_NOT_NULL(strstr(err.text, cases[i].text));
+        if (!strstr(err.text, cases[i].text))
+            fprintf(stderr, "\"%s\" is not \"%s\"\n", err.text, cases[i].text);
+        object_close(o);
+        made_finish(&f);
+    }
+}
+
 // Cut anywhere, or with numbers that point nowhere: refused, or as whole as it was.
 static void broken_headers_of_the_vendor_do_no_harm(void)
 {
@@ -384,6 +463,9 @@ int main(void)
          what_does_not_tell_its_slices_is_refused},
         {"object_frame_takes_the_distance_of_slices_from_the_protocol",
          places_in_the_protocol_say_how_far_slices_lie_apart},
+        {"object_frame_puts_slices_where_their_items_say", items_say_where_slices_lie},
+        {"object_frame_refuses_items_that_contradict_the_picture",
+         items_that_contradict_the_picture_are_refused},
         {"object_open_survives_broken_headers_of_the_vendor",
          broken_headers_of_the_vendor_do_no_harm},
         {"image_split_makes_mosaics_points_in_time", mosaics_are_points_in_time},
