@@ -40,6 +40,14 @@ bool must_be_placed(const char *sop_class_uid)
                        [&](const char *uid) { return strcmp(uid, sop_class_uid) == 0; });
 }
 
+// Objects of these classes are one frame each.
+bool is_single_frame_class(const char *sop_class_uid)
+{
+    return strcmp(sop_class_uid, UID_CTImageStorage) == 0 ||
+           strcmp(sop_class_uid, UID_MRImageStorage) == 0 ||
+           strcmp(sop_class_uid, UID_PositronEmissionTomographyImageStorage) == 0;
+}
+
 bool is_ct_class(const char *sop_class_uid)
 {
     return strcmp(sop_class_uid, UID_CTImageStorage) == 0 ||
@@ -234,6 +242,41 @@ bool read_plane(frame_view &view, struct image_frame *out, struct err *err)
     return true;
 }
 
+bool is_dose(const struct object *o)
+{
+    return strcmp(o->ids.id.sop_class_uid, UID_RTDoseStorage) == 0;
+}
+
+// Planes of a dose grid lie along the normal at Grid Frame Offset Vector: from the first plane, or,
+// where it does not begin with 0, by their z in the patient. Source: PS3.3 C.8.8.3.2.
+bool read_dose_plane(frame_view &view, uint32_t frame, uint32_t frames, struct image_frame *out,
+                     struct err *err)
+{
+    std::vector<double> offsets(frames);
+    if (item_numbers(view.header(), DCM_GridFrameOffsetVector, offsets.data(),
+                     static_cast<int>(frames)) != static_cast<int>(frames))
+        return err_set(err, ERR_INPUT,
+                       "GridFrameOffsetVector, which says where the planes of a dose grid lie, has "
+                       "not %" PRIu32 " numbers",
+                       frames);
+    if (!read_plane(view, out, err))
+        return false;
+    const double *row = out->orientation, *column = out->orientation + 3;
+    const double normal[3] = {row[1] * column[2] - row[2] * column[1],
+                              row[2] * column[0] - row[0] * column[2],
+                              row[0] * column[1] - row[1] * column[0]};
+    const bool by_z = offsets[0] != 0;
+    if (by_z && fabs(fabs(normal[2]) - 1) > 1e-6)
+        return err_set(err, ERR_INPUT,
+                       "GridFrameOffsetVector begins with %g, not 0, and the planes are not axial",
+                       offsets[0]);
+    for (int a = 0; a < 3; a++)
+        out->position[a] += by_z ? 0 : offsets[frame] * normal[a];
+    if (by_z)
+        out->position[2] = offsets[frame];
+    return true;
+}
+
 bool says_place(frame_view &view)
 {
     DcmItem *position = view.macro(DCM_PlanePositionSequence);
@@ -253,6 +296,8 @@ void read_flat_spacing(frame_view &view, struct image_frame *out)
     }
 }
 
+double cine_time(const struct object *o, frame_view &view, uint32_t frame);
+
 void take_away_place(struct image_frame *out)
 {
     out->placed = false;
@@ -268,8 +313,21 @@ bool read_place(const struct object *o, frame_view &view, struct image_frame *ou
         return err_set(err, ERR_INPUT,
                        "PerFrameFunctionalGroupsSequence has %zu items for %" PRIu32 " frames",
                        o->frame_groups.size(), o->ids.frames);
+    const bool single = !view.enhanced() && is_single_frame_class(o->ids.id.sop_class_uid);
+    if (needs_groups && single && !std::isnan(cine_time(o, view, 0))) {
+        read_flat_spacing(view, out); // a cine: what it shows at which time is told, no place
+        return true;
+    }
+    if (needs_groups && single)
+        return err_set(err, ERR_UNSUPPORTED,
+                       "NumberOfFrames is %" PRIu32
+                       " in an object of one frame: nothing says where "
+                       "each lies; send slices, or an enhanced object",
+                       o->ids.frames);
     if (needs_groups && (must || view.enhanced()))
         return name_fault(DCM_PerFrameFunctionalGroupsSequence, true, err);
+    if (is_dose(o) && o->ids.frames > 1)
+        return read_dose_plane(view, out->number - 1, o->ids.frames, out, err);
     // a page or a screen save that came as an image of the scanner: no place is claimed
     if (must && !view.enhanced() && !says_place(view))
         must = false;
@@ -394,12 +452,27 @@ const char *rescale_unit(frame_view &view)
     return "1";
 }
 
+// What a stored value of a dose grid is worth. Source: PS3.3 C.8.8.3.
+bool read_dose_scale(frame_view &view, struct image_frame *out, struct err *err)
+{
+    double scale;
+    if (!item_number(view.header(), DCM_DoseGridScaling, 0, &scale) || !(scale > 0))
+        return value_fault(&view.header(), DCM_DoseGridScaling, "a number above 0 is needed", err);
+    out->slope = scale;
+    out->intercept = 0;
+    snprintf(out->unit, sizeof out->unit, "%s",
+             item_text(view.header(), DCM_DoseUnits, 0) == "GY" ? "Gy" : "1");
+    return true;
+}
+
 bool read_values(const struct object *o, frame_view &view, struct image_frame *out, struct err *err)
 {
     bool ct = is_ct_class(o->ids.id.sop_class_uid) ||
               (out->placed && !out->is_float && strcmp(o->ids.id.modality, "CT") == 0);
     if (!read_rescale(view, ct, out, err))
         return false;
+    if (is_dose(o))
+        return read_dose_scale(view, out, err);
     std::string units = item_text(view.header(), DCM_Units, 0);
     bool pet_scaled = view.where(DCM_RescaleSlope) != nullptr;
     if (ct)

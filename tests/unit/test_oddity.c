@@ -531,7 +531,7 @@ static void headers_contradict_themselves(void)
         {"three frames said, one there",
          {{ALL, 0x00280008, "IS", "3"}},
          .look = true,
-         .seen = "PerFrameFunctionalGroupsSequence is missing"},
+         .seen = "NumberOfFrames is 3 in an object of one frame"},
         {"number of frames 0, three there",
          {{ALL, 0x00280008, "IS", "0"}, {ALL, 0x00280010, "US", "2"}},
          .said = "96 bytes of pixel data, but 32"},
