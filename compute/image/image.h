@@ -53,6 +53,8 @@ struct image_frame {
     int32_t dimension; // order among the frames of an enhanced object by its dimensions but place
     int32_t temporal, stack; // Temporal Position Index or Identifier; Stack ID where a number
     int32_t instance_number; // Instance Number; -1
+    char component[16], variant[16]; // further values of the vendor that tell what the frame is;
+                                     // variant where no diffusion does. "": none
     char frame_of_reference_uid[65]; // "" when absent
     char sop_instance_uid[65];
     const struct attrs *attrs; // of its instance, functional groups flattened; borrowed

@@ -15,6 +15,7 @@
 #define TILT_MAX_DEG     45.0    // beyond that the slices are no stack
 #define FAMILIES_MAX     1024    // of frames with a place: no scanner makes so many
 #define CLOCK_S          0.05    // trigger times are those of the clock within that
+#define BEAT_MAX_MS      3000.0  // of 20 beats a minute: later is no delay within a beat
 #define HALF_DAY_S       43200.0 // times of day that far apart are of two days
 #define GRADIENT_UNIT    1e-3    // components of directions are the same within half of it
 #define OWN_STACK        3       // slices that make a stack of their own
@@ -390,8 +391,10 @@ static bool axis_tells_apart(struct entry *entries, uint32_t count, enum image_a
 }
 
 // What an image is: frames that differ in one of these are never points of one axis.
-static const char *const kinds[] = {"ImageType", "ComplexImageComponent", "ConvolutionKernel",
-                                    "KVP",       "SliceThickness",        IMAGE_CARDIAC_PERCENT};
+static const char component_kind[] = "component", variant_kind[] = "variant"; // of the frame
+static const char *const kinds[] = {
+    "ImageType",      "ComplexImageComponent", "ConvolutionKernel", "KVP",
+    "SliceThickness", IMAGE_CARDIAC_PERCENT,   component_kind,      variant_kind};
 #define KINDS (sizeof kinds / sizeof *kinds)
 
 // What splits a family where no axis tells its frames apart.
@@ -533,6 +536,10 @@ static const char *kind_of_entry(const struct entry *e, size_t n)
 {
     if (strcmp(kinds[n], IMAGE_CARDIAC_PERCENT) == 0)
         return e->phase ? e->phase : ""; // NULL: phases are no kinds here
+    if (kinds[n] == component_kind)
+        return e->frame->component;
+    if (kinds[n] == variant_kind)
+        return e->frame->variant;
     return text_of(e->frame, kinds[n]);
 }
 
@@ -565,12 +572,14 @@ static bool join_kinds(struct entry *entries, uint32_t count, const bool used[],
     return true;
 }
 
-// The same of those attributes in which frames at one place differ.
-static bool find_kinds(struct entry *entries, uint32_t count, struct arena *arena)
+// The same of those attributes in which frames at one place differ. diffusion: b value or direction
+// do too.
+static bool find_kinds(struct entry *entries, uint32_t count, bool diffusion, struct arena *arena)
 {
     bool used[KINDS];
     for (size_t n = 0; n < KINDS; n++)
-        used[n] = kind_differs_at_place(entries, count, n);
+        used[n] =
+            kind_differs_at_place(entries, count, n) && !(diffusion && kinds[n] == variant_kind);
     return join_kinds(entries, count, used, arena);
 }
 
@@ -728,6 +737,25 @@ static bool time_passes(const struct image *img, const double *at)
     return false;
 }
 
+// Trigger times in place of times that stand still, where they outlast a beat of the heart.
+static bool take_trigger_times(const struct splitter *s, const struct image *img, double *at)
+{
+    const size_t cells = (size_t)img->dim[2] * img->dim[3];
+    double low = INFINITY, high = -INFINITY;
+    for (size_t i = 0; i < cells; i++) {
+        if (img->frame[i] == IMAGE_NO_FRAME)
+            continue;
+        const double trigger = s->frames[img->frame[i]].trigger_ms;
+        if (isnan(trigger))
+            return false;
+        low = fmin(low, trigger);
+        high = fmax(high, trigger);
+    }
+    for (size_t i = 0; i < cells && high - low > BEAT_MAX_MS; i++)
+        at[i] = img->frame[i] == IMAGE_NO_FRAME ? NAN : s->frames[img->frame[i]].trigger_ms / 1000;
+    return high - low > BEAT_MAX_MS && time_passes(img, at);
+}
+
 // Positions on the axis: seconds since the earliest frame, over midnight where need be.
 static void set_axis(const struct splitter *s, struct image *img, double *at)
 {
@@ -748,7 +776,11 @@ static void set_axis(const struct splitter *s, struct image *img, double *at)
     img->at = at;
     if (img->axis != IMAGE_TIME)
         return;
-    const bool passes = time_passes(img, at);
+    bool passes = time_passes(img, at);
+    if (!passes && take_trigger_times(s, img, at)) {
+        passes = true;
+        high = low = 0;
+    }
     double start = INFINITY;
     const bool midnight = high - low > HALF_DAY_S;
     for (size_t i = 0; i < cells; i++) {
@@ -910,6 +942,23 @@ static bool trigger_is_clock(const struct entry *entries, uint32_t count)
     return any;
 }
 
+// Do trigger times at a place lie farther apart than a beat of the heart lasts? Then they are times
+// since the start of the acquisition.
+static bool trigger_outlasts_beat(const struct entry *entries, uint32_t count)
+{
+    for (uint32_t at = 0, end; at < count; at = end) {
+        double low = INFINITY, high = -INFINITY;
+        end = place_end(entries, count, at);
+        for (uint32_t i = at; i < end; i++) {
+            low = fmin(low, entries[i].frame->trigger_ms);
+            high = fmax(high, entries[i].frame->trigger_ms);
+        }
+        if (high - low > BEAT_MAX_MS)
+            return true;
+    }
+    return false;
+}
+
 static void rank_entries(struct entry *entries, uint32_t count)
 {
     qsort(entries, count, sizeof *entries, by_order);
@@ -997,11 +1046,11 @@ static bool split_places(struct splitter *s, struct entry *entries, uint32_t cou
     for (enum image_axis axis = IMAGE_NO_AXIS; axis <= IMAGE_ORDER; axis++)
         varies[axis] = axis_differs_at_place(entries, count, axis);
     const bool clock = varies[IMAGE_TIME] && trigger_is_clock(entries, count);
-    if (prefer != IMAGE_PHASE && clock)
+    if (prefer != IMAGE_PHASE && (clock || trigger_outlasts_beat(entries, count)))
         varies[IMAGE_PHASE] = false;
     if (phases && !find_phases(entries, count, clock, s->arena))
         return false;
-    if (!find_kinds(entries, count, s->arena))
+    if (!find_kinds(entries, count, varies[IMAGE_B], s->arena))
         return false;
     const bool echo = varies[IMAGE_ECHO], b = varies[IMAGE_B];
     for (size_t k = 0; k <= SPLITTING; k++) { // first without splitting by an attribute
@@ -1126,7 +1175,8 @@ bool image_is_other_acquisition(const struct image_set *set, const struct image 
     if (!a->placed || !same_family(x, y) || !same_key(x->echo_ms, y->echo_ms) ||
         !same_key(x->b_value, y->b_value) ||
         strcmp(x->frame_of_reference_uid, y->frame_of_reference_uid) != 0 ||
-        strcmp(text_of(x, "SeriesInstanceUID"), text_of(y, "SeriesInstanceUID")) != 0)
+        strcmp(text_of(x, "SeriesInstanceUID"), text_of(y, "SeriesInstanceUID")) != 0 ||
+        strcmp(x->component, y->component) != 0 || strcmp(x->variant, y->variant) != 0)
         return false;
     for (size_t n = 0; n < KINDS; n++) {
         if (strcmp(text_of(x, kinds[n]), text_of(y, kinds[n])) != 0)

@@ -63,6 +63,7 @@ class frame_view
     frame_view(const struct object *o, uint32_t frame)
         : header_(const_cast<DcmDataset &>(o->header)), shared_(o->shared_groups),
           own_(frame < o->frame_groups.size() ? o->frame_groups[frame] : nullptr),
+          tile_(frame < o->mosaic.tiles.size() ? o->mosaic.tiles[frame] : nullptr),
           enhanced_(o->enhanced)
     {
     }
@@ -71,13 +72,17 @@ class frame_view
         return header_;
     }
     bool enhanced() const
-          tile_(frame < o->mosaic.tiles.size() ? o->mosaic.tiles[frame] : nullptr),
     {
         return enhanced_;
     }
     DcmItem *own() const // NULL: none
     {
         return own_;
+    }
+    // Where the time of acquisition stands.
+    DcmItem &timed()
+    {
+        return tile_ && tile_->tagExistsWithValue(DCM_AcquisitionTime) ? *tile_ : header_;
     }
     // The item with the attributes of macro; NULL: none.
     DcmItem *macro(const DcmTagKey &sequence)
@@ -86,11 +91,6 @@ class frame_view
             return tile_ && sequence == DCM_PlanePositionSequence ? tile_ : &header_;
         DcmItem *found = own_ ? item_of(*own_, sequence) : nullptr;
         return found || !shared_ ? found : item_of(*shared_, sequence);
-    }
-    // Where the time of acquisition stands.
-    DcmItem &timed()
-    {
-        return tile_ && tile_->tagExistsWithValue(DCM_AcquisitionTime) ? *tile_ : header_;
     }
     // The item of any macro, or the data set, where tag stands; NULL: nowhere.
     DcmItem *where(const DcmTagKey &tag);
@@ -108,6 +108,7 @@ class frame_view
   private:
     DcmDataset &header_;
     DcmItem *shared_, *own_;
+    DcmItem *tile_; // of a mosaic, where it has an item a slice
     bool enhanced_;
 };
 
@@ -116,7 +117,6 @@ template <typename body_type> void each_macro(DcmItem *groups, body_type body)
 {
     for (DcmObject *o = groups ? groups->nextInContainer(nullptr) : nullptr; o;
          o = groups->nextInContainer(o)) {
-    DcmItem *tile_; // of a mosaic, where it has an item a slice
         if (o->ident() != EVR_SQ)
             continue;
         DcmItem *item = item_of(*groups, o->getTag());
@@ -539,6 +539,7 @@ double b_value_of(frame_view &view)
     DcmItem &header = view.header();
     if (view.number(DCM_DiffusionBValue, &b) ||
         private_number(header, 0x0019, 0x0c, "SIEMENS MR HEADER", EVR_IS, &b) ||
+        private_number(header, 0x0065, 0x09, "Image Private Header", EVR_FD, &b) || // UIH
         private_number(header, 0x2001, 0x03, "Philips Imaging DD 001", EVR_FL, &b))
         return b >= 0 ? b : NAN;
     if (private_number(header, 0x0043, 0x39, "GEMS_PARM_01", EVR_IS, &b) && b >= 0)
@@ -581,6 +582,18 @@ void read_gradient(frame_view &view, double out[3])
     std::fill_n(out, 3, NAN);
 }
 
+// What GE's values are: (0043,102F) magnitude, phase, real, imaginary from 0 on; and (0043,1030),
+// which tells a map of the field from the images that it was made of. Image Type is the same.
+// Source, read as fact: GE's DICOM Conformance Statement for MR (private attributes).
+void read_vendor_kind(frame_view &view, struct image_frame *out)
+{
+    double value;
+    if (private_number(view.header(), 0x0043, 0x2f, "GEMS_PARM_01", EVR_US, &value))
+        snprintf(out->component, sizeof out->component, "%g", value);
+    if (private_number(view.header(), 0x0043, 0x30, "GEMS_PARM_01", EVR_US, &value))
+        snprintf(out->variant, sizeof out->variant, "%g", value);
+}
+
 // Does a dimension say where a frame lies, rather than what it shows?
 bool is_spatial(const DcmTagKey &tag)
 {
@@ -613,7 +626,6 @@ int32_t dimension_of(frame_view &view)
         any = true;
     }
     return any ? static_cast<int32_t>(order) : -1;
-        private_number(header, 0x0065, 0x09, "Image Private Header", EVR_FD, &b) || // UIH
 }
 
 double number_or_nan(frame_view &view, const DcmTagKey &first, const DcmTagKey &second)
@@ -638,6 +650,7 @@ void read_axes(const struct object *o, frame_view &view, uint32_t frame, struct 
     out->echo_ms = number_or_nan(view, DCM_EffectiveEchoTime, DCM_EchoTime);
     out->b_value = b_value_of(view);
     read_gradient(view, out->gradient);
+    read_vendor_kind(view, out);
     out->dimension = dimension_of(view);
     out->temporal = index_or_none(
         number_or_nan(view, DCM_TemporalPositionIndex, DCM_TemporalPositionIdentifier));

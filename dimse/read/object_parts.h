@@ -173,10 +173,10 @@ struct raw_frame {
     std::vector<uint8_t> bytes;
     unsigned bytes_per_sample; // 1, 2, 4; 8 of floating point
     unsigned precision;        // bits of a sample that mean something
+    bool is_signed;            // the stream says that they have a sign, which is extended already
     enum pixel_colour colour;  // of the samples, which the stream may know better than the data set
 };
 
-    bool is_signed;            // the stream says that they have a sign, which is extended already
 // All samples of a frame: [rows][columns][samples], stored bits only, the sign extended; 32 bits
 // without a sign are bit patterns. Where a stream knows better, format->colour is that of the
 // samples. ERR_UNSUPPORTED floating point, and the errors of object_decode().

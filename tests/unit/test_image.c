@@ -1043,6 +1043,64 @@ static void trigger_times_that_run_with_the_clock_are_times(void)
     CU_ASSERT_EQUAL(only(f, 8)->axis, IMAGE_PHASE);
 }
 
+// No beat of the heart lasts that long: then they are times, in place of those that stand still.
+static void trigger_times_beyond_a_beat_are_times(void)
+{
+    struct image_frame f[3 * 4];
+    stack(f, 4);
+    for (uint32_t i = 0; i < 12; i++) {
+        f[i] = f[i % 4];
+        f[i].temporal = 1 + (int32_t)(i / 4);
+        const uint32_t turn = i / 4;
+        f[i].trigger_ms = 17.0 * (i % 4) + 1600.0 * turn;
+        f[i].time_s = 100;
+        snprintf(f[i].sop_instance_uid, sizeof f[i].sop_instance_uid, "1.2.%u", 300 + i);
+    }
+    const struct image *img = only(f, 12);
+    CU_ASSERT_EQUAL(img->axis, IMAGE_TIME);
+    CU_ASSERT_EQUAL(img->dim[3], 3);
+    near(img->at[0], 0);
+    near(img->at[4], 1.6);
+    near(img->at[11], 3.2 + 0.051);
+    f[7].trigger_ms = NAN; // one does not say it: no time is stated
+    CU_ASSERT_EQUAL(only(f, 12)->axis, IMAGE_TIME);
+    CU_ASSERT(isnan(set.images[0].at[4]));
+    f[7].trigger_ms = 1600;
+    for (uint32_t i = 0; i < 12; i++) {
+        const uint32_t turn = i / 4;
+        f[i].trigger_ms = 1400.0 * turn; // 2.8 s in all
+    }
+    CU_ASSERT_EQUAL(only(f, 12)->axis, IMAGE_PHASE);
+}
+
+// A map of the field, or a phase, beside a magnitude is an image of its own where only the vendor
+// says so; of diffusion the vendor's number tells directions, which are points of one image.
+static void what_vendors_say_of_values_separates_images(void)
+{
+    struct image_frame f[2 * 4];
+    for (int way = 0; way < 4; way++) {
+        stack(f, 4);
+        for (uint32_t i = 0; i < 8; i++) {
+            f[i] = f[i % 4];
+            f[i].instance_number = (int32_t)i + 1;
+            const uint32_t turn = i / 4;
+            f[i].b_value = way == 3 ? 1000.0 * turn : NAN;
+            snprintf(f[i].unit, sizeof f[i].unit, "1");
+            snprintf(f[i].sop_instance_uid, sizeof f[i].sop_instance_uid, "1.2.%u", 300 + i);
+            if (way == 1)
+                snprintf(f[i].component, sizeof f[i].component, "%u", i / 4);
+            if (way > 1)
+                snprintf(f[i].variant, sizeof f[i].variant, "%u", i / 4);
+        }
+        split_for(f, 8, IMAGE_NO_AXIS);
+        CU_ASSERT_EQUAL(set.image_count, way == 1 || way == 2 ? 2 : 1);
+        CU_ASSERT_EQUAL(set.images[0].axis, way == 0   ? IMAGE_ORDER
+                                            : way == 3 ? IMAGE_B
+                                                       : IMAGE_NO_AXIS);
+        CU_ASSERT_EQUAL(set.images[0].duplicates, 0);
+    }
+}
+
 static uint32_t draw_seed;
 
 static double draw(double low, double high)
@@ -1191,6 +1249,10 @@ int main(void)
          stacks_of_two_kernels_in_each_other_are_images},
         {"image_split_trigger_times_that_run_with_the_clock_are_times",
          trigger_times_that_run_with_the_clock_are_times},
+        {"image_split_makes_trigger_times_beyond_a_beat_times",
+         trigger_times_beyond_a_beat_are_times},
+        {"image_split_separates_what_vendors_tell_apart",
+         what_vendors_say_of_values_separates_images},
         {"image_split_random_series_are_put_together_right", random_series_are_put_together_right},
     };
     arena = arena_create();

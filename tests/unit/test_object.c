@@ -755,6 +755,12 @@ static void frame_names_what_is_missing_or_wrong(void)
     image(&f, EXPLICIT);
     made_set(&f, FRAMES, "IS", "2");
     made_pixels(&f, 2 * PIXELS, 0);
+    frame_refused(&f, 0, ERR_UNSUPPORTED,
+                  "NumberOfFrames is 2 in an object of one frame: nothing says where each lies");
+    image(&f, EXPLICIT);
+    made_set(&f, 0x00080016, "UI", "1.2.840.10008.5.1.4.1.1.4.1"); // Enhanced MR
+    made_set(&f, FRAMES, "IS", "2");
+    made_pixels(&f, 2 * PIXELS, 0);
     frame_refused(&f, 0, ERR_INPUT, "PerFrameFunctionalGroupsSequence is missing");
 }
 
@@ -816,6 +822,101 @@ static void of_class(struct made_file *f, const char *sop_class, const char *mod
     image(f, EXPLICIT);
     made_set(f, 0x00080016, "UI", sop_class);
     made_set(f, 0x00080060, "CS", modality);
+}
+
+// An object of one frame with several is a cine where it says when each was made.
+static void frames_of_an_mr_with_times_are_a_cine(void)
+{
+    struct made_file f;
+    struct image_frame s;
+    of_class(&f, MR, "MR");
+    made_set(&f, FRAMES, "IS", "2");
+    made_set(&f, 0x00181063, "DS", "69.5");
+    made_pixels(&f, 2 * PIXELS, 0);
+    struct object *o = open_made(&f);
+    CU_ASSERT_TRUE_FATAL(o && object_frame(o, 1, &s, &err));
+    CU_ASSERT_FALSE(s.placed);
+    CU_ASSERT_DOUBLE_EQUAL(s.time_s, 0.0695, 1e-12);
+    object_close(o);
+    made_finish(&f);
+}
+
+#define DOSE "1.2.840.10008.5.1.4.1.1.481.2"
+
+static void dose(struct made_file *f, const char *offsets, const char *orientation)
+{
+    of_class(f, DOSE, "RTDOSE");
+    made_drop(f, 0x00281052);
+    made_drop(f, 0x00281053);
+    made_set(f, FRAMES, "IS", "3");
+    made_set(f, 0x00200032, "DS", "1\\2\\30");
+    made_set(f, 0x00200037, "DS", orientation);
+    made_set(f, 0x30040002, "CS", "GY");
+    made_set(f, 0x3004000e, "DS", "0.5");
+    if (offsets)
+        made_set(f, 0x3004000c, "DS", offsets);
+    made_pixels(f, 3 * PIXELS, 0);
+}
+
+static void planes_of_a_dose_lie_at_their_offsets(void)
+{
+    static const char axial[] = "1\\0\\0\\0\\1\\0", sagittal[] = "0\\1\\0\\0\\0\\-1";
+    static const struct {
+        const char *offsets, *orientation;
+        double place[3]; // of the last plane
+    } cases[] = {
+        {"0\\2.5\\5", axial, {1, 2, 35}},
+        {"0\\-2.5\\-5", axial, {1, 2, 25}},
+        {"0\\2.5\\5", sagittal, {1 - 5, 2, 30}},
+        {"30\\27.5\\25", axial, {1, 2, 25}}, // by z
+    };
+    static const struct {
+        const char *offsets, *orientation, *text;
+    } bad[] = {
+        {NULL, axial,
+         "GridFrameOffsetVector, which says where the planes of a dose grid lie, has "},
+        {"0\\2.5", axial, "has not 3 numbers"},
+        {"30\\27.5\\25", sagittal, "begins with 30, not 0, and the planes are not axial"},
+    };
+    struct made_file f;
+    struct image_frame s;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        dose(&f, cases[i].offsets, cases[i].orientation);
+        struct object *o = open_made(&f);
+        CU_ASSERT_TRUE_FATAL(o && object_frame(o, 2, &s, &err));
+        CU_ASSERT_TRUE(s.placed);
+        for (int a = 0; a < 3; a++)
+            CU_ASSERT_DOUBLE_EQUAL(s.position[a], cases[i].place[a], 1e-9);
+        CU_ASSERT_EQUAL(s.slope, 0.5);
+        CU_ASSERT_STRING_EQUAL(s.unit, "Gy");
+        object_close(o);
+        made_finish(&f);
+    }
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        dose(&f, bad[i].offsets, bad[i].orientation);
+        frame_refused(&f, 0, ERR_INPUT, bad[i].text);
+    }
+    dose(&f, "0\\1\\2", axial);
+    made_drop(&f, 0x3004000e);
+    frame_refused(&f, 0, ERR_INPUT, "DoseGridScaling is missing: a number above 0 is needed");
+}
+
+static void vendors_say_what_values_are(void)
+{
+    struct made_file f;
+    of_class(&f, MR, "MR");
+    made_set(&f, 0x00430010, "LO", "GEMS_PARM_01");
+    made_set_bytes(&f, 0x0043102f, "SS", "\3", 2);
+    made_set_bytes(&f, 0x00431030, "SS", "\2", 2);
+    struct image_frame s = frame_of(&f);
+    CU_ASSERT_STRING_EQUAL(s.component, "3");
+    CU_ASSERT_STRING_EQUAL(s.variant, "2");
+    of_class(&f, MR, "MR");
+    made_set(&f, 0x00430010, "LO", "ANOTHER VENDOR");
+    made_set_bytes(&f, 0x0043102f, "SS", "\3", 2);
+    s = frame_of(&f);
+    CU_ASSERT_STRING_EQUAL(s.component, "");
+    CU_ASSERT_STRING_EQUAL(s.variant, "");
 }
 
 static void without_place(struct made_file *f, const char *sop_class, const char *modality)
@@ -1942,6 +2043,11 @@ int main(void)
          how_an_image_was_derived_has_keys_of_its_place},
         {"the_private_phase_of_the_heart_is_read", the_private_phase_of_the_heart_is_read},
         {"object_frame_needs_no_rescale_but_for_ct", no_rescale_is_fine_for_other_modalities},
+        {"object_frame_makes_frames_of_an_mr_with_times_a_cine",
+         frames_of_an_mr_with_times_are_a_cine},
+        {"object_frame_puts_planes_of_a_dose_at_their_offsets",
+         planes_of_a_dose_lie_at_their_offsets},
+        {"object_frame_reads_what_vendors_say_of_values", vendors_say_what_values_are},
         {"object_frame_reads_numbers_or_none", numbers_are_read_or_absent},
         {"object_frame_reads_times_or_none", times_are_read_or_absent},
         {"object_ids_are_without_padding", uids_are_taken_without_padding},
