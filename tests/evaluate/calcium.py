@@ -1,5 +1,6 @@
 """Coronary calcium: chests that nobody has seen, their scores, arteries, what was counted wrongly and what was
-refused; real series shown in other ways, and painted where a places.json lies beside them."""
+refused; real series shown in other ways, and painted where a places.json (phantom/paint.py) lies in their folder or
+beside it (DIR.places.json)."""
 import json
 import pathlib
 import re
@@ -18,7 +19,10 @@ NEAR_MM = 6.0  # from a lesion's middle to the plaque that it is
 # Remarks that say nothing of whether the total is right. Any other makes a flagged result.
 ROUTINE = ("Mass is not calibrated", "Slices ", "Estimate: ECG", "Aortic root not seen", "Gantry tilt")
 NOISE_FORGIVEN_HU = 25  # a remark on less noise is routine too
+PLACE_MM = 4.0  # from an outline's middle to the calcium painted there
+PAINTINGS = 3  # of a series, each with plaques of its own
 BEYOND_DOUBT = 10.0  # Agatston: a false positive that a reader forgives
+NOISY = f"noise of {paint.NOISE_HU:.0f} HU added"
 NO_PLAIN_SCORE = "what a reader would not sign"
 
 
@@ -51,7 +55,11 @@ class Reading:
         for m in result.entry.get("measurements", []):
             if m["group"] == "Coronary arteries" and m["unit"] == "{score}" and "high" in m:
                 self.low, self.high = m["low"], m["high"]
-        self.lesions = [(g.artery, g.number("450360000") or 0.0, middle_of(g, result.files)) for g in result.report.groups if "lesion" in g.tracking and g.outline_points]
+        counted = [g for g in result.report.groups if "lesion" in g.tracking and g.outline_points]
+        places = [places_of(g.outline_points, result.files) for g in counted]
+        self.lesions = [(g.artery, g.number("450360000") or 0.0, at.mean(axis=0)) for g, at in zip(counted, places)]
+        self.counted_at = [(at, g.artery) for g, those in zip(counted, places) for at in those]
+        self.uncertain_at = uncertain_places(result) if self.scored else []
         if self.scored and self.high > self.low:
             self.flags.append(f"range {self.low:.0f} to {self.high:.0f}")
 
@@ -63,19 +71,34 @@ class Reading:
 _heads = {}
 
 
-def middle_of(group, files):
-    """Middle of a lesion's outlines, mm in patient space."""
+def places_of(outlines, files):
+    """Middles of outlines [(SOP Instance UID, x, y, x, y ...)], mm in patient space: a row each."""
     key = str(files[0])
     if key not in _heads:
         _heads.clear()
         _heads[key] = {ds.SOPInstanceUID: ds for ds in (pydicom.dcmread(f, stop_before_pixels=True) for f in files)}
     places = []
-    for uid, graphic in group.outline_points:
+    for uid, graphic in outlines:
         ds = _heads[key][uid]
         row, column = np.array(ds.ImageOrientationPatient, float).reshape(2, 3)
         x, y = np.array(graphic, float).reshape(-1, 2).mean(0) - 0.5
         places.append(np.array(ds.ImagePositionPatient, float) + row * x * float(ds.PixelSpacing[1]) + column * y * float(ds.PixelSpacing[0]))
-    return np.mean(places, axis=0)
+    return np.array(places)
+
+
+def uncertain_places(result):
+    """Middles of what the presentation state outlines as uncertain, mm."""
+    outlines = []
+    for page in result.objects["PR"][1].get("GraphicAnnotationSequence", []):
+        if page.GraphicLayer == "UNCERTAIN" and "GraphicObjectSequence" in page:
+            uid = page.ReferencedImageSequence[0].ReferencedSOPInstanceUID
+            outlines += [(uid, graphic.GraphicData) for graphic in page.GraphicObjectSequence]
+    return places_of(outlines, result.files)
+
+
+def within(places, at, reach):
+    """Whether one of places lies within reach of a place."""
+    return any(np.linalg.norm(place - np.asarray(at)) <= reach for place in places)
 
 
 def nearest(items, at):
@@ -105,7 +128,7 @@ def said(words):
 def rows(truth, expected, result):
     mine = Reading(result)
     if truth and "same" in truth:
-        return same_rows(truth["same"], mine)
+        return (painted_rows(truth, mine) if truth.get("painted") else same_rows(truth["same"], mine, truth["view"]))
     if not truth or "plaques" not in truth:
         return plain_rows(truth, mine)
     reasons = truth["reasons"]
@@ -133,9 +156,45 @@ def rows(truth, expected, result):
     for kind, score in false:
         kinds[kind] = kinds.get(kind, 0) + score
     found.append(Row(f"false: {said([f'{k} {s:.0f}' for k, s in kinds.items()])}"[:60], "no", "yes" if excess > BEYOND_DOUBT and not mine.flagged else "no", 0, "no false positive above 10 without a flag"))
-    if truth.get("painted") and truth["plaques"]:
-        seen = sum(1 for p in truth["plaques"] if nearest([{"places": [at]} for _, _, at in mine.lesions], np.array(p["center_mm_xyz"]))[0] <= NEAR_MM or p["agatston"] < 1)
-        found += [Row("painted plaque found", "yes", "yes" if k < seen else "no", 0, "painted plaques found") for k in range(len(truth["plaques"]))]
+    return found
+
+
+def fate(mine, places, reach):
+    """What became of calcium at places: (counted, uncertain or missed; artery)."""
+    arteries = {artery for at, artery in mine.counted_at if within(places, at, reach)}
+    if arteries:
+        return "counted", next(iter(arteries - {None}), None) if len(arteries - {None}) < 2 else "several"
+    return ("uncertain" if any(within(places, at, reach) for at in mine.uncertain_at) else "missed"), None
+
+
+def painted_rows(truth, mine):
+    """Of a real series with painted calcium, beside what it gave before (truth["same"])."""
+    if not mine.scored:
+        return [Row(f"{mine.verdict}: {mine.reason}"[:60], None, None), Row("verdict", truth["same"].verdict, mine.verdict, 0, "painted: the same verdict")]
+    before, found = truth["same"], []
+    for p in truth["plaques"]:
+        if p["agatston"] < 1:  # fainter or smaller than what scores
+            continue
+        places = [np.array(at) for at in p["places"]]
+        became, artery = fate(mine, places, PLACE_MM)
+        what = f"{p['artery']} {p['agatston']:.0f}, {p['hu']:.0f} HU at {' '.join(f'{v:.0f}' for v in p['center_mm_xyz'])}"
+        found.append(Row(f"{what}: {became}", "yes", "no" if became == "missed" else "yes", 0, "painted plaques counted or uncertain"))
+        found.append(Row("counted", "yes", "yes" if became == "counted" else "no", 0, "painted plaques counted"))
+        if became == "counted":
+            found.append(Row(f"artery {artery or 'unassigned'}", "ok", "ok" if artery in (None, p["artery"]) else artery, 0, "painted: artery right or unassigned"))
+    for spot in truth["others"]:
+        at = np.array(spot["center_mm_xyz"])
+        near_plaque = any(within([np.array(v) for v in p["places"]], at, NEAR_MM + 2) for p in truth["plaques"])
+        if near_plaque or within([a for a, _ in before.counted_at], at, NEAR_MM):  # which of the two was counted could not be told
+            continue
+        became, artery = fate(mine, [at], PLACE_MM)
+        what = f"{spot['kind']} {spot['agatston']:.0f}, {spot['hu']:.0f} HU at {' '.join(f'{v:.0f}' for v in at)}"
+        found.append(Row(f"{what}: {became}", "no", "yes" if became == "counted" else "no", 0, "painted: what must not count was not counted"))
+    total = truth["total"]["TOTAL"]["agatston"]
+    low, high = before.low + total, before.high + total
+    found.append(Row("Agatston score, lower bound", low, mine.low, tolerance(low), "painted: total, uncertain ones not counted"))
+    found.append(Row("lower bound not above the truth", "yes", "yes" if mine.low <= high + tolerance(high) else "no", 0, "painted: lower bound not above the truth"))
+    found.append(Row("upper bound not below the truth", "yes", "yes" if mine.high >= low - tolerance(low) else "no", 0, "painted: upper bound not below the truth"))
     return found
 
 
@@ -154,26 +213,47 @@ def by_artery(mine):
     return {a: sum((score for artery, score, _ in mine.lesions if artery == a), 0.0) for a in ARTERIES}
 
 
-def same_rows(first, mine):
+def same_rows(first, mine, view):
     """Of a series shown in another way, beside what it gave as it is."""
+    ways = " with noise" if view == NOISY else ""
     if not (first.scored and mine.scored):
-        return [Row("verdict", first.verdict, mine.verdict, 0, "the same verdict in every view")]
-    found = [Row("Agatston score", first.low, mine.low, 0.03 * first.low + 0.05, "the same total in every view")]
+        return [Row(f"verdict: {mine.reason}"[:60] if mine.reason else "verdict", first.verdict, mine.verdict, 0, f"the same verdict in every view{ways}")]
+    found = [Row("verdict", first.verdict, mine.verdict, 0, f"the same verdict in every view{ways}")]
+    for name, theirs, ours in (("Agatston score", first.low, mine.low), ("Agatston score, upper bound", first.high, mine.high)):
+        found.append(Row(name, theirs, ours, 0.03 * theirs + 0.05, f"the same total in every view{ways}"))
     theirs, ours = by_artery(first), by_artery(mine)
-    return found + [Row(f"Agatston score, {a}", theirs[a], ours[a], 0.03 * theirs[a] + 0.05, "the same arteries in every view") for a in ARTERIES]
+    return found + [Row(f"Agatston score, {a}", theirs[a], ours[a], 0.03 * theirs[a] + 0.05, f"the same arteries in every view{ways}") for a in ARTERIES]
 
 
 def others(folder, files, result, scratch, seed):
     """More series that one of a user gives: (name, folder, truth)."""
-    series, mine = paint.Series(files), Reading(result)
-    places = next((p for p in (pathlib.Path(folder) / "places.json", pathlib.Path(folder).with_suffix(".places.json")) if p.exists()), None)
-    middle = np.mean([at for *_, at in mine.lesions], axis=0) if mine.lesions else body_middle(series)
-    for name, made in paint.shown(series, scratch / "views", middle):
-        yield name, made, {"same": mine}
-    if places:
-        truth = paint.paint(series, scratch / "painted", json.loads(places.read_text()), seed)
-        truth["before"] = mine.low
-        yield "painted", scratch / "painted", truth
+    folder = pathlib.Path(folder)
+    try:
+        series = paint.Series(files)
+    except paint.Unfit as why:
+        print(f"{folder.name}: neither shown in other ways nor painted: {why}", flush=True)
+        return
+    mine = Reading(result)
+    places = next((json.loads(p.read_text()) for p in (folder / "places.json", folder.with_name(folder.name + ".places.json")) if p.exists()), None)
+    for name, made in paint.shown(series, scratch / "views", heart_middle(series, mine, places)):
+        yield name, made, {"same": mine, "view": name}
+    paint.write(series, scratch / "noise", paint.noisy(series, seed))
+    yield NOISY, scratch / "noise", {"same": mine, "view": NOISY}
+    if not places:
+        print(f"{folder.name}: not painted: no places.json (tests/phantom/paint.py) in it or beside it", flush=True)
+        return
+    for painting in range(PAINTINGS):
+        truth = paint.paint(series, scratch / "painted", places, seed + painting)
+        truth["same"] = mine
+        yield f"painting {seed + painting}", scratch / "painted", truth
+
+
+def heart_middle(series, mine, places):
+    """mm: the middle of where the arteries run, else of what was counted, else of the body."""
+    if places and places.get("coronary"):
+        points = np.vstack([np.reshape(np.concatenate(c) if np.ndim(c[0][0]) else c, (-1, 3)) for c in places["coronary"].values()])
+        return (points.min(0) + points.max(0)) / 2
+    return np.mean([at for *_, at in mine.lesions], axis=0) if mine.lesions else body_middle(series)
 
 
 def body_middle(series):

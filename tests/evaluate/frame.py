@@ -5,7 +5,8 @@ usage: evaluate STAGE [--seeds N] [--seed SEED]... [--case TEXT] [DIR...]
   --seeds N     so many fresh seeds (1); what was drawn is printed, to be repeated by --seed
   --seed SEED   this seed instead; may be repeated
   --case TEXT   only phantoms whose name contains TEXT
-  DIR           a folder of DICOM files; where it or a folder below has a truth.json, each of those
+  DIR           a folder of DICOM files; where it or a folder below has a truth.json, each of those; seeds are then
+                of what is made from it, and phantoms are measured only if --seeds says how many
 
 Prints a table of truth, measured value, error and verdict, and sums it up. Exit status 0 whatever was
 measured: this is no test. 2: the program itself broke.
@@ -21,6 +22,7 @@ and, if it likes,
                        yields (name, folder, truth) of more series made from one of the user, to be judged too
 """
 import argparse
+import ast
 import importlib
 import json
 import pathlib
@@ -99,29 +101,32 @@ def judge(stage, name, folder, truth, expected, scratch, seed=None):
 
 def parse(arguments):
     known = sorted(p.stem for p in HERE.glob("*.py") if p.stem not in ("frame", "row"))
-    p = argparse.ArgumentParser(prog="evaluate", description=__doc__.splitlines()[0])
+    stages = "\n\n".join(f"{name}: {ast.get_docstring(ast.parse((HERE / f'{name}.py').read_text()))}" for name in known)
+    p = argparse.ArgumentParser(prog="./run evaluate", usage="%(prog)s STAGE [options] [DIR...]", description=__doc__.splitlines()[0],
+                                epilog=stages, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("stage", choices=known)
     p.add_argument("--seeds", type=int, default=None, metavar="N", help="fresh seeds (1; 0 with a DIR)")
     p.add_argument("--seed", type=int, action="append", default=[], metavar="SEED", help="this seed; may be repeated")
     p.add_argument("--case", default="", metavar="TEXT", help="only phantoms whose name contains TEXT")
     p.add_argument("folders", nargs="*", type=pathlib.Path, metavar="DIR", help="a folder of DICOM files")
-    return p.parse_args(arguments)
+    return p.parse_intermixed_args(arguments)  # options may stand between STAGE and DIR
 
 
 def main(arguments):
     options = parse(arguments)
     stage = importlib.import_module(f"evaluate.{options.stage}")
-    fresh = options.seeds if options.seeds is not None else 0 if options.seed or options.folders else 1
+    fresh = options.seeds if options.seeds is not None else 0 if options.seed else 1
     seeds = options.seed + [random.SystemRandom().randrange(1, 2**31) for _ in range(fresh)]
-    if seeds:
-        print(f"to repeat this: ./run evaluate {options.stage} {' '.join(f'--seed {s}' for s in seeds)}\n")
+    phantoms = seeds if options.seeds is not None or not options.folders else []
+    print(f"to repeat this: ./run evaluate {options.stage} {' '.join(f'--seed {s}' for s in seeds)}"
+          f"{' --seeds 0' if phantoms and options.folders else ''} {' '.join(map(str, options.folders))}\n")
     print(line("series", "quantity", "truth", "measured", "error", "%", "verdict"))
     rows = []
     for folder in options.folders:
         for name, source, truth in folders(folder):
             with tempfile.TemporaryDirectory(prefix="anode-evaluate-") as scratch:
                 rows += judge(stage, name, source, truth, None, pathlib.Path(scratch), seeds[0] if seeds else 1)
-    for seed in seeds:
+    for seed in phantoms:
         for name, described, expected in stage.cases(seed):
             if options.case not in name:
                 continue

@@ -4,8 +4,11 @@
 usage: paint.py DIR OUT PLACES.json [--seed N] [--blur MM]
 
 PLACES.json: {"coronary": {ARTERY: [[x, y, z], ...]}, "not": {WHAT: [[x, y, z], ...]}}, mm in patient space:
-points along an artery's course, and places where calcium must not count. Plaques lie on the courses,
-spots at the places. OUT gets im-0001.dcm ... and truth.json, as chest.py writes it.
+points along an artery's course (or a list of such courses), and places where calcium must not count. A course
+is cut into equal pieces and gets a plaque in each, faint and dense, small and large; each place gets a spot.
+OUT gets im-0001.dcm ... and truth.json, as chest.py writes it.
+
+JPEG, JPEG-LS and RLE are decoded by DCMTK's dcmdjpeg, dcmdjpls and dcmdrle.
 
 A plaque is drawn on a quarter of the pixel spacing, averaged over the slice, blurred as the scan's kernel does,
 and added to what is there: the scan keeps its own noise. Its score is that of the painted series minus that of the
@@ -16,6 +19,8 @@ import copy
 import hashlib
 import json
 import pathlib
+import subprocess
+import tempfile
 
 import numpy as np
 import pydicom
@@ -25,12 +30,45 @@ from heart import ARTERIES
 from solid import spline
 
 
+PIECE_MM = 15.0  # of a course with one plaque: no two of them merge
+DECODERS = {"dcmdjpeg": ("1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51", "1.2.840.10008.1.2.4.57", "1.2.840.10008.1.2.4.70"),
+            "dcmdjpls": ("1.2.840.10008.1.2.4.80", "1.2.840.10008.1.2.4.81"), "dcmdrle": ("1.2.840.10008.1.2.5",)}
+
+
+NOISE_HU = 5.0  # added for another view: as much as between two scans of low noise
+
+
+class Unfit(ValueError):
+    """Files that cannot be painted or shown in other ways; says why."""
+
+
+def decoded(path):
+    """A data set whose pixels need no decoder."""
+    ds = pydicom.dcmread(path)
+    syntax = ds.file_meta.TransferSyntaxUID
+    if not syntax.is_compressed:
+        return ds
+    decoder = next((name for name, known in DECODERS.items() if syntax in known), None)
+    if not decoder:
+        raise Unfit(f"{path}: no decoder for {syntax.name}")
+    with tempfile.TemporaryDirectory(prefix="anode-decode-") as scratch:
+        plain = pathlib.Path(scratch) / "plain.dcm"
+        subprocess.run([decoder, path, plain], check=True)
+        return pydicom.dcmread(plain)
+
+
 class Series:
-    """Slices of one CT series by rising place along their normal; values in HU."""
+    """Slices of one CT series by rising place along their normal; values in HU. Raises Unfit."""
 
     def __init__(self, files):
-        heads = [pydicom.dcmread(f) for f in files]
+        heads = [decoded(f) for f in files]
         heads = [ds for ds in heads if "PixelData" in ds and "ImagePositionPatient" in ds]
+        if len(heads) < 2:
+            raise Unfit(f"{len(heads)} of {len(files)} files are slices with a place: two are needed")
+        for what in ("SeriesInstanceUID", "ImageOrientationPatient", "PixelSpacing", "Rows", "Columns"):
+            several = {str(ds.get(what)) for ds in heads}
+            if len(several) > 1:
+                raise Unfit(f"{what} differs: {', '.join(sorted(several)[:3])}")
         row, column = np.array(heads[0].ImageOrientationPatient, float).reshape(2, 3)
         self.normal = np.cross(row, column)
         self.slices = sorted(heads, key=lambda ds: np.array(ds.ImagePositionPatient, float) @ self.normal)
@@ -38,9 +76,11 @@ class Series:
         self.spacing = [float(v) for v in self.slices[0].PixelSpacing]
         at = [np.array(ds.ImagePositionPatient, float) @ self.normal for ds in self.slices]
         self.increment = float(np.median(np.diff(at)))
+        if self.increment < 0.01:
+            raise Unfit(f"{len(at)} slices lie {self.increment} mm apart: several stacks in one series?")
         self.values = []
         for ds in self.slices:
-            self.values.append(ds.pixel_array * float(ds.RescaleSlope) + float(ds.RescaleIntercept))
+            self.values.append(ds.pixel_array * float(ds.get("RescaleSlope", 1)) + float(ds.get("RescaleIntercept", 0)))
         self.thickness = float(self.slices[0].get("SliceThickness") or self.increment)
 
     def index(self, k, place):
@@ -59,12 +99,21 @@ def blurred(image, sigma):
     return image
 
 
-def chain(rng, line, hu):
-    """A piece of a course as balls: rows x, y, z, radius."""
-    width, length = rng.uniform(2.0, 4.5), rng.uniform(0, 9)
-    middle = rng.uniform(0.1, 0.9) * (len(line) - 1)
-    index = np.unique(np.clip(np.round(np.arange(middle - length, middle + length + 0.1)), 0, len(line) - 1)).astype(int)
-    return {"hu": float(hu), "balls": np.array([(*line[i], width / 2) for i in index])}
+def chain(rng, line):
+    """Calcium within a piece of a course, a row of balls: x, y, z, radius. From 200 to 1200 HU, small and large."""
+    width, length = rng.uniform(1.8, 4.5), rng.uniform(0, 0.6 * len(line))
+    first = rng.uniform(0, len(line) - length)
+    index = np.unique(np.clip(np.round(np.arange(first, first + length + 0.1)), 0, len(line) - 1)).astype(int)
+    return {"hu": float(np.exp(rng.uniform(np.log(200), np.log(1200)))), "balls": np.array([(*line[i], width / 2) for i in index])}
+
+
+def plaques(rng, courses):
+    """One plaque in each piece of an artery's courses."""
+    for points in courses if np.ndim(courses[0][0]) else [courses]:
+        line = spline(points, 1.0)
+        pieces = max(1, int(len(line) / PIECE_MM))
+        for piece in np.array_split(line, pieces):
+            yield chain(rng, piece)
 
 
 def added(series, k, item, blur):
@@ -103,7 +152,7 @@ def write(series, out, values=None, change=lambda ds, number: None, order=None):
         ds = copy.deepcopy(series.slices[k])
         stored = ds.pixel_array
         if values is not None:
-            stored = np.round((values[k] - float(ds.RescaleIntercept)) / float(ds.RescaleSlope))
+            stored = np.round((values[k] - float(ds.get("RescaleIntercept", 0))) / float(ds.get("RescaleSlope", 1)))
         limit = 2 ** int(ds.BitsStored) - 1 if ds.PixelRepresentation == 0 else 2 ** (int(ds.BitsStored) - 1) - 1
         ds.PixelData = np.clip(stored, -limit - 1 if ds.PixelRepresentation else 0, limit).astype(np.int16 if ds.PixelRepresentation else np.uint16).tobytes()
         ds["PixelData"].VR = "OW"
@@ -120,11 +169,10 @@ def paint(series, out, places, seed, blur=0.7):
     """Writes the painted series; returns its truth."""
     rng = np.random.default_rng([seed, 23])
     items = []
-    for artery, points in places.get("coronary", {}).items():
-        line = spline(points, 1.0)
-        items += [{"artery": artery, **chain(rng, line, rng.uniform(400, 1000))} for _ in range(int(rng.integers(0, 3)))]
+    for artery, courses in places.get("coronary", {}).items():
+        items += [{"artery": artery, **plaque} for plaque in plaques(rng, courses)]
     for kind, points in places.get("not", {}).items():
-        items += [{"kind": kind, "hu": 700.0, "balls": np.array([(*at, 2.5)])} for at in points]
+        items += [{"kind": kind, "hu": float(rng.uniform(400, 1000)), "balls": np.array([(*at, rng.uniform(1.5, 3.5))])} for at in points]
     values, before, after = [v.copy() for v in series.values], None, None
     area = series.spacing[0] * series.spacing[1]
     before, after = Score(np.sqrt(area), series.increment), Score(np.sqrt(area), series.increment)
@@ -199,13 +247,19 @@ def cropped(millimetres, middle):
     return change
 
 
+def noisy(series, seed):
+    """The values with white noise of NOISE_HU."""
+    rng = np.random.default_rng([seed, 29])
+    return [v + rng.normal(0, NOISE_HU, v.shape) for v in series.values]
+
+
 def shown(series, out, middle):
-    """The series shown in other ways: yields (name, folder). middle: of the heart, mm."""
+    """The series shown in other ways, of the same voxels: yields (name, folder). middle: of the heart, mm."""
     ways = {
         "rows and columns reversed": (lambda ds, _: turned(ds, True, True, "HFS"), None),
         "prone": (lambda ds, _: turned(ds, True, True, "HFP"), None),
         "on the side": (exchanged, None),
-        "cropped to 250 mm": (cropped(250, middle), None),
+        **{f"cropped to {side} mm": (cropped(side, middle), None) for side in (250, 200, 160)},
         "half the spacing": (halved, None),
         "reversed order": (lambda ds, _: None, range(len(series.slices) - 1, -1, -1)),
     }
