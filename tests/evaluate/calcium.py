@@ -73,7 +73,7 @@ _heads = {}
 
 def places_of(outlines, files):
     """Middles of outlines [(SOP Instance UID, x, y, x, y ...)], mm in patient space: a row each."""
-    key = str(files[0])
+    key = str(files[:1])
     if key not in _heads:
         _heads.clear()
         _heads[key] = {ds.SOPInstanceUID: ds for ds in (pydicom.dcmread(f, stop_before_pixels=True) for f in files)}
@@ -88,8 +88,8 @@ def places_of(outlines, files):
 
 def uncertain_places(result):
     """Middles of what the presentation state outlines as uncertain, mm."""
-    outlines = []
-    for page in result.objects["PR"][1].get("GraphicAnnotationSequence", []):
+    outlines, (_, state) = [], result.objects.get("PR", (None, {}))
+    for page in state.get("GraphicAnnotationSequence", []):
         if page.GraphicLayer == "UNCERTAIN" and "GraphicObjectSequence" in page:
             uid = page.ReferencedImageSequence[0].ReferencedSOPInstanceUID
             outlines += [(uid, graphic.GraphicData) for graphic in page.GraphicObjectSequence]

@@ -8,6 +8,8 @@ import sys
 import tempfile
 import unittest
 
+import numpy as np
+
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 from evaluate import frame  # noqa: E402
 from evaluate.row import Row  # noqa: E402
@@ -91,7 +93,7 @@ class Evaluate(unittest.TestCase):
         self.assertEqual([calcium.noise_of(r) for r in ("Noise of 31 HU is above the target of 20 HU", "Metal")], [31, None])
 
         class Result:
-            files, report = [], type("R", (), {"groups": [], "total": staticmethod(lambda: {"agatston": 40.0})})
+            files, objects, report = [], {}, type("R", (), {"groups": [], "total": staticmethod(lambda: {"agatston": 40.0})})
             entry = {"verdict": "done", "reason": "", "measurements": [], "evaluations": [
                 {"name": "Comment", "value": v} for v in ("Mass is not calibrated: x", "Noise of 22 HU is above", "Metal in the heart")]}
         one = calcium.Reading(Result)
@@ -105,6 +107,37 @@ class Evaluate(unittest.TestCase):
         self.assertEqual(calcium.rows(truth, None, Result)[-1].verdict, "OFF")
         truth["reasons"] = ["kernel"]
         self.assertEqual(calcium.rows(truth, None, Result)[-1].verdict, "ok")
+
+    def test_painted_calcium_is_judged_by_its_fate(self):
+        calcium = importlib.import_module("evaluate.calcium")
+        place = lambda x: np.array([float(x), 0.0, 0.0])
+        def reading(low, high, counted=(), uncertain=()):
+            one = object.__new__(calcium.Reading)
+            one.verdict, one.reason, one.scored, one.low, one.high = "done", "", True, low, high
+            one.counted_at, one.uncertain_at = [(place(x), artery) for x, artery in counted], [place(x) for x in uncertain]
+            return one
+        def plaque(artery, x, score):
+            return {"artery": artery, "agatston": score, "hu": 500.0, "center_mm_xyz": [x, 0, 0], "places": [[x, 0, 0]]}
+        plaques = [plaque("LAD", 0, 40.0), plaque("RCA", 50, 30.0), plaque("LCX", 100, 20.0), plaque("LM", 150, 0.5)]
+        spots = [{"kind": "aortic wall", "agatston": 9.0, "hu": 500.0, "center_mm_xyz": [x, 0, 0]} for x in (200, 250, 105)]
+        truth = {"painted": True, "same": reading(10.0, 12.0), "plaques": plaques, "others": spots, "total": {"TOTAL": {"agatston": 90.0}}}
+        after = reading(60.0, 80.0, [(1, "LCX"), (201, None)], [52, 251])
+        off = [(r.of_which, r.verdict) for r in calcium.painted_rows(truth, after)]
+        seen, counted, not_counted = "painted plaques counted or uncertain", "painted plaques counted", "painted: what must not count was not counted"
+        self.assertEqual([v for name, v in off if name == seen], ["ok", "ok", "OFF"])
+        self.assertEqual([v for name, v in off if name == counted], ["ok", "OFF", "OFF"])
+        self.assertEqual([v for name, v in off if name == not_counted], ["OFF", "ok"])  # the third lies beside a plaque
+        bounds = {name: v for name, v in off}
+        self.assertEqual(bounds["painted: artery right or unassigned"], "OFF")
+        self.assertEqual(bounds["painted: lower bound not above the truth"], "ok")
+        self.assertEqual(bounds["painted: upper bound not below the truth"], "OFF")
+        truth["same"] = reading(0.0, 0.0, [(201, None)])
+        self.assertEqual([r.verdict for r in calcium.painted_rows(truth, reading(200.0, 200.0, [(201, None)])) if r.of_which == not_counted], ["ok"])
+        self.assertEqual({r.of_which: r.verdict for r in calcium.painted_rows(truth, reading(200.0, 200.0))}["painted: lower bound not above the truth"], "OFF")
+
+    def test_options_may_stand_between_stage_and_folders(self):
+        options = frame.parse(["calcium", "--seeds", "2", "a", "b"])
+        self.assertEqual((options.stage, options.seeds, [str(f) for f in options.folders]), ("calcium", 2, ["a", "b"]))
 
 
 if __name__ == "__main__":
