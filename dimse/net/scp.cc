@@ -21,8 +21,9 @@
 // Bytes of a command with what shares its PDUs: one largest PDU and some. DCMTK parses commands by
 // recursion, so this also bounds how deep a hostile one can nest.
 static const uint64_t command_max = 131072 + 16384;
-static const uint64_t handshake_max = 1 << 20;           // bytes of an A-ASSOCIATE-RQ
-static const int no_limit_s = 86400;                     // for DCMTK: the link keeps the time
+static const uint64_t handshake_max = 1 << 20; // bytes of an A-ASSOCIATE-RQ
+static const uint64_t room_step = 1 << 20;     // bytes received between two looks at the room left
+static const int no_limit_s = 86400;           // for DCMTK: the link keeps the time
 static const uint8_t abort_user = 0, abort_provider = 2; // A-ABORT source, PS3.8 table 9-26
 
 bool scp_init(struct err *err)
@@ -63,8 +64,10 @@ struct Session {
 class Sink : public DcmConsumer
 {
   public:
-    Sink(int fd, uint64_t max_bytes, struct digest *digest, struct framing *framing)
-        : fd_(fd), max_bytes_(max_bytes), digest_(digest), framing_(framing)
+    Sink(int fd, const struct scp_config *config, const struct scp_handler *handler,
+         struct digest *digest, struct framing *framing)
+        : fd_(fd), max_bytes_(config->max_object_bytes), handler_(handler), digest_(digest),
+          framing_(framing)
     {
     }
     // What the first write() puts in front.
@@ -115,15 +118,26 @@ class Sink : public DcmConsumer
 
   private:
     bool put(struct iovec *parts, int count);
+    void stop(int error);
 
     int fd_; // -1: swallow
-    uint64_t max_bytes_, bytes_ = 0, written_ = 0;
+    uint64_t max_bytes_, bytes_ = 0, written_ = 0, room_asked_at_ = 0;
+    const struct scp_handler *handler_;
     struct digest *digest_;
     struct framing *framing_;
     int error_ = 0;
     uint8_t head_[META_MAX];
     size_t head_size_ = 0;
 };
+
+// Nothing more is written, and what was goes at once: the peer may go on for long.
+void Sink::stop(int error)
+{
+    error_ = error;
+    if (ftruncate(fd_, 0) != 0)
+        log_warn("draft not emptied: %s", strerror(errno));
+    fd_ = -1;
+}
 
 bool Sink::put(struct iovec *parts, int count)
 {
@@ -132,8 +146,7 @@ bool Sink::put(struct iovec *parts, int count)
         if (n < 0 && errno == EINTR)
             continue;
         if (n <= 0) {
-            error_ = n < 0 ? errno : EIO;
-            fd_ = -1;
+            stop(n < 0 ? errno : EIO);
             return false;
         }
         written_ += static_cast<uint64_t>(n);
@@ -156,8 +169,16 @@ bool Sink::put(struct iovec *parts, int count)
 offile_off_t Sink::write(const void *buf, offile_off_t size)
 {
     bytes_ += static_cast<uint64_t>(size);
-    if (too_large())
-        fd_ = -1;
+    if (fd_ >= 0 && too_large())
+        stop(0);
+    if (fd_ >= 0 && bytes_ - room_asked_at_ >= room_step) {
+        struct err err = {};
+        room_asked_at_ = bytes_;
+        if (!handler_->room(handler_->ctx, &err)) {
+            log_warn("%s", err.text);
+            stop(ENOSPC);
+        }
+    }
     if (fd_ < 0)
         return size;
     struct iovec parts[2] = {{head_, head_size_},
@@ -502,7 +523,7 @@ static bool store_receive_and_commit(Session &s, Store &store, struct digest *di
     struct object_ids ids = {};
     struct attrs attrs = {};
     int fd = store_open_file(s, store);
-    Sink sink(fd, s.config->max_object_bytes, digest, framing);
+    Sink sink(fd, s.config, s.handler, digest, framing);
     struct meta meta = {store.request->AffectedSOPClassUID, store.request->AffectedSOPInstanceUID,
                         store.transfer_syntax, s.version, s.summary->calling};
     sink.head_filled(meta_write(&meta, sink.head_room()));

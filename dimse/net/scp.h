@@ -45,6 +45,9 @@ struct scp_handler {
     // A descriptor for the file of an instance that starts now, to be written and read, or -1 with
     // *err (answered A700; the data set is swallowed). The file stays the handler's.
     int (*open)(void *ctx, struct err *err);
+    // Whether there is room for what comes next, asked after each MiB of an instance. False, with
+    // *err for the log: the file is emptied, the data set swallowed and answered A700.
+    bool (*room)(void *ctx, struct err *err);
     // The whole file is written. Makes it durable and recorded, then says what to answer. comment:
     // up to 64 characters for Error Comment (0000,0902) when not success; with SCP_NO_ANSWER it is
     // the reason in *err of scp_serve().

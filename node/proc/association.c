@@ -73,18 +73,23 @@ static int association_admit(void *ctx, const char *calling, const char *called)
     return 0;
 }
 
-static int association_new_draft(struct session *s, struct err *err)
+static bool association_room(void *ctx, struct err *err)
 {
+    struct session *s = ctx;
     const struct association *a = s->association;
     uint64_t free_mib = 0;
+    if (!datadir_free_mib(a->dir, &free_mib, err))
+        return false;
+    return free_mib >= a->conf->min_free_mib ||
+           err_set(err, ERR_FULL, "%llu MiB free, limits.min_free_mib is %u",
+                   (unsigned long long)free_mib, a->conf->min_free_mib);
+}
+
+static int association_new_draft(struct session *s, struct err *err)
+{
     char folder[PATH_MAX];
-    if (!datadir_free_mib(a->dir, &free_mib, err) || !datadir_path(a->dir, "drafts", folder, err))
+    if (!association_room(s, err) || !datadir_path(s->association->dir, "drafts", folder, err))
         return -1;
-    if (free_mib < a->conf->min_free_mib) {
-        err_set(err, ERR_FULL, "%llu MiB free, limits.min_free_mib is %u",
-                (unsigned long long)free_mib, a->conf->min_free_mib);
-        return -1;
-    }
     return fs_draft_open(&s->draft, folder, err) ? s->draft.fd : -1;
 }
 
@@ -238,6 +243,7 @@ static void association_serve(struct session *s)
     struct scp_handler handler = {.ctx = s,
                                   .admit = association_admit,
                                   .open = association_open_draft,
+                                  .room = association_room,
                                   .commit = association_commit,
                                   .discard = association_discard};
     struct scp_summary summary = {0};

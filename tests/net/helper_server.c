@@ -19,7 +19,7 @@
 struct keeper {
     const struct server_options *options;
     const char *folder;
-    int events, fd, files;
+    int events, fd, files, asked;
     char path[8192];
 };
 
@@ -64,6 +64,17 @@ static int keeper_open(void *ctx, struct err *err)
     return k->fd;
 }
 
+static bool keeper_room(void *ctx, struct err *err)
+{
+    struct keeper *k = ctx;
+    struct stat st;
+    k->asked++;
+    if (k->options->disk != DISK_FILLS || k->asked < 2)
+        return true;
+    tell(k->events, "room none at %lld", fstat(k->fd, &st) == 0 ? (long long)st.st_size : -1);
+    return err_set(err, ERR_FULL, "no room in /some/folder");
+}
+
 static enum scp_status keeper_commit(void *ctx, const struct scp_instance *in, char comment[65])
 {
     struct keeper *k = ctx;
@@ -85,17 +96,23 @@ static enum scp_status keeper_commit(void *ctx, const struct scp_instance *in, c
 static void keeper_discard(void *ctx)
 {
     struct keeper *k = ctx;
+    struct stat st;
+    const long long size = fstat(k->fd, &st) == 0 ? (long long)st.st_size : -1;
     close(k->fd);
-    if (k->options->disk == DISK_SOUND)
+    if (k->options->disk != DISK_FULL)
         unlink(k->path);
-    tell(k->events, "discard");
+    if (k->options->disk == DISK_FILLS)
+        tell(k->events, "discard %lld", size);
+    else
+        tell(k->events, "discard");
 }
 
 static void serve_one(const struct server *s, const struct server_options *options, int events,
                       int connection)
 {
-    struct keeper k = {options, s->folder, events, -1, 0, ""};
-    struct scp_handler handler = {&k, keeper_admit, keeper_open, keeper_commit, keeper_discard};
+    struct keeper k = {.options = options, .folder = s->folder, .events = events, .fd = -1};
+    struct scp_handler handler = {&k,          keeper_admit,  keeper_open,
+                                  keeper_room, keeper_commit, keeper_discard};
     struct scp_config config = options->config;
     struct scp_summary summary;
     struct err err = {0};

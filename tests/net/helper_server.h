@@ -1,6 +1,6 @@
 // scp_serve() behind a listening socket on loopback, a process a connection, with a handler that
 // keeps files in a folder and tells what happens, a line an event:
-//   admit CALLING CALLED | open | commit UID STATUS | discard
+//   admit CALLING CALLED | open | room none at SIZE | commit UID STATUS | discard [SIZE]
 //   end ok|bad ERR stored=N refused=N released=0|1 rejected=0|1 calling=AE: TEXT | exit STATUS
 #pragma once
 #include <stdbool.h>
@@ -8,13 +8,14 @@
 #include <sys/types.h>
 #include "dimse/net/scp.h"
 
-enum server_disk { DISK_SOUND, DISK_FULL, DISK_OPEN_FAILS };
+enum server_disk { DISK_SOUND, DISK_FULL, DISK_OPEN_FAILS, DISK_FILLS };
 
 struct server_options {
     struct scp_config config; // what is 0 gets a default
-    enum server_disk disk;    // DISK_FULL: every write fails with ENOSPC
-    enum scp_status commit;   // what commit() answers
-    const char *comment;      // with it; NULL: none
+    enum server_disk disk; // DISK_FULL: every write fails with ENOSPC; DISK_FILLS: there is no room
+                           // for the second MiB
+    enum scp_status commit; // what commit() answers
+    const char *comment;    // with it; NULL: none
 };
 
 struct server {

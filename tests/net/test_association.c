@@ -464,6 +464,38 @@ static void no_file_and_too_large_are_answered_a700(void)
     server_stop(&s);
 }
 
+// Room that is there at the beginning may be gone: what was written goes before the peer is
+// through.
+static void room_is_looked_after_while_an_object_comes(void)
+{
+    struct server s;
+    struct peer p;
+    char comment[65];
+    const size_t pixels = 4 << 20;
+    server_start(&s, &(struct server_options){.disk = DISK_FILLS});
+    CU_ASSERT_TRUE_FATAL(peer_connect(&p, s.port));
+    const struct peer_context context = {1, CT_IMAGE, {EXPLICIT_LE}};
+    CU_ASSERT_EQUAL_FATAL(peer_associate(&p, "TESTER", "ANODE", &context, 1), 2);
+    struct bytes data = dataset(CT_IMAGE, "1.2.3.9", pixels);
+    CU_ASSERT_TRUE(peer_store_command(&p, 1, CT_IMAGE, "1.2.3.9"));
+    for (size_t at = 0; at < data.size; at += 16384) {
+        const size_t size = data.size - at < 16384 ? data.size - at : 16384;
+        CU_ASSERT_TRUE(peer_pdv(&p, 1, at + size == data.size ? 2 : 0, data.data + at, size));
+    }
+    CU_ASSERT_EQUAL(peer_status(&p, comment), SCP_OUT_OF_RESOURCES);
+    CU_ASSERT_STRING_EQUAL(comment, "no space left");
+    const long long size =
+        strtoll(server_expect(&s, "room none at ") + strlen("room none at "), NULL, 10);
+    CU_ASSERT(size > 1 << 20 && size < 3 << 20);
+    CU_ASSERT_STRING_EQUAL(server_expect(&s, "discard"), "discard 0");
+    // The association goes on, and so does the next one.
+    CU_ASSERT_TRUE(peer_release(&p));
+    peer_close(&p);
+    CU_ASSERT_EQUAL(server_files(&s), 0);
+    bytes_free(&data);
+    server_stop(&s);
+}
+
 static void what_the_handler_says_is_answered(void)
 {
     struct server s;
@@ -775,6 +807,7 @@ int main(void)
         {"a full disk is answered A700 at once and the association lives",
          a_full_disk_is_answered_a700_at_once_and_the_association_lives},
         {"no file and too large are answered A700", no_file_and_too_large_are_answered_a700},
+        {"room is looked after while an object comes", room_is_looked_after_while_an_object_comes},
         {"what the handler says is answered", what_the_handler_says_is_answered},
         {"an instance that nobody decides on aborts the association",
          an_instance_that_nobody_decides_on_aborts_the_association},
