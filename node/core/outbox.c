@@ -32,18 +32,25 @@ struct delivery {
     struct outbox *outbox;
     struct child sender;
     char destination[17];
-    bool known;       // a peer of the configuration
     bool ended;       // MSG_SENT has come
     char reason[256]; // of what was not answered
     struct item *items;
     struct scu_file *files;
     int64_t *rows;
-    size_t count;
+    size_t count, answers; // of count items
+};
+
+struct outage { // of a destination
+    struct outage *next;
+    char destination[17];
+    int64_t attempts;    // to reach it, each after the pause of the one before
+    double since, until; // wall clock
 };
 
 struct outbox {
     struct core *core;
     struct delivery *deliveries;
+    struct outage *outages;
     double next;
 };
 
@@ -71,27 +78,109 @@ static void free_delivery(struct delivery *d)
 
 enum outlook { MAY_PASS, STAYS };
 
-// What was not stored: again later, or never.
+static void state_failed(const struct err *err)
+{
+    log_error("outbox: %s", err->text); // due as before, after a pause
+}
+
+// Never again. Returns false where it may still be tried.
+static bool give_up(struct delivery *d, const struct item *i, enum outlook outlook,
+                    const char *reason)
+{
+    struct core *core = d->outbox->core;
+    struct err err = {0};
+    const double now = clock_wall();
+    if (outlook != STAYS && (i->first_at <= 0 || now - i->first_at < core->conf->retry_give_up_s))
+        return false;
+    log_error("job=%lld destination=%s object=%s failed after %lld attempts: %s", (long long)i->job,
+              d->destination, i->kind, (long long)i->attempts + 1, reason);
+    if (!state_object_fail(core->state, i->row, now, reason, &err))
+        state_failed(&err);
+    return true;
+}
+
+// What the destination did not take: again later, or never.
 static void put_off(struct delivery *d, struct item *i, enum outlook outlook, const char *reason)
 {
     struct core *core = d->outbox->core;
-    const struct conf *conf = core->conf;
     struct err err = {0};
-    double now = clock_wall();
-    bool ok;
+    const double now = clock_wall(), pause = outbox_pause(core->conf, i->attempts + 1, chance());
     i->answered = true;
-    if (outlook == STAYS || (i->first_at > 0 && now - i->first_at >= conf->retry_give_up_s)) {
-        log_error("job=%lld destination=%s object=%s failed after %lld attempts: %s",
-                  (long long)i->job, d->destination, i->kind, (long long)i->attempts + 1, reason);
-        ok = state_object_fail(core->state, i->row, now, reason, &err);
-    } else {
-        double pause = outbox_pause(conf, i->attempts + 1, chance());
-        log_warn("job=%lld destination=%s object=%s not sent, again in %.0f s: %s",
-                 (long long)i->job, d->destination, i->kind, pause, reason);
-        ok = state_object_retry(core->state, i->row, now, now + pause, reason, &err);
+    d->answers++;
+    if (give_up(d, i, outlook, reason))
+        return;
+    log_warn("job=%lld destination=%s object=%s not sent, again in %.0f s: %s", (long long)i->job,
+             d->destination, i->kind, pause, reason);
+    if (!state_object_retry(core->state, i->row, now, now + pause, reason, &err))
+        state_failed(&err);
+}
+
+static struct outage **outage_of(struct outbox *o, const char *destination)
+{
+    struct outage **at = &o->outages;
+    while (*at && strcmp((*at)->destination, destination) != 0)
+        at = &(*at)->next;
+    return at;
+}
+
+// When a destination that was not reached just now is tried again. What is new tries at once, and
+// then waits with the others.
+static double outage_until(struct outbox *o, const char *destination, bool answered)
+{
+    struct outage **at = outage_of(o, destination), *outage = *at;
+    const double now = clock_wall();
+    if (!outage && !(outage = *at = calloc(1, sizeof *outage)))
+        return now + outbox_pause(o->core->conf, 1, chance());
+    if (outage->attempts == 0) {
+        outage->since = now;
+        snprintf(outage->destination, sizeof outage->destination, "%s", destination);
     }
-    if (!ok)
-        log_error("outbox: %s", err.text); // due as before, after a pause
+    if (answered)
+        outage->attempts = 0; // it was there
+    if (outage->attempts > 0 && now < outage->until &&
+        outage->until - now <= 1.2 * o->core->conf->retry_max_s) // else the clock was set
+        return outage->until;
+    outage->until = now + outbox_pause(o->core->conf, ++outage->attempts, chance());
+    return outage->until;
+}
+
+// The destination cannot be reached, or ended the association before all was sent: all that waits
+// for it waits for one time, so that it goes in order then, over one association.
+static void postpone(struct delivery *d, const char *reason)
+{
+    struct core *core = d->outbox->core;
+    struct err err = {0};
+    size_t left = 0;
+    const bool known = *outage_of(d->outbox, d->destination) != NULL;
+    const double now = clock_wall();
+    const double until = outage_until(d->outbox, d->destination, d->answers > 0);
+    for (size_t i = 0; i < d->count; i++) {
+        if (d->items[i].answered || give_up(d, &d->items[i], MAY_PASS, reason))
+            continue;
+        left++;
+        if (!state_object_retry(core->state, d->items[i].row, now, until, reason, &err))
+            state_failed(&err);
+    }
+    if (!state_destination_waits(core->state, d->destination, until, reason, &err))
+        state_failed(&err);
+    log_line(known ? LOG_LEVEL_INFO : LOG_LEVEL_WARN,
+             "destination=%s objects=%zu not sent, again in %.0f s: %s", d->destination, left,
+             until - now, reason);
+}
+
+// The destination takes objects: what waits for it need not wait longer.
+static void resume(struct delivery *d)
+{
+    struct outage **at = outage_of(d->outbox, d->destination), *outage = *at;
+    struct err err = {0};
+    if (!outage)
+        return;
+    log_info("destination=%s takes objects again after %.0f s", d->destination,
+             clock_wall() - outage->since);
+    if (!state_destination_goes(d->outbox->core->state, d->destination, &err))
+        state_failed(&err);
+    *at = outage->next;
+    free(outage);
 }
 
 static void sent(struct delivery *d, struct item *i, const struct msg_outcome *m)
@@ -100,6 +189,8 @@ static void sent(struct delivery *d, struct item *i, const struct msg_outcome *m
     struct err err = {0};
     char warning[200] = "";
     i->answered = true;
+    d->answers++;
+    resume(d);
     if (m->status == DUPLICATE)
         snprintf(warning, sizeof warning, "is there already (status %04x)", m->status);
     else if (m->status)
@@ -184,10 +275,8 @@ bool outbox_reaped(struct outbox *o, pid_t pid, int status)
         snprintf(d->reason, sizeof d->reason, "sender ended by signal %d", WTERMSIG(status));
     else if (!d->ended)
         snprintf(d->reason, sizeof d->reason, "sender ended with status %d", WEXITSTATUS(status));
-    for (size_t i = 0; i < d->count && !o->core->draining; i++) {
-        if (!d->items[i].answered)
-            put_off(d, &d->items[i], MAY_PASS, d->reason);
-    }
+    if (d->answers < d->count && !o->core->draining)
+        postpone(d, d->reason);
     *at = d->next;
     free_delivery(d);
     o->next = 0;
@@ -238,13 +327,6 @@ static struct delivery *gather(struct outbox *o, const char *destination, struct
     return d;
 }
 
-static void put_all_off(struct delivery *d, const char *reason)
-{
-    for (size_t i = 0; i < d->count; i++)
-        put_off(d, &d->items[i], MAY_PASS, reason);
-    free_delivery(d);
-}
-
 static void deliver(struct outbox *o, const char *destination)
 {
     struct core *core = o->core;
@@ -260,8 +342,9 @@ static void deliver(struct outbox *o, const char *destination)
     }
     const struct conf_peer *peer = conf_find_peer(core->conf, destination);
     if (!peer || !peer->host || !peer->port) {
-        put_all_off(d, peer ? "this peer has no host or port in the configuration"
-                            : "no such ae_title in peers of the configuration");
+        postpone(d, peer ? "this peer has no host or port in the configuration"
+                         : "no such ae_title in peers of the configuration");
+        free_delivery(d);
         return;
     }
     struct sender sender = {
@@ -270,7 +353,8 @@ static void deliver(struct outbox *o, const char *destination)
     struct child_options options = {
         .role = "sender", .channel = true, .keep = keep, .keep_count = 2};
     if (!child_start(&d->sender, &options, sender_run, &sender, &err)) {
-        put_all_off(d, err.text);
+        postpone(d, err.text);
+        free_delivery(d);
         return;
     }
     d->next = o->deliveries;
@@ -375,6 +459,11 @@ void outbox_destroy(struct outbox *o)
             close(d->sender.fd);
         }
         free_delivery(d);
+    }
+    while (o->outages) {
+        struct outage *outage = o->outages;
+        o->outages = outage->next;
+        free(outage);
     }
     free(o);
 }

@@ -1,7 +1,9 @@
 // Delivery of results: a queue a destination, a sender process a destination with work, retries
-// with exponential back-off and jitter that outlive a restart. What a destination refuses for good
-// becomes `failed` with its reason after sending.retry_give_up_s.
-// Process: core.
+// with exponential back-off and jitter that outlive a restart. The objects of a job arrive in their
+// order: one that is put off holds back those after it from the next association on. A destination
+// that cannot be reached has one clock for all that waits for it; the first object that it takes
+// again sets the rest going. What a destination refuses for good becomes `failed` with its reason
+// after sending.retry_give_up_s. Process: core.
 #pragma once
 #include <stdint.h>
 #include <sys/types.h>

@@ -184,6 +184,8 @@ enum query {
     Q_OBJECTS,
     Q_OBJECT_SENT,
     Q_OBJECT_RETRY,
+    Q_DESTINATION_WAITS,
+    Q_DESTINATION_GOES,
     Q_OBJECT_FAIL,
     Q_OBJECTS_DISCARD,
     Q_OBJECTS_AGAIN,
@@ -314,16 +316,25 @@ static const char *const sql[Q_COUNT] = {
                      " VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
                      " ON CONFLICT(job, destination, sop_uid) DO UPDATE SET path = excluded.path,"
                      " state = 'pending', attempts = 0, first_at = 0, next_at = 0, reason = ''",
-    [Q_DESTINATIONS] = "SELECT destination, min(next_at) FROM outbox WHERE state = 'pending'"
-                       " GROUP BY destination",
-    [Q_DUE] = OBJECT_COLUMNS " WHERE state = 'pending' AND destination = ? AND next_at <= ?"
-                             " ORDER BY job, rank, id LIMIT ?",
+    // The objects of a job keep their order: one waits for those that go before it.
+    [Q_DESTINATIONS] = "SELECT destination, min(due) FROM (SELECT destination, max(next_at) OVER"
+                       " (PARTITION BY destination, job ORDER BY rank, id) AS due FROM outbox"
+                       " WHERE state = 'pending') GROUP BY destination",
+    [Q_DUE] = OBJECT_COLUMNS " AS o WHERE state = 'pending' AND destination = ?1 AND next_at <= ?2"
+                             " AND NOT EXISTS (SELECT 1 FROM outbox b WHERE b.job = o.job AND"
+                             " b.destination = ?1 AND b.state = 'pending' AND b.next_at > ?2 AND"
+                             " (b.rank < o.rank OR (b.rank = o.rank AND b.id < o.id)))"
+                             " ORDER BY job, rank, id LIMIT ?3",
     [Q_OBJECTS] = OBJECT_COLUMNS " WHERE job = ? ORDER BY id",
     [Q_OBJECT_SENT] = "UPDATE outbox SET state = 'sent', attempts = attempts + 1, sent_at = ?1,"
                       " first_at = iif(first_at = 0, ?1, first_at), reason = ?2 WHERE id = ?3",
     [Q_OBJECT_RETRY] = "UPDATE outbox SET attempts = attempts + 1,"
                        " first_at = iif(first_at = 0, ?1, first_at), next_at = ?2, reason = ?3"
                        " WHERE id = ?4 AND state = 'pending'",
+    [Q_DESTINATION_WAITS] = "UPDATE outbox SET next_at = ?1, reason = ?2 WHERE destination = ?3"
+                            " AND state = 'pending' AND next_at < ?1",
+    [Q_DESTINATION_GOES] = "UPDATE outbox SET next_at = 0 WHERE destination = ?"
+                           " AND state = 'pending'",
     [Q_OBJECT_FAIL] = "UPDATE outbox SET state = 'failed', attempts = attempts + 1,"
                       " first_at = iif(first_at = 0, ?1, first_at), reason = ?2"
                       " WHERE id = ?3 AND state = 'pending'",
@@ -1311,6 +1322,17 @@ bool state_object_retry(struct state *s, int64_t id, double now, double next_at,
                         struct err *err)
 {
     return done(s, bind(s, err, Q_OBJECT_RETRY, "ddti", now, next_at, reason, id), err);
+}
+
+bool state_destination_waits(struct state *s, const char *destination, double until,
+                             const char *reason, struct err *err)
+{
+    return done(s, bind(s, err, Q_DESTINATION_WAITS, "dtt", until, reason, destination), err);
+}
+
+bool state_destination_goes(struct state *s, const char *destination, struct err *err)
+{
+    return done(s, bind(s, err, Q_DESTINATION_GOES, "t", destination), err);
 }
 
 bool state_object_fail(struct state *s, int64_t id, double now, const char *reason, struct err *err)

@@ -279,7 +279,8 @@ struct state_object {
 typedef bool state_object_fn(void *ctx, const struct state_object *row);
 
 bool state_add_object(struct state *s, const struct state_object *object, struct err *err);
-// Destinations with pending objects and the time when the first of them is due.
+// Destinations with pending objects and the time when the first of them is due. The objects of a
+// job go to a destination in their order: one is due when those that go before it are.
 bool state_each_destination(struct state *s,
                             bool (*each)(void *ctx, const char *destination, double next_at),
                             void *ctx, struct err *err);
@@ -291,6 +292,11 @@ bool state_object_sent(struct state *s, int64_t id, double now, const char *reas
                        struct err *err);
 bool state_object_retry(struct state *s, int64_t id, double now, double next_at, const char *reason,
                         struct err *err);
+// A destination cannot be reached: what waits for it is not due before that time. Or it can be
+// again: all that waits is due.
+bool state_destination_waits(struct state *s, const char *destination, double until,
+                             const char *reason, struct err *err);
+bool state_destination_goes(struct state *s, const char *destination, struct err *err);
 bool state_object_fail(struct state *s, int64_t id, double now, const char *reason,
                        struct err *err);
 // All objects of a job: pending ones become discarded, or all become pending again.

@@ -920,6 +920,26 @@ def a_silent_association_gives_its_place_away(tmp):
         return site.log_text()
 
 
+def after_an_outage_all_that_waits_goes_in_order(tmp):
+    p, q = ports(2)
+    jobs = 4
+    with Site(tmp / "node", p, {"PACS": q}) as site:
+        for number in range(1, jobs + 1):
+            send(make_series(tmp / f"in{number}", number, count=3), p)
+        wait_for(lambda: len([j for j in site.status()["jobs"] if j["state"] == "done"]) == jobs, HANG_S, "all jobs")
+        wait_for(lambda: site.log_text().count("not sent, again") > jobs, HANG_S, "attempts in vain")
+        with Sink(tmp / "pacs", q) as sink:
+            wait_for(lambda: len(sink.objects()) >= 2 * jobs, HANG_S, "all results")
+            site.wait_idle()
+        text = site.log_text()
+        equal(text.count("takes objects again"), 1, "ends of the outage")
+        sent = re.findall(r"job=(\d+) destination=PACS object=(\w+) sent", text)
+        equal(sorted(sent, key=lambda s: int(s[0])), sent, "jobs in their order")
+        for job in {job for job, _ in sent}:
+            equal([kind for j, kind in sent if j == job][-1], "sr", f"the last object of job {job}")
+        return text
+
+
 def two_nodes_never_share_a_data_folder(tmp):
     p, q, r = ports(3)
     with Site(tmp / "node", p, {"PACS": q}) as site:

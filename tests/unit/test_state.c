@@ -202,6 +202,27 @@ static const char *due(struct state *s, const char *to, double now)
     return kinds;
 }
 
+struct moment {
+    const char *destination;
+    double at;
+};
+
+static bool note_moment(void *ctx, const char *destination, double next_at)
+{
+    struct moment *m = ctx;
+    if (strcmp(destination, m->destination) == 0)
+        m->at = next_at;
+    return true;
+}
+
+// When the first object for a destination is due; -1: none is.
+static double due_at(struct state *s, const char *to)
+{
+    struct moment m = {to, -1};
+    CU_ASSERT_TRUE(state_each_destination(s, note_moment, &m, NULL));
+    return m.at;
+}
+
 static void state_open_refuses_what_is_no_database_of_ours(void)
 {
     struct err err = {0};
@@ -637,8 +658,14 @@ static void state_outbox_is_ordered_and_remembers_retries(void)
     CU_ASSERT_STRING_EQUAL(due(s, "PACS", 10), "sc gsps sr ");
     CU_ASSERT_TRUE(state_object_sent(s, 2, 11, "", NULL));
     CU_ASSERT_TRUE(state_object_retry(s, 3, 11, 20, "refused", NULL));
-    CU_ASSERT_STRING_EQUAL(due(s, "PACS", 19), "sr ");
+    CU_ASSERT_STRING_EQUAL(due(s, "PACS", 19), ""); // the SR waits for what goes before it
+    CU_ASSERT_STRING_EQUAL(due(s, "CT1", 19), "sr ");
+    CU_ASSERT_DOUBLE_EQUAL(due_at(s, "PACS"), 20, 0);
+    CU_ASSERT_DOUBLE_EQUAL(due_at(s, "CT1"), 0, 0);
     CU_ASSERT_STRING_EQUAL(due(s, "PACS", 20), "gsps sr ");
+    CU_ASSERT_TRUE(state_object_retry(s, 1, 11, 30, "refused", NULL));
+    CU_ASSERT_STRING_EQUAL(due(s, "PACS", 20), "gsps ");
+    CU_ASSERT_DOUBLE_EQUAL(due_at(s, "PACS"), 20, 0);
     CU_ASSERT_TRUE(state_object_fail(s, 1, 21, "never", NULL));
     CU_ASSERT_TRUE(state_count_outbox(s, "PACS", &box, NULL));
     CU_ASSERT_EQUAL(box.pending, 1);
@@ -652,6 +679,29 @@ static void state_outbox_is_ordered_and_remembers_retries(void)
     CU_ASSERT_TRUE(state_objects_again(s, job, &again, NULL));
     CU_ASSERT_EQUAL(again, 4);
     CU_ASSERT_STRING_EQUAL(due(s, "PACS", 0), "sc gsps sr ");
+    state_close(s);
+}
+
+static void state_gives_a_destination_that_is_away_one_clock(void)
+{
+    struct state *s = fresh();
+    int64_t series = 0;
+    put(s, "1.2.3.1", "1", 1, "P", &series);
+    int64_t job = add_job(s, series, "a");
+    add_object(s, job, "PACS", "sc", 1, "1.9.1");
+    add_object(s, job, "PACS", "sr", 6, "1.9.2");
+    add_object(s, job, "CT1", "sr", 6, "1.9.2");
+    CU_ASSERT_TRUE(state_object_retry(s, 2, 11, 40, "refused", NULL));
+    CU_ASSERT_TRUE(state_destination_waits(s, "PACS", 20, "away", NULL));
+    CU_ASSERT_STRING_EQUAL(due(s, "PACS", 19), "");
+    CU_ASSERT_STRING_EQUAL(due(s, "PACS", 20), "sc "); // what waits longer goes on to
+    CU_ASSERT_STRING_EQUAL(due(s, "CT1", 0), "sr ");
+    CU_ASSERT_TRUE(state_destination_goes(s, "PACS", NULL));
+    CU_ASSERT_STRING_EQUAL(due(s, "PACS", 0), "sc sr ");
+    CU_ASSERT_TRUE(state_object_sent(s, 1, 11, "", NULL));
+    CU_ASSERT_TRUE(state_destination_waits(s, "PACS", 20, "away", NULL));
+    CU_ASSERT_TRUE(state_destination_goes(s, "PACS", NULL));
+    CU_ASSERT_STRING_EQUAL(due(s, "PACS", 0), "sr "); // what was sent stays so
     state_close(s);
 }
 
@@ -1109,6 +1159,7 @@ static const struct check_case cases[] = {
     CASE(state_recovers_only_ones_own_and_what_has_no_lease),
     CASE(state_jobs_run_again_when_asked),
     CASE(state_outbox_is_ordered_and_remembers_retries),
+    CASE(state_gives_a_destination_that_is_away_one_clock),
     CASE(state_adds_an_object_of_known_uid_only_once),
     CASE(state_predecessor_is_the_last_report_of_the_series),
     CASE(state_expires_only_what_is_finished_and_old),
