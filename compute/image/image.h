@@ -53,8 +53,9 @@ struct image_frame {
     int32_t dimension; // order among the frames of an enhanced object by its dimensions but place
     int32_t temporal, stack; // Temporal Position Index or Identifier; Stack ID where a number
     int32_t instance_number; // Instance Number; -1
-    char component[16], variant[16]; // further values of the vendor that tell what the frame is;
-                                     // variant where no diffusion does. "": none
+    char kind[96];    // what it is, in words of its functional groups or of the vendor: frames of
+                      // different kinds share no image. "": attrs say it
+    char variant[16]; // the same of a vendor, where no diffusion tells frames apart
     char frame_of_reference_uid[65]; // "" when absent
     char sop_instance_uid[65];
     const struct attrs *attrs; // of its instance, functional groups flattened; borrowed

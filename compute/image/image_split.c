@@ -391,10 +391,10 @@ static bool axis_tells_apart(struct entry *entries, uint32_t count, enum image_a
 }
 
 // What an image is: frames that differ in one of these are never points of one axis.
-static const char component_kind[] = "component", variant_kind[] = "variant"; // of the frame
+static const char frame_kind[] = "kind", variant_kind[] = "variant"; // of the frame
 static const char *const kinds[] = {
     "ImageType",      "ComplexImageComponent", "ConvolutionKernel", "KVP",
-    "SliceThickness", IMAGE_CARDIAC_PERCENT,   component_kind,      variant_kind};
+    "SliceThickness", IMAGE_CARDIAC_PERCENT,   frame_kind,          variant_kind};
 #define KINDS (sizeof kinds / sizeof *kinds)
 
 // What splits a family where no axis tells its frames apart.
@@ -536,8 +536,8 @@ static const char *kind_of_entry(const struct entry *e, size_t n)
 {
     if (strcmp(kinds[n], IMAGE_CARDIAC_PERCENT) == 0)
         return e->phase ? e->phase : ""; // NULL: phases are no kinds here
-    if (kinds[n] == component_kind)
-        return e->frame->component;
+    if (kinds[n] == frame_kind)
+        return e->frame->kind;
     if (kinds[n] == variant_kind)
         return e->frame->variant;
     return text_of(e->frame, kinds[n]);
@@ -1176,7 +1176,7 @@ bool image_is_other_acquisition(const struct image_set *set, const struct image 
         !same_key(x->b_value, y->b_value) ||
         strcmp(x->frame_of_reference_uid, y->frame_of_reference_uid) != 0 ||
         strcmp(text_of(x, "SeriesInstanceUID"), text_of(y, "SeriesInstanceUID")) != 0 ||
-        strcmp(x->component, y->component) != 0 || strcmp(x->variant, y->variant) != 0)
+        strcmp(x->kind, y->kind) != 0 || strcmp(x->variant, y->variant) != 0)
         return false;
     for (size_t n = 0; n < KINDS; n++) {
         if (strcmp(text_of(x, kinds[n]), text_of(y, kinds[n])) != 0)

@@ -297,6 +297,7 @@ void read_flat_spacing(frame_view &view, struct image_frame *out)
 }
 
 double cine_time(const struct object *o, frame_view &view, uint32_t frame);
+std::string type_of(DcmItem &item, const DcmTagKey &tag);
 
 void take_away_place(struct image_frame *out)
 {
@@ -585,11 +586,16 @@ void read_gradient(frame_view &view, double out[3])
 // What GE's values are: (0043,102F) magnitude, phase, real, imaginary from 0 on; and (0043,1030),
 // which tells a map of the field from the images that it was made of. Image Type is the same.
 // Source, read as fact: GE's DICOM Conformance Statement for MR (private attributes).
-void read_vendor_kind(frame_view &view, struct image_frame *out)
+// Of an enhanced object the Frame Type and the Complex Image Component of the frame.
+void read_kind(frame_view &view, struct image_frame *out)
 {
     double value;
+    if (view.enhanced())
+        if (DcmItem *type = view.where(DCM_FrameType))
+            snprintf(out->kind, sizeof out->kind, "%s %s", type_of(*type, DCM_FrameType).c_str(),
+                     view.text(DCM_ComplexImageComponent).c_str());
     if (private_number(view.header(), 0x0043, 0x2f, "GEMS_PARM_01", EVR_US, &value))
-        snprintf(out->component, sizeof out->component, "%g", value);
+        snprintf(out->kind, sizeof out->kind, "%g", value);
     if (private_number(view.header(), 0x0043, 0x30, "GEMS_PARM_01", EVR_US, &value))
         snprintf(out->variant, sizeof out->variant, "%g", value);
 }
@@ -650,7 +656,7 @@ void read_axes(const struct object *o, frame_view &view, uint32_t frame, struct 
     out->echo_ms = number_or_nan(view, DCM_EffectiveEchoTime, DCM_EchoTime);
     out->b_value = b_value_of(view);
     read_gradient(view, out->gradient);
-    read_vendor_kind(view, out);
+    read_kind(view, out);
     out->dimension = dimension_of(view);
     out->temporal = index_or_none(
         number_or_nan(view, DCM_TemporalPositionIndex, DCM_TemporalPositionIdentifier));

@@ -1088,7 +1088,7 @@ static void what_vendors_say_of_values_separates_images(void)
             snprintf(f[i].unit, sizeof f[i].unit, "1");
             snprintf(f[i].sop_instance_uid, sizeof f[i].sop_instance_uid, "1.2.%u", 300 + i);
             if (way == 1)
-                snprintf(f[i].component, sizeof f[i].component, "%u", i / 4);
+                snprintf(f[i].kind, sizeof f[i].kind, "%u", i / 4);
             if (way > 1)
                 snprintf(f[i].variant, sizeof f[i].variant, "%u", i / 4);
         }

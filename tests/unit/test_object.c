@@ -909,13 +909,13 @@ static void vendors_say_what_values_are(void)
     made_set_bytes(&f, 0x0043102f, "SS", "\3", 2);
     made_set_bytes(&f, 0x00431030, "SS", "\2", 2);
     struct image_frame s = frame_of(&f);
-    CU_ASSERT_STRING_EQUAL(s.component, "3");
+    CU_ASSERT_STRING_EQUAL(s.kind, "3");
     CU_ASSERT_STRING_EQUAL(s.variant, "2");
     of_class(&f, MR, "MR");
     made_set(&f, 0x00430010, "LO", "ANOTHER VENDOR");
     made_set_bytes(&f, 0x0043102f, "SS", "\3", 2);
     s = frame_of(&f);
-    CU_ASSERT_STRING_EQUAL(s.component, "");
+    CU_ASSERT_STRING_EQUAL(s.kind, "");
     CU_ASSERT_STRING_EQUAL(s.variant, "");
 }
 
@@ -1434,6 +1434,21 @@ static void enhanced_frames_have_their_groups(void)
         object_close(o);
         made_finish(&f);
     }
+}
+
+static void frames_of_an_enhanced_mr_say_what_they_are(void)
+{
+    struct made_file f, own = {.syntax = EXPLICIT}, type = {.syntax = EXPLICIT};
+    without_place(&f, "1.2.840.10008.5.1.4.1.1.4.1", "MR");
+    made_set(&f, FRAMES, "IS", "1");
+    put_in_macro(&own, 0x00209113, 0x00200032, "DS", "1\\2\\3");
+    put_in_macro(&own, 0x00209116, 0x00200037, "DS", "1\\0\\0\\0\\1\\0");
+    put_in_macro(&own, 0x00289110, 0x00280030, "DS", "2\\2");
+    made_set(&type, 0x00089007, "CS", "ORIGINAL\\PRIMARY\\T1\\NONE");
+    made_set(&type, 0x00089208, "CS", "PHASE");
+    made_nest(&own, 0x00189226, &type);
+    made_nest(&f, 0x52009230, &own);
+    CU_ASSERT_STRING_EQUAL(frame_of(&f).kind, "ORIGINAL\\PRIMARY\\T1\\NONE PHASE");
 }
 
 static void enhanced_mr_groups_tell_echo_and_b_value(void)
@@ -2063,6 +2078,8 @@ int main(void)
         {"object_frame_enhanced_frames_have_their_groups", enhanced_frames_have_their_groups},
         {"object_frame_enhanced_mr_groups_tell_echo_and_b_value",
          enhanced_mr_groups_tell_echo_and_b_value},
+        {"object_frame_reads_the_kind_of_an_enhanced_frame",
+         frames_of_an_enhanced_mr_say_what_they_are},
         {"object_frame_enhanced_frames_without_groups_are_refused",
          enhanced_frames_without_groups_are_refused},
         {"object_frame_attrs_groups_give_attributes", groups_give_attributes},
