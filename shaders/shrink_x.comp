@@ -14,12 +14,15 @@ layout(push_constant, std430) uniform Push
     uint result_row, result_slice; // words
     uint fine_columns, fine_rows, fine_slices;
     uint factor_x, factor_y, factor_z;
-    uint first; // coarse slice this dispatch starts with
+    uint first;  // coarse slice this dispatch starts with
+    uint lead_x; // columns that the first block lacks
+    uint lead_y;
 } push;
 
 int mean(uint x, uint row, uint lines)
 {
-    uint from = x * push.factor_x, to = min(from + push.factor_x, push.fine_columns);
+    uint from = max(x * push.factor_x, push.lead_x) - push.lead_x;
+    uint to = min((x + 1u) * push.factor_x - push.lead_x, push.fine_columns);
     if (from >= to)
         return 0;
     int total = 0;
@@ -37,8 +40,10 @@ void main()
     uvec3 at = gl_GlobalInvocationID;
     if (2u * at.x >= push.columns || at.y >= push.rows || at.z >= push.slices)
         return;
-    uint y = at.y * push.factor_y, z = (push.first + at.z) * push.factor_z;
-    uint lines = min(push.factor_y, push.fine_rows - y) * min(push.factor_z, push.fine_slices - z);
+    uint y0 = max(at.y * push.factor_y, push.lead_y) - push.lead_y;
+    uint y1 = min((at.y + 1u) * push.factor_y - push.lead_y, push.fine_rows);
+    uint z = (push.first + at.z) * push.factor_z;
+    uint lines = (y1 - y0) * min(push.factor_z, push.fine_slices - z);
     uint row = (at.z * push.rows + at.y) * push.sum_row;
     result[at.z * push.result_slice + at.y * push.result_row + at.x] =
         pack16(mean(2u * at.x, row, lines), mean(2u * at.x + 1u, row, lines));

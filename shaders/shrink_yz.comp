@@ -13,6 +13,7 @@ layout(push_constant, std430) uniform Push
     uint value_row, value_slice; // texels
     uint fine_rows, fine_slices; // that there are
     uint factor_y, factor_z;
+    uint lead_y; // rows that the first block lacks
 } push;
 
 void main()
@@ -20,7 +21,8 @@ void main()
     uvec3 at = gl_GlobalInvocationID;
     if (at.x >= push.texels || at.y >= push.rows || at.z >= push.slices)
         return;
-    uint y0 = at.y * push.factor_y, y1 = min(y0 + push.factor_y, push.fine_rows);
+    uint y0 = max(at.y * push.factor_y, push.lead_y) - push.lead_y;
+    uint y1 = min((at.y + 1u) * push.factor_y - push.lead_y, push.fine_rows);
     uint z0 = at.z * push.factor_z, z1 = min(z0 + push.factor_z, push.fine_slices);
     ivec4 a = ivec4(0), b = ivec4(0);
     for (uint z = z0; z < z1; z++) {

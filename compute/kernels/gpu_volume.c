@@ -106,18 +106,18 @@ bool gpu_volume_read(const struct gpu_volume *v, uint32_t k0, uint32_t k1, void 
 
 struct shrink_yz_push {
     uint32_t texels, rows, slices, value_row, value_slice, fine_rows, fine_slices;
-    uint32_t factor_y, factor_z;
+    uint32_t factor_y, factor_z, lead_y;
 };
-_Static_assert(sizeof(struct shrink_yz_push) == 36, "as in shrink_yz.comp");
+_Static_assert(sizeof(struct shrink_yz_push) == 40, "as in shrink_yz.comp");
 
 struct shrink_x_push {
     uint32_t columns, rows, slices, sum_row, result_row, result_slice;
-    uint32_t fine_columns, fine_rows, fine_slices, factor[3], first;
+    uint32_t fine_columns, fine_rows, fine_slices, factor[3], first, lead[2];
 };
-_Static_assert(sizeof(struct shrink_x_push) == 52, "as in shrink_x.comp");
+_Static_assert(sizeof(struct shrink_x_push) == 60, "as in shrink_x.comp");
 
-static const struct kernel kernel_shrink_yz = KERNEL(shrink_yz, QUADS, 0, 36, 2, T, O);
-static const struct kernel kernel_shrink_x = KERNEL(shrink_x, QUADS, 0, 52, 2, T, O);
+static const struct kernel kernel_shrink_yz = KERNEL(shrink_yz, QUADS, 0, 40, 2, T, O);
+static const struct kernel kernel_shrink_x = KERNEL(shrink_x, QUADS, 0, 60, 2, T, O);
 GROUP(shrink, &kernel_shrink_yz, &kernel_shrink_x);
 
 void gpu_shrink_factors(const double spacing[3], double mm, uint32_t factor[3])
@@ -130,8 +130,8 @@ void gpu_shrink_factors(const double spacing[3], double mm, uint32_t factor[3])
 
 // Shrinks coarse slices c0 <= c < c1 by way of the sums.
 static bool shrink_slab(const struct gpu_volume *v, const uint32_t factor[3],
-                        struct gpu_volume *out, struct gpu_buf *sums, uint32_t c0, uint32_t c1,
-                        struct err *err)
+                        const uint32_t lead[2], struct gpu_volume *out, struct gpu_buf *sums,
+                        uint32_t c0, uint32_t c1, struct err *err)
 {
     const struct slab_view fine = volume_view(v, KERNEL_TEXELS);
     const struct slab_view coarse = volume_view(out, KERNEL_OUT);
@@ -139,7 +139,7 @@ static bool shrink_slab(const struct gpu_volume *v, const uint32_t factor[3],
     uint32_t texels = divide_up(v->dim[0], 8), n = c1 - c0;
     struct gpu_range sum_range = {sums, 0, (uint64_t)n * out->dim[1] * texels * 32};
     struct shrink_yz_push yz = {texels,    out->dim[1], n,         v->row / 8, v->slice / 8,
-                                v->dim[1], k1 - k0,     factor[1], factor[2]};
+                                v->dim[1], k1 - k0,     factor[1], factor[2],  lead[1]};
     struct gpu_range ranges_yz[2] = {slab_range(&fine, k0, k1, NULL), sum_range};
     const uint32_t size_yz[3] = {texels, out->dim[1], n};
     if (!kernel_run(v->gpu, &kernel_shrink_yz, ranges_yz, &yz, size_yz,
@@ -155,7 +155,8 @@ static bool shrink_slab(const struct gpu_volume *v, const uint32_t factor[3],
                               v->dim[1],
                               v->dim[2],
                               {factor[0], factor[1], factor[2]},
-                              c0};
+                              c0,
+                              {lead[0], lead[1]}};
     struct gpu_range ranges_x[2] = {sum_range, slab_range(&coarse, c0, c1, NULL)};
     const uint32_t size_x[3] = {divide_up(out->dim[0], 2), out->dim[1], n};
     return kernel_run(v->gpu, &kernel_shrink_x, ranges_x, &x, size_x, 2 * (SHRINK_MAX / 4 + 2) * 5,
@@ -172,7 +173,7 @@ static bool check_factor(const uint32_t factor[3], struct err *err)
 }
 
 struct gpu_volume *gpu_volume_shrink(const struct gpu_volume *v, const uint32_t factor[3],
-                                     struct err *err)
+                                     const uint32_t lead[2], struct err *err)
 {
     uint32_t dim[3];
     double spacing[3];
@@ -182,9 +183,15 @@ struct gpu_volume *gpu_volume_shrink(const struct gpu_volume *v, const uint32_t 
         return NULL;
     }
     for (int a = 0; a < 3; a++) {
-        dim[a] = divide_up(v->dim[a], factor[a]);
+        const uint32_t lacks = lead && a < 2 ? lead[a] : 0;
+        if (lacks >= factor[a]) {
+            err_set(err, ERR_INPUT, "a first block that lacks %u of %u", lacks, factor[a]);
+            return NULL;
+        }
+        dim[a] = divide_up(v->dim[a] + lacks, factor[a]);
         spacing[a] = v->spacing[a] * factor[a];
     }
+    static const uint32_t none[2] = {0};
     struct gpu_volume *out = gpu_volume_create(v->gpu, dim, spacing, GPU_VOXEL_I16, err);
     if (!out)
         return NULL;
@@ -200,7 +207,8 @@ struct gpu_volume *gpu_volume_shrink(const struct gpu_volume *v, const uint32_t 
     struct gpu_buf *sums = step ? gpu_buf_create(v->gpu, "sums", sum_bytes * step, err) : NULL;
     bool ok = sums != NULL;
     for (uint32_t c = 0; ok && c < dim[2]; c += smaller(step, dim[2] - c))
-        ok = shrink_slab(v, factor, out, sums, c, c + smaller(step, dim[2] - c), err);
+        ok = shrink_slab(v, factor, lead ? lead : none, out, sums, c, c + smaller(step, dim[2] - c),
+                         err);
     gpu_buf_destroy(sums);
     return finished(out, ok);
 }

@@ -89,8 +89,11 @@ bool gpu_volume_read(const struct gpu_volume *v, uint32_t k0, uint32_t k1, void 
 // spacing * factor. int16: rounded to nearest, halves away from zero. Coarse voxel c covers the
 // fine voxels c * factor .. c * factor + factor - 1, so its centre is fine index c * factor +
 // (factor - 1) / 2 (the blocks at the far ends count as whole). v is GPU_VOXEL_I16.
+// lead  columns and rows that the first block lacks, less than the factor: all indices above are
+// then
+//       fine indices + lead; NULL: none
 struct gpu_volume *gpu_volume_shrink(const struct gpu_volume *v, const uint32_t factor[3],
-                                     struct err *err);
+                                     const uint32_t lead[2], struct err *err);
 // The factors for voxels of about mm: round(mm / spacing), at least 1, at most 32.
 void gpu_shrink_factors(const double spacing[3], double mm, uint32_t factor[3]);
 

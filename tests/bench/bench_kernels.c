@@ -113,7 +113,7 @@ static const uint32_t factor[3] = {6, 6, 1};
 
 static void run_shrink(void)
 {
-    struct gpu_volume *v = gpu_volume_shrink(volume, factor, &err);
+    struct gpu_volume *v = gpu_volume_shrink(volume, factor, NULL, &err);
     need(v);
     gpu_volume_destroy(v);
 }
@@ -122,7 +122,7 @@ static void plain_shrink(void)
 {
     int16_t *out = malloc(ref_voxels(dim) * sizeof *out);
     need(out);
-    ref_shrink(values, dim, factor, out);
+    ref_shrink(values, dim, factor, NULL, out);
     free(out);
 }
 
@@ -286,7 +286,7 @@ int main(int argc, char **argv)
     need(volume);
     sparse = gpu_mask_threshold(volume, 130, 32767, &err);
     solid = gpu_mask_threshold(volume, -300, 32767, &err);
-    work = gpu_volume_shrink(volume, factor, &err);
+    work = gpu_volume_shrink(volume, factor, NULL, &err);
     need(sparse && solid && work);
     work_mask = gpu_mask_threshold(work, 130, 32767, &err);
     need(work_mask);

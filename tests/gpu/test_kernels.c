@@ -202,16 +202,22 @@ static void slices_are_written_in_runs(void)
 
 static void check_shrink(struct gpu *g, const uint32_t dim[3])
 {
-    static const uint32_t factors[][3] = {{1, 1, 1}, {2, 3, 1}, {6, 6, 2}, {32, 5, 32}};
+    static const uint32_t factors[][3] = {{1, 1, 1}, {2, 3, 1}, {6, 6, 2},  {32, 5, 32},
+                                          {2, 3, 1}, {6, 4, 2}, {32, 5, 32}};
+    static const uint32_t leads[][2] = {{0}, {0}, {0}, {0}, {1, 2}, {5, 0}, {0, 4}};
     int16_t *values = random_values(dim, 11);
-    int16_t *want = need(ref_voxels(dim), sizeof *want);
+    const uint32_t room[3] = {dim[0] + 32, dim[1] + 32, dim[2]};
+    int16_t *want = need(ref_voxels(room), sizeof *want);
     for (size_t f = 0; f < sizeof factors / sizeof *factors; f++) {
         // One coarse slice must be bound at once.
         if (gpu_device(g)->max_range_bytes < 12288u * factors[f][2])
             continue;
         struct gpu_volume *v = values_of(g, dim, values);
-        ref_shrink(values, dim, factors[f], want);
-        expect_values(gpu_volume_shrink(v, factors[f], &err), want);
+        ref_shrink(values, dim, factors[f], leads[f], want);
+        expect_values(gpu_volume_shrink(v, factors[f], f ? leads[f] : NULL, &err), want);
+        CU_ASSERT_PTR_NULL(
+            gpu_volume_shrink(v, factors[f], (const uint32_t[2]){0, factors[f][1]}, &err));
+        CU_ASSERT_EQUAL(err.code, ERR_INPUT);
         gpu_volume_destroy(v);
     }
     free(values);
@@ -762,7 +768,7 @@ static void operations_refuse_what_does_not_fit(void)
     CU_ASSERT_EQUAL(err.code, ERR_INPUT);
     CU_ASSERT_PTR_NULL(gpu_mask_expand(b, two, dim, &err));
     CU_ASSERT_EQUAL(err.code, ERR_INPUT);
-    CU_ASSERT_PTR_NULL(gpu_volume_shrink(v, two, &err));
+    CU_ASSERT_PTR_NULL(gpu_volume_shrink(v, two, NULL, &err));
     CU_ASSERT_EQUAL(err.code, ERR_INPUT);
     CU_ASSERT_PTR_NULL(gpu_volume_mip(v, 2, 0, 1, &err));
     CU_ASSERT_EQUAL(err.code, ERR_INPUT);

@@ -30,16 +30,23 @@ static int16_t mean(int64_t sum, int64_t count)
     return (int16_t)r;
 }
 
-void ref_shrink(const int16_t *v, const uint32_t dim[3], const uint32_t factor[3], int16_t *out)
+void ref_shrink(const int16_t *v, const uint32_t dim[3], const uint32_t factor[3],
+                const uint32_t lead[2], int16_t *out)
 {
+    const int32_t x0 = lead ? -(int32_t)lead[0] : 0, y0 = lead ? -(int32_t)lead[1] : 0;
+    const int32_t columns = (int32_t)dim[0], rows = (int32_t)dim[1];
     for (uint32_t z = 0; z < dim[2]; z += factor[2]) {
-        for (uint32_t y = 0; y < dim[1]; y += factor[1]) {
-            for (uint32_t x = 0; x < dim[0]; x += factor[0]) {
+        for (int32_t y = y0; y < rows; y += (int32_t)factor[1]) {
+            for (int32_t x = x0; x < columns; x += (int32_t)factor[0]) {
                 int64_t sum = 0, count = 0;
                 for (uint32_t k = z; k < z + factor[2] && k < dim[2]; k++) {
-                    for (uint32_t j = y; j < y + factor[1] && j < dim[1]; j++) {
-                        for (uint32_t i = x; i < x + factor[0] && i < dim[0]; i++, count++)
-                            sum += v[at(dim, i, j, k)];
+                    for (int32_t j = y; j < y + (int32_t)factor[1] && j < rows; j++) {
+                        for (int32_t i = x; i < x + (int32_t)factor[0] && i < columns; i++) {
+                            if (i < 0 || j < 0)
+                                continue;
+                            sum += v[at(dim, (uint32_t)i, (uint32_t)j, k)];
+                            count++;
+                        }
                     }
                 }
                 *out++ = mean(sum, count);

@@ -8,7 +8,8 @@
 
 size_t ref_voxels(const uint32_t dim[3]);
 
-void ref_shrink(const int16_t *v, const uint32_t dim[3], const uint32_t factor[3], int16_t *out);
+void ref_shrink(const int16_t *v, const uint32_t dim[3], const uint32_t factor[3],
+                const uint32_t lead[2], int16_t *out);
 // One sample, in float as the shader computes.
 float ref_trilinear(const float *v, const uint32_t dim[3], const double map[3][4], uint32_t i,
                     uint32_t j, uint32_t k);

@@ -66,8 +66,9 @@ static void places_go_both_ways(void)
             continue;
         for (int d = 0; d < 3; d++) {
             g.factor[d] = 3;
+            g.lead[d] = d == 2 ? 0 : g.axis[d] == 0 ? 1 : 2;
             g.fine[d] = v.dim[g.axis[d]];
-            g.dim[d] = (g.fine[d] + 2) / 3;
+            g.dim[d] = (g.fine[d] + g.lead[d] + 2) / 3;
         }
         const double ijk[3] = {17, 4, 11};
         double xyz[3], back[3];
@@ -77,12 +78,69 @@ static void places_go_both_ways(void)
         for (int d = 2; d >= 0; d--)
             at = at * g.dim[d] + (size_t)lround(xyz[d]);
         CU_ASSERT_EQUAL(anatomy_grid_at(&g, 17, 4, 11), at);
-        CU_ASSERT_EQUAL(anatomy_grid_run(&g), 3);
-        CU_ASSERT_EQUAL(anatomy_grid_at(&g, 15, 4, 11), anatomy_grid_at(&g, 17, 4, 11));
-        CU_ASSERT_NOT_EQUAL(anatomy_grid_at(&g, 14, 4, 11), anatomy_grid_at(&g, 15, 4, 11));
+        CU_ASSERT_EQUAL(anatomy_grid_end(&g, 0), 2);
+        CU_ASSERT_EQUAL(anatomy_grid_end(&g, 14), 17);
+        CU_ASSERT_EQUAL(anatomy_grid_end(&g, 39), 40);
+        CU_ASSERT_EQUAL(anatomy_grid_at(&g, 14, 4, 11), anatomy_grid_at(&g, 16, 4, 11));
+        CU_ASSERT_NOT_EQUAL(anatomy_grid_at(&g, 16, 4, 11), anatomy_grid_at(&g, 17, 4, 11));
         for (int a = 0; a < 3; a++)
             CU_ASSERT_DOUBLE_EQUAL(back[a], ijk[a], 1e-9);
     }
+}
+
+// Where the border of the first block lies along direction d, in voxels from a fixed place.
+static double first_border(const struct anatomy_grid *g, int d, double spacing)
+{
+    const double edge = (g->flip[d] ? -1 : 1) * (g->lead[d] + 0.5);
+    return g->start[d] / spacing - edge;
+}
+
+// Blocks of images that are turned, cut and shifted by whole voxels have the same borders.
+static void blocks_stay_where_they_are_in_the_patient(void)
+{
+    struct err err = {0};
+    struct gpu *gpu = gpu_create(NULL, &err);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(gpu);
+    const double spacing[3] = {0.7, 0.7, 2};
+    for (size_t n = 0; n < sizeof positions / sizeof *positions; n++) {
+        if (!positions[n].axial)
+            continue;
+        double border[2] = {0};
+        for (uint32_t cut = 0; cut < 9; cut++) {
+            struct image v = volume_of(&positions[n]);
+            for (int e = 0; e < 3; e++) {
+                for (int a = 0; a < 3; a++)
+                    v.to_patient[e][a] *= spacing[a];
+                const double corner = e == 0 ? -123.4 : e == 1 ? 77.7 : 5;
+                v.to_patient[e][3] =
+                    corner + cut * v.to_patient[e][0] + 2 * cut * v.to_patient[e][1];
+            }
+            const uint32_t dim[3] = {40 - cut, 30 - 2 * cut, 2};
+            struct gpu_volume *hu = gpu_volume_create(gpu, dim, spacing, GPU_VOXEL_I16, &err);
+            struct arena *arena = arena_create();
+            CU_ASSERT_PTR_NOT_NULL_FATAL(hu);
+            CU_ASSERT_PTR_NOT_NULL_FATAL(arena);
+            struct anatomy_grid g;
+            const int16_t *values;
+            CU_ASSERT_TRUE_FATAL(anatomy_grid_orient(&v, &g));
+            struct gpu_volume *work = anatomy_grid_make(gpu, hu, 2.5, arena, &g, &values, &err);
+            CU_ASSERT_PTR_NOT_NULL_FATAL(work);
+            for (int d = 0; d < 2; d++) {
+                CU_ASSERT_EQUAL(g.factor[d], 4);
+                CU_ASSERT(g.lead[d] < 4);
+                CU_ASSERT_EQUAL(g.dim[d], (g.fine[d] + g.lead[d] + 3) / 4);
+                const double at = first_border(&g, d, spacing[0]);
+                if (cut == 0)
+                    border[d] = at;
+                const double blocks = (at - border[d]) / 4;
+                CU_ASSERT_DOUBLE_EQUAL(blocks, round(blocks), 1e-2); // axes above have 3 digits
+            }
+            gpu_volume_destroy(work);
+            gpu_volume_destroy(hu);
+            arena_destroy(arena);
+        }
+    }
+    gpu_destroy(gpu);
 }
 
 int main(void)
@@ -90,6 +148,7 @@ int main(void)
     static const struct check_case cases[] = {
         {"every_axial_position_is_taken", every_axial_position_is_taken},
         {"places_go_both_ways", places_go_both_ways},
+        {"blocks_stay_where_they_are_in_the_patient", blocks_stay_where_they_are_in_the_patient},
     };
     return check_main("anatomy_grid", cases, sizeof cases / sizeof *cases);
 }

@@ -14,7 +14,7 @@
 #include "compute/stages/calcium/calcium_scan.h"
 #include "compute/stages/calcium/calcium_score.h"
 
-#define CALCIUM_VERSION "3"
+#define CALCIUM_VERSION "4"
 
 enum {
     P_THRESHOLD,
@@ -203,12 +203,13 @@ static uint32_t spread(uint32_t n, uint32_t count, uint32_t all)
 // The pixels of slice k that are of a core on the work grid. False: none is.
 static bool mask_slice(const struct job *j, const uint8_t *core, uint32_t k, uint8_t *mask)
 {
-    const uint32_t *dim = j->v->dim, run = anatomy_grid_run(&j->heart.grid);
+    const uint32_t *dim = j->v->dim;
     bool any = false;
     for (uint32_t y = 0; y < dim[1]; y++) {
-        for (uint32_t first = 0; first < dim[0]; first += run) {
+        for (uint32_t first = 0, end; first < dim[0]; first = end) {
             const uint8_t in = core[anatomy_grid_at(&j->heart.grid, first, y, k)];
-            for (uint32_t x = first; x < first + run && x < dim[0]; x++)
+            end = anatomy_grid_end(&j->heart.grid, first);
+            for (uint32_t x = first; x < end; x++)
                 mask[(size_t)y * dim[0] + x] = in;
             any = any || in;
         }

@@ -125,8 +125,9 @@ static void region_box(const struct anatomy_heart *h, const double spacing[3], u
         const uint32_t first = g->flip[d] ? g->dim[d] - 1 - high[d] : low[d];
         const uint32_t last = g->flip[d] ? g->dim[d] - 1 - low[d] : high[d];
         const uint32_t room = (uint32_t)ceil(10 / spacing[a]);
-        lo[a] = first * g->factor[d] > room ? first * g->factor[d] - room : 0;
-        hi[a] = (last + 1) * g->factor[d] + room;
+        const uint32_t before = room + g->lead[d];
+        lo[a] = first * g->factor[d] > before ? first * g->factor[d] - before : 0;
+        hi[a] = (last + 1) * g->factor[d] - g->lead[d] + room;
         hi[a] = hi[a] < g->fine[d] ? hi[a] : g->fine[d];
     }
 }

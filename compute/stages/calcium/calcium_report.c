@@ -202,16 +202,18 @@ static bool paint_regions(struct writer *w)
     if (!map)
         return false;
     uint16_t *labels = map->labels;
-    const uint32_t rows = v->dim[1] > 0 ? v->dim[1] : 1, run = anatomy_grid_run(&w->heart->grid);
+    const struct anatomy_grid *g = &w->heart->grid;
+    const uint32_t rows = v->dim[1] > 0 ? v->dim[1] : 1;
     map->slices[0] = v->dim[2];
     map->slices[1] = 0;
     for (uint32_t k = 0; k < v->dim[2]; k++) {
         for (uint32_t j = 0; j < v->dim[1]; j++) {
             uint16_t *row = labels + ((size_t)k * v->dim[1] + j) * v->dim[0];
-            for (uint32_t i = 0; i < v->dim[0]; i += run) {
-                if (!w->heart->region[anatomy_grid_at(&w->heart->grid, i, j, k)])
+            for (uint32_t i = 0, end; i < v->dim[0]; i = end) {
+                end = anatomy_grid_end(g, i);
+                if (!w->heart->region[anatomy_grid_at(g, i, j, k)])
                     continue;
-                for (uint32_t x = i; x < i + run && x < v->dim[0]; x++)
+                for (uint32_t x = i; x < end; x++)
                     row[x] = heart;
                 painted_slice(map, k);
             }

@@ -139,7 +139,7 @@ static bool coarse_make(struct coarse *c, const struct gpu_volume *hu, const str
 {
     static const char forward[] = "LPH";
     gpu_shrink_factors(v->spacing, grid_mm, c->factor);
-    struct gpu_volume *small = gpu_volume_shrink(hu, c->factor, err);
+    struct gpu_volume *small = gpu_volume_shrink(hu, c->factor, NULL, err);
     if (!small)
         return false;
     memcpy(c->dim, small->dim, sizeof c->dim);
