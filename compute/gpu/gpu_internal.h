@@ -28,6 +28,7 @@ struct gpu_block {
     uint8_t *mapped;        // NULL: not host-visible
     struct gpu_hole *holes; // by offset, never adjacent
     uint32_t hole_count, hole_room;
+    uint32_t taken; // buffers in it: each may leave a hole of its own
 };
 
 struct gpu_memory {

@@ -199,6 +199,7 @@ static bool block_take(struct gpu_block *b, uint64_t size, uint64_t *offset)
         if (hole->size < size)
             continue;
         *offset = hole->offset;
+        b->taken++;
         hole->offset += size;
         hole->size -= size;
         if (!hole->size) {
@@ -210,10 +211,12 @@ static bool block_take(struct gpu_block *b, uint64_t size, uint64_t *offset)
     return false;
 }
 
-// Makes sure that block_give() finds room for one more hole; it must not fail.
+// Makes sure that block_give(), which must not fail, finds room when one more buffer is in the
+// block and all of them are given back in any order: holes lie before, between and behind those
+// left.
 static bool block_reserve(struct gpu_block *b)
 {
-    if (b->hole_count + 2 <= b->hole_room)
+    if (b->taken + 2 <= b->hole_room)
         return true;
     struct gpu_hole *grown = realloc(b->holes, 2ul * b->hole_room * sizeof *grown);
     if (!grown)
@@ -226,6 +229,7 @@ static bool block_reserve(struct gpu_block *b)
 static void block_give(struct gpu_block *b, uint64_t offset, uint64_t size)
 {
     uint32_t i = 0;
+    b->taken--;
     while (i < b->hole_count && b->holes[i].offset < offset)
         i++;
     bool joins_before = i > 0 && b->holes[i - 1].offset + b->holes[i - 1].size == offset;

@@ -230,6 +230,29 @@ static void work_past_the_deadline_fails_the_gpu(void)
 
 // A busy machine makes a software device slow, and that is no hang: a cold compile beside 20 busy
 // processes took more than a minute.
+// Every other one of many buffers is given back: as many holes as buffers that are left.
+static void blocks_have_room_for_their_holes(void)
+{
+    enum { COUNT = 64 };
+    struct gpu *g = device_open((struct gpu_options){0});
+    struct gpu_buf *list[COUNT];
+    for (int i = 0; i < COUNT; i++) {
+        list[i] = gpu_buf_create(g, "holes", 4096, &err);
+        CU_ASSERT_PTR_NOT_NULL_FATAL(list[i]);
+    }
+    for (int from = 0; from < 2; from++) {
+        for (int i = from; i < COUNT; i += 2)
+            gpu_buf_destroy(list[i]);
+        for (int pool = 0; pool < GPU_POOLS; pool++) {
+            for (uint32_t b = 0; b < g->memory.block_count[pool]; b++) {
+                const struct gpu_block *block = g->memory.blocks[pool][b];
+                CU_ASSERT(block->hole_count <= block->hole_room);
+            }
+        }
+    }
+    device_close(g);
+}
+
 static void only_a_hang_ends_a_wait(void)
 {
     CU_ASSERT_FALSE(gpu_cmd_hangs(GPU_CPU, 900, 60));
@@ -320,6 +343,7 @@ int main(void)
         {"buffers_are_refused_beyond_the_memory_limit",
          buffers_are_refused_beyond_the_memory_limit},
         {"buffers_never_share_memory", buffers_never_share_memory},
+        {"blocks_have_room_for_their_holes", blocks_have_room_for_their_holes},
         {"only_a_hang_ends_a_wait", only_a_hang_ends_a_wait},
         {"work_past_the_deadline_fails_the_gpu", work_past_the_deadline_fails_the_gpu},
         {"damaged_pipeline_caches_are_replaced", damaged_pipeline_caches_are_replaced},
