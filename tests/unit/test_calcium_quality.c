@@ -64,7 +64,7 @@ static struct calcium_overshoot measure(const struct view *v)
     struct calcium_overshoot o;
     uint32_t state = 3;
     CU_ASSERT_PTR_NOT_NULL_FATAL(arena);
-    CU_ASSERT_FATAL(calcium_edges_init(&edges, dim, spacing, arena));
+    CU_ASSERT_FATAL(calcium_edges_init(&edges, dim, spacing, SLICES, arena));
     for (int k = 0; k < SLICES; k++) {
         make_slice(v, &state, slice);
         calcium_edges_add(&edges, slice);
@@ -161,7 +161,39 @@ static void few_borders_are_not_measured(void)
     CU_ASSERT_EQUAL(calcium_overshoot_judge(&o), CALCIUM_EDGES_UNKNOWN);
 }
 
-// Slices full of borders do not write past the list.
+enum { STRIPED = 20 };
+
+// Stripes of lung and of tissue that overshoots: more borders than are kept.
+static void make_stripes(float overshoot_hu, float *slice)
+{
+    for (int n = 0; n < N * N; n++) {
+        const int at = n % N % 25;
+        slice[n] = at < 9 ? -870.0F : at == 10 || at == 23 ? 45.0F + overshoot_hu : 45.0F;
+    }
+}
+
+static void every_slice_has_its_share_of_the_borders(void)
+{
+    static float soft[N * N], sharp[N * N];
+    const uint32_t dim[2] = {N, N}, share = CALCIUM_EDGES_MOST / STRIPED;
+    const double spacing[2] = {0.7, 0.7};
+    struct arena *arena = arena_create();
+    struct calcium_edges edges;
+    struct calcium_overshoot o;
+    CU_ASSERT_FATAL(arena && calcium_edges_init(&edges, dim, spacing, STRIPED, arena));
+    make_stripes(0, soft);
+    make_stripes(60, sharp);
+    for (uint32_t k = 0; k < STRIPED; k++) {
+        calcium_edges_add(&edges, k < STRIPED / 2 ? soft : sharp);
+        CU_ASSERT_EQUAL(edges.count, (k + 1) * share);
+    }
+    calcium_edges_measure(&edges, &o);
+    CU_ASSERT_EQUAL(o.edges, STRIPED * share);
+    CU_ASSERT_DOUBLE_EQUAL(o.hu, 60, 0.01); // of the second half
+    arena_destroy(arena);
+}
+
+// More slices than were told of do not write past the list.
 static void more_borders_than_the_list_holds_are_left_out(void)
 {
     static float slice[N * N];
@@ -170,13 +202,12 @@ static void more_borders_than_the_list_holds_are_left_out(void)
     struct arena *arena = arena_create();
     struct calcium_edges edges;
     struct calcium_overshoot o;
-    CU_ASSERT_FATAL(arena && calcium_edges_init(&edges, dim, spacing, arena));
-    for (int n = 0; n < N * N; n++)
-        slice[n] = n % N % 25 < 9 ? -870.0F : 45.0F;
-    for (int k = 0; k < 20; k++)
+    CU_ASSERT_FATAL(arena && calcium_edges_init(&edges, dim, spacing, STRIPED, arena));
+    make_stripes(0, slice);
+    for (int k = 0; k < STRIPED + 2; k++)
         calcium_edges_add(&edges, slice);
     calcium_edges_measure(&edges, &o);
-    CU_ASSERT_EQUAL(o.edges, 32768);
+    CU_ASSERT_EQUAL(o.edges, CALCIUM_EDGES_MOST);
     CU_ASSERT_EQUAL(o.hu, 0);
     arena_destroy(arena);
 }
@@ -189,6 +220,7 @@ int main(void)
         {"a_little_is_said", a_little_is_said},
         {"turned_images_give_the_same", turned_images_give_the_same},
         {"few_borders_are_not_measured", few_borders_are_not_measured},
+        {"every_slice_has_its_share_of_the_borders", every_slice_has_its_share_of_the_borders},
         {"more_borders_than_the_list_holds_are_left_out",
          more_borders_than_the_list_holds_are_left_out},
     };

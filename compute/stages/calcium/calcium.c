@@ -330,7 +330,8 @@ static bool measure_borders(struct job *j, struct calcium_overshoot *out)
 {
     struct arena *own = arena_create();
     struct calcium_edges edges;
-    bool ok = own && calcium_edges_init(&edges, j->v->dim, j->v->spacing, own);
+    const uint32_t all = j->v->dim[2], count = all < SLICES_OF_EDGES ? all : SLICES_OF_EDGES;
+    bool ok = own && calcium_edges_init(&edges, j->v->dim, j->v->spacing, count, own);
     if (!ok)
         err_set(j->err, ERR_NOMEM, "calcium: borders");
     ok = ok && add_slices_to_borders(j, &edges);

@@ -28,10 +28,11 @@ struct calcium_edge {
 };
 
 struct calcium_edges {
-    struct calcium_edge *list;
-    float *line;   // of pixels, being looked at
-    float *sorted; // values, being ordered
-    uint32_t count, dim[2];
+    struct calcium_edge *list, *found; // found: of the slice being looked at
+    float *line;                       // of pixels, being looked at
+    float *sorted;                     // values, being ordered
+    uint32_t count, found_count, dim[2];
+    uint32_t slice_most; // borders that one slice gives at most, so that every slice has its share
     double spacing[2];
 };
 
@@ -52,11 +53,15 @@ enum calcium_sharpness {
 #define CALCIUM_OVERSHOOT_RAISED_HU 15
 #define CALCIUM_OVERSHOOT_LIMIT_HU  25
 
+#define CALCIUM_EDGES_MOST 32768 // borders of all slices
+
 // dim, spacing  columns and rows of the slices to come, mm
+// slices        that will be added
 // The rest lives in arena. False: no memory.
 bool calcium_edges_init(struct calcium_edges *e, const uint32_t dim[2], const double spacing[2],
-                        struct arena *arena);
-// Adds the borders of a slice [rows][columns], HU; at most 32768 borders of all slices.
+                        uint32_t slices, struct arena *arena);
+// Adds the borders of a slice [rows][columns], HU; of more than its share those that are evenly
+// spread over it.
 void calcium_edges_add(struct calcium_edges *e, const float *slice);
 // What they say; the list is put in another order.
 void calcium_edges_measure(struct calcium_edges *e, struct calcium_overshoot *out);
