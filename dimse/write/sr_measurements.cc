@@ -2,6 +2,7 @@
 // Sources: PS3.3 A.35.13, C.17; PS3.16 TID 1500, 1204, 1001 to 1004, 1600 to 1606, 1410, 1411,
 // 1501, 300, 310, 4019.
 #include <algorithm>
+#include <cctype>
 #include <cmath>
 #include <cstring>
 #include <map>
@@ -322,8 +323,19 @@ static void put_range(DcmItem &number, const result_set &set, const struct measu
     content_text(number, REL_PROPERTIES, comment, set.text(text));
 }
 
-// TID 300.
-static void put_measurement(DcmItem &group, const result_set &set, const struct measurement &m)
+static void put_regions(DcmItem &parent, enum relation relation, const result_set &set,
+                        const std::vector<struct region_item> &regions)
+{
+    for (const struct region_item &r : regions) {
+        DcmItem &region =
+            content_region(parent, relation, {"111030", "DCM", "Image Region"}, r.type, r.points);
+        content_image(region, REL_SELECTED_FROM, set.frame(r.frame));
+    }
+}
+
+// TID 300, and 320 with the regions that it was inferred from.
+static void put_measurement(DcmItem &group, const result_set &set, const struct measurement &m,
+                            const std::vector<struct region_item> &regions)
 {
     check_number(m);
     DcmItem &number =
@@ -335,6 +347,7 @@ static void put_measurement(DcmItem &group, const result_set &set, const struct 
     ohif_number(number, own_algorithm(set));
     if (m.ranged)
         put_range(number, set, m);
+    put_regions(number, REL_INFERRED_FROM, set, regions);
 }
 
 // PS3.16 CID 6048: the certainty that the algorithm places upon the finding.
@@ -349,16 +362,6 @@ static void put_probability(DcmItem &group, const result_set &set, double probab
     DcmItem &number = content_number(group, REL_CONTAINS, certainty,
                                      encode_decimal(100 * probability, 1), percent);
     ohif_number(number, own_algorithm(set));
-}
-
-static void put_regions(DcmItem &group, const result_set &set,
-                        const std::vector<struct region_item> &regions)
-{
-    for (const struct region_item &r : regions) {
-        DcmItem &region = content_region(group, REL_CONTAINS, {"111030", "DCM", "Image Region"},
-                                         r.type, r.points);
-        content_image(region, REL_SELECTED_FROM, set.frame(r.frame));
-    }
 }
 
 static void put_site(DcmItem &group, const struct finding_group &g)
@@ -399,11 +402,14 @@ static DcmItem &begin_group(DcmItem &parent, const result_set &set, const struct
     return group;
 }
 
-static void put_numbers(DcmItem &group, const result_set &set, const struct finding_group &g)
+// regions: that the first number was inferred from.
+static void put_numbers(DcmItem &group, const result_set &set, const struct finding_group &g,
+                        const std::vector<struct region_item> &regions)
 {
     put_probability(group, set, g.probability);
     for (uint32_t i = 0; i < g.measurement_count; i++)
-        put_measurement(group, set, g.measurements[i]);
+        put_measurement(group, set, g.measurements[i],
+                        i == 0 ? regions : std::vector<struct region_item>{});
     put_evaluations(group, set, g.evaluations, g.evaluation_count);
 }
 
@@ -445,6 +451,28 @@ static DcmItem &begin_segment_group(DcmItem &parent, const result_set &set,
     return group;
 }
 
+// "Calcium Volume 12.0 to 31.5 mm3"
+static std::string number_text(const struct measurement &m)
+{
+    std::string text = std::string(m.concept.meaning) + " ";
+    text += m.ranged
+                ? encode_decimal(m.low, m.decimals) + " to " + encode_decimal(m.high, m.decimals)
+                : encode_decimal(m.value, m.decimals);
+    if (m.unit.value[0] != '{' && strcmp(m.unit.value, "1") != 0) // no annotation
+        text += std::string(" ") + m.unit.value;
+    return text;
+}
+
+// Whose numbers they are, and each of them in words.
+static void put_words(DcmItem &group, const result_set &set, const struct finding_group &g)
+{
+    content_text(group, REL_CONTAINS, comment, set.text(g.label));
+    for (uint32_t i = 0; i < g.measurement_count; i++) {
+        check_number(g.measurements[i]);
+        content_text(group, REL_CONTAINS, comment, set.text(number_text(g.measurements[i])));
+    }
+}
+
 // With a segment, the numbers stand in the group that refers to it, and a second group of the same
 // tracking UID has the outlines.
 static void put_group(DcmItem &parent, const result_set &set, uint32_t index,
@@ -452,15 +480,22 @@ static void put_group(DcmItem &parent, const result_set &set, uint32_t index,
 {
     const struct finding_group &g = set.findings.groups[index];
     const uint32_t map = seg_of(set, g);
-    if (map < set.findings.label_count) {
-        put_numbers(begin_segment_group(parent, set, g, map), set, g);
+    const bool segment = map < set.findings.label_count;
+    if (ohif_wants_words(g)) {
+        DcmItem &group = segment ? begin_segment_group(parent, set, g, map)
+                                 : begin_group(parent, set, g, template_of({}));
+        put_words(group, set, g);
+        put_numbers(group, set, g, regions);
+    } else if (segment) {
+        put_numbers(begin_segment_group(parent, set, g, map), set, g, {});
         if (!regions.empty())
-            put_regions(begin_group(parent, set, g, template_of(regions)), set, regions);
-        return;
+            put_regions(begin_group(parent, set, g, template_of(regions)), REL_CONTAINS, set,
+                        regions);
+    } else {
+        DcmItem &group = begin_group(parent, set, g, template_of(regions));
+        put_regions(group, REL_CONTAINS, set, regions);
+        put_numbers(group, set, g, {});
     }
-    DcmItem &group = begin_group(parent, set, g, template_of(regions));
-    put_regions(group, set, regions);
-    put_numbers(group, set, g);
 }
 
 static const struct code *verdict_code(enum verdict verdict)
@@ -492,17 +527,34 @@ static std::string verdict_text(const struct findings &f)
     return text;
 }
 
-// A report without groups still says what was tried, and with which parameters. Why there are none
-// is said once, among the evaluations of the whole.
+// "NOT EVALUABLE: contrast in the blood pool"
+static std::string loud(std::string text)
+{
+    for (size_t i = 0; i < text.size() && text[i] != ':'; i++)
+        text[i] = (char)std::toupper((unsigned char)text[i]);
+    return text;
+}
+
+// A report without groups still says what was tried, with which parameters, and why there are no
+// measurements. Its only number counts what was looked at.
 static void put_verdict_group(DcmItem &parent, const result_set &set,
                               const std::vector<struct region_item> &regions)
 {
+    static const struct code frames = {"121140", "DCM", "Number of Frames"};
+    static const struct code unit = {"{frames}", "UCUM", "frames"};
     DcmItem &group = add_group(parent, set.text(set.request.stage.title),
-                               set.uid("tracking", "whole series"), template_of(regions));
+                               set.uid("tracking", "whole series"), template_of({}));
     if (const struct code *code = verdict_code(set.findings.verdict))
         content_code(group, REL_CONTAINS, finding_concept, *code);
     put_algorithm(group, set, nullptr, true);
-    put_regions(group, set, regions);
+    if (regions.empty())
+        return;
+    for (const std::string &line : ohif_lines(set.text(loud(verdict_text(set.findings)))))
+        content_text(group, REL_CONTAINS, comment, line);
+    DcmItem &number = content_number(group, REL_CONTAINS, frames,
+                                     std::to_string(set.request.images->frame_count), unit);
+    ohif_number(number, own_algorithm(set));
+    put_regions(number, REL_INFERRED_FROM, set, regions);
 }
 
 static void put_measurements(DcmDataset &root, const result_set &set)
@@ -622,6 +674,22 @@ static void put_private_schemes(DcmDataset &ds, const struct findings &f)
     }
 }
 
+// What the report says, in one line before the images: who reads it as text sees it first.
+static void put_summary(DcmDataset &root, const result_set &set)
+{
+    const struct findings &f = set.findings;
+    const bool numbers = f.verdict == VERDICT_DONE || f.verdict == VERDICT_NOTHING_FOUND;
+    std::string text;
+    for (const char *c = numbers && f.page.headline ? f.page.headline : ""; *c; c++)
+        if (*c != ' ' || (!text.empty() && text.back() != ' '))
+            text += *c;
+    const std::string why = loud(verdict_text(f));
+    text += (text.empty() || why.empty() ? "" : ". ") + why;
+    if (!text.empty())
+        content_text(root, REL_CONTAINS, {"121111", "DCM", "Summary"},
+                     set.text(text + ". " + not_for_diagnostic_use));
+}
+
 void sr_measurements(const result_set &set, DcmDataset &ds)
 {
     put_private_schemes(ds, set.findings);
@@ -630,6 +698,7 @@ void sr_measurements(const result_set &set, DcmDataset &ds)
     if (set.findings.procedure.value)
         content_code(ds, REL_CONCEPT_MOD, {"121058", "DCM", "Procedure reported"},
                      set.findings.procedure);
+    put_summary(ds, set);
     put_library(ds, set);
     put_measurements(ds, set);
     put_qualities(ds, set);

@@ -1,5 +1,6 @@
 #include "dimse/write/viewer_ohif.h"
 #include <algorithm>
+#include <cstdlib>
 #include <cstring>
 #include <memory>
 #include "dimse/write/content.h"
@@ -27,8 +28,16 @@ const char *region_type(const struct mark &m)
     return nullptr;
 }
 
-static struct region_item border(const struct box &b, uint32_t frame)
+// Of columns: where a border may end for a line to fit beside it.
+static const double border_end_most = 0.6;
+static const size_t line_most = 60; // characters
+
+// The border of a box, or, where it ends too far to the right, a small box at the left of the
+// image.
+static struct region_item border(struct box b, const uint32_t dim[2], uint32_t frame)
 {
+    if (b.x1 > border_end_most * dim[0])
+        b = {0, dim[1] / 8, std::max(1U, dim[0] / 16), dim[1] / 8 + std::max(1U, dim[1] / 16)};
     const Float32 l = (Float32)b.x0, t = (Float32)b.y0, r = (Float32)b.x1, o = (Float32)b.y1;
     return {"POLYLINE", {l, t, r, t, r, o, l, o, l, t}, frame};
 }
@@ -81,9 +90,13 @@ ohif_regions::ohif_regions(const result_set &result)
 {
     const struct findings &f = set.findings;
     add_own();
+    std::vector<bool> has_parts(f.group_count, false);
+    for (uint32_t i = 0; i < f.group_count; i++)
+        if (f.groups[i].parent >= 0)
+            has_parts[(size_t)f.groups[i].parent] = true;
     for (uint32_t i = 0; i < f.group_count; i++)
         if (all[i].empty() && f.groups[i].region >= 0)
-            add_segment(i);
+            add_segment(i, has_parts[i]);
     // the parts that have regions, for each whole that has none
     std::vector<std::vector<uint32_t>> parts(f.group_count);
     for (uint32_t i = 0; i < f.group_count; i++)
@@ -192,8 +205,9 @@ static struct region_item outline_of(const result_set &set, uint32_t map, uint32
     return item;
 }
 
-// On the key place where the segment is there, else where it is ohif_largest.
-void ohif_regions::add_segment(uint32_t group)
+// On the key place where the segment is there, else where it is largest. Of a group with parts only
+// on a frame that is free.
+void ohif_regions::add_segment(uint32_t group, bool has_parts)
 {
     const struct findings &f = set.findings;
     const struct finding_group &g = f.groups[group];
@@ -203,7 +217,8 @@ void ohif_regions::add_segment(uint32_t group)
         for (uint32_t k = 0; k < set.image(f.labels[m].image).dim[2]; k++) {
             const struct place at = {f.labels[m].image, k, f.labels[m].point};
             for (const struct label_box &b : set.labels().boxes(m, k)) {
-                if ((int)b.region != g.region || !has_frame(set, at))
+                if ((int)b.region != g.region || !has_frame(set, at) ||
+                    (has_parts && taken[set.frame_index(at)]))
                     continue;
                 const bool key = g.has_key && g.key.image == at.image && g.key.slice == k &&
                                  g.key.point == at.point;
@@ -228,8 +243,10 @@ void ohif_regions::add_parts(uint32_t group, const std::vector<uint32_t> &parts)
     std::vector<struct region_item> found;
     for (const uint32_t part : parts)
         found.insert(found.end(), all[part].begin(), all[part].end());
-    const auto one = std::find_if(found.begin(), found.end(),
-                                  [this](const struct region_item &r) { return !taken[r.frame]; });
+    auto one = found.end();
+    if (!any_searched(set.findings))
+        one = std::find_if(found.begin(), found.end(),
+                           [this](const struct region_item &r) { return !taken[r.frame]; });
     if (one != found.end()) {
         take(*one);
         std::rotate(found.begin(), one, one + 1);
@@ -242,7 +259,7 @@ void ohif_regions::add_parts(uint32_t group, const std::vector<uint32_t> &parts)
             const struct box b = searched(set, at);
             const uint32_t *dim = set.image(at.image).dim;
             found.insert(found.begin(),
-                         border(b.x1 ? b : box{0, 0, dim[0], dim[1]}, set.frame_index(at)));
+                         border(b.x1 ? b : box{0, 0, dim[0], dim[1]}, dim, set.frame_index(at)));
         }
     }
     all[group] = found;
@@ -280,7 +297,7 @@ std::vector<struct region_item> ohif_regions::whole()
         if (find_free(at, &at)) {
             const struct box b = searched(set, at);
             const uint32_t *dim = set.image(at.image).dim;
-            return {border(b.x1 ? b : box{0, 0, dim[0], dim[1]}, set.frame_index(at))};
+            return {border(b.x1 ? b : box{0, 0, dim[0], dim[1]}, dim, set.frame_index(at))};
         }
     }
     if (!images || !images->frame_count)
@@ -292,7 +309,33 @@ std::vector<struct region_item> ohif_regions::whole()
         if (order < 0 || (order == 0 && a.number < b.number))
             first = i;
     }
-    return {border({0, 0, images->frames[first].columns, images->frames[first].rows}, first)};
+    const uint32_t dim[2] = {images->frames[first].columns, images->frames[first].rows};
+    return {border({0, 0, dim[0], dim[1]}, dim, first)};
+}
+
+bool ohif_wants_words(const struct finding_group &g)
+{
+    return std::any_of(
+        g.measurements, g.measurements + g.measurement_count, [](const struct measurement &m) {
+            return m.ranged || strtod(encode_decimal(m.value, m.decimals).c_str(), nullptr) == 0;
+        });
+}
+
+std::vector<std::string> ohif_lines(const std::string &text)
+{
+    std::vector<std::string> lines;
+    size_t from = 0;
+    while (text.size() - from > line_most) {
+        const size_t blank = text.rfind(' ', from + line_most);
+        const size_t end =
+            blank == std::string::npos || blank <= from ? text.find(' ', from) : blank;
+        if (end == std::string::npos)
+            break;
+        lines.push_back(text.substr(from, end - from));
+        from = end + 1;
+    }
+    lines.push_back(text.substr(from));
+    return lines;
 }
 
 void ohif_number(DcmItem &number, const std::string &algorithm)

@@ -438,6 +438,17 @@ def evaluations(item):
     return found
 
 
+def words(item):
+    """The comments before the numbers."""
+    found = []
+    for c in children(item, "CONTAINS"):
+        if c.ValueType == "NUM":
+            return found
+        if c.ValueType == "TEXT" and code(c.ConceptNameCodeSequence)[0] == "121106":
+            found.append(c.TextValue)
+    return []
+
+
 def group(item):
     uids = [c for c in item.ContentSequence if c.ValueType == "UIDREF"]
     assert code(uids[0].ConceptNameCodeSequence)[0] == "112040", "tracking UID comes first"
@@ -448,14 +459,18 @@ def group(item):
                  str(one(children(item, "CONTAINS", "UIDREF", "121232"), "source series").UID)]
                 for c in children(item, "CONTAINS", "IMAGE", "121191")]
     certainty = children(item, "CONTAINS", "NUM", "111012")
+    numbers = [c for c in children(item, "CONTAINS", "NUM") if c not in certainty]
+    inferred = [r for c in numbers for r in children(c, "INFERRED FROM", "SCOORD", "111030")]
+    assert bool(words(item)) == bool(inferred), "words, and the region of a number, or neither"
     return {"segment": one(segments, "segment") if segments else None,
             "certainty": float(certainty[0].MeasuredValueSequence[0].NumericValue) if certainty else None,
             "label": one(children(item, concept="112039"), "tracking identifier").TextValue,
             "uid": uids[0].UID, "template": item.ContentTemplateSequence[0].TemplateIdentifier,
             "site": code(site[0].ConceptCodeSequence) if site else None,
             "side": code(side[0].ConceptCodeSequence) if side else None,
-            "numbers": [number(c) for c in children(item, "CONTAINS", "NUM") if c not in certainty],
-            "regions": [region(c) for c in children(item, "CONTAINS", "SCOORD", "111030")],
+            "numbers": [number(c) for c in numbers],
+            "regions": [region(c) for c in children(item, "CONTAINS", "SCOORD", "111030") or inferred],
+            "words": words(item),
             "algorithm": [one(children(item, "HAS CONCEPT MOD", "TEXT", c), c).TextValue
                           for c in ("111001", "111003")],
             "parameters": [c.TextValue for c in children(item, "HAS CONCEPT MOD", "TEXT", "111002")],
@@ -524,10 +539,18 @@ def check_sr(path, expected, manifest_rows):
             assert all(g["algorithm"] == expected["algorithm"] for g in groups)
     else:
         only = one(groups, "group that says why")
-        assert not only["numbers"] and only["parameters"] == expected["parameters"]
+        assert only["parameters"] == expected["parameters"]
+        if expected["frames"]:
+            assert [(n["concept"][0], int(n["value"])) for n in only["numbers"]] == [("121140", expected["frames"])]
+            assert " ".join(only["words"]).lower() in [e.get("text", "").lower() for e in expected["evaluations"]]
+            assert max(map(len, only["words"])) <= 60 and only["words"][0].split(":")[0].isupper(), only["words"]
+        else:
+            assert not only["numbers"]
     qualities = evaluations(one(children(ds, "CONTAINS", "CONTAINER", "C0034375"), "qualities"))
     for e in expected["evaluations"]:
         assert qualities.count(e) == 1, f"{e} not once in {qualities}"
+    first = [c for c in ds.ContentSequence if c.RelationshipType == "CONTAINS"][0]
+    assert code(first.ConceptNameCodeSequence)[0] == "121111" or expected["groups"], "the summary comes first"
     texts = [c.TextValue for c in walk(ds) if c.get("ValueType") == "TEXT"]
     for e in expected["evaluations"]:
         if "text" in e and ":" in e["text"]:

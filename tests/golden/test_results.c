@@ -431,8 +431,11 @@ static const float searched_box[4] = {5, 9, 23, 31};
 
 static void put_border(FILE *out, const struct world *w, const struct findings *f, uint32_t slice)
 {
-    const float frame[4] = {0, 0, (float)w->images[0].dim[0], (float)w->images[0].dim[1]};
-    const float *b = f->label_count ? searched_box : frame;
+    // The border of all of the image leaves no room for a text beside it: a box at its left
+    // instead.
+    const uint32_t *dim = w->images[0].dim, top = dim[1] / 8;
+    const float left[4] = {0, (float)top, (float)(dim[0] / 16), (float)(top + dim[1] / 16)};
+    const float *b = f->label_count ? searched_box : left;
     const float points[] = {b[0], b[1], b[2], b[1], b[2], b[3], b[0], b[3], b[0], b[1]};
     put_mark(out, w, &(struct mark){MARK_POLYLINE, {0, slice, 0}, 0, 0, points, 5, NULL});
     fprintf(out, "}");
@@ -459,12 +462,37 @@ static void put_numbers(FILE *out, const struct finding_group *g)
     }
 }
 
+// A group with a nought or a range says its numbers in words. Returns whether it does.
+static bool put_words(FILE *out, const struct finding_group *g)
+{
+    bool any = false;
+    for (uint32_t i = 0; i < g->measurement_count; i++) {
+        const struct measurement *m = &g->measurements[i];
+        char written[64];
+        snprintf(written, sizeof written, "%.*f", m->decimals, m->value);
+        any = any || m->ranged || strtod(written, NULL) == 0;
+    }
+    fprintf(out, "\"words\": [");
+    if (any)
+        fprintf(out, "\"%s\"", g->label);
+    for (uint32_t i = 0; any && i < g->measurement_count; i++) {
+        const struct measurement *m = &g->measurements[i];
+        fprintf(out, ", \"%s %.*f", m->concept.meaning, m->decimals, m->ranged ? m->low : m->value);
+        if (m->ranged)
+            fprintf(out, " to %.*f", m->decimals, m->high);
+        fprintf(out, "%s\"", strcmp(m->unit.value, "mm3") == 0 ? " mm3" : "");
+    }
+    fprintf(out, "], ");
+    return any;
+}
+
 static void put_group(FILE *out, const struct world *w, const struct findings *f, uint32_t index)
 {
     const struct finding_group *g = &f->groups[index];
     const struct group_row *row = &groups[index];
-    fprintf(out, "%s{\"label\": \"%s\", \"template\": \"%s\", ", index ? ",\n  " : "", g->label,
-            f->mark_count ? row->template : "1410");
+    fprintf(out, "%s{\"label\": \"%s\", ", index ? ",\n  " : "", g->label);
+    const bool words = put_words(out, g);
+    fprintf(out, "\"template\": \"%s\", ", words ? "1501" : f->mark_count ? row->template : "1410");
     put_code(out, "site", g->site);
     fprintf(out, ", ");
     put_code(out, "side", g->laterality);
@@ -571,6 +599,7 @@ static void write_expected(const struct world *w, const struct result_request *r
             f->exclusion_count && private ? ", " : "", private ? "\"99TEST\"" : "");
     fprintf(out, " \"algorithm\": [\"anode calcium\", \"1\"], \"parameters\": "
                  "[\"threshold_hu = 130 [hnsf'U]\", \"connectivity = 26\"],\n ");
+    fprintf(out, "\"frames\": %u, ", r->images ? r->images->frame_count : 0);
     put_code(out, "procedure", f->procedure);
     fprintf(out, ",\n \"objects\": {");
     for (size_t i = 0; i < made->count; i++)

@@ -27,6 +27,13 @@ function shown() {
     return {
         texts: all('svg.svg-layer text').map(t => Array.from(t.querySelectorAll('tspan'))
             .map(s => s.textContent).join('\n') || t.textContent),
+        // Where each text lies in the viewport: left, top, right, bottom.
+        places: all('svg.svg-layer text').map(t => {
+            const box = t.getBoundingClientRect(), frame = t.closest('svg').getBoundingClientRect();
+            return [box.left - frame.left, box.top - frame.top, box.right - frame.left, box.bottom - frame.top];
+        }),
+        width: Math.max(0, ...all('svg.svg-layer').map(s => s.getBoundingClientRect().width)),
+        height: Math.max(0, ...all('svg.svg-layer').map(s => s.getBoundingClientRect().height)),
         shapes: all('svg.svg-layer path, svg.svg-layer polyline, svg.svg-layer line').length,
         canvases: all('.viewport-element canvas, .cornerstone-canvas').length,
         trouble: ['Something went wrong', 'Loading...'].filter(word => body.includes(word)),

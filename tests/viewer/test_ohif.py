@@ -25,6 +25,7 @@ import peers  # noqa: E402
 import pydicom  # noqa: E402
 import serve  # noqa: E402
 import sr  # noqa: E402
+from results import Result  # noqa: E402
 from PIL import Image  # noqa: E402
 
 CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache")) / "anode" / "npm"
@@ -48,23 +49,33 @@ def package(name, version):
     return folder / "package"
 
 
-def look(url, study, wanted, playwright):
+def fresh(name):
+    """An empty folder for screenshots."""
+    shutil.rmtree(OUT / name, ignore_errors=True)
+    (OUT / name).mkdir(parents=True)
+    return OUT / name
+
+
+def look(url, study, wanted, playwright, out):
     """What ohif.js saw."""
-    command = ["node", HERE / "ohif.js", playwright, shutil.which("chromium"), url, study, OUT, "300", *wanted]
+    command = ["node", HERE / "ohif.js", playwright, shutil.which("chromium"), url, study, out, "300", *wanted]
     done = subprocess.run([str(c) for c in command], capture_output=True, text=True, timeout=peers.HANG_S)
     if done.returncode != 0:
         raise AssertionError(f"the browser failed: {done.stderr[-2000:]}")
     seen = json.loads(done.stdout)
-    (OUT / "seen.json").write_text(json.dumps(seen, indent=1))
+    (out / "seen.json").write_text(json.dumps(seen, indent=1))
     return seen
+
+
+def packages():
+    return package("playwright-core", PACKAGES["playwright-core"]), package("@ohif/app", PACKAGES["@ohif/app"])
 
 
 class Ohif(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        playwright, viewer = package("playwright-core", PACKAGES["playwright-core"]), package("@ohif/app", PACKAGES["@ohif/app"])
-        shutil.rmtree(OUT, ignore_errors=True)
-        OUT.mkdir(parents=True)
+        playwright, viewer = packages()
+        out = fresh("study")
         folder = peers.phantom("--seed", "1")
         files = peers.dicom_files(folder)
         study = pydicom.dcmread(files[0], stop_before_pixels=True).StudyInstanceUID
@@ -82,7 +93,7 @@ class Ohif(unittest.TestCase):
                 subprocess.run([peers.ANODE, "analyze", "-s", "lungs", "-o", lungs, folder], check=True, capture_output=True, timeout=peers.HANG_S)
                 cls.segments = pydicom.dcmread(lungs / "lungs-seg.dcm").SegmentSequence
                 peers.store([lungs / "lungs-seg.dcm", lungs / "lungs-pdf.dcm"], ports[0])
-                cls.seen = look(web.url, study, ["CT", "SR", "OT", "SEG", "DOC"], playwright)
+                cls.seen = look(web.url, study, ["CT", "SR", "OT", "SEG", "DOC"], playwright, out)
         cls.views = {view["name"]: view for view in cls.seen["series"]}
 
     def view(self, name):
@@ -110,14 +121,20 @@ class Ohif(unittest.TestCase):
         self.assertGreater(coloured, 50, "no outline is drawn")
 
     def test_every_score_of_the_report_can_be_reached(self):
-        """The viewer shows a number of nought as an empty text, so those are not asked for."""
         view, _ = self.view("SR")
         text = "\n".join(t for step in view["steps"] for t in step["texts"])
         numbers = {float(n) for n in re.findall(r"-?\d+(?:\.\d+)?", text)}
-        scores = {n.value for g in self.report.groups for n in g.numbers if n.concept[0] == sr.SCORE and n.value}
+        scores = {n.value for g in self.report.groups for n in g.numbers if n.concept[0] == sr.SCORE}
         self.assertGreater(len(scores), 3)
         missing = {s for s in scores if not any(abs(s - n) < 0.06 for n in numbers)}
         self.assertFalse(missing, text)
+
+    def test_no_numbers_are_drawn_over_others(self):
+        """Texts on one slice stand beside outlines of different places."""
+        view, _ = self.view("SR")
+        for step in view["steps"]:
+            at = [tuple(round(v) for v in where[:2]) for where in step["places"]]
+            self.assertEqual(len(set(at)), len(at), step["texts"])
 
     def test_the_report_page_is_drawn_as_it_is(self):
         _, pixels = self.view("OT")
@@ -149,6 +166,85 @@ class Ohif(unittest.TestCase):
         """The red band on white: ohif.js waits for it."""
         _, pixels = self.view("DOC")
         self.assertGreater((pixels.min(axis=2) > 240).mean(), 0.2, "no white page")
+
+
+def score_lines(text):
+    """What a text says of calcium scores, each once: {"0.0"}, {"23.0 to 361.5"}, {"84.00 {score}"}."""
+    return set(re.findall(r"Coronary artery calcium score:? ([^\n]*?):? *$", text, re.MULTILINE))
+
+
+class Verdicts(unittest.TestCase):
+    """What a radiologist reads of a zero, a range, a scan that is not evaluable and a score: the words on the
+    screen, and that they lie within the viewport."""
+    SMALL = ("--size", "320", "--fov", "350", "--noise", "16")
+    CHEST = ("--size", "320", "gated=true", "fov=330", "kernel=soft", "kernel_named=true", "noise=12", "contrast=false", "increment=3", "thickness=3",
+             "motion_mm=0", "kvp=120", "derived=", "cut=false", "missing=false", "position=HFS", "tilt=0", "fat_mm=7", "root_fat_mm=6", "effusion=0",
+             "consolidation=0", "hernia=false", "wires=false", "cartilage=false", "osteophytes=false", "granuloma=false", "others=")
+    PHANTOMS = {
+        "not evaluable": ("calcium", ("--seed", "11", *SMALL, "--contrast")),
+        "zero": ("chest", ("--seed", "3", *CHEST, "plaques=0")),
+        "range": ("chest", ("--seed", "5", *CHEST, "plaques=4")),
+    }
+
+    @classmethod
+    def setUpClass(cls):
+        playwright, viewer = packages()
+        ports = peers.free_ports(3)
+        cls.steps, cls.reports = {}, {}
+        with tempfile.TemporaryDirectory(prefix="anode-viewer-") as scratch:
+            scratch = pathlib.Path(scratch)
+            with peers.Orthanc(scratch / "pacs", *ports, route=False) as _, serve.Viewer(viewer / "dist", ports[1]) as web:
+                for name, (generator, arguments) in cls.PHANTOMS.items():
+                    files = peers.dicom_files(peers.phantom(*arguments, generator=generator))
+                    result = Result(files, scratch / name)
+                    peers.store([*files, *result.paths], ports[0])
+                    study = pydicom.dcmread(files[0], stop_before_pixels=True).StudyInstanceUID
+                    view = look(web.url, study, ["SR"], playwright, fresh(name.replace(" ", "-")))["series"][0]
+                    if view["errors"] or view["trouble"]:
+                        raise AssertionError(f"{name}: {view['errors']} {view['trouble']}")
+                    cls.steps[name], cls.reports[name] = view["steps"], result.report
+
+    def assert_within_the_viewport(self, step):
+        for left, top, right, bottom in step["places"]:
+            self.assertGreaterEqual(min(left, top), 0, step["texts"])
+            self.assertLessEqual(right, step["width"], step["texts"])
+            self.assertLessEqual(bottom, step["height"], step["texts"])
+
+    def test_what_is_not_evaluable_says_so_and_why(self):
+        (step,) = self.steps["not evaluable"]
+        (text,) = step["texts"]
+        self.assertTrue(text.startswith("NOT EVALUABLE: contrast agent: the blood pool"), text)
+        self.assertNotIn("score", text)
+        self.assert_within_the_viewport(step)
+
+    def test_a_zero_reads_as_zero(self):
+        steps = self.steps["zero"]
+        self.assertEqual(len(steps), 5)
+        for step, label in zip(steps, ("Coronary arteries", "LM", "LAD", "LCX", "RCA")):
+            (text,) = step["texts"]
+            self.assertTrue(text.startswith(label + ":"), text)
+            self.assertEqual(score_lines(text), {"0.0"}, text)
+            self.assertIn("Number of calcifications 0", text)
+            self.assertNotRegex(text, r"[1-9]")
+            self.assert_within_the_viewport(step)
+
+    def test_a_range_reads_as_a_range(self):
+        report = self.reports["range"]
+        total = self.steps["range"][0]
+        (text,) = total["texts"]
+        self.assertTrue(text.startswith("Coronary arteries:"), text)
+        low = report.total()["agatston"]
+        (said,) = score_lines(text)
+        self.assertRegex(said, rf"^{low:.1f} to \d+\.\d$")
+        self.assertGreater(float(said.split()[-1]), low)
+        self.assert_within_the_viewport(total)
+
+    def test_scores_of_arteries_and_lesions_are_read(self):
+        read = [score_lines("\n".join(step["texts"])) for step in self.steps["range"]]
+        scored = {f"{g.number(sr.SCORE):.2f} {{score}}" for g in self.reports["range"].lesions()}
+        self.assertGreater(len(scored), 1)
+        self.assertLessEqual(scored, set().union(*read))
+        self.assertIn({"0.0"}, read)  # an artery without calcium, beside those with
 
 
 if __name__ == "__main__":
