@@ -7,6 +7,11 @@ import peers
 import pydicom
 import sr
 
+# Of tests/phantom/chest.py: a gated scan that leaves nothing to doubt but what is in the arteries.
+PLAIN_CHEST = ("--size", "320", "gated=true", "fov=330", "kernel=soft", "kernel_named=true", "noise=12", "contrast=false", "increment=3", "thickness=3",
+               "motion_mm=0", "kvp=120", "derived=", "cut=false", "missing=false", "position=HFS", "tilt=0", "fat_mm=7", "root_fat_mm=6", "effusion=0",
+               "consolidation=0", "hernia=false", "wires=false", "cartilage=false", "osteophytes=false", "granuloma=false", "others=")
+
 
 class Result:
     def __init__(self, files, out, stage="calcium"):

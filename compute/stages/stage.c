@@ -306,3 +306,16 @@ bool stage_option(const struct stage *stage, const char *name, const char *value
                    near.best ? " (did you mean \"" : "", near.best ? near.best : "",
                    near.best ? "\"?)" : "");
 }
+
+bool stage_option_usable(const struct stage *stage, const char *name, const char *value,
+                         struct err *err)
+{
+    for (size_t i = 0; i < stage->param_count; i++) {
+        const struct stage_param *p = &stage->params[i];
+        if (strcmp(p->name, name) == 0 && p->check && !p->check(value, err)) {
+            err_wrap(err, "%s", name);
+            return false;
+        }
+    }
+    return true;
+}

@@ -37,6 +37,9 @@ struct stage_param {
     double min, max, def; // PARAM_BOOL: def 0 or 1; PARAM_CHOICE: def is an index into choices
     const char *const *choices; // PARAM_CHOICE: NULL-ended
     const char *text;           // PARAM_TEXT, PARAM_PATH: the default; NULL: ""
+    // PARAM_PATH: whether the file can be used; "" none is named. *err says what is wrong, and
+    // where. NULL: it is not looked at. A job whose file is gone meanwhile says so itself.
+    bool (*check)(const char *path, struct err *err);
 };
 
 // The value of one parameter, checked. Which member holds follows from the type of its stage_param.
@@ -176,6 +179,10 @@ void stage_defaults(const struct stage *stage, struct param_value *params);
 // named), a path that is not absolute, text that is too long (255 bytes). ERR_NOMEM.
 bool stage_option(const struct stage *stage, const char *name, const char *value,
                   struct arena *arena, struct param_value *params, struct err *err);
+// Whether a value that stage_option() took can be used: for who sets the node up. ERR_CONFIG as the
+// check of the parameter says it, with the name of the option before.
+bool stage_option_usable(const struct stage *stage, const char *name, const char *value,
+                         struct err *err);
 // A value as text, in the form that stage_option() reads: numbers with 9 digits or as many as read
 // back the same. Returns text.
 const char *stage_param_text(const struct stage_param *param, const struct param_value *value,

@@ -77,7 +77,8 @@ static bool analyze_set_params(const struct plan *plan, struct arena *arena,
     stage_defaults(plan->stage, params);
     for (size_t i = 0; plan->run && i < plan->run->option_count; i++) {
         const struct conf_option *o = &plan->run->options[i];
-        if (!stage_option(plan->stage, o->name, o->value, arena, params, err))
+        if (!stage_option(plan->stage, o->name, o->value, arena, params, err) ||
+            !stage_option_usable(plan->stage, o->name, o->value, err))
             return false;
     }
     return true;

@@ -56,7 +56,8 @@ static bool node_check_option(const char *stage, const char *name, const char *v
     struct arena *arena = arena_create();
     struct param_value *params =
         s && arena ? arena_alloc(arena, s->param_count + 1, sizeof *params) : NULL;
-    bool ok = !s || (params && stage_option(s, name, value, arena, params, &err));
+    bool ok = !s || (params && stage_option(s, name, value, arena, params, &err) &&
+                     stage_option_usable(s, name, value, &err));
     if (!ok)
         snprintf(why, size, "%s", params ? err.text : "no memory");
     arena_destroy(arena);

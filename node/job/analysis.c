@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include "base/clock.h"
+#include "base/fs.h"
 #include "base/log.h"
 #include "base/moment.h"
 #include "compute/draw/page.h"
@@ -17,8 +18,9 @@
 #include "node/job/parallel.h"
 #include "node/job/pixels.h"
 
-#define THREADS       2
-#define SAME_PLACE_MM 0.01 // the last decimal that scanners write
+#define THREADS          2
+#define OPTION_FILE_MOST 1048576 // bytes of a file that an option names
+#define SAME_PLACE_MM    0.01    // the last decimal that scanners write
 
 struct job {
     const struct analysis_request *request;
@@ -429,6 +431,29 @@ static bool make_images(struct job *j, struct err *err)
 
 // Results
 
+// A file that an option names may hold something else next time, under the same name.
+static void put_files(FILE *f, const struct analysis_request *r)
+{
+    for (size_t i = 0; i < r->stage->param_count; i++) {
+        const struct stage_param *p = &r->stage->params[i];
+        uint8_t value[DIGEST_SIZE];
+        char hex[2 * DIGEST_SIZE + 1] = "";
+        size_t size = 0;
+        if (p->type != PARAM_PATH || !p->check || !*r->params[i].text)
+            continue;
+        char *contents = fs_read_file(r->params[i].text, OPTION_FILE_MOST, &size, NULL);
+        struct digest *digest = contents ? digest_create() : NULL;
+        if (digest) {
+            digest_add(digest, contents, size);
+            digest_end(digest, value);
+            digest_hex(value, hex);
+        }
+        fprintf(f, ";%s=%s", p->name, hex); // "": it cannot be read, as the results say
+        digest_destroy(digest);
+        free(contents);
+    }
+}
+
 // What the results depend on besides the readable sources, or another result of the same instances
 // would have the same UIDs.
 static bool compose_identity(struct job *j, const char *outcome, struct err *err)
@@ -445,6 +470,7 @@ static bool compose_identity(struct job *j, const char *outcome, struct err *err
         digest_add(unreadable, j->entries[i].digest, DIGEST_SIZE);
     if (ok) {
         fputs(base, f);
+        put_files(f, r);
         if (j->source_count < j->count) {
             digest_end(unreadable, digest);
             digest_hex(digest, hex);

@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include "compute/gpu/gpu_internal.h"
 #include "compute/kernels/kernels.h"
 #include "compute/stages/stage.h"
@@ -135,6 +136,7 @@ static size_t grid_voxels(const struct grid *v)
 // What the headers say.
 struct facts {
     const char *kvp, *thickness, *options, *contrast, *unit;
+    const char *sex, *age, *birth; // NULL: not stated
     bool second_of_one_place;
 };
 
@@ -196,6 +198,10 @@ static struct findings *analyse(const struct grid *v, const struct facts *s, con
     add_fact(&images.attrs, "ScanOptions", s->options);
     add_fact(&images.attrs, "ContrastBolusAgent", s->contrast);
     add_fact(&images.attrs, "ConvolutionKernel", "B35f");
+    add_fact(&images.attrs, "StudyDate", "20240229");
+    add_fact(&images.attrs, "PatientSex", s->sex ? s->sex : "");
+    add_fact(&images.attrs, "PatientAge", s->age ? s->age : "");
+    add_fact(&images.attrs, "PatientBirthDate", s->birth ? s->birth : "");
     if (s->second_of_one_place) {
         memcpy(images.frames[5].position, images.frames[4].position,
                sizeof images.frames[5].position);
@@ -333,6 +339,8 @@ static void what_may_be_calcium_makes_the_score_a_range(void)
     const struct measurement *lm = &group_of(f, "LM")->measurements[0]; // never told, never zero
     CU_ASSERT_TRUE(lm->ranged);
     CU_ASSERT_EQUAL(lm->low, 0);
+    CU_ASSERT_PTR_NULL(group_of(f, "LM")->finding.value); // perhaps there is some
+    CU_ASSERT_STRING_EQUAL(group_of(f, "LAD")->finding.meaning, "pathologic calcification");
     CU_ASSERT_DOUBLE_EQUAL(lm->high, expect(&v, LM, 130, 1 / 1.3).agatston + valve + wall,
                            1e-6 * low);
     const struct exclusion *at_root =
@@ -491,6 +499,11 @@ static void no_calcium_is_a_report_that_says_zero(void)
     CU_ASSERT_EQUAL(f->mark_count, 0);
     CU_ASSERT_EQUAL(f->page.image_count, 3);
     CU_ASSERT_PTR_NOT_NULL(strstr(f->page.headline, "A0"));
+    for (uint32_t i = 0; i < f->group_count; i++) { // nothing claims a finding
+        const struct finding_group *g = &f->groups[i];
+        CU_ASSERT_STRING_EQUAL(g->finding.meaning, "None");
+        CU_ASSERT_STRING_EQUAL(g->measurements[3].unit.value, "{calcifications}");
+    }
     findings_destroy(f);
     free(v.stored);
 }
@@ -540,7 +553,7 @@ static void what_is_not_gated_is_an_estimate(void)
     CU_ASSERT_EQUAL(f->verdict, VERDICT_DONE);
     CU_ASSERT(warned(f, "Estimate"));
     CU_ASSERT_PTR_NOT_NULL(strstr(f->page.headline, "estimate"));
-    CU_ASSERT_STRING_NOT_EQUAL(f->procedure.value, "426005005");
+    CU_ASSERT_STRING_EQUAL(f->procedure.value, "25045-6"); // of CID 100, gated or not
     findings_destroy(f);
     free(v.stored);
 }
@@ -553,10 +566,88 @@ static void refuse(const struct chest *chest, const struct facts *s, const char 
     if (!strstr(f->reason, part))
         printf("\npool %.0f: \"%s\" does not say \"%s\"\n", chest->pool_hu, f->reason, part);
     CU_ASSERT_PTR_NOT_NULL(strstr(f->reason, part));
+    if (s->contrast[0] || strcmp(part, "upper part") == 0)
+        CU_ASSERT(warned(f, "What would be evaluable: a scan "));
     CU_ASSERT_EQUAL(f->group_count, 0);
     CU_ASSERT_EQUAL(f->mark_count, 0);
     findings_destroy(f);
     free(v.stored);
+}
+
+static bool told(const struct findings *f, const char *part)
+{
+    for (uint32_t i = 0; i < f->page.fact_count; i++) {
+        if (strstr(f->page.facts[i], part))
+            return true;
+    }
+    return false;
+}
+
+// What the report says of the percentile as a statement of its own; "" nothing.
+static const char *percentile_of(const struct findings *f)
+{
+    for (uint32_t i = 0; i < f->evaluation_count; i++) {
+        if (strcmp(f->evaluations[i].concept.value, "121415") == 0)
+            return f->evaluations[i].text;
+    }
+    return "";
+}
+
+static void percentiles_are_those_of_the_sites_table(void)
+{
+    static const char table[] = "source: Nobody 2024\nsex,age_from,age_to,p25,p50,p75,p90\n"
+                                "M,40,59,0,0,100,100000\nF,40,59,0,2,6,30\n";
+    static const struct {
+        const char *sex, *age, *birth, *options, *says, *why;
+        bool calcium;
+    } cases[] = {
+        {"M", "050Y", NULL, "ECG",
+         "below the 75th percentile of men of 40 to 59 years (Nobody 2024)", NULL, false},
+        {"F", NULL, "19830301", "ECG",
+         "below the 50th percentile of women of 40 to 59 years (Nobody 2024)", NULL, false},
+        {"M", "059Y", "19640301", "ECG",
+         "between the 75th and the 90th percentile of men of 40 to 59 years (Nobody 2024)", NULL,
+         true},
+        {"M", "060Y", NULL, "ECG", "", "the table has no men of 60 years", false},
+        {"F", NULL, "19840301", "ECG", "", "the table has no women of 39 years", false},
+        {"F", "050Y", "19840301", "ECG", "", "Patient's Age and the date of birth", false},
+        {"F", NULL, NULL, "ECG", "", "neither Patient's Age nor", false},
+        {"O", "050Y", NULL, "ECG", "", "Patient's Sex is neither M nor F", false},
+        {"M", "050Y", NULL, "", "", "not gated", false},
+    };
+    char path[] = "/tmp/anode-percentiles-XXXXXX";
+    const int file = mkstemp(path);
+    CU_ASSERT_FATAL(file >= 0);
+    CU_ASSERT_EQUAL(write(file, table, sizeof table - 1), (ssize_t)sizeof table - 1);
+    close(file);
+    struct chest chest = usual;
+    chest.calcium = false;
+    struct grid with = make_chest(&usual), without = make_chest(&chest);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct facts s = usual_scan();
+        s.sex = cases[i].sex;
+        s.age = cases[i].age;
+        s.birth = cases[i].birth;
+        s.options = cases[i].options;
+        struct findings *f = analyse(cases[i].calcium ? &with : &without, &s, "percentiles", path);
+        CU_ASSERT_STRING_EQUAL(percentile_of(f), cases[i].says);
+        CU_ASSERT_EQUAL(told(f, "percentile of"), *cases[i].says != '\0');
+        CU_ASSERT(!cases[i].why || told(f, cases[i].why));
+        if (strcmp(percentile_of(f), cases[i].says) != 0)
+            printf("case %zu: %s\n", i, percentile_of(f));
+        findings_destroy(f);
+    }
+    unlink(path); // it was there when the node was set up
+    struct facts s = usual_scan();
+    s.sex = "M";
+    s.age = "050Y";
+    struct findings *f = analyse(&without, &s, "percentiles", path);
+    CU_ASSERT_EQUAL(f->verdict, VERDICT_NOTHING_FOUND);
+    CU_ASSERT_STRING_EQUAL(percentile_of(f), "");
+    CU_ASSERT(told(f, path));
+    findings_destroy(f);
+    free(with.stored);
+    free(without.stored);
 }
 
 static void images_of_one_place_are_refused(void)
@@ -730,6 +821,7 @@ int main(void)
          what_cannot_be_judged_is_refused_with_the_reason},
         {"enhanced_edges_are_refused_whatever_the_kernel_is_named",
          enhanced_edges_are_refused_whatever_the_kernel_is_named},
+        {"percentiles_are_those_of_the_sites_table", percentiles_are_those_of_the_sites_table},
         {"images_of_one_place_are_refused", images_of_one_place_are_refused},
         {"noise_is_said_before_it_is_refused", noise_is_said_before_it_is_refused},
         {"doubts_are_said_beside_the_score", doubts_are_said_beside_the_score},

@@ -20,7 +20,7 @@ import peers  # noqa: E402
 import pydicom  # noqa: E402
 import sr  # noqa: E402
 from evaluate import calcium  # noqa: E402
-from results import Result  # noqa: E402
+from results import PLAIN_CHEST, Result  # noqa: E402
 
 SMALL = ("--size", "320", "--fov", "350", "--noise", "16")  # fewer pixels: a third of the time
 SCORED = {
@@ -136,7 +136,8 @@ class Analysis(unittest.TestCase):
                 self.assertEqual(result.entry["verdict"], "not evaluable")
                 self.assertIn(word, result.entry["reason"].lower())
                 self.assertIn(result.entry["reason"], result.report.said())
-                self.assertFalse([n for g in result.report.groups for n in g.numbers], "a number in spite of the refusal")
+                numbers = [n.concept[0] for g in result.report.groups for n in g.numbers]
+                self.assertEqual(numbers, ["121140"], "how many frames there are, and no other number in spite of the refusal")
                 self.assertNotIn("PR", result.objects)
                 self.assertIn("OT", result.objects)
 
@@ -197,6 +198,24 @@ class Analysis(unittest.TestCase):
             if "PR" in result.objects:
                 done = self.run_tool("dcmpschk", result.objects["PR"][0])
                 self.assertNotIn("Error", done.stdout + done.stderr)
+
+    def analyze_with_table(self, name, rows):
+        """The SR of the phantom without calcium with a table of percentiles; or what the program says of the table."""
+        table, conf, out = (self.scratch / f"{name}.{kind}" for kind in ("csv", "yaml", "out"))
+        table.write_text("source: Nobody 2024\nsex,age_from,age_to,p25,p50,p75,p90\n" + rows)
+        conf.write_text(f"peers: [{{ae_title: A, host: 127.0.0.1, port: 104}}]\nroutes: [{{name: a, when: {{Modality: CT}}, run: calcium, options: {{percentiles: {table}}}}}]\n")
+        folder = peers.phantom("--seed", "3", *PLAIN_CHEST, "plaques=0", generator="chest")
+        done = self.run_tool(peers.ANODE, "analyze", "-c", conf, "-s", "calcium", "-o", out, *peers.dicom_files(folder))
+        return pydicom.dcmread(out / "calcium-sr.dcm") if done.returncode == 0 else done.stdout + done.stderr
+
+    def test_percentiles_come_from_the_sites_table(self):
+        first = self.analyze_with_table("first", "M,0,120,0,0,1,200\nF,0,120,0,0,1,200\n")
+        other = self.analyze_with_table("other", "M,0,120,0,0,1,900\nF,0,120,0,0,1,900\n")
+        said = [s[1] for s in sr.read(first).judgements + sr.read(first).statements if s[0] == "Percentile Ranking of measurement"]
+        self.assertRegex(said[0], r"percentile of (men|women) of 0 to 120 years \(Nobody 2024\)$")
+        self.assertNotEqual(first.SOPInstanceUID, other.SOPInstanceUID, "another table, another result")
+        wrong = self.analyze_with_table("wrong", "M,0,120,0,0,1,2OO\n")
+        self.assertIn("wrong.csv:3: p90: \"2OO\" is no score", wrong)
 
 
 if __name__ == "__main__":

@@ -433,8 +433,9 @@ static void put_border(FILE *out, const struct world *w, const struct findings *
 {
     // The border of all of the image leaves no room for a text beside it: a box at its left
     // instead.
-    const uint32_t *dim = w->images[0].dim, top = dim[1] / 8;
-    const float left[4] = {0, (float)top, (float)(dim[0] / 16), (float)(top + dim[1] / 16)};
+    const uint32_t *dim = w->images[0].dim;
+    const uint32_t top = dim[1] / 8, right = dim[0] / 16, bottom = top + dim[1] / 16;
+    const float left[4] = {0, (float)top, (float)right, (float)bottom};
     const float *b = f->label_count ? searched_box : left;
     const float points[] = {b[0], b[1], b[2], b[1], b[2], b[3], b[0], b[3], b[0], b[1]};
     put_mark(out, w, &(struct mark){MARK_POLYLINE, {0, slice, 0}, 0, 0, points, 5, NULL});

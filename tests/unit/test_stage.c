@@ -5,13 +5,19 @@
 #include "tests/check.h"
 
 static const char *const islands[] = {"island", "lesion", NULL};
+
+static bool check_model(const char *path, struct err *err)
+{
+    return strcmp(path, "/none") != 0 || err_set(err, ERR_CONFIG, "%s: no model", path);
+}
+
 static const struct stage_param params[] = {
     {"threshold_hu", "[hnsf'U]", "Lowest value.", PARAM_NUMBER, 100, 300, 130, NULL},
     {"connectivity", "", "Neighbours in plane.", PARAM_INTEGER, 4, 8, 8, NULL},
     {"scale_threshold", "", "Scale by tube voltage.", PARAM_BOOL, 0, 1, 0, NULL},
     {"weight_from", "", "Where the maximum is taken.", PARAM_CHOICE, 0, 1, 0, islands},
     {"label", "", "A text.", PARAM_TEXT, 0, 0, 0, NULL, "plain"},
-    {"model", "", "A file.", PARAM_PATH, 0, 0, 0, NULL, NULL},
+    {"model", "", "A file.", PARAM_PATH, 0, 0, 0, NULL, NULL, check_model},
 };
 enum { PARAMS = sizeof params / sizeof *params };
 static const struct stage stage = {.name = "example", .params = params, .param_count = PARAMS};
@@ -89,6 +95,16 @@ static void bad_options_are_refused_with_the_remedy(void)
     memset(text, 'x', sizeof text - 1);
     text[sizeof text - 1] = 0;
     refuse("label", text, "longer than 255");
+}
+
+static void a_file_that_cannot_be_used_is_named(void)
+{
+    struct err err = {0};
+    CU_ASSERT(stage_option_usable(&stage, "model", "/some", &err));
+    CU_ASSERT(stage_option_usable(&stage, "label", "/none", &err));
+    CU_ASSERT_FALSE(stage_option_usable(&stage, "model", "/none", &err));
+    CU_ASSERT_EQUAL(err.code, ERR_CONFIG);
+    CU_ASSERT_STRING_EQUAL(err.text, "model: /none: no model");
 }
 
 static void texts_of_values_read_back(void)
@@ -262,6 +278,7 @@ int main(void)
         {"defaults_are_those_of_the_table", defaults_are_those_of_the_table},
         {"options_of_each_type_are_parsed", options_of_each_type_are_parsed},
         {"bad_options_are_refused_with_the_remedy", bad_options_are_refused_with_the_remedy},
+        {"a_file_that_cannot_be_used_is_named", a_file_that_cannot_be_used_is_named},
         {"texts_of_values_read_back", texts_of_values_read_back},
         {"a_refusal_is_said_and_returned", a_refusal_is_said_and_returned},
         {"a_stack_leaves_out_what_is_not_of_it", a_stack_leaves_out_what_is_not_of_it},

@@ -25,7 +25,7 @@ import peers  # noqa: E402
 import pydicom  # noqa: E402
 import serve  # noqa: E402
 import sr  # noqa: E402
-from results import Result  # noqa: E402
+from results import PLAIN_CHEST, Result  # noqa: E402
 from PIL import Image  # noqa: E402
 
 CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache")) / "anode" / "npm"
@@ -177,13 +177,10 @@ class Verdicts(unittest.TestCase):
     """What a radiologist reads of a zero, a range, a scan that is not evaluable and a score: the words on the
     screen, and that they lie within the viewport."""
     SMALL = ("--size", "320", "--fov", "350", "--noise", "16")
-    CHEST = ("--size", "320", "gated=true", "fov=330", "kernel=soft", "kernel_named=true", "noise=12", "contrast=false", "increment=3", "thickness=3",
-             "motion_mm=0", "kvp=120", "derived=", "cut=false", "missing=false", "position=HFS", "tilt=0", "fat_mm=7", "root_fat_mm=6", "effusion=0",
-             "consolidation=0", "hernia=false", "wires=false", "cartilage=false", "osteophytes=false", "granuloma=false", "others=")
     PHANTOMS = {
         "not evaluable": ("calcium", ("--seed", "11", *SMALL, "--contrast")),
-        "zero": ("chest", ("--seed", "3", *CHEST, "plaques=0")),
-        "range": ("chest", ("--seed", "5", *CHEST, "plaques=4")),
+        "zero": ("chest", ("--seed", "3", *PLAIN_CHEST, "plaques=0")),
+        "range": ("chest", ("--seed", "5", *PLAIN_CHEST, "plaques=4")),
     }
 
     @classmethod

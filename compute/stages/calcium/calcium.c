@@ -1,5 +1,6 @@
 #include "compute/stages/calcium/calcium.h"
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include "compute/image/convolution.h"
@@ -9,10 +10,12 @@
 #include "compute/anatomy/heart.h"
 #include "compute/stages/calcium/calcium_lesion.h"
 #include "compute/stages/calcium/calcium_noise.h"
+#include "compute/stages/calcium/calcium_percentile.h"
 #include "compute/stages/calcium/calcium_quality.h"
 #include "compute/stages/calcium/calcium_report.h"
 #include "compute/stages/calcium/calcium_scan.h"
 #include "compute/stages/calcium/calcium_score.h"
+#include "base/moment.h"
 
 #define CALCIUM_VERSION "4"
 
@@ -30,6 +33,7 @@ enum {
     P_FAT,
     P_METAL,
     P_LARGEST,
+    P_PERCENTILES,
     P_COUNT
 };
 
@@ -72,6 +76,10 @@ static const struct stage_param params[P_COUNT] = {
                  1600, NULL},
     [P_LARGEST] = {"largest_mm3", "mm3", "Larger spots are no coronary calcium.", PARAM_NUMBER, 100,
                    20000, 3000, NULL},
+    [P_PERCENTILES] = {"percentiles", "",
+                       "Table of percentiles by age and sex that the site supplies, as the manual "
+                       "of this analysis describes it; empty: none are given.",
+                       PARAM_PATH, 0, 0, 0, NULL, NULL, calcium_percentile_check},
 };
 
 #define SLICES_KEPT     4  // of the volume on the host, while candidates are looked at one by one
@@ -102,10 +110,17 @@ struct job {
     struct anatomy_heart heart;
     struct calcium_rules rules;
     bool estimate;
+    const char *doubt; // what makes a comparison with other people's scores unfair; NULL: nothing
+    struct calcium_context context;
 };
 
 // Refusals below return false through this: the job is done, the machine is fine.
 #define REFUSE(job, ...) (findings_refuse((job)->f, VERDICT_NOT_EVALUABLE, __VA_ARGS__), false)
+
+// The same, with what would make a scan evaluable.
+#define REFUSE_UNLESS(job, remedy, ...)                                                            \
+    (findings_add_warning((job)->f, "What would be evaluable: %s", (remedy)) &&                    \
+     REFUSE(job, __VA_ARGS__))
 
 // What the pixels are. False: refused.
 static bool check_input(struct job *j)
@@ -121,10 +136,12 @@ static bool check_input(struct job *j)
         return REFUSE(j, "%s: phases or reconstructions are mixed; send one of them alone",
                       image_points_text(v, text, sizeof text));
     if (v->dim[2] < slice_count_min)
-        return REFUSE(j, "%u slices do not show a heart", v->dim[2]);
+        return REFUSE_UNLESS(j, "all slices of the heart together", "%u slices do not show a heart",
+                             v->dim[2]);
     if (v->spacing[0] > pixel_max_mm || v->spacing[1] > pixel_max_mm)
-        return REFUSE(j, "pixels of %.2f x %.2f mm are too coarse (limit %.1f mm)", v->spacing[1],
-                      v->spacing[0], pixel_max_mm);
+        return REFUSE_UNLESS(j, "a reconstruction with a smaller field of view or a larger matrix",
+                             "pixels of %.2f x %.2f mm are too coarse (limit %.1f mm)",
+                             v->spacing[1], v->spacing[0], pixel_max_mm);
     return true;
 }
 
@@ -153,6 +170,13 @@ static void set_rules(struct job *j)
     };
 }
 
+// The first doubt is the one that is told.
+static void note_doubt(struct job *j, const char *doubt)
+{
+    if (!j->doubt)
+        j->doubt = doubt;
+}
+
 // What the headers alone give reason to say.
 static bool add_scan_warnings(struct job *j)
 {
@@ -163,27 +187,36 @@ static bool add_scan_warnings(struct job *j)
     return ok;
 }
 
+static const char without_agent[] = "a scan without contrast agent";
+static const char whole_heart[] = "a scan from the carina to below the apex of the heart";
+
 // The heart can be judged. False: refused.
 static bool check_heart(struct job *j)
 {
     const struct anatomy_heart *h = &j->heart;
     const bool agent = *j->scan.contrast.first != '\0';
     if (h->pool_hu > j->p[P_MAX_POOL].number)
-        return REFUSE(j, "contrast agent: the blood pool measures %.0f HU (limit %.0f HU)",
-                      h->pool_hu, j->p[P_MAX_POOL].number);
+        return REFUSE_UNLESS(j, without_agent,
+                             "contrast agent: the blood pool measures %.0f HU (limit %.0f HU)",
+                             h->pool_hu, j->p[P_MAX_POOL].number);
     if (agent && h->pool_hu > pool_with_agent_hu)
-        return REFUSE(j, "contrast agent named, and the blood pool measures %.0f HU", h->pool_hu);
+        return REFUSE_UNLESS(j, without_agent,
+                             "contrast agent named, and the blood pool measures %.0f HU",
+                             h->pool_hu);
     if (!isfinite(h->pool_hu) || h->pool_hu < -20)
-        return REFUSE(j, "no heart found between the lungs");
+        return REFUSE_UNLESS(j, "a scan that shows the heart between both lungs",
+                             "no heart found between the lungs");
     if (h->edge_mm2 > edge_max_mm2 || h->flanked < flanked_min)
-        return REFUSE(j, "the field of view cuts the heart");
+        return REFUSE_UNLESS(j, "a reconstruction with a larger field of view",
+                             "the field of view cuts the heart");
     if (h->lowest_flanked && h->below < below_min)
-        return REFUSE(j, "the scan cuts the lower part of the heart");
+        return REFUSE_UNLESS(j, whole_heart, "the scan cuts the lower part of the heart");
     if (h->above < above_min)
-        return REFUSE(j, "the scan cuts the upper part of the heart");
+        return REFUSE_UNLESS(j, whole_heart, "the scan cuts the upper part of the heart");
     if (!isfinite(h->noise_hu) || h->noise_hu > j->p[P_MAX_NOISE].number)
-        return REFUSE(j, "image noise of %.0f HU (limit %.0f HU)", h->noise_hu,
-                      j->p[P_MAX_NOISE].number);
+        return REFUSE_UNLESS(j, "slices of 3 mm, a smoother kernel, or more dose",
+                             "image noise of %.0f HU (limit %.0f HU)", h->noise_hu,
+                             j->p[P_MAX_NOISE].number);
     return true;
 }
 
@@ -277,6 +310,8 @@ static bool say_noise(struct job *j, const struct calcium_noise *n)
                                   "Noise alone makes about %.0f spots of up to %.1f mm2 as bright "
                                   "as calcium in this heart: small ones may be none",
                                   fmax(1, expected), n->largest_mm2);
+    if (expected > spots_most || !calcium_noise_allows_category(j->heart.noise_hu))
+        note_doubt(j, "noise looks like calcium");
     if (ok && !calcium_noise_allows_category(j->heart.noise_hu))
         ok = findings_add_warning(j->f,
                                   "Noise of %.0f HU: the score is an estimate, and no category is "
@@ -298,7 +333,10 @@ static bool add_heart_warnings(struct job *j)
         ok = findings_add_warning(j->f, "Noise of %.0f HU is above the target of %.0f HU",
                                   h->noise_hu, noise_target(j));
     const bool low = h->lowest_flanked && h->below < below_good;
-    if (ok && (low || h->above < above_good || h->edge_mm2 > 0))
+    const bool cut = low || h->above < above_good || h->edge_mm2 > 0;
+    if (cut)
+        note_doubt(j, "the scan may not cover the whole heart");
+    if (ok && cut)
         ok = findings_add_warning(j->f, "The scan may not cover the whole heart");
     if (ok && h->ascending.lo > h->ascending.hi)
         ok = findings_add_warning(
@@ -308,9 +346,14 @@ static bool add_heart_warnings(struct job *j)
 
 static bool warn_metal(struct job *j, const struct calcium_lesions *lesions)
 {
-    bool any = false;
-    for (uint32_t i = 0; i < lesions->count; i++)
-        any = any || lesions->list[i].reason == CALCIUM_METAL;
+    bool any = false, bright = false;
+    for (uint32_t i = 0; i < lesions->count; i++) {
+        const enum calcium_reason reason = lesions->list[i].reason;
+        any = any || reason == CALCIUM_METAL;
+        bright = bright || reason == CALCIUM_BRIGHT || reason == CALCIUM_BY_METAL;
+    }
+    if (any || bright)
+        note_doubt(j, "there is metal, or something as bright, in the heart's region");
     return !any || findings_add_warning(j->f, "Metal in the heart's region: scores may be wrong");
 }
 
@@ -354,6 +397,9 @@ static bool check_edges(struct job *j, const struct calcium_overshoot *o)
                       "Convolution Kernel is %s), which scores as "
                       "calcium: " CALCIUM_SOFT_KERNEL_NEEDED,
                       o->hu, CALCIUM_OVERSHOOT_LIMIT_HU, kernel);
+    if (seen == CALCIUM_EDGES_RAISED || named == IMAGE_KERNEL_SHARP ||
+        (seen == CALCIUM_EDGES_UNKNOWN && named != IMAGE_KERNEL_SOFT))
+        note_doubt(j, "edges may be enhanced");
     if (seen == CALCIUM_EDGES_RAISED)
         return findings_add_warning(j->f,
                                     "Edges are enhanced: borders of the lungs overshoot by %.0f HU "
@@ -418,6 +464,93 @@ static void drop_scan(struct job *j)
     j->hu = NULL;
 }
 
+// Whole years from a date of birth to a later one, -1: either is not known to the day.
+static int years_between(const char *birth, const char *later)
+{
+    struct moment_date a, b;
+    if (!moment_date(birth, &a) || !moment_date(later, &b) || !isfinite(moment_days(&a)) ||
+        !isfinite(moment_days(&b)) || moment_days(&b) < moment_days(&a))
+        return -1;
+    return b.year - a.year - (b.month < a.month || (b.month == a.month && b.day < a.day));
+}
+
+// Years of a Patient's Age ("057Y", "018M"), -1: it says nothing.
+static int stated_years(const char *text)
+{
+    char unit = 0, after = 0;
+    int digits = 0, value = 0;
+    for (; *text >= '0' && *text <= '9' && digits < 3; text++, digits++)
+        value = 10 * value + (*text - '0');
+    unit = *text;
+    after = unit ? text[1] : 0;
+    if (!digits || after)
+        return -1;
+    return unit == 'Y' ? value : unit == 'M' ? value / 12 : unit == 'W' || unit == 'D' ? 0 : -1;
+}
+
+// The patient's age at the scan; -1 with *why.
+static int find_age(const struct job *j, const char **why)
+{
+    const struct image_set *set = j->run->set;
+    const int stated = stated_years(image_text(set, j->v, "PatientAge"));
+    const char *day = image_text(set, j->v, "AcquisitionDate");
+    const int born = years_between(image_text(set, j->v, "PatientBirthDate"),
+                                   *day ? day : image_text(set, j->v, "StudyDate"));
+    *why = "neither Patient's Age nor a date of birth and of the scan is stated";
+    if (stated >= 0 && born >= 0 && abs(stated - born) > 1) {
+        *why = "Patient's Age and the date of birth do not agree";
+        return -1;
+    }
+    return stated >= 0 ? stated : born;
+}
+
+// The row of the site's table that holds for this patient and scan. Why there is none, in *why: ""
+// where no table is set up. False: no memory.
+static bool choose_percentiles(struct job *j, const char **why)
+{
+    const char *path = j->p[P_PERCENTILES].text, *sex = image_text(j->run->set, j->v, "PatientSex");
+    struct calcium_percentile_table table;
+    struct err err = {0};
+    *why = "";
+    if (!*path)
+        return true;
+    const int age = find_age(j, why);
+    if (!calcium_percentile_read(path, j->scratch, &table, &err)) {
+        *why = arena_strdup(j->scratch, err.text);
+        return *why && err.code != ERR_NOMEM;
+    }
+    if (j->estimate)
+        *why = "the scan is not gated";
+    else if (fabs(j->rules.threshold_hu - params[P_THRESHOLD].def) > 0.5)
+        *why = "the threshold is not that of 130 HU at 120 kV";
+    else if (j->doubt)
+        *why = j->doubt;
+    else if (strcmp(sex, "M") != 0 && strcmp(sex, "F") != 0)
+        *why = "Patient's Sex is neither M nor F";
+    else if (age >= 0) {
+        const char *people = *sex == 'M' ? "men" : "women";
+        const struct calcium_percentile_row *row =
+            calcium_percentile_row(&table, *sex, (unsigned)age);
+        *why = row ? "" : arena_printf(j->scratch, "the table has no %s of %d years", people, age);
+        j->context.row = row;
+        j->context.people = row ? arena_printf(j->f->arena, "%s of %u to %u years (%s)", people,
+                                               row->age_from, row->age_to, table.source)
+                                : "";
+    }
+    return *why && (!j->context.row || j->context.people);
+}
+
+static bool prepare_percentile(struct job *j)
+{
+    const char *why;
+    if (!choose_percentiles(j, &why))
+        return false;
+    if (*why)
+        return findings_add_fact(j->f, "No percentile: %s", why);
+    return j->context.row ||
+           findings_add_fact(j->f, "No percentile: no table of percentiles is set up");
+}
+
 // Everything that needs the device. False: the machine failed. A refusal is true.
 static bool evaluate(struct job *j)
 {
@@ -461,21 +594,18 @@ static bool evaluate(struct job *j)
         !calcium_lesions_find(j->hu, j->peek, j->v, &j->heart, &j->rules, &options, j->scratch,
                               &lesions, j->err))
         return false;
-    if (!add_heart_warnings(j) || !warn_metal(j, &lesions))
+    j->context = (struct calcium_context){.estimate = j->estimate,
+                                          .calibrated = j->p[P_MASS_FACTOR].number > 0};
+    if (!add_heart_warnings(j) || !warn_metal(j, &lesions) || !prepare_percentile(j))
         return err_set(j->err, ERR_NOMEM, "calcium: warnings");
     drop_scan(j);
     return stage_step(r, "reporting", 0.95, j->err) &&
-           calcium_report(j->f, r->set, j->image, &j->heart, &j->rules, &lesions, j->estimate,
+           calcium_report(j->f, r->set, j->image, &j->heart, &j->rules, &lesions, &j->context,
                           j->err);
 }
 
-static void set_procedure(struct job *j)
-{
-    // PS3.16 CID 3757 and CID 100.
-    static const struct code scoring = {"426005005", "SCT", "Cardiac CT for calcium scoring"};
-    static const struct code any_ct = {"25045-6", "LN", "CT unspecified body region"};
-    j->f->procedure = j->estimate ? any_ct : scoring;
-}
+// PS3.16 CID 100, which TID 1500 asks for. It has no code for a CT for calcium scoring.
+static const struct code procedure = {"25045-6", "LN", "CT unspecified body region"};
 
 static enum stage_end run(const struct stage_run *r, struct findings *out, struct err *err)
 {
@@ -485,7 +615,7 @@ static enum stage_end run(const struct stage_run *r, struct findings *out, struc
     calcium_scan_read(r->set, j.v, &j.scan);
     j.estimate = !calcium_scan_gated(&j.scan);
     out->page.title = "Coronary calcium scoring";
-    set_procedure(&j);
+    out->procedure = procedure;
     set_rules(&j);
     bool ok = true;
     if (check_input(&j) && check_scan(&j)) {

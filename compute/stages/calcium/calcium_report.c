@@ -16,7 +16,9 @@ static const struct code by_mass = {"112057", "DCM", "Mass scoring method"};
 static const struct code unit_score = {"{score}", "UCUM", "score"};
 static const struct code unit_mm3 = {"mm3", "UCUM", "cubic millimeter"};
 static const struct code unit_mg = {"mg", "UCUM", "milligram"};
-static const struct code unit_one = {"1", "UCUM", "no units"};
+// Not "1", which viewers show beside a value that they leave blank when it is nought.
+static const struct code unit_pieces = {"{calcifications}", "UCUM", "calcifications"};
+static const struct code nothing = {"260413007", "SCT", "None"}; // CID 606
 static const struct code calcification = {"18115005", "SCT", "pathologic calcification"};
 static const struct code all_arteries = {"41801008", "SCT", "Coronary Artery"};
 static const struct code abnormal = {"49755003", "SCT", "Morphologically Abnormal Structure"};
@@ -63,8 +65,9 @@ static const struct {
 #define NAMED_MAX 20
 static const double named_min = 1; // Agatston
 
-#define IMAGES_MAX 12
-#define TEXT_WIDTH 90 // pixels that a label takes at most
+#define IMAGES_MAX  12
+#define LESIONS_MAX 40 // in the table
+#define TEXT_WIDTH  90 // pixels that a label takes at most
 
 struct writer {
     struct findings *f;
@@ -76,7 +79,7 @@ struct writer {
     const struct calcium_lesions *lesions;
     struct calcium_amount artery[CALCIUM_ARTERIES], total, possible; // possible: uncertain ones too
     uint32_t counted, uncertain;                                     // lesions
-    bool estimate;
+    const struct calcium_context *context;
     int artery_group[CALCIUM_ARTERIES], artery_region[CALCIUM_ARTERIES];
     uint32_t lesion_group; // of the first lesion
     uint32_t *number;      // of each lesion in its artery, from 1
@@ -97,6 +100,23 @@ static bool add_number(struct writer *w, uint32_t group, const struct code *conc
     if (method)
         m->method = *method;
     return true;
+}
+
+// Digits after the point. A factor that is assumed may be wrong by a fifth: two figures of the mass
+// are all that it allows.
+static int mass_decimals(const struct writer *w, double mg)
+{
+    if (w->context->calibrated)
+        return 2;
+    return mg >= 10 ? 0 : mg >= 1 ? 1 : 2;
+}
+
+static bool add_mass(struct writer *w, uint32_t group, const struct calcium_amount *least,
+                     const struct calcium_amount *most)
+{
+    const double mg = calcium_mass_mg(w->rules, most);
+    return add_number(w, group, &code_mass, calcium_mass_mg(w->rules, least), mass_decimals(w, mg),
+                      &unit_mg, &by_mass);
 }
 
 // The last measurement of a group lies between what is counted and what may be.
@@ -121,11 +141,10 @@ static bool add_range(struct writer *w, uint32_t group, const struct calcium_amo
                           &by_volume);
     if (ok)
         set_range(w, group, calcium_volume_mm3(w->rules, b));
-    ok =
-        ok && add_number(w, group, &code_mass, calcium_mass_mg(w->rules, a), 2, &unit_mg, &by_mass);
+    ok = ok && add_mass(w, group, a, b);
     if (ok)
         set_range(w, group, calcium_mass_mg(w->rules, b));
-    ok = ok && add_number(w, group, &code_number, a->lesions, 0, &unit_one, NULL);
+    ok = ok && add_number(w, group, &code_number, a->lesions, 0, &unit_pieces, NULL);
     if (ok)
         set_range(w, group, b->lesions);
     return ok;
@@ -138,8 +157,8 @@ static bool add_amount(struct writer *w, uint32_t group, const struct calcium_am
                       &by_agatston) &&
            add_number(w, group, &code_volume, calcium_volume_mm3(w->rules, a), 1, &unit_mm3,
                       &by_volume) &&
-           add_number(w, group, &code_mass, calcium_mass_mg(w->rules, a), 2, &unit_mg, &by_mass) &&
-           (!number || add_number(w, group, &code_number, a->lesions, 0, &unit_one, NULL));
+           add_mass(w, group, a, a) &&
+           (!number || add_number(w, group, &code_number, a->lesions, 0, &unit_pieces, NULL));
 }
 
 static struct finding_group *add_group(struct writer *w, const char *label, const struct code *site,
@@ -245,6 +264,13 @@ static struct calcium_amount most_of(const struct writer *w, int artery)
     return most;
 }
 
+// What a group of an amount claims: nothing while all of it is uncertain.
+static struct code finding_of(const struct calcium_amount *least, const struct calcium_amount *most)
+{
+    static const struct code open = {NULL, NULL, NULL};
+    return least->lesions ? calcification : most->lesions ? open : nothing;
+}
+
 // All arteries first, then each of them, then each lesion.
 static bool add_groups(struct writer *w)
 {
@@ -252,6 +278,7 @@ static bool add_groups(struct writer *w)
     if (!g || !(w->uncertain ? add_range(w, 0, &w->total, &w->possible)
                              : add_amount(w, 0, &w->total, true)))
         return false;
+    w->f->groups[0].finding = finding_of(&w->total, &w->possible);
     for (int a = 0; a < CALCIUM_ARTERIES; a++) {
         if (a == CALCIUM_UNASSIGNED && !w->artery[a].lesions)
             continue;
@@ -265,6 +292,7 @@ static bool add_groups(struct writer *w)
                   ? add_range(w, (uint32_t)w->artery_group[a], least, &most)
                   : add_amount(w, (uint32_t)w->artery_group[a], least, true)))
             return false;
+        w->f->groups[w->artery_group[a]].finding = finding_of(least, &most);
     }
     w->lesion_group = w->f->group_count;
     uint32_t next[CALCIUM_ARTERIES] = {0};
@@ -531,13 +559,19 @@ static bool add_faint(struct writer *w)
         w->lesions->faint_count > 1 ? " and others" : "");
 }
 
+// "12.0 to 31.5", or one number where both are the same. NULL: no memory.
+static const char *span_text(const struct writer *w, double low, double high, int decimals)
+{
+    return high > low ? arena_printf(w->f->arena, "%.*f to %.*f", decimals, low, decimals, high)
+                      : arena_printf(w->f->arena, "%.*f", decimals, low);
+}
+
 static bool add_table(struct writer *w)
 {
     static const char *const head[] = {"Artery", "Lesions", "Agatston", "Volume mm3", "Mass mg"};
     enum { COLUMNS = 5, ROWS = CALCIUM_ARTERIES + 2 };
-    struct arena *arena = w->f->arena;
     struct page_table *t = findings_add_table(w->f, "Coronary calcium", ROWS, COLUMNS);
-    const char **cells = arena_alloc(arena, COLUMNS * ROWS, sizeof *cells);
+    const char **cells = arena_alloc(w->f->arena, COLUMNS * ROWS, sizeof *cells);
     if (!t || !cells)
         return false;
     memcpy(cells, head, sizeof head);
@@ -546,21 +580,106 @@ static bool add_table(struct writer *w)
         const struct calcium_amount *a = last ? &w->total : &w->artery[r - 1];
         const char **row = cells + r * COLUMNS;
         const struct calcium_amount most = last ? w->possible : most_of(w, r - 1);
-        const bool open = most.lesions > a->lesions;
-        const char *name = last ? "Total" : arteries[r - 1].name;
-        row[0] = open ? arena_printf(arena, "%s, at least", name) : name;
-        row[1] = arena_printf(arena, "%u", a->lesions);
-        row[2] = open ? arena_printf(arena, "%.1f to %.1f", calcium_agatston(w->rules, a),
-                                     calcium_agatston(w->rules, &most))
-                      : arena_printf(arena, "%.1f", calcium_agatston(w->rules, a));
-        row[3] = arena_printf(arena, "%.1f", calcium_volume_mm3(w->rules, a));
-        row[4] = arena_printf(arena, "%.2f", calcium_mass_mg(w->rules, a));
-        if (!row[0] || !row[1] || !row[2] || !row[3] || !row[4])
+        const double mg = calcium_mass_mg(w->rules, &most);
+        row[0] = last                          ? "Total"
+                 : r - 1 == CALCIUM_UNASSIGNED ? "Artery not told"
+                                               : arteries[r - 1].name;
+        row[1] = span_text(w, a->lesions, most.lesions, 0);
+        row[2] = span_text(w, calcium_agatston(w->rules, a), calcium_agatston(w->rules, &most), 1);
+        row[3] =
+            span_text(w, calcium_volume_mm3(w->rules, a), calcium_volume_mm3(w->rules, &most), 1);
+        row[4] = span_text(w, calcium_mass_mg(w->rules, a), mg, mass_decimals(w, mg));
+        if (!row[1] || !row[2] || !row[3] || !row[4])
             return false;
     }
     t->cells = cells;
     t->total = true;
     return true;
+}
+
+// What the classes mean (CAC-DRS, J Cardiovasc Comput Tomogr 2018;12:185), and that of this scan.
+static bool add_legend(struct writer *w)
+{
+    static const char *const classes[][3] = {
+        {"A0", "0", "very low"},
+        {"A1", "above 0, below 100", "mildly increased"},
+        {"A2", "100, below 300", "moderately increased"},
+        {"A3", "300 and above", "moderately to severely increased"},
+    };
+    enum { CLASSES = sizeof classes / sizeof *classes };
+    const bool given = calcium_noise_allows_category(w->heart->noise_hu);
+    char low[16], high[16];
+    calcium_category(calcium_agatston(w->rules, &w->total), 0, low, sizeof low);
+    calcium_category(calcium_agatston(w->rules, &w->possible), 0, high, sizeof high);
+    struct page_table *t = findings_add_table(w->f, "CAC-DRS", CLASSES + 1, 4);
+    bool ok = t && findings_set_cell(w->f, t, 0, 0, "Class") &&
+              findings_set_cell(w->f, t, 0, 1, "Agatston") &&
+              findings_set_cell(w->f, t, 0, 2, "Risk") &&
+              findings_set_cell(w->f, t, 0, 3, "This scan");
+    for (int r = 0; ok && r < CLASSES; r++) {
+        const bool here = given && low[1] - '0' <= r && r <= high[1] - '0';
+        for (uint32_t c = 0; ok && c < 3; c++)
+            ok = findings_set_cell(w->f, t, (uint32_t)r + 1, c, "%s", classes[r][c]);
+        ok = ok && findings_set_cell(w->f, t, (uint32_t)r + 1, 3, "%s",
+                                     !here               ? ""
+                                     : low[1] == high[1] ? "\u25cf"
+                                                         : "\u25cf possible");
+    }
+    return ok && findings_add_fact(w->f, "CAC-DRS /N is the number of arteries with calcium (LM, "
+                                         "LAD, LCX, RCA); it is not given while one is not told");
+}
+
+// Lesion by lesion, as they are numbered in the images.
+static bool add_lesion_table(struct writer *w)
+{
+    static const char *const head[] = {"Lesion",   "Where",      "HU",
+                                       "Agatston", "Volume mm3", "Mass mg"};
+    enum { COLUMNS = 6 };
+    const uint32_t shown = w->counted < LESIONS_MAX ? w->counted : LESIONS_MAX;
+    if (!shown)
+        return true;
+    const uint32_t rows = 1 + shown + (shown < w->counted);
+    struct page_table *t = findings_add_table(w->f, "Counted lesions", rows, COLUMNS);
+    bool ok = t != NULL;
+    for (uint32_t c = 0; ok && c < COLUMNS; c++)
+        ok = findings_set_cell(w->f, t, 0, c, "%s", head[c]);
+    for (uint32_t i = 0; ok && i < shown; i++) {
+        const struct calcium_lesion *l = &w->lesions->list[i];
+        const double mg = calcium_mass_mg(w->rules, &l->amount);
+        char place[64];
+        ok = findings_set_cell(w->f, t, i + 1, 0, "%s %u",
+                               l->artery == CALCIUM_UNASSIGNED ? "not told"
+                                                               : arteries[l->artery].name,
+                               w->number[i]) &&
+             findings_set_cell(w->f, t, i + 1, 1, "%s",
+                               calcium_place_text(w, l->key_slice, place)) &&
+             findings_set_cell(w->f, t, i + 1, 2, "%d", l->amount.max) &&
+             findings_set_cell(w->f, t, i + 1, 3, "%.1f", calcium_agatston(w->rules, &l->amount)) &&
+             findings_set_cell(w->f, t, i + 1, 4, "%.1f",
+                               calcium_volume_mm3(w->rules, &l->amount)) &&
+             findings_set_cell(w->f, t, i + 1, 5, "%.*f", mass_decimals(w, mg), mg);
+    }
+    if (ok && shown < w->counted)
+        ok = findings_set_cell(w->f, t, rows - 1, 0, "and %u more", w->counted - shown);
+    return ok;
+}
+
+// Where the score stands among people of the same age and sex.
+static bool add_percentile(struct writer *w)
+{
+    static const struct code concept = {"121415", "DCM", "Percentile Ranking of measurement"};
+    const struct calcium_context *c = w->context;
+    char text[96];
+    if (!c->row)
+        return true;
+    calcium_percentile_text(c->row, calcium_agatston(w->rules, &w->total),
+                            calcium_agatston(w->rules, &w->possible), text, sizeof text);
+    struct evaluation *e = findings_add_evaluation(w->f, NULL);
+    if (!e)
+        return false;
+    *e = (struct evaluation){.concept = concept,
+                             .text = arena_printf(w->f->arena, "%s of %s", text, c->people)};
+    return e->text && findings_add_fact(w->f, "Score %s", e->text);
 }
 
 // The heart's box on the image with some room, as a square.
@@ -693,7 +812,7 @@ static const char *category_text(const struct writer *w)
 static bool add_summary(struct writer *w)
 {
     const double score = calcium_agatston(w->rules, &w->total);
-    const char *note = w->estimate ? " (estimate)" : "", *class = category_text(w);
+    const char *note = w->context->estimate ? " (estimate)" : "", *class = category_text(w);
     struct evaluation *e = findings_add_evaluation(w->f, NULL);
     if (!e || !class)
         return false;
@@ -715,7 +834,8 @@ static bool add_summary(struct writer *w)
 
 bool calcium_report(struct findings *f, const struct image_set *set, uint32_t image,
                     const struct anatomy_heart *heart, const struct calcium_rules *rules,
-                    const struct calcium_lesions *lesions, bool estimate, struct err *err)
+                    const struct calcium_lesions *lesions, const struct calcium_context *context,
+                    struct err *err)
 {
     struct writer w = {.f = f,
                        .set = set,
@@ -724,7 +844,7 @@ bool calcium_report(struct findings *f, const struct image_set *set, uint32_t im
                        .heart = heart,
                        .rules = rules,
                        .lesions = lesions,
-                       .estimate = estimate};
+                       .context = context};
     w.counted = lesions->number[CALCIUM_COUNTED];
     w.uncertain = lesions->number[CALCIUM_UNCERTAIN];
     for (uint32_t i = 0; i < w.counted + w.uncertain; i++) {
@@ -736,7 +856,8 @@ bool calcium_report(struct findings *f, const struct image_set *set, uint32_t im
         calcium_add(&w.total, &l->amount);
     }
     if (add_regions(&w) && paint_regions(&w) && add_groups(&w) && add_layers(&w) && add_marks(&w) &&
-        add_others(&w) && add_faint(&w) && add_table(&w) && add_images(&w) && add_summary(&w))
+        add_others(&w) && add_faint(&w) && add_table(&w) && add_legend(&w) &&
+        add_lesion_table(&w) && add_images(&w) && add_summary(&w) && add_percentile(&w))
         return true;
     return err_set(err, ERR_NOMEM, "calcium: report");
 }
