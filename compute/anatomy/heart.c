@@ -37,6 +37,31 @@ static const double radius_max_mm = 60;             //
 static const double low_radii = 1.4;  // the heart reaches so far below its largest ball
 static const double high_radii = 2.0; // and above it, root and left main artery included
 
+// Of a tube's lowest discs, by which it goes on below them.
+static const double axis_mm = 13; // more of them, and the aorta's bend misleads
+
+// Direction of the axis at the lowest disc: grid indices a slice.
+static void tube_slope(const struct anatomy_tube *tube, double slice_mm, double slope[2])
+{
+    double n = 0, sum[3] = {0}, zz = 0, zx[2] = {0};
+    for (int k = tube->lo; k <= tube->hi && (k - tube->lo) * slice_mm <= axis_mm; k++) {
+        const struct anatomy_disc *d = &tube->discs[k];
+        if (d->radius_mm <= 0)
+            continue;
+        const double z = k - tube->lo;
+        n++;
+        sum[0] += d->x;
+        sum[1] += d->y;
+        sum[2] += z;
+        zz += z * z;
+        zx[0] += z * d->x;
+        zx[1] += z * d->y;
+    }
+    const double spread = n * zz - sum[2] * sum[2];
+    for (int a = 0; a < 2; a++)
+        slope[a] = spread > 0 ? (n * zx[a] - sum[2] * sum[a]) / spread : 0;
+}
+
 struct anatomy_disc anatomy_tube_at(const struct anatomy_tube *tube, double z)
 {
     if (tube->lo > tube->hi)
@@ -46,7 +71,12 @@ struct anatomy_disc anatomy_tube_at(const struct anatomy_tube *tube, double z)
         if (tube->discs[k].radius_mm > 0 && fabs(k - z) < fabs(near - z))
             near = k;
     }
-    return tube->discs[near];
+    struct anatomy_disc disc = tube->discs[near];
+    if (z < tube->lo) {
+        disc.x += tube->slope[0] * (z - tube->lo);
+        disc.y += tube->slope[1] * (z - tube->lo);
+    }
+    return disc;
 }
 
 // What the steps below hand on. All arrays are [grid].
@@ -774,9 +804,12 @@ struct zone {
     double axis;              // of the disc's centre from the heart's core, radii, at most
     double mean_mm;           // least mean radius of the whole chain
     double length_mm;         // least
+    bool rims;                // discs by their rims, as vessels beside it touch it
 };
-static const struct zone ascending = {-1e3, -22, -45, 45, 1.2, 0, 2.6, 1e9, 9, 24, 1.1, 11, 20};
-static const struct zone descending = {-30, 20, -15, 50, 1e3, -1.6, 2.6, 120, 7, 20, 1e3, 8, 40};
+static const struct zone ascending = {-1e3, -22, -45, 45,  1.2, 0,  2.6,
+                                      1e9,  9,   24,  1.1, 11,  12, true};
+static const struct zone descending = {-30, 20, -15, 50,  1e3, -1.6, 2.6,
+                                       120, 7,  20,  1e3, 8,   40,   false};
 
 // A place where the distance within a slice is largest, as a disc.
 struct spot {
@@ -897,14 +930,141 @@ static bool add_spots(struct finder *f, const struct zone *zone, uint32_t k, con
     return true;
 }
 
+// The rim of a disc: along each of so many rays, at radii from the zone's least to its most.
+#define RAYS  24
+#define RADII 16
+static const double rim_step_mm = 1.25; // between radii
+static const double rim_in_mm = 1.5;    // of blood before the rim
+static const double rim_out_mm = 2;     // and so far beyond it fat or lung
+static const double rim_drop_hu = 60;   // there a ray counts whole
+static const double rim_blood_hu = -10; // less within the disc is fat: the ray counts against it
+static const double rim_fat_counts = 0.5;
+static const double rim_least = 0.4;  // mean over all rays, of a disc in a chain
+static const double rim_sure = 0.55;  // of a chain's lowest disc: middles are right within 2 mm
+static const double rim_best = 0.72;  // of one disc of a chain, at least
+static const double rim_left_mm = 30; // so far left of the core is no ascending aorta
+static const double rim_zone_mm = 45, rim_high_mm = 95; // hearts with small balls have wide vessels
+static const double rim_apart_mm = 6;                   // of two discs in a slice
+
+// Bilinear, of slice k of the work grid; x and y in it.
+static double value_at(const struct finder *f, uint32_t k, double x, double y)
+{
+    x = fmin(fmax(x, 0), f->nx - 1.001);
+    y = fmin(fmax(y, 0), f->ny - 1.001);
+    const size_t i = (size_t)x, j = (size_t)y;
+    const double a = x - (double)i, b = y - (double)j;
+    const int16_t *p = f->out->hu + ((size_t)k * f->ny + j) * f->nx + i;
+    return (p[0] * (1 - a) + p[1] * a) * (1 - b) + (p[f->nx] * (1 - a) + p[f->nx + 1] * a) * b;
+}
+
+// How well a disc around x, y is bounded by fat or lung: the best radius, and at it the mean over
+// all rays.
+static double rim_of(const struct finder *f, uint32_t k, double x, double y, double min_mm,
+                     double *radius_mm)
+{
+    const double *mm = f->out->grid.mm;
+    const double ahead = rim_in_mm + rim_out_mm;
+    double sum[RADII] = {0};
+    for (int a = 0; a < RAYS; a++) {
+        const double c = cos(2 * M_PI * a / RAYS) / mm[0], s = sin(2 * M_PI * a / RAYS) / mm[1];
+        double least = INFINITY;
+        for (int n = 0; n < RADII; n++) {
+            const double in_mm = min_mm - rim_in_mm + n * rim_step_mm;
+            const double in = value_at(f, k, x + c * in_mm, y + s * in_mm);
+            const double out = value_at(f, k, x + c * (in_mm + ahead), y + s * (in_mm + ahead));
+            least = fmin(least, in);
+            sum[n] += least < rim_blood_hu ? -rim_fat_counts
+                                           : fmin(fmax(in - out, 0), rim_drop_hu) / rim_drop_hu;
+        }
+    }
+    int best = 0;
+    for (int n = 1; n < RADII; n++)
+        best = sum[n] > sum[best] ? n : best;
+    *radius_mm = min_mm + best * rim_step_mm;
+    return sum[best] / RAYS;
+}
+
+// Whether a place in slice k is where the zone lets a disc's middle be.
+static bool in_zone(const struct finder *f, const struct zone *zone, uint32_t k, double x, double y)
+{
+    const double *mm = f->out->grid.mm;
+    const double behind = (y - f->front[k]) * mm[1];
+    const double off = fabs(y - f->out->peak[1]) * mm[1], radius = f->out->radius_mm;
+    const double left = (x - f->out->spine_x) * mm[0];
+    const double axis = hypot((x - f->out->centre[0]) * mm[0], (y - f->out->centre[1]) * mm[1]);
+    return off <= fmax(zone->reach * radius, rim_zone_mm) && behind >= zone->front_mm &&
+           behind <= zone->back_mm && axis <= fmax(zone->axis * radius, rim_zone_mm) &&
+           left >= zone->right_mm && left <= zone->left_mm;
+}
+
+// Discs of slice k by their rims, the best of each neighbourhood.
+static bool add_rims(struct finder *f, const struct zone *zone, uint32_t k, const uint8_t *soft,
+                     struct spots *spots)
+{
+    const double *mm = mm_of(f);
+    const size_t first = spots->count;
+    for (uint32_t j = 0; j < f->ny; j++) {
+        for (uint32_t i = 0; i < f->nx; i++) {
+            if (!soft[(size_t)j * f->nx + i] || !in_zone(f, zone, k, i, j))
+                continue;
+            struct spot s = {.x = i, .y = j, .slice = (int)k, .next = -1};
+            const double rim = rim_of(f, k, i, j, zone->min_mm, &s.radius);
+            s.crowded = 1 - rim;
+            if (rim < rim_least || s.radius > zone->max_mm)
+                continue;
+            bool beaten = false;
+            for (size_t n = first; n < spots->count; n++) {
+                struct spot *other = &spots->list[n];
+                if (hypot((other->x - s.x) * mm[0], (other->y - s.y) * mm[1]) >= rim_apart_mm)
+                    continue;
+                if (other->crowded <= s.crowded)
+                    beaten = true;
+                else
+                    *other = spots->list[--spots->count], n--;
+            }
+            if (!beaten && !keep_spot(f, spots, &s))
+                return false;
+        }
+    }
+    for (size_t n = first; n < spots->count; n++) { // half a voxel finer
+        struct spot *s = &spots->list[n];
+        const double x = s->x, y = s->y;
+        for (int d = 0; d < 9; d++) {
+            double radius = 0;
+            const double ax = x + (d % 3 - 1) * 0.5, ay = y + (d < 3 ? -1 : d > 5) * 0.5;
+            const double rim = rim_of(f, k, ax, ay, zone->min_mm, &radius);
+            if (1 - rim < s->crowded) {
+                s->crowded = 1 - rim;
+                s->x = ax;
+                s->y = ay;
+                s->radius = radius;
+            }
+        }
+    }
+    return true;
+}
+
+// What a disc is worth in a chain. Of rims, few that are seen all round are worth more than many
+// that are seen in part; the pulmonary trunk lies to the left of the aorta.
+static double weigh_spot(const struct finder *f, const struct zone *zone, const struct spot *s)
+{
+    const double rim = fmax(0, 1 - s->crowded);
+    if (!zone->rims)
+        return rim;
+    const double left = (s->x - f->out->centre[0]) * f->out->grid.mm[0];
+    const double sure = fmax(0, rim - rim_least) / (1 - rim_least);
+    return sure * sure * fmin(1, fmax(0, 1 - left / rim_left_mm));
+}
+
 // Chains discs from the top down: little movement, one radius, free edges.
-static struct spot *chain_spots(struct finder *f, struct spot *spots, size_t count)
+static struct spot *chain_spots(struct finder *f, const struct zone *zone, struct spot *spots,
+                                size_t count)
 {
     const double *mm = mm_of(f);
     struct spot *best = NULL;
     for (size_t n = count; n-- > 0;) {
         struct spot *s = &spots[n];
-        const double own = fmax(0, 1 - s->crowded) * mm[2];
+        const double own = weigh_spot(f, zone, s) * mm[2];
         s->score = own;
         for (size_t m = n + 1; m < count; m++) {
             const struct spot *up = &spots[m];
@@ -945,29 +1105,40 @@ static bool find_tube(struct finder *f, const struct zone *zone, struct anatomy_
         return err_set(f->err, ERR_NOMEM, "heart: aorta");
     for (size_t n = 0; n < f->voxels; n++)
         soft[n] = f->between[n] && f->smooth[n] > SOFT && f->smooth[n] < zone->max_hu;
-    if (!depth_in(f, soft, flat, zone->max_mm + 1, depth2))
+    if (!zone->rims && !depth_in(f, soft, flat, zone->max_mm + 1, depth2))
         return false;
     const size_t area = (size_t)f->nx * f->ny;
     for (uint32_t k = 0; k < f->nz; k++) {
-        double up = (k - h->peak[2]) * mm_of(f)[2] / h->radius_mm;
-        if (up >= zone->below && up <= zone->above &&
-            !add_spots(f, zone, k, depth2 + k * area, soft + k * area, seen + k * area, &found))
+        const double up = (k - h->peak[2]) * mm_of(f)[2];
+        const double above = zone->above * h->radius_mm;
+        if (up < zone->below * h->radius_mm || up > (zone->rims ? fmax(above, rim_high_mm) : above))
+            continue;
+        if (!(zone->rims ? add_rims(f, zone, k, soft + k * area, &found)
+                         : add_spots(f, zone, k, depth2 + k * area, soft + k * area,
+                                     seen + k * area, &found)))
             return false;
     }
-    const struct spot *spots = found.list, *lowest = chain_spots(f, found.list, found.count);
-    double sum = 0;
+    const struct spot *spots = found.list;
+    const struct spot *lowest = chain_spots(f, zone, found.list, found.count);
+    while (zone->rims && lowest && 1 - lowest->crowded < rim_sure)
+        lowest = lowest->next < 0 ? NULL : &spots[lowest->next];
+    double sum = 0, best = 0;
     int length = 0;
     for (const struct spot *s = lowest; s; s = s->next < 0 ? NULL : &spots[s->next]) {
         sum += s->radius;
+        best = fmax(best, 1 - s->crowded);
         length++;
     }
-    if (length == 0 || length * mm_of(f)[2] < zone->length_mm || sum / length < zone->mean_mm)
+    if (length == 0 || (zone->rims && best < rim_best) || length * mm_of(f)[2] < zone->length_mm ||
+        sum / length < zone->mean_mm)
         return true;
     tube->lo = lowest->slice;
     for (const struct spot *s = lowest; s; s = s->next < 0 ? NULL : &spots[s->next]) {
         tube->hi = s->slice;
-        tube->discs[s->slice] = (struct anatomy_disc){s->x, s->y, s->radius};
+        tube->discs[s->slice] = (struct anatomy_disc){s->x, s->y, s->radius, 1 - s->crowded};
     }
+    if (zone->rims)
+        tube_slope(tube, mm_of(f)[2], tube->slope);
     return true;
 }
 

@@ -19,12 +19,14 @@
 
 struct anatomy_disc {
     double x, y, radius_mm; // grid indices; radius 0: none in that slice
+    double free;            // part of its rim that fat or lung bounds
 };
 
 // A chain of discs; some slices between the first and the last may have none.
 struct anatomy_tube {
     struct anatomy_disc *discs; // [grid.dim[2]]
     int lo, hi;                 // slices of the chain; lo > hi: not found
+    double slope[2];            // grid indices a slice up, of its axis at lo: it goes on below
 };
 
 enum anatomy_region {
@@ -67,5 +69,6 @@ bool anatomy_heart_find(struct gpu *gpu, const struct gpu_volume *hu, struct pee
                         const struct image *v, struct arena *arena, struct anatomy_heart *out,
                         const char **why, struct err *err);
 
-// The disc in or nearest to slice z; radius 0: the tube was not found.
+// The disc in or nearest to slice z, below the lowest one along the axis; radius 0: the tube was
+// not found.
 struct anatomy_disc anatomy_tube_at(const struct anatomy_tube *tube, double z);

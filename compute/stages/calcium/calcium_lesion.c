@@ -7,8 +7,12 @@
 static const double ring_inner_mm = 1.5, ring_outer_mm = 5;
 // Fat, also where a thick slice mixes it with blood: a thin layer is all that lean hearts have.
 static const double fat_low_hu = -190, fat_high_hu = 0;
+// Beside metal it is darker than fat: so far below fat's mean, in deviations of the noise, and so
+// far from lung, whose rim is as dark.
+static const double fat_mean_hu = -100, dark_sigmas = 4, streak_air_mm = 5;
 // Lung, of the ring, and how much more of fat an artery has that bulges into it.
 static const double air_sure = 0.6, air_some = 0.25, fat_to_air = 1.5;
+static const double front_fat = 0.2, front_air = 0.35; // at the heart's front, far from the hila
 // An artery lies on the heart's surface, at most so far below fat or lung where no fat is seen
 // around it: myocardium of 10 mm between, half a ring's blur.
 static const double surface_mm = 12;
@@ -18,23 +22,58 @@ static const double bone_mm = 8;        // costal cartilage and sternum calcify 
 // there: before it is the chest wall, in which cartilage lies in fat; before the second there is
 // nothing else.
 static const double chest_radii = -1.35, wall_radii = -1.6, chest_mm3 = 500;
+// Behind the left atrium, no farther left, and above the diaphragm there is no artery: radii.
+static const double atrium_back = 0.9, atrium_left = 0.3, atrium_low = -0.3;
 // Standard deviations of a sheet's voxels along its second axis, at least, and of its third to its
 // second, at most: in an artery's bend they reach 2.9 mm, but 0.35.
 static const double sheet_mm = 2.5, sheet_flat = 0.28;
-static const double wall_mm = 4;  // around a disc of the aorta: error of its edge
-static const double below_mm = 8; // the root's wall goes on below its lowest disc
-static const double root_mm = 20; // above the lowest disc of the root: no artery leaves there
+// Of a plate, likewise, and how much of the box that its deviations give it fills, at least: two
+// branches of an artery fill 0.3 of theirs.
+static const double plate_mm = 3, plate_flat = 0.2, plate_filled = 0.6, plate_bright = 0.15;
+// As little fat is enough at the heart's front, above what noise makes of blood; and how bright a
+// spot is there at least, in deviations of the noise above blood, and in HU: streaks of motion and
+// metal stay below.
+static const double fat_some = 0.06, front_radii = -0.3, lean_sigmas = 8, lean_hu = 200;
+static const double root_radii = 0.6; // up from the core; above, the aorta has to be seen
+// Of a ring, as dark as no fat is: plaques have less than 0.01 of it, clips and stents more than
+// this.
+static const double dark_share = 0.03;
+// Of a bright point: its area at half its brightness, and that, at least. Plaques so small are
+// hardly ever as bright; two in one heart are clips.
+static const double point_mm2 = 5.5, point_hu = 550;
+static const double metal_reach_mm = 30; // from one of them what is bright may be metal as well
+// A stent: length, and how bright it is nearly everywhere beside its brightest part.
+static const double stent_mm = 11, stent_even = 0.7, stent_bin_mm = 2.5;
+// How much brighter than blood what is soft around a band of motion is, its brightest, and how much
+// lung touches it: noise and neighbours make 20 HU.
+static const double glow_hu = 28, band_hu = 300, band_air = 0.05, band_fat = 0.25;
+// So small, so near lung, and no brighter, in deviations of the noise above blood, what lies in fat
+// may be a streak of the heart's motion.
+static const double streak_mm3 = 15, streak_air = 0.05, streak_sigmas = 12;
+// Around a disc of the aorta: error of its edge, which is found 1 mm too far out; without the other
+// of its middle, where it is seen.
+static const double wall_mm = 4, wall_in_mm = 5.5, wall_near_mm = 2;
+static const double below_mm = 12; // the root's wall goes on below its lowest disc
+static const double sure_mm = 8;   // above the lowest disc that is seen: no artery leaves there
+static const double arc_mm = 9;    // along the rim, and never far from it: no artery's mouth
+// Within the root, so far from its rim, is the valve; the root is guessed below the lowest disc,
+// and lies beside the guess by a part of how far it is below, up to so far.
+static const double inside_mm = 3, inside_grows = 0.2, root_mm = 35;
 // In radii of the heart's largest ball, from the middle of its core, up: arteries leave the aorta
 // at 0.8 to 1.6 (in one scan at 1.8); and in mm above the lowest disc of the ascending aorta, where
 // that is seen.
-static const double ostia_high = 1.25, heart_high = 1.75, ostia_mm = 22, heart_mm = 35;
+static const double ostia_high = 1.25, heart_high = 1.75, ostia_mm = 10, heart_mm = 25;
+// So high, and no more below the lowest disc of the aorta that is seen, arteries have just left it,
+// and are not yet so far from its rim.
+static const double fork_mm = -6, fork_far_mm = 24;
 // Behind the aorta and not to the left there are nodes so high, and no artery: radii.
 static const double middle_left = 0.2, middle_back = 0.6;
 // The descending aorta and its wall, from the front of the spine and its middle, radii.
 static const double behind_front = 0.9, behind_right = -0.5, behind_left = 1;
 static const double clear_mm = 12; // from the wall of that aorta, where it is seen
 // The same without the spine, and what nothing of the heart is behind, in radii from the core.
-static const double behind_radii = 1.1, back_radii = 1.7;
+static const double behind_radii = 1.1, back_radii = 1.6;
+static const double side_radii = 2.5; // farther to a side nothing is of the heart
 // Where arteries leave the root, from the middle of the core in radii: to the left, back and head.
 static const double root_lo[3] = {-0.6, -1.1, 0.6}, root_hi[3] = {0.75, 0.45, 1.8};
 static const double root_deep_mm = 22; // the left main artery lies no deeper where no fat is seen
@@ -49,26 +88,37 @@ static const struct {
     const char *text;
 } reasons[CALCIUM_REASONS] = {
     [CALCIUM_IN_FAT] = {CALCIUM_COUNTED, "in fat on the heart"},
+    [CALCIUM_IN_LITTLE_FAT] = {CALCIUM_COUNTED, "in a little fat on the front of the heart"},
     [CALCIUM_LEAN] = {CALCIUM_UNCERTAIN, "near the heart's surface with hardly any fat around"},
     [CALCIUM_AT_ROOT] = {CALCIUM_UNCERTAIN,
                          "at the aortic root without fat: artery, aortic wall or valve"},
     [CALCIUM_BY_AORTA] = {CALCIUM_UNCERTAIN, "at the wall of the ascending aorta"},
     [CALCIUM_HIGH] = {CALCIUM_UNCERTAIN, "above where arteries leave the aorta"},
     [CALCIUM_BEHIND] = {CALCIUM_UNCERTAIN, "by the descending aorta"},
+    [CALCIUM_BACK] = {CALCIUM_UNCERTAIN, "behind the left atrium: artery, oesophagus or node"},
+    [CALCIUM_APART] = {CALCIUM_UNCERTAIN,
+                       "high and far from the aorta: artery, appendage or pulmonary trunk"},
     [CALCIUM_BY_BONE] = {CALCIUM_UNCERTAIN, "beside bone or calcified cartilage"},
     [CALCIUM_BY_CHEST] = {CALCIUM_UNCERTAIN, "before the lungs: artery or chest wall"},
     [CALCIUM_BY_LUNG] = {CALCIUM_UNCERTAIN, "beside lung: artery or hilum"},
     [CALCIUM_OUTSIDE] = {CALCIUM_UNCERTAIN, "at the border of the heart's region"},
-    [CALCIUM_BY_METAL] = {CALCIUM_UNCERTAIN, "in fat, yet no brighter than streaks of metal"},
+    [CALCIUM_BY_METAL] = {CALCIUM_UNCERTAIN,
+                          "in fat, yet near metal or no brighter than its streaks"},
     [CALCIUM_SHEET] = {CALCIUM_UNCERTAIN, "a sheet, as calcified pericardium is"},
     [CALCIUM_BRIGHT] = {CALCIUM_UNCERTAIN, "as bright as metal"},
+    [CALCIUM_STREAKS] = {CALCIUM_UNCERTAIN,
+                         "darker than fat beside it, as beside clips and stents"},
+    [CALCIUM_TUBE] = {CALCIUM_UNCERTAIN, "as long and even as a stent"},
     [CALCIUM_LARGE] = {CALCIUM_UNCERTAIN, "larger than calcium in an artery is, in the heart"},
     [CALCIUM_DEEP] = {CALCIUM_NOT_CORONARY, "deep in the heart: valve, annulus or muscle"},
     [CALCIUM_IN_LUNG] = {CALCIUM_NOT_CORONARY, "in lung or hilum"},
     [CALCIUM_WALL] = {CALCIUM_NOT_CORONARY, "aortic wall"},
+    [CALCIUM_VALVE] = {CALCIUM_NOT_CORONARY, "in the aortic root: valve"},
     [CALCIUM_ABOVE] = {CALCIUM_NOT_CORONARY, "above the heart"},
     [CALCIUM_CHEST] = {CALCIUM_NOT_CORONARY, "chest wall: cartilage, rib or sternum"},
     [CALCIUM_AWAY] = {CALCIUM_NOT_CORONARY, "beside the heart"},
+    [CALCIUM_PLATE] = {CALCIUM_NOT_CORONARY, "a plate, wider than arteries: pericardium"},
+    [CALCIUM_MOTION] = {CALCIUM_NOT_CORONARY, "a bright band at the heart's border: motion"},
     [CALCIUM_NOISE] = {CALCIUM_NOT_CORONARY, "noise"},
     [CALCIUM_MASSIVE] = {CALCIUM_NOT_CORONARY, "bone"},
     [CALCIUM_METAL] = {CALCIUM_NOT_CORONARY, "metal"},
@@ -96,9 +146,13 @@ struct search {
     struct component_stats *stats;
 };
 
-// What surrounds a component within its slices: fractions of the ring.
+// What surrounds a component within its slices.
 struct around {
-    double fat, air;
+    double fat, air; // fractions of the ring
+    double dark;     // of the ring's part away from lung: darker than fat can be
+    double glow_hu;  // mean of the ring's soft pixels below the threshold; 0: none
+    double half_mm2; // area of what is half as bright as the brightest, in its slice
+    double even;     // part of the brightest that nearly all of a long one has; 0: it is short
 };
 
 // The box of the region in voxels, with room for what sticks out of it.
@@ -162,6 +216,7 @@ struct extent {
     double inside, near;     // part of it in the heart's region; in it or close to it
     double front;            // part of it before the lungs
     double spread[3];        // standard deviations along its axes, mm
+    double axis[3];          // the first of them
     uint32_t slice, largest; // the slice with most pixels, and how many
 };
 
@@ -194,7 +249,7 @@ static struct extent extent_of(const struct search *s, uint32_t n)
     e.near = (double)close / (double)all;
     e.front = (double)front / (double)all;
     calcium_spread(s->runs + s->first[n], s->first[n + 1] - s->first[n], rows, s->volume->spacing,
-                   e.spread);
+                   e.spread, e.axis);
     return e;
 }
 
@@ -244,25 +299,91 @@ static bool look_around(const struct search *s, uint32_t n, struct around *out, 
     uint8_t *window = arena_alloc(s->arena, (size_t)size[0] * size[1], 1);
     if (!window)
         return err_set(err, ERR_NOMEM, "calcium: surroundings");
-    uint64_t all = 0, fat = 0, air = 0;
+    const struct anatomy_heart *h = s->heart;
+    const double darkest = fat_mean_hu - dark_sigmas * h->noise_hu;
+    uint64_t all = 0, fat = 0, air = 0, dark = 0, away = 0, soft = 0;
+    double glow = 0;
+    uint32_t half_pixels = 0;
     for (uint32_t k = c->box_lo[2]; k <= c->box_hi[2]; k++) {
         memset(window, 0, (size_t)size[0] * size[1]);
         stamp(s, n, k, window, origin, size[0], size[1]);
         const float *slice = peek_slice(s->peek, k, err);
         if (!slice)
             return false;
+        uint32_t half = 0;
+        double top = -INFINITY;
         for (uint32_t p = 0; p < size[0] * size[1]; p++) {
+            const uint32_t x = origin[0] + p % size[0], y = origin[1] + p / size[0];
+            const double hu = slice[(size_t)y * v->dim[0] + x];
+            half += window[p] == 1 && hu * 2 >= c->max;
+            top = window[p] == 1 ? fmax(top, hu) : top;
             if (window[p] != 2)
                 continue;
-            double hu =
-                slice[(size_t)(origin[1] + p / size[0]) * v->dim[0] + origin[0] + p % size[0]];
+            const size_t at = anatomy_grid_at(&h->grid, x, y, k);
             all++;
             fat += hu > fat_low_hu && hu < fat_high_hu;
             air += hu < -300;
+            if (h->to_air[at] * ANATOMY_STEP_MM > streak_air_mm) {
+                away++;
+                dark += hu < darkest;
+            }
+            if (hu > fat_high_hu && hu < s->rules->threshold_hu) {
+                soft++;
+                glow += hu;
+            }
+        }
+        half_pixels = top >= c->max ? half : half_pixels;
+    }
+    *out = (struct around){.fat = all ? (double)fat / (double)all : 0,
+                           .air = all ? (double)air / (double)all : 0,
+                           .dark = away ? (double)dark / (double)away : 0,
+                           .glow_hu = soft ? glow / (double)soft : 0,
+                           .half_mm2 = half_pixels * s->rules->pixel_area_mm2};
+    return true;
+}
+
+static double length_mm(const struct extent *e)
+{
+    return sqrt(12) * e->spread[0];
+}
+
+#define ALONG_BINS 64
+
+// How even a long component is along its axis. False: the device failed.
+static bool look_lengthwise(const struct search *s, uint32_t n, const struct extent *e,
+                            struct around *out, struct err *err)
+{
+    const struct component_stats *c = &s->stats[n - 1];
+    const struct image *v = s->volume;
+    double top[ALONG_BINS] = {0}, all = 0;
+    int first = ALONG_BINS, last = -1;
+    for (uint32_t i = s->first[n]; i < s->first[n + 1]; i++) {
+        const struct component_run *r = &s->runs[i];
+        const uint32_t k = r->row / v->dim[1], j = r->row % v->dim[1];
+        const float *slice = peek_slice(s->peek, k, err);
+        if (!slice)
+            return false;
+        for (uint32_t x = r->x0; x <= r->x1; x++) {
+            const double at[3] = {x, j, k};
+            double along = 0;
+            for (int a = 0; a < 3; a++)
+                along += e->axis[a] * (at[a] - (double)c->index_sum[a] / c->voxels) * v->spacing[a];
+            const int bin = (int)floor(along / stent_bin_mm) + ALONG_BINS / 2;
+            if (bin < 0 || bin >= ALONG_BINS)
+                continue;
+            top[bin] = fmax(top[bin], slice[(size_t)j * v->dim[0] + x]);
+            first = bin < first ? bin : first;
+            last = bin > last ? bin : last;
+            all = fmax(all, top[bin]);
         }
     }
-    *out =
-        (struct around){all ? (double)fat / (double)all : 0, all ? (double)air / (double)all : 0};
+    double least = all; // all but the ends, and the darkest between them
+    double next = all;
+    for (int b = first + 1; b < last; b++) {
+        next = top[b] < least ? least : fmin(next, top[b]);
+        least = fmin(least, top[b]);
+    }
+    out->even = all > 0 ? next / all : 0;
     return true;
 }
 
@@ -272,14 +393,23 @@ static void centre_of(const struct component_stats *c, double centre[3])
         centre[a] = (double)c->index_sum[a] / c->voxels;
 }
 
+// How a component lies to the rim of the ascending aorta, slice by slice.
+struct rim {
+    bool known;
+    double in_mm, out_mm; // 5 % lie farther in, or farther out: negative is within the disc
+    double along_mm;      // how long it is along the rim
+    double above_mm;      // its lowest voxel's height above the lowest disc seen
+};
+
 // Where a place lies in the heart.
 struct bearing {
-    double from[3];            // from the middle of the core, in radii
-    double surface_mm;         // to the nearest fat or lung
-    double bone_mm;            // to the nearest bone
-    double aorta_mm, above_mm; // from the edge of the ascending aorta's disc, from its lowest
-    double descending_mm;      // from the edge of that aorta's disc
-    double front, left;        // of the spine, radii; NAN: it is not seen
+    double from[3];       // from the middle of the core, in radii
+    double surface_mm;    // to the nearest fat or lung
+    double bone_mm;       // to the nearest bone
+    double above_mm;      // from the lowest disc of the ascending aorta
+    double descending_mm; // from the edge of that aorta's disc
+    struct rim rim;
+    double front, left; // of the spine, radii; NAN: it is not seen
 };
 
 // From the edge of a disc, in the plane.
@@ -290,10 +420,62 @@ static double from_disc(const struct anatomy_grid *g, const struct anatomy_disc 
     return sqrt(dx * dx + dy * dy) - disc->radius_mm;
 }
 
+#define RIM_BINS 128
+static const double rim_bin_mm = 0.5;
+
+// The bin below which a share of all lies, mm; bin 0 starts at -RIM_BINS / 2 of them.
+static double rim_share(const uint32_t *bins, uint32_t all, double share)
+{
+    uint64_t sum = 0;
+    int n = 0;
+    while (n < RIM_BINS - 1 && (double)(sum += bins[n]) <= share * all)
+        n++;
+    return (n + 0.5 - RIM_BINS / 2.0) * rim_bin_mm;
+}
+
+static struct rim rim_of_component(const struct search *s, uint32_t n)
+{
+    const struct anatomy_heart *h = s->heart;
+    const struct anatomy_grid *g = &h->grid;
+    const struct component_stats *c = &s->stats[n - 1];
+    const uint32_t rows = s->volume->dim[1];
+    struct rim rim = {.known = h->ascending.lo <= h->ascending.hi, .above_mm = INFINITY};
+    uint32_t bins[RIM_BINS] = {0};
+    double centre[3], middle[3], least = INFINITY, most = -INFINITY;
+    if (!rim.known)
+        return rim;
+    centre_of(c, centre);
+    anatomy_grid_from_voxel(g, centre, middle);
+    const struct anatomy_disc at = anatomy_tube_at(&h->ascending, middle[2]);
+    const double towards = atan2((middle[1] - at.y) * g->mm[1], (middle[0] - at.x) * g->mm[0]);
+    for (uint32_t i = s->first[n]; i < s->first[n + 1]; i++) {
+        const struct component_run *r = &s->runs[i];
+        for (uint32_t x = r->x0; x <= r->x1; x++) {
+            const uint32_t k = r->row / rows;
+            const double ijk[3] = {x, r->row % rows, k};
+            double xyz[3];
+            anatomy_grid_from_voxel(g, ijk, xyz);
+            const struct anatomy_disc disc = anatomy_tube_at(&h->ascending, xyz[2]);
+            const double dx = (xyz[0] - disc.x) * g->mm[0], dy = (xyz[1] - disc.y) * g->mm[1];
+            const double out = hypot(dx, dy) - disc.radius_mm;
+            const double along = remainder(atan2(dy, dx) - towards, 2 * M_PI) * disc.radius_mm;
+            const double bin = out / rim_bin_mm + RIM_BINS / 2.0;
+            bins[(int)fmin(fmax(bin, 0), RIM_BINS - 1)]++;
+            least = fmin(least, along);
+            most = fmax(most, along);
+            rim.above_mm = fmin(rim.above_mm, (xyz[2] - h->ascending.lo) * g->mm[2]);
+        }
+    }
+    rim.in_mm = rim_share(bins, c->voxels, 0.05);
+    rim.out_mm = rim_share(bins, c->voxels, 0.95);
+    rim.along_mm = most - least;
+    return rim;
+}
+
 static struct bearing take_bearing(const struct anatomy_heart *h, const double at[3])
 {
     const struct anatomy_grid *g = &h->grid;
-    struct bearing b = {.aorta_mm = INFINITY, .descending_mm = INFINITY};
+    struct bearing b = {.descending_mm = INFINITY};
     size_t index = 0;
     uint32_t k = 0;
     for (int d = 2; d >= 0; d--) {
@@ -306,11 +488,8 @@ static struct bearing take_bearing(const struct anatomy_heart *h, const double a
     b.bone_mm = h->to_bone[index] * ANATOMY_STEP_MM;
     b.front = h->spine_seen ? (h->spine_front[k] - at[1]) * g->mm[1] / h->radius_mm : NAN;
     b.left = (at[0] - h->spine_x) * g->mm[0] / h->radius_mm;
-    if (h->ascending.lo <= h->ascending.hi) {
-        const struct anatomy_disc disc = anatomy_tube_at(&h->ascending, at[2]);
-        b.aorta_mm = from_disc(g, &disc, at);
+    if (h->ascending.lo <= h->ascending.hi)
         b.above_mm = (at[2] - h->ascending.lo) * g->mm[2];
-    }
     if (h->descending.lo <= h->descending.hi) {
         const struct anatomy_disc disc = anatomy_tube_at(&h->descending, at[2]);
         b.descending_mm = from_disc(g, &disc, at);
@@ -369,16 +548,32 @@ static bool at_root(const struct bearing *b)
     return in;
 }
 
+// What the rim of the ascending aorta says of a component; IN_FAT: nothing.
+static enum calcium_reason judge_rim(const struct rim *r)
+{
+    if (!r->known)
+        return CALCIUM_IN_FAT;
+    const double below = fmax(0, -r->above_mm);
+    if (r->above_mm >= -root_mm && r->out_mm < -(inside_mm + inside_grows * below))
+        return CALCIUM_VALVE;
+    const bool on = r->in_mm > -wall_in_mm && r->out_mm < wall_mm;
+    if (on && (r->above_mm >= sure_mm || (r->above_mm >= -below_mm && r->along_mm > arc_mm)))
+        return CALCIUM_WALL;
+    const double near = wall_near_mm + inside_grows * below;
+    return r->above_mm >= -below_mm && r->in_mm < near ? CALCIUM_BY_AORTA : CALCIUM_IN_FAT;
+}
+
 // What speaks for the wall of an aorta, or for a place where no artery runs; IN_FAT: nothing.
 static enum calcium_reason judge_place(const struct bearing *b)
 {
     if (b->descending_mm < wall_mm)
         return CALCIUM_WALL;
-    if (b->above_mm >= root_mm && fabs(b->aorta_mm) < wall_mm)
-        return CALCIUM_WALL;
-    if (b->from[1] > back_radii && is_behind(b))
+    const enum calcium_reason aorta_says = judge_rim(&b->rim);
+    if (class_of(aorta_says) == CALCIUM_NOT_CORONARY)
+        return aorta_says;
+    if (b->from[1] > back_radii)
         return CALCIUM_AWAY;
-    const bool aorta = isfinite(b->aorta_mm);
+    const bool aorta = b->rim.known;
     if (b->from[2] > heart_high && (!aorta || b->above_mm > heart_mm))
         return CALCIUM_ABOVE;
     const bool middle = b->from[0] < middle_left && b->from[1] > middle_back;
@@ -386,22 +581,59 @@ static enum calcium_reason judge_place(const struct bearing *b)
         return CALCIUM_HIGH;
     if (is_behind(b))
         return CALCIUM_BEHIND;
-    if (b->above_mm >= -below_mm && b->aorta_mm < wall_mm)
-        return CALCIUM_BY_AORTA;
-    return CALCIUM_IN_FAT;
+    if (b->from[1] > atrium_back && b->from[0] < atrium_left && b->from[2] > atrium_low)
+        return CALCIUM_BACK;
+    if (aorta && b->from[2] > ostia_high && b->rim.above_mm > fork_mm && b->rim.in_mm > fork_far_mm)
+        return CALCIUM_APART;
+    return aorta_says;
 }
 
 // Hardly any calcium in arteries is as large: only within the heart and in front of its back it may
 // be some.
-static enum calcium_reason judge_massive(const struct search *s, const struct component_stats *c,
-                                         const struct extent *e, const struct bearing *b)
+static enum calcium_reason judge_massive(const struct component_stats *c, const struct extent *e,
+                                         const struct bearing *b)
 {
-    const bool lead = e->spread[0] > lead_mm && c->max >= lead_hu;
-    if ((lead || c->max >= s->options->metal_hu) && e->inside >= 0.5)
+    const bool in_heart = b->from[1] < back_radii && fabs(b->from[0]) < side_radii;
+    const bool lead = e->spread[0] > lead_mm && c->max >= lead_hu && in_heart;
+    if ((lead || c->max >= lead_metal_hu) && e->inside >= 0.5)
         return CALCIUM_METAL;
+    if (e->inside - e->front >= 0.9 && b->surface_mm > surface_mm)
+        return CALCIUM_DEEP; // of the mitral annulus, mostly
     return e->inside - e->front >= 0.9 && !is_behind(b) && b->from[2] < ostia_high
                ? CALCIUM_LARGE
                : CALCIUM_MASSIVE;
+}
+
+// Motion of the heart's border makes a band beside lung that rises slowly out of blood; calcium
+// rises as steeply as the image can.
+static bool is_band(const struct anatomy_heart *h, const struct component_stats *c,
+                    const struct around *ring)
+{
+    return c->max < band_hu && ring->air > band_air && ring->fat < band_fat &&
+           ring->glow_hu > h->pool_hu + glow_hu;
+}
+
+// Wide in two directions, and filled.
+static bool is_plate(const struct search *s, uint32_t n, const struct extent *e,
+                     const struct around *ring)
+{
+    const double *sd = e->spread;
+    const double mm3 = s->stats[n - 1].voxels * s->rules->pixel_area_mm2 * s->rules->increment_mm;
+    const double thick = fmax(sqrt(12) * sd[2], s->rules->increment_mm);
+    const double area = e->largest * s->rules->pixel_area_mm2; // metal is a point with streaks
+    return ring->half_mm2 > plate_bright * area && sd[1] > plate_mm && sd[2] < plate_flat * sd[1] &&
+           mm3 > plate_filled * 12 * sd[0] * sd[1] * thick;
+}
+
+// At the front of the heart hardly anything but an artery calcifies: a little fat is enough there,
+// where the wall of the aorta is known to be elsewhere.
+static bool is_in_front(const struct anatomy_heart *h, const struct component_stats *c,
+                        const struct around *ring, const struct bearing *b)
+{
+    const double by_noise = 0.5 * erfc((h->pool_hu - fat_high_hu) / (h->noise_hu * sqrt(2)));
+    return ring->fat >= fat_some + by_noise && ring->air < streak_air && b->from[1] < front_radii &&
+           (b->rim.known || b->from[2] < root_radii) && c->max >= lean_hu &&
+           c->max >= h->pool_hu + lean_sigmas * h->noise_hu;
 }
 
 static enum calcium_reason judge(const struct search *s, uint32_t n, const struct extent *e,
@@ -410,7 +642,7 @@ static enum calcium_reason judge(const struct search *s, uint32_t n, const struc
     const struct component_stats *c = &s->stats[n - 1];
     const struct anatomy_heart *h = s->heart;
     if (is_larger(s, n, s->options->largest_mm3))
-        return judge_massive(s, c, e, b);
+        return judge_massive(c, e, b);
     if (e->near < 0.5 || (e->inside < 0.25 && ring->fat < s->options->fat_fraction))
         return CALCIUM_AWAY;
     if (c->max >= lead_metal_hu)
@@ -419,6 +651,8 @@ static enum calcium_reason judge(const struct search *s, uint32_t n, const struc
         return CALCIUM_IN_LUNG;
     if (c->box_lo[2] == c->box_hi[2] && c->max < h->pool_hu + noise_sigmas * h->noise_hu)
         return CALCIUM_NOISE;
+    if (is_band(h, c, ring))
+        return CALCIUM_MOTION;
     const enum calcium_reason place = judge_place(b);
     const bool fat = ring->fat >= s->options->fat_fraction;
     if (class_of(place) == CALCIUM_NOT_CORONARY)
@@ -427,20 +661,34 @@ static enum calcium_reason judge(const struct search *s, uint32_t n, const struc
         return at_root(b) && b->surface_mm <= root_deep_mm ? CALCIUM_AT_ROOT : CALCIUM_DEEP;
     if (place != CALCIUM_IN_FAT)
         return place;
+    if (e->inside < 0.5 && is_larger(s, n, chest_mm3))
+        return CALCIUM_MASSIVE;
+    if (is_plate(s, n, e, ring))
+        return CALCIUM_PLATE;
     if (e->front > 0.5 || b->from[1] < chest_radii)
         return fat && b->from[1] > wall_radii && !is_larger(s, n, chest_mm3) ? CALCIUM_BY_CHEST
                                                                              : CALCIUM_CHEST;
     if (b->bone_mm < bone_mm)
         return CALCIUM_BY_BONE;
-    if (ring->air > air_some && ring->fat < fat_to_air * ring->air)
+    const bool small = !is_larger(s, n, streak_mm3);
+    const bool little = !fat && !small && is_in_front(h, c, ring, b);
+    const bool before = b->from[1] < front_radii && ring->fat >= front_fat && ring->air < front_air;
+    if ((ring->air > air_some && ring->fat < fat_to_air * ring->air && !before) ||
+        (ring->air > streak_air && small && c->max < h->pool_hu + streak_sigmas * h->noise_hu))
         return CALCIUM_BY_LUNG;
-    if (!fat)
+    if (!fat && !little)
         return CALCIUM_LEAN;
     if (e->inside < 0.5)
         return CALCIUM_OUTSIDE;
     if (e->spread[1] > sheet_mm && e->spread[2] < sheet_flat * e->spread[1])
         return CALCIUM_SHEET;
-    return c->max >= s->options->metal_hu ? CALCIUM_BRIGHT : CALCIUM_IN_FAT;
+    if (c->max >= s->options->metal_hu)
+        return CALCIUM_BRIGHT;
+    if (ring->dark >= dark_share && ring->air < streak_air)
+        return CALCIUM_STREAKS;
+    if (ring->even >= stent_even)
+        return CALCIUM_TUBE;
+    return fat ? CALCIUM_IN_FAT : CALCIUM_IN_LITTLE_FAT;
 }
 
 static void keep_lesion(const struct search *s, uint32_t n, enum calcium_reason reason,
@@ -470,16 +718,37 @@ static void keep_focus(const struct search *s, uint32_t n, const struct extent *
                                .run_count = s->first[n + 1] - s->first[n]};
 }
 
-// Metal in the heart's region streaks.
-static void doubt_streaks(const struct search *s, const uint32_t *component,
-                          struct calcium_lesions *out)
+#define SUSPECTS 64 // more than any heart has
+
+// What of the candidates may be metal.
+struct suspects {
+    bool lead;              // metal in the heart, which streaks
+    uint32_t count;         // of bright points and of those that streak
+    double at[SUSPECTS][3]; // [count] where, voxel indices
+};
+
+static bool is_point(const struct component_stats *c, const struct around *ring)
 {
-    bool metal = false;
-    for (uint32_t i = 0; i < out->count; i++)
-        metal = metal || out->list[i].reason == CALCIUM_METAL;
-    for (uint32_t i = 0; metal && i < out->count; i++) {
+    return c->max >= point_hu && ring->half_mm2 < point_mm2;
+}
+
+// Metal in the heart's region streaks; and where two spots may be metal, what lies near them may.
+static void doubt_metal(const struct search *s, const uint32_t *component,
+                        const struct suspects *suspects, struct calcium_lesions *out)
+{
+    for (uint32_t i = 0; i < out->count; i++) {
         struct calcium_lesion *l = &out->list[i];
-        if (l->class == CALCIUM_COUNTED && s->stats[component[i] - 1].max < streak_hu) {
+        bool near = false;
+        for (uint32_t n = 0; suspects->count > 1 && n < suspects->count && !near; n++) {
+            double square = 0;
+            for (int a = 0; a < 3; a++) {
+                const double d = (l->centre[a] - suspects->at[n][a]) * s->volume->spacing[a];
+                square += d * d;
+            }
+            near = square < metal_reach_mm * metal_reach_mm;
+        }
+        const bool dim = s->stats[component[i] - 1].max < streak_hu;
+        if (l->class == CALCIUM_COUNTED && ((suspects->lead && dim) || near)) {
             l->reason = CALCIUM_BY_METAL;
             l->class = CALCIUM_UNCERTAIN;
         }
@@ -492,6 +761,7 @@ static bool choose(struct search *s, uint32_t components, uint8_t *keep, uint32_
                    struct calcium_lesions *out, struct err *err)
 {
     const struct anatomy_heart *h = s->heart;
+    struct suspects suspects = {0};
     for (uint32_t n = 1; n <= components; n++) {
         struct around ring = {0};
         double centre[3], at[3];
@@ -501,19 +771,27 @@ static bool choose(struct search *s, uint32_t components, uint8_t *keep, uint32_
         if (e.near == 0 || (!counts && !bright))
             continue;
         // A piece of bone is not worth the look around it.
-        if (e.near >= 0.5 && !is_larger(s, n, s->options->largest_mm3) &&
-            !look_around(s, n, &ring, err))
+        const bool look = e.near >= 0.5 && !is_larger(s, n, s->options->largest_mm3);
+        if (look && (!look_around(s, n, &ring, err) ||
+                     (length_mm(&e) >= stent_mm && !look_lengthwise(s, n, &e, &ring, err))))
             return false;
         centre_of(&s->stats[n - 1], centre);
         anatomy_grid_from_voxel(&h->grid, centre, at);
-        const struct bearing b = take_bearing(h, at);
+        struct bearing b = take_bearing(h, at);
+        if (look)
+            b.rim = rim_of_component(s, n);
         const enum calcium_reason reason = judge(s, n, &e, &ring, &b);
+        suspects.lead = suspects.lead || (counts && reason == CALCIUM_METAL);
+        if (class_of(reason) != CALCIUM_NOT_CORONARY && suspects.count < SUSPECTS &&
+            (reason == CALCIUM_STREAKS || reason == CALCIUM_BRIGHT ||
+             is_point(&s->stats[n - 1], &ring)))
+            memcpy(suspects.at[suspects.count++], centre, sizeof centre);
         if (counts)
             keep_lesion(s, n, reason, &b, keep, component, out);
-        else if (reason == CALCIUM_IN_FAT)
+        else if (class_of(reason) == CALCIUM_COUNTED)
             keep_focus(s, n, &e, &b, out);
     }
-    doubt_streaks(s, component, out);
+    doubt_metal(s, component, &suspects, out);
     return true;
 }
 

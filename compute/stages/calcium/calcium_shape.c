@@ -30,8 +30,32 @@ static void eigenvalues(double m[3][3], double out[3])
     out[1] = 3 * mean - out[0] - out[2];
 }
 
+// The eigenvector of the largest eigenvalue: any column of the product of the matrix less each of
+// the others (Cayley and Hamilton), the longest of them.
+static void first_axis(double m[3][3], const double values[3], double axis[3])
+{
+    double best = 0;
+    for (int a = 0; a < 3; a++)
+        axis[a] = a == 0;
+    for (int c = 0; c < 3; c++) {
+        double column[3], square = 0;
+        for (int a = 0; a < 3; a++) {
+            column[a] = 0;
+            for (int k = 0; k < 3; k++)
+                column[a] +=
+                    (m[a][k] - (a == k ? values[1] : 0)) * (m[k][c] - (k == c ? values[2] : 0));
+            square += column[a] * column[a];
+        }
+        if (square <= best)
+            continue;
+        best = square;
+        for (int a = 0; a < 3; a++)
+            axis[a] = column[a] / sqrt(square);
+    }
+}
+
 void calcium_spread(const struct component_run *runs, uint32_t count, uint32_t rows,
-                    const double spacing[3], double sd[3])
+                    const double spacing[3], double sd[3], double axis[3])
 {
     double sum[3] = {0}, products[3][3] = {{0}}, voxels = 0;
     for (uint32_t i = 0; i < count; i++) {
@@ -53,6 +77,7 @@ void calcium_spread(const struct component_run *runs, uint32_t count, uint32_t r
             m[a][b] = products[a][b] / voxels - sum[a] / voxels * (sum[b] / voxels);
     }
     eigenvalues(m, values);
+    first_axis(m, values, axis);
     for (int a = 0; a < 3; a++)
         sd[a] = sqrt(fmax(0, values[a]));
 }
