@@ -14,10 +14,12 @@ PLAIN_CHEST = ("--size", "320", "gated=true", "fov=330", "kernel=soft", "kernel_
 
 
 class Result:
-    def __init__(self, files, out, stage="calcium"):
+    def __init__(self, files, out, stage="calcium", config=None):
+        """config: a configuration whose routes say what is run instead."""
         out = pathlib.Path(out)
         out.mkdir(parents=True)
-        done = subprocess.run([peers.ANODE, "analyze", "-s", stage, "-o", out, *map(str, files)],
+        how = ["-c", config] if config else ["-s", stage]
+        done = subprocess.run([peers.ANODE, "analyze", *how, "-o", out, *map(str, files)],
                               capture_output=True, text=True, timeout=peers.HANG_S)
         if done.returncode != 0:
             raise AssertionError(f"anode analyze ended with {done.returncode}: {done.stdout}{done.stderr}")

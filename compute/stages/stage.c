@@ -10,6 +10,7 @@
 #include "base/near.h"
 #include "compute/stages/calcium/calcium.h"
 #include "compute/stages/lungs/lungs.h"
+#include "compute/stages/perfusion/perfusion.h"
 
 #define TEXT_MAX 255 // bytes of a text parameter
 
@@ -17,6 +18,7 @@
 static const struct stage *const stages[] = {
     &stage_calcium,
     &stage_lungs,
+    &stage_perfusion,
 };
 
 #define FURTHER_MAX 16

@@ -13,15 +13,11 @@ DEFINITION = re.compile(r"^(?:[\w:<>,]+[ *&\n]+)+\**&?(\w+)\([^;{}]*\)\s*\{", re
 # What nobody calls yet or ever, and why it stays.
 ALLOWED = {
     "findings_add_fractions": "for stages: segmentation with probabilities",
-    "findings_add_map": "for stages: float maps, as of perfusion",
-    "findings_add_number": "for stages: a measurement in one call",
-    "gpu_mask_count": "for stages: volumes",
     "gpu_mask_shrink": "for stages: the way down of gpu_mask_expand()",
     "gpu_used_bytes": "what tests see of memory that is left behind",
     "gpu_validation_messages": "what tests see of the validation layer",
     "gpu_volume_mip": "for stages: projections",
     "gpu_volume_resample": "for stages: registration, reformatting",
-    "picture_cine": "for stages: moving pictures",
     "scu_echo": "the smallest thing to ask of a peer: tests of associations do",
     "slots_check": "a test asks it of every stage there is",
     "stage_stack": "for stages: several series as one image",

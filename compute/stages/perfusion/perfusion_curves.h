@@ -1,0 +1,69 @@
+// Curves of all voxels on the device: filled point by point, brought to even steps, described.
+// Curves are a volume of floats of dim {columns, rows, slices * steps}, plane slice * steps + step,
+// so that what works on slices works on them. All record; nothing waits.
+#pragma once
+#include "compute/kernels/kernels.h"
+
+extern const struct kernel_group kernels_perfusion;
+
+// Uninitialised ones for a grid. ERR_UNSUPPORTED: more planes than a volume can have.
+struct gpu_volume *perfusion_planes(struct gpu *g, const uint32_t dim[3], const double spacing[3],
+                                    uint32_t steps, struct err *err);
+
+// value, as scanned, becomes point `point` of `points`: means of blocks of factor[] voxels, at the
+// far ends of those there are. blocks: float, of the grid: the same means.
+bool perfusion_put(const struct gpu_volume *planes, uint32_t points, uint32_t point,
+                   const struct gpu_volume *value, const uint32_t factor[3],
+                   const struct gpu_volume *blocks, struct err *err);
+
+// Curves as scanned (of points) to enhancement in even steps, 0 outside the mask.
+// at        as of struct perfusion_axis
+// before    steps of the baseline, >= 1
+// curves    of steps; baseline: float, of the grid
+bool perfusion_enhance(const struct gpu_volume *scanned, uint32_t points,
+                       const struct gpu_mask *mask, const float *at, uint32_t steps,
+                       uint32_t before, const struct gpu_volume *curves,
+                       const struct gpu_volume *baseline, struct err *err);
+
+struct perfusion_shape {       // of the grid; 0 outside the mask
+    struct gpu_volume *sum;    // of the steps behind the baseline
+    struct gpu_volume *peak;   // highest value
+    struct gpu_volume *when;   // step of it, with a fraction
+    struct gpu_volume *square; // mean square of the baseline
+};
+void perfusion_shape_finish(struct perfusion_shape *s);
+bool perfusion_shape_of(const struct gpu_volume *curves, const struct gpu_mask *mask,
+                        uint32_t steps, uint32_t before, struct perfusion_shape *out,
+                        struct err *err);
+
+// ---- Deconvolution ------------------------------------------------------------------------------
+
+#define PERFUSION_LEVELS_MAX 19
+
+// How the inverse of the artery's circulant matrix is cut: singular values below a share of the
+// largest are left out. One level is cSVD; of several, each voxel takes the first whose residue
+// function oscillates at most so much (oSVD): OI = sum |f[k] - 2 f[k-1] + f[k-2]| / (rows max f).
+struct perfusion_cut {
+    uint32_t levels;
+    double share[PERFUSION_LEVELS_MAX];
+    double oscillation; // highest OI
+};
+
+// Rows of the matrix: the artery is padded with zeros to twice its steps or a little more.
+uint32_t perfusion_rows(uint32_t steps);
+// matrix: [levels][rows / 8][steps][8]: the truncated inverse of the artery, per second.
+// gain: [levels] standard deviation of the function, per second, where curves have noise of 1 that
+// differs from step to step
+// False: the artery is nought, or no memory.
+bool perfusion_matrix(const double *artery, uint32_t steps, double step_s,
+                      const struct perfusion_cut *cut, float *matrix, double *gain);
+
+struct perfusion_flow {       // of the grid; 0 outside the mask
+    struct gpu_volume *peak;  // maximum of the residue function, per second
+    struct gpu_volume *when;  // step of it, with a fraction; negative: before the artery
+    struct gpu_volume *level; // 1 + the level that was taken
+};
+void perfusion_flow_finish(struct perfusion_flow *f);
+bool perfusion_flow_of(const struct gpu_volume *curves, const struct gpu_mask *mask, uint32_t steps,
+                       const float *matrix, const struct perfusion_cut *cut,
+                       struct perfusion_flow *out, struct err *err);
