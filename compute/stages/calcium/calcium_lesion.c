@@ -109,6 +109,8 @@ static const struct {
     [CALCIUM_STREAKS] = {CALCIUM_UNCERTAIN,
                          "darker than fat beside it, as beside clips and stents"},
     [CALCIUM_TUBE] = {CALCIUM_UNCERTAIN, "as long and even as a stent"},
+    [CALCIUM_MOTION] = {CALCIUM_UNCERTAIN,
+                        "a bright band at the heart's border: motion, or an artery that moved"},
     [CALCIUM_LARGE] = {CALCIUM_UNCERTAIN, "larger than calcium in an artery is, in the heart"},
     [CALCIUM_DEEP] = {CALCIUM_NOT_CORONARY, "deep in the heart: valve, annulus or muscle"},
     [CALCIUM_IN_LUNG] = {CALCIUM_NOT_CORONARY, "in lung or hilum"},
@@ -118,7 +120,6 @@ static const struct {
     [CALCIUM_CHEST] = {CALCIUM_NOT_CORONARY, "chest wall: cartilage, rib or sternum"},
     [CALCIUM_AWAY] = {CALCIUM_NOT_CORONARY, "beside the heart"},
     [CALCIUM_PLATE] = {CALCIUM_NOT_CORONARY, "a plate, wider than arteries: pericardium"},
-    [CALCIUM_MOTION] = {CALCIUM_NOT_CORONARY, "a bright band at the heart's border: motion"},
     [CALCIUM_NOISE] = {CALCIUM_NOT_CORONARY, "noise"},
     [CALCIUM_MASSIVE] = {CALCIUM_NOT_CORONARY, "bone"},
     [CALCIUM_METAL] = {CALCIUM_NOT_CORONARY, "metal"},
@@ -651,12 +652,12 @@ static enum calcium_reason judge(const struct search *s, uint32_t n, const struc
         return CALCIUM_IN_LUNG;
     if (c->box_lo[2] == c->box_hi[2] && c->max < h->pool_hu + noise_sigmas * h->noise_hu)
         return CALCIUM_NOISE;
-    if (is_band(h, c, ring))
-        return CALCIUM_MOTION;
     const enum calcium_reason place = judge_place(b);
     const bool fat = ring->fat >= s->options->fat_fraction;
     if (class_of(place) == CALCIUM_NOT_CORONARY)
         return place;
+    if (is_band(h, c, ring))
+        return CALCIUM_MOTION;
     if (!fat && b->surface_mm > surface_mm)
         return at_root(b) && b->surface_mm <= root_deep_mm ? CALCIUM_AT_ROOT : CALCIUM_DEEP;
     if (place != CALCIUM_IN_FAT)

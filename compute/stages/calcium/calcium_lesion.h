@@ -56,6 +56,7 @@ enum calcium_reason {
     CALCIUM_BRIGHT,   // as bright as metal
     CALCIUM_STREAKS,  // darker than fat beside it, as beside metal
     CALCIUM_TUBE,     // as long and even as a stent
+    CALCIUM_MOTION,   // rises slowly out of blood towards lung: the heart's border, or an artery
     CALCIUM_LARGE,    // larger than most calcium in an artery
     // Not coronary
     CALCIUM_DEEP,    // deep in the heart, no fat around: valve, annulus, muscle
@@ -66,7 +67,6 @@ enum calcium_reason {
     CALCIUM_CHEST,   // before the lungs, no fat around
     CALCIUM_AWAY,    // beside the heart's region
     CALCIUM_PLATE,   // wider than any artery: pericardium
-    CALCIUM_MOTION,  // rises slowly out of blood towards lung: the heart's border, moved
     CALCIUM_NOISE,   // no brighter or larger than noise, in blood or muscle
     CALCIUM_MASSIVE, // larger than any calcium in an artery: bone
     CALCIUM_METAL,   // brighter than any calcium
