@@ -36,7 +36,9 @@ static const struct conf_key keys[] = {
     {"completion.quiet_s", CONF_NUMBER, AT(quiet_s), 0.1, 86400, .def = "5",
      .help = "Silence after which a series is complete, unless its source has more; in seconds."},
     {"completion.short_quiet_s", CONF_NUMBER, AT(short_quiet_s), 0, 86400, .def = "1",
-     .help = "The same when the association is over and the source confirms the count."},
+     .help = "The same when the association is over and the source confirms the count.\n"
+             "An analysis that takes several series of a study together waits as long for more of "
+             "them."},
     {"completion.longest_wait_s", CONF_NUMBER, AT(longest_wait_s), 1, 604800, .def = "600",
      .help = "A series is taken as it is this long after its first instance, in seconds."},
     {"completion.find_timeout_s", CONF_NUMBER, AT(find_timeout_s), 0.1, 600, .def = "5",

@@ -72,8 +72,15 @@ static void stack_normal(const struct image *img, double out[3])
         out[i] = u[(i + 1) % 3] * v[(i + 2) % 3] - u[(i + 2) % 3] * v[(i + 1) % 3];
 }
 
+static uint32_t stack_frames(const struct image *img)
+{
+    return img->dim[2] * img->dim[3] - img->missing;
+}
+
 static const char *stack_why_apart(const struct image *stack, const struct image *other)
 {
+    if (other->colour)
+        return "pictures in colour, no values";
     if (!other->placed)
         return "without a place in space";
     double a[3], b[3];
@@ -81,6 +88,8 @@ static const char *stack_why_apart(const struct image *stack, const struct image
     stack_normal(other, b);
     if (fabs(a[0] * b[0] + a[1] * b[1] + a[2] * b[2]) < SAME_PLANE)
         return "in another plane than the stack";
+    if (other->dim[3] < 2)
+        return "one image of each place";
     if (other->dim[0] != stack->dim[0] || other->dim[1] != stack->dim[1])
         return "of another size than the stack";
     return "of another kind than the stack";
@@ -94,8 +103,8 @@ static void stack_add_exclusion(const struct stage_run *run, struct findings *f,
     if (!e)
         return;
     const char *name = image_text(run->set, img, "SeriesDescription");
-    const char *what = arena_printf(f->arena, "%s (%u images)", *name ? name : "series",
-                                    img->dim[2] * img->dim[3] - img->missing);
+    const char *what =
+        arena_printf(f->arena, "%s (%u images)", *name ? name : "series", stack_frames(img));
     f->no_memory = f->no_memory || !what;
     e->what = what ? what : "";
     e->reason = stack_why_apart(stack, img);
@@ -135,6 +144,47 @@ const struct image *stage_stack(const struct stage_run *run, size_t slot, struct
         stack_add_exclusion(run, f, stack, s->images[n]);
     if (index)
         *index = s->images[0];
+    return stack;
+}
+
+// Says why there is none.
+static bool stack_has_place(const struct image *stack, const struct stage_input_spec *spec,
+                            struct findings *f)
+{
+    if (!stack)
+        stage_refuse(f, "%s: there is no image", spec->name);
+    else if (stack->colour)
+        stage_refuse(f, "%s: all images are in colour: no values could be measured", spec->name);
+    else if (!stack->placed)
+        stage_refuse(f, "%s: the images have no place in space", spec->name);
+    else if (stack->defect[0])
+        stage_refuse(f, "%s", stack->defect);
+    else
+        return true;
+    return false;
+}
+
+const struct image *stage_stack_with_gaps(const struct stage_run *run, size_t slot,
+                                          struct findings *f, uint32_t *index)
+{
+    const struct stage_slot *s = &run->slots[slot];
+    const struct image *stack = stage_image(run, slot, 0);
+    if (!stack_has_place(stack, s->spec, f))
+        return NULL;
+    for (uint32_t n = 1; n < s->image_count; n++) {
+        const struct image *other = stage_image(run, slot, n);
+        if (other->placed && !other->colour && other->dim[3] > 1 && stack->dim[3] > 1 &&
+            other->axis == stack->axis && stack_frames(other) == stack_frames(stack)) {
+            stage_refuse(f,
+                         "two scans of %u images over %s may be meant, with %u and %u images of "
+                         "each place: send one of them",
+                         stack_frames(stack), image_axis_name(stack->axis), stack->dim[3],
+                         other->dim[3]);
+            return NULL;
+        }
+        stack_add_exclusion(run, f, stack, s->images[n]);
+    }
+    *index = s->images[0];
     return stack;
 }
 

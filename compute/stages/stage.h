@@ -78,8 +78,9 @@ enum stage_input_count {
 struct stage_input_spec {
     const char *name, *help; // "left cc", "Left breast, cranio-caudal"
     enum stage_input_count count;
-    enum image_axis axis; // the axis its images have; with INPUT_MANY the frames of all its series
-                          // are split together
+    enum image_axis axis; // the axis its images have; with INPUT_MANY the frames of its series are
+                          // split together, over time of those that are of one scan
+                          // (node/job/join.h), and the image with the axis comes first
     bool placed; // its frames have a place in space; INPUT_ONE: the slot has one main image
                  // without a defect, or the job is not evaluable before run() is called
     const struct stage_accept *accepts;     // ended by a keyword of NULL
@@ -158,6 +159,10 @@ const struct image *stage_image(const struct stage_run *run, size_t slot, uint32
 // NULL: there is none, and f is refused with the reason: run() ends with STAGE_REFUSED.
 const struct image *stage_stack(const struct stage_run *run, size_t slot, struct findings *f,
                                 uint32_t *index);
+// The same where frames may be missing and the axis is the analysis's to judge. It is refused too
+// where two images of the slot may be meant: as many frames over the axis of the input.
+const struct image *stage_stack_with_gaps(const struct stage_run *run, size_t slot,
+                                          struct findings *f, uint32_t *index);
 
 // Refuses: findings_refuse() with VERDICT_NOT_EVALUABLE; returns STAGE_REFUSED, so that run() can
 // end with `return stage_refuse(...)`.

@@ -8,12 +8,15 @@
 
 struct collection_rules { // seconds, from the configuration
     double quiet_s;       // after the last series that was complete: more may begin
+    double short_quiet_s; // the same where the source has confirmed the count of each series: it
+                          // is quick to tell, and who sends them in a row has begun the next
     double study_wait_s;  // after the first one, for needed inputs that are missing
 };
 
 struct collection_slot {
     const struct stage_input_spec *spec;
     size_t complete;  // series that fill it
+    size_t confirmed; // of these: the source said that it has no more of them
     size_t receiving; // series that would fill it and are still being received
 };
 

@@ -9,6 +9,7 @@
 #include "node/core/collection.h"
 #include "node/core/jobs.h"
 #include "node/core/route.h"
+#include "node/core/series.h"
 #include "node/job/json.h"
 #include "node/job/slots.h"
 
@@ -148,6 +149,8 @@ static bool study_add_member(void *ctx, const struct state_member *row)
         return study_no_memory(s);
     s->member_count++;
     s->slots[m->slot].complete++;
+    const char *confirmed = series_verdict_name(SERIES_COMPLETE); // how the evidence begins
+    s->slots[m->slot].confirmed += strncmp(m->evidence, confirmed, strlen(confirmed)) == 0;
     return true;
 }
 
@@ -199,7 +202,9 @@ static bool study_fill(struct study *s, struct err *err)
 static void study_decide(const struct study *s, struct collection_decision *d)
 {
     const struct conf *conf = s->all->core->conf;
-    struct collection_rules rules = {.quiet_s = conf->quiet_s, .study_wait_s = conf->study_wait_s};
+    struct collection_rules rules = {.quiet_s = conf->quiet_s,
+                                     .short_quiet_s = conf->short_quiet_s,
+                                     .study_wait_s = conf->study_wait_s};
     struct collection_evidence e = {.now = clock_wall(),
                                     .started = s->started,
                                     .grown = s->grown,

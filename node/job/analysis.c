@@ -15,6 +15,7 @@
 #include "dimse/read/object.h"
 #include "node/job/choose.h"
 #include "node/job/instance.h"
+#include "node/job/join.h"
 #include "node/job/parallel.h"
 #include "node/job/pixels.h"
 
@@ -225,27 +226,78 @@ static bool is_readable(const struct job *j, struct err *err)
 
 // Images
 
-// Series of a slot of many with an axis are split together, all others each by itself.
+// Whether series of a slot are split together.
+static bool slot_joins(const struct stage_input_spec *spec)
+{
+    return spec->count == INPUT_MANY && spec->axis != IMAGE_NO_AXIS;
+}
+
+// The frames of an input as join_series() wants them. False: no memory.
+static bool list_frames(const struct job *j, uint32_t input, struct join_frames *out)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < j->count; i++)
+        count += j->entries[i].input == input ? j->entries[i].frame_count : 0;
+    const struct image_frame **list = arena_alloc(j->report->arena, count + 1, sizeof *list);
+    if (!list)
+        return false;
+    *out = (struct join_frames){.frames = list, .count = count};
+    out->uid = j->report->series[input].series_instance_uid;
+    for (size_t i = 0, n = 0; i < j->count; i++) {
+        for (uint32_t f = 0; j->entries[i].input == input && f < j->entries[i].frame_count; f++)
+            list[n++] = &j->entries[i].frames[f];
+    }
+    return true;
+}
+
+// Pools for the groups of the series of one slot, which is one of many.
+static bool assign_joined(struct job *j, uint32_t slot)
+{
+    const struct analysis_request *r = j->request;
+    const enum image_axis axis = r->stage->inputs[slot].axis;
+    struct arena *arena = j->report->arena;
+    struct join_frames *series = arena_alloc(arena, r->input_count + 1, sizeof *series);
+    uint32_t *group = arena_alloc(arena, r->input_count + 1, sizeof *group);
+    uint32_t count = 0, groups = 0;
+    if (!series || !group)
+        return false;
+    for (uint32_t i = 0; i < r->input_count; i++) {
+        if (r->inputs[i].slot == slot && !list_frames(j, i, &series[count++]))
+            return false;
+    }
+    if (!join_series(series, count, axis, arena, group))
+        return false;
+    for (uint32_t i = 0, n = 0; i < r->input_count; i++) {
+        if (r->inputs[i].slot != slot)
+            continue;
+        j->pool_of[i] = j->pool_count + group[n];
+        groups = group[n] >= groups ? group[n] + 1 : groups;
+        n++;
+    }
+    for (uint32_t g = 0; g < groups; g++)
+        j->prefer[j->pool_count++] = axis;
+    return true;
+}
+
+// Series of a slot of many with an axis are split together where they belong together, all others
+// each by itself.
 static bool assign_pools(struct job *j, struct err *err)
 {
     const struct analysis_request *r = j->request;
     struct arena *arena = j->report->arena;
+    bool ok = true;
     j->pool_of = arena_alloc(arena, r->input_count + 1, sizeof *j->pool_of);
     j->prefer = arena_alloc(arena, r->input_count + 1, sizeof *j->prefer);
-    if (!j->pool_of || !j->prefer)
-        return err_set(err, ERR_NOMEM, "no memory");
-    for (size_t i = 0; i < r->input_count; i++) {
-        const struct stage_input_spec *spec = &r->stage->inputs[r->inputs[i].slot];
-        const bool joined = spec->count == INPUT_MANY && spec->axis != IMAGE_NO_AXIS;
-        j->pool_of[i] = j->pool_count;
-        for (size_t before = 0; joined && before < i; before++) {
-            if (r->inputs[before].slot == r->inputs[i].slot)
-                j->pool_of[i] = j->pool_of[before];
+    for (uint32_t i = 0; ok && j->pool_of && j->prefer && i < r->input_count; i++) {
+        const uint32_t slot = r->inputs[i].slot; // inputs ascend with slots
+        if (!slot_joins(&r->stage->inputs[slot])) {
+            j->pool_of[i] = j->pool_count;
+            j->prefer[j->pool_count++] = r->stage->inputs[slot].axis;
+        } else if (i == 0 || r->inputs[i - 1].slot != slot) {
+            ok = assign_joined(j, slot);
         }
-        if (j->pool_of[i] == j->pool_count)
-            j->prefer[j->pool_count++] = spec->axis;
     }
-    return true;
+    return (ok && j->pool_of && j->prefer) || err_set(err, ERR_NOMEM, "no memory");
 }
 
 static bool add_frames(struct job *j, struct err *err)
@@ -269,6 +321,16 @@ static bool add_frames(struct job *j, struct err *err)
     return true;
 }
 
+// Whether a series of a slot has frames in a pool.
+static bool slot_has_pool(const struct job *j, size_t slot, uint32_t pool)
+{
+    for (size_t i = 0; i < j->request->input_count; i++) {
+        if (j->request->inputs[i].slot == slot && j->pool_of[i] == pool)
+            return true;
+    }
+    return false;
+}
+
 // The slots as the inputs fill them: images by pool, the main one first.
 static bool fill_slots(struct job *j, struct err *err)
 {
@@ -285,19 +347,14 @@ static bool fill_slots(struct job *j, struct err *err)
             return err_set(err, ERR_NOMEM, "no memory");
         slot->spec = &r->stage->inputs[s];
         slot->images = images;
-        uint64_t seen = UINT64_MAX; // pools ascend with inputs
-        for (size_t i = 0; i < r->input_count; i++) {
-            if (r->inputs[i].slot != s)
-                continue;
-            slot->series_count++;
-            if (seen == j->pool_of[i])
-                continue;
-            seen = j->pool_of[i];
-            for (uint32_t n = 0; n < set->image_count; n++) {
-                if (set->images[n].pool == j->pool_of[i])
-                    images[slot->image_count++] = n;
-            }
+        for (size_t i = 0; i < r->input_count; i++)
+            slot->series_count += r->inputs[i].slot == s;
+        for (uint32_t n = 0; n < set->image_count; n++) {
+            if (slot_has_pool(j, s, set->images[n].pool))
+                images[slot->image_count++] = n;
         }
+        if (slot_joins(slot->spec))
+            join_order(set, slot->spec, images, slot->image_count);
     }
     return true;
 }
@@ -338,6 +395,8 @@ static bool choose_images(struct job *j, struct err *err)
     char text[512], chosen[768];
     for (size_t i = 0; i < r->input_count; i++) {
         const struct stage_input_spec *spec = &r->stage->inputs[r->inputs[i].slot];
+        if (slot_joins(spec) && spec->placed && !check_lost_slices(j, (uint32_t)i, err))
+            return false;
         if (spec->count == INPUT_MANY || !spec->placed)
             continue;
         const struct image *main = choose_image(&j->report->images, j->pool_of[i], spec->prefers,
@@ -389,7 +448,8 @@ static bool check_images(struct job *j, struct err *err)
     const struct analysis_request *r = j->request;
     for (size_t s = 0; s < r->stage->input_count; s++) {
         const struct stage_slot *slot = &j->slots[s];
-        const bool all = slot->spec->count == INPUT_MANY || !slot->spec->placed;
+        const bool all = // of joined series the stack is meant, which comes first
+            (slot->spec->count == INPUT_MANY && !slot_joins(slot->spec)) || !slot->spec->placed;
         for (uint32_t n = 0; n < slot->image_count && (all || n == 0); n++) {
             if (!check_image(j, slot->spec, slot->images[n], err))
                 return r->stage->input_count > 1 ? err_wrap(err, "%s", slot->spec->name) : false;

@@ -883,10 +883,11 @@ static enum stage_end run_perfusion(const struct stage_run *run, struct findings
                                     struct err *err)
 {
     struct job j = {.run = run, .f = out, .err = err, .p = run->params, .arena = run->arena};
-    j.image = run->slots[0].images[0];
-    j.v = &run->set->images[j.image];
     out->page.title = "Brain perfusion";
     out->procedure = (struct code){"39142-5", "LN", "CT perfusion head with contrast IV"};
+    j.v = stage_stack_with_gaps(run, 0, out, &j.image);
+    if (!j.v)
+        return STAGE_REFUSED;
     const bool ok = analyse_scan(&j);
     gpu_volume_destroy(j.scanned);
     gpu_volume_destroy(j.curves);
@@ -901,8 +902,8 @@ static enum stage_end run_perfusion(const struct stage_run *run, struct findings
 
 static const struct stage_accept perfusion_accepts[] = {{"Modality", "CT"}, {0}};
 static const struct stage_input_spec perfusion_inputs[] = {
-    {"scan", "CT of the head in time, with a bolus of contrast agent", INPUT_ONE, IMAGE_TIME, true,
-     perfusion_accepts, NULL},
+    {"scan", "CT of the head in time, with a bolus of contrast agent: one series or several",
+     INPUT_MANY, IMAGE_TIME, true, perfusion_accepts, NULL},
 };
 static const struct kernel_group *const perfusion_kernels[] = {&kernels_shrink,
                                                                &kernels_smooth,
@@ -915,10 +916,10 @@ static const struct kernel_group *const perfusion_kernels[] = {&kernels_shrink,
 const struct stage stage_perfusion = {
     .name = "perfusion",
     .title = "Brain perfusion",
-    .version = "1",
+    .version = "2",
     .slot = 3,
     .help = "Blood flow and volume, transit time and delay of the brain; core and mismatch.",
-    .scope = SCOPE_SERIES,
+    .scope = SCOPE_STUDY,
     .inputs = perfusion_inputs,
     .input_count = 1,
     .results = RESULT_SR | RESULT_GSPS | RESULT_SC | RESULT_SEG | RESULT_PMAP,
