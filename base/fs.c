@@ -81,15 +81,16 @@ bool fs_draft_publish(struct fs_draft *d, const char *path, struct err *err)
     if (!slash)
         return err_set(err, ERR_INTERNAL, "publish needs a folder: %s", path);
     *slash = 0;
+    bool ok = fsync(d->fd) == 0 || err_errno(err, errno, "fsync %s", d->path);
+    if (close(d->fd) != 0 && ok)
+        ok = err_errno(err, errno, "close %s", d->path);
+    d->open = false;
+    if (!ok)
+        return false; // still a draft: fs_draft_finish() removes it
     if (rename(d->path, path) != 0)
         return err_errno(err, errno, "rename to %s", path);
     d->path[0] = 0;
-    bool ok = fsync(d->fd) == 0 || err_errno(err, errno, "fsync %s", path);
-    bool closed = close(d->fd) == 0;
-    d->open = false;
-    if (ok && !closed)
-        ok = err_errno(err, errno, "close %s", path);
-    ok = ok && fs_sync_folder(slash == folder ? "/" : folder, err);
+    ok = fs_sync_folder(slash == folder ? "/" : folder, err);
     if (!ok)
         unlink(path);
     return ok;
@@ -124,6 +125,19 @@ bool fs_write_file(const char *path, const void *data, size_t len, struct err *e
     return ok;
 }
 
+// Makes one folder; where it is new, its name survives a power cut.
+static bool fs_make_folder(const char *path, struct err *err)
+{
+    char parent[PATH_MAX];
+    if (mkdir(path, 0700) != 0)
+        return errno == EEXIST || err_errno(err, errno, "make folder %s", path);
+    snprintf(parent, sizeof parent, "%s", path);
+    char *slash = strrchr(parent, '/');
+    if (slash)
+        slash[slash == parent] = 0; // "/" keeps its slash
+    return fs_sync_folder(slash ? parent : ".", err);
+}
+
 bool fs_make_folders(const char *path, struct err *err)
 {
     char part[PATH_MAX];
@@ -135,8 +149,8 @@ bool fs_make_folders(const char *path, struct err *err)
             continue;
         char kept = *p;
         *p = 0;
-        if (mkdir(part, 0700) != 0 && errno != EEXIST)
-            return err_errno(err, errno, "make folder %s", part);
+        if (!fs_make_folder(part, err))
+            return false;
         *p = kept;
         if (!kept)
             break;

@@ -25,9 +25,10 @@ bool fs_draft_open(struct fs_draft *d, const char *folder, struct err *err);
 // Writes all of data; a short write is an error.
 bool fs_draft_write(struct fs_draft *d, const void *data, size_t len, struct err *err);
 
-// Renames it to path (same file system), then fsyncs the file, then path's folder. After true,
-// contents and name survive a power cut; after false nothing of it is left (a second fsync on a
-// failed descriptor proves nothing, so there is none).
+// Fsyncs the file, renames it to path (same file system), then fsyncs path's folder: no power cut
+// finds a file under its name that is not whole, nor loses an older one of that name to one that is
+// not. After true, contents and name survive a power cut; after false nothing of it is left once
+// the draft is finished (a second fsync on a failed descriptor proves nothing, so there is none).
 bool fs_draft_publish(struct fs_draft *d, const char *path, struct err *err);
 
 // Closes; removes what was not published. Idempotent, {0} is fine.
@@ -36,7 +37,7 @@ void fs_draft_finish(struct fs_draft *d);
 // As open, write, publish.
 bool fs_write_file(const char *path, const void *data, size_t len, struct err *err);
 
-// Makes path and its parents (0700); existing folders are fine.
+// Makes path and its parents (0700), each durably; existing folders are fine, and not synced.
 bool fs_make_folders(const char *path, struct err *err);
 bool fs_sync_folder(const char *path, struct err *err);
 // Removes a file or a folder with all it holds; symbolic links are removed, never followed. Absent

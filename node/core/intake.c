@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/uid.h"
 #include "node/core/control.h"
+#include "node/core/jobs.h"
 #include "node/job/json.h"
 #include "node/proc/msg.h"
 
@@ -35,6 +36,7 @@ struct staged { // a record of this round
     struct attrs attrs;
     struct state_recorded recorded;
     enum msg_answer answer;
+    int jobs; // queued again, since a lost or damaged file has come again
 };
 
 struct seen {
@@ -226,9 +228,12 @@ static bool record_write(struct intake *in, struct staged *s, struct err *err)
                                               [RECORD_CONFLICT] = ANSWER_QUARANTINE,
                                               [RECORD_CONFLICTED] = ANSWER_QUARANTINED};
     s->answer = answers[s->recorded.what];
-    if (s->recorded.what == RECORD_DUPLICATE && !datadir_exists(&core->dir, s->recorded.path)) {
-        s->answer = ANSWER_STORED; // the first file was lost: this one takes its place
-        return state_replace_file(core->state, r->id.sop_instance_uid, r->path, err);
+    if (s->recorded.what == RECORD_DUPLICATE &&
+        (s->recorded.bytes < 0 ||
+         datadir_file_bytes(&core->dir, s->recorded.path) != s->recorded.bytes)) {
+        s->answer = ANSWER_STORED; // the first file is lost or damaged: this one takes its place
+        return state_replace_file(core->state, r->id.sop_instance_uid, r->path, r->bytes, &s->jobs,
+                                  err);
     }
     return true;
 }
@@ -245,8 +250,15 @@ static void record_follow_up(struct intake *in, struct staged *s)
     if (s->recorded.what == RECORD_STORED) {
         client_count_association(c, s->recorded.series);
     } else if (s->recorded.what == RECORD_DUPLICATE) {
+        const bool replaced = s->answer == ANSWER_STORED;
         log_info("sop=%s peer=%s received again%s", sop, c->hello.calling,
-                 s->answer == ANSWER_STORED ? "; its file had been lost" : "");
+                 replaced ? "; its file had been lost or damaged" : "");
+        if (replaced)
+            datadir_remove(&in->core->dir, s->recorded.path);
+        if (s->jobs > 0) {
+            log_info("sop=%s jobs=%d again: the damage is mended", sop, s->jobs);
+            jobs_wake(in->core->jobs);
+        }
     } else {
         log_warn("sop=%s peer=%s series=%s quarantined: %s", sop, c->hello.calling,
                  s->record.id.series_instance_uid, s->recorded.reason);

@@ -301,6 +301,37 @@ static void job_failed(struct seat *p, enum err_code code, const char *reason)
     }
 }
 
+struct damage { // of the files of a job
+    struct jobs *jobs;
+    bool replaced; // a file has come again in the meantime
+    bool ok;
+    struct err *err;
+};
+
+static bool note_damaged_file(void *ctx, const char *file)
+{
+    struct damage *damage = ctx;
+    bool found = true;
+    log_error("file=%s is missing or not what was received", file);
+    damage->ok = state_file_damaged(damage->jobs->core->state, file, &found, damage->err);
+    damage->replaced = damage->replaced || !found;
+    return damage->ok;
+}
+
+// What the worker says of its files is recorded, so that the same instances are taken when they
+// come again. False: the job must run again.
+static bool job_sound(struct seat *p, struct err *err)
+{
+    struct core *core = p->jobs->core;
+    struct damage damage = {.jobs = p->jobs, .ok = true, .err = err};
+    char name[DATADIR_NAME + sizeof DAMAGE_FILE], path[PATH_MAX];
+    snprintf(name, sizeof name, "%s/%s", p->folder, DAMAGE_FILE);
+    return datadir_path(&core->dir, name, path, err) &&
+           order_read_damage(path, p->job, note_damaged_file, &damage, err) && damage.ok &&
+           (!damage.replaced ||
+            err_set(err, ERR_INTERNAL, "a damaged file has come again in the meantime"));
+}
+
 static void job_done(struct seat *p, const struct msg_done *d)
 {
     struct core *core = p->jobs->core;
@@ -308,6 +339,10 @@ static void job_done(struct seat *p, const struct msg_done *d)
     struct order_object *objects = NULL;
     size_t count = 0;
     char name[DATADIR_NAME + sizeof RESULTS_FILE], path[PATH_MAX];
+    if (!job_sound(p, &err)) {
+        job_failed(p, err.code, err.text);
+        return;
+    }
     if (!d->ok) {
         job_failed(p, (enum err_code)d->code, d->reason[0] ? d->reason : "no reason given");
         return;

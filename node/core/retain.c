@@ -37,7 +37,10 @@ struct check {
     struct core *core;
     struct err *err;
     struct names orphans;
-    size_t quarantined, missing;
+    struct names damaged; // received files
+    int64_t *jobs;        // of whose results some are lost
+    size_t job_count, job_room;
+    size_t quarantined;
     bool ok;
 };
 
@@ -57,14 +60,58 @@ static bool retain_check_file(void *ctx, const char *name)
     return c->ok;
 }
 
-static bool retain_check_row(void *ctx, const char *sop_instance_uid, const char *path)
+static bool retain_check_row(void *ctx, const char *sop_instance_uid, const char *path,
+                             int64_t bytes)
 {
     struct check *c = ctx;
-    if (!datadir_exists(&c->core->dir, path)) {
+    const int64_t here = datadir_file_bytes(&c->core->dir, path);
+    if (here == bytes && bytes >= 0)
+        return true;
+    if (here < 0)
         log_error("sop=%s file=%s is missing", sop_instance_uid, path);
-        c->missing++;
+    else if (bytes < 0)
+        log_error("sop=%s file=%s is not what was received", sop_instance_uid, path);
+    else
+        log_error("sop=%s file=%s has %lld bytes, not %lld", sop_instance_uid, path,
+                  (long long)here, (long long)bytes);
+    c->ok = names_keep(&c->damaged, path) || err_set(c->err, ERR_NOMEM, "no memory");
+    return c->ok;
+}
+
+static bool retain_check_result(void *ctx, const struct state_object *row)
+{
+    struct check *c = ctx;
+    if (datadir_file_bytes(&c->core->dir, row->path) > 0)
+        return true;
+    log_error("job=%lld destination=%s object=%s file=%s is missing", (long long)row->job,
+              row->destination, row->object.kind, row->path);
+    if (c->job_count && c->jobs[c->job_count - 1] == row->job)
+        return true;
+    if (c->job_count == c->job_room) {
+        size_t room = c->job_room ? 2 * c->job_room : 16;
+        int64_t *grown = realloc(c->jobs, room * sizeof *grown);
+        if (!grown)
+            return c->ok = err_set(c->err, ERR_NOMEM, "no memory");
+        c->jobs = grown;
+        c->job_room = room;
     }
+    c->jobs[c->job_count++] = row->job;
     return true;
+}
+
+// What is damaged is known to be so from now on, and what was lost of results is made again.
+static bool retain_note_damage(struct check *c)
+{
+    bool ok = true, found;
+    for (size_t i = 0; ok && i < c->damaged.count; i++)
+        ok = state_file_damaged(c->core->state, c->damaged.list[i], &found, c->err);
+    for (size_t i = 0; ok && i < c->job_count; i++) {
+        ok = state_job_remake(c->core->state, c->jobs[i], c->err);
+        if (ok)
+            log_warn("job=%lld again: results that were to be sent are lost",
+                     (long long)c->jobs[i]);
+    }
+    return ok;
 }
 
 static bool retain_check_folder(void *ctx, const char *name)
@@ -82,15 +129,20 @@ bool retain_reconcile(struct core *core, struct err *err)
     size_t drafts = datadir_sweep_drafts(&core->dir);
     bool ok = datadir_each(&core->dir, DATADIR_SERIES, retain_check_file, &c, err) && c.ok;
     size_t files = c.orphans.count;
-    ok = ok && state_each_file(core->state, retain_check_row, &c, err) &&
-         datadir_each(&core->dir, DATADIR_OUTBOX, retain_check_folder, &c, err) && c.ok;
+    ok = ok && state_each_file(core->state, retain_check_row, &c, err) && c.ok &&
+         state_each_pending(core->state, retain_check_result, &c, err) && c.ok &&
+         datadir_each(&core->dir, DATADIR_OUTBOX, retain_check_folder, &c, err) && c.ok &&
+         retain_note_damage(&c);
     if (ok)
         names_remove(core, &c.orphans);
-    free(c.orphans.list);
-    if (ok && (drafts || c.orphans.count || c.quarantined || c.missing))
+    if (ok && (drafts || c.orphans.count || c.quarantined || c.damaged.count || c.job_count))
         log_warn("drafts=%zu files_without_row=%zu unfinished_results=%zu removed; quarantined=%zu "
-                 "missing=%zu",
-                 drafts, files, c.orphans.count - files, c.quarantined, c.missing);
+                 "damaged=%zu jobs_again=%zu",
+                 drafts, files, c.orphans.count - files, c.quarantined, c.damaged.count,
+                 c.job_count);
+    free(c.orphans.list);
+    free(c.damaged.list);
+    free(c.jobs);
     return ok;
 }
 

@@ -6,8 +6,10 @@
 #define RETAIN_EVERY_S 600
 
 // Before anything else runs. Drafts, files without a row (whole, but never acknowledged) and
-// results of unfinished jobs go; what belongs in quarantine is moved there; rows whose file is
-// missing are reported. ERR_DATABASE, ERR_IO.
+// results of unfinished jobs go; what belongs in quarantine is moved there. Rows whose file is
+// missing or has another size are reported and marked: the same instance takes its place when it
+// comes again. Jobs of which results that wait to be sent are missing run again. ERR_DATABASE,
+// ERR_IO, ERR_NOMEM.
 bool retain_reconcile(struct core *core, struct err *err);
 
 // Forgets finished series that are older than storage.keep_done_days, with their files and results.

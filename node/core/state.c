@@ -132,6 +132,9 @@ static const char migrate_2_to_3[] =
     "SELECT id, job, destination, kind, rank, path, sop_class, sop_uid, series_uid, study_uid,"    \
     " transfer_syntax, state, attempts, first_at, next_at, sent_at, reason FROM outbox"
 
+// In a row of the outbox: its job is made again because files were lost, and this was sent before.
+#define IS_SENT_ONCE "state = 'sent' AND (SELECT verdict FROM job WHERE job.id = outbox.job) <> ''"
+
 enum query {
     Q_BEGIN,
     Q_COMMIT,
@@ -144,6 +147,8 @@ enum query {
     Q_GROW_SERIES,
     Q_ADD_INSTANCE,
     Q_REPLACE_FILE,
+    Q_FILE_DAMAGED,
+    Q_JOBS_MENDED,
     Q_INSTANCE_OF_PATH,
     Q_QUARANTINE_OF_PATH,
     Q_FILES,
@@ -182,6 +187,9 @@ enum query {
     Q_DESTINATIONS,
     Q_DUE,
     Q_OBJECTS,
+    Q_PENDING,
+    Q_OBJECTS_LOST,
+    Q_JOB_REMAKE,
     Q_OBJECT_SENT,
     Q_OBJECT_RETRY,
     Q_DESTINATION_WAITS,
@@ -210,7 +218,7 @@ static const char *const sql[Q_COUNT] = {
     [Q_BEGIN] = "BEGIN IMMEDIATE",
     [Q_COMMIT] = "COMMIT",
     [Q_ROLLBACK] = "ROLLBACK",
-    [Q_FIND_INSTANCE] = "SELECT digest, path, series FROM instance WHERE sop_uid = ?",
+    [Q_FIND_INSTANCE] = "SELECT digest, path, series, bytes FROM instance WHERE sop_uid = ?",
     [Q_FIND_QUARANTINE] = "SELECT id FROM quarantine WHERE sop_uid = ? AND digest = ?",
     [Q_ADD_QUARANTINE] = "INSERT INTO quarantine(sop_uid, digest, path, calling, address, at,"
                          " reason) VALUES(?, ?, ?, ?, ?, ?, ?)",
@@ -225,10 +233,20 @@ static const char *const sql[Q_COUNT] = {
     [Q_ADD_INSTANCE] = "INSERT INTO instance(series, sop_uid, sop_class, transfer_syntax, digest,"
                        " path, bytes, number, calling, address, at, attrs)"
                        " VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-    [Q_REPLACE_FILE] = "UPDATE instance SET path = ? WHERE sop_uid = ?",
+    [Q_REPLACE_FILE] = "UPDATE instance SET path = ?, bytes = ? WHERE sop_uid = ?",
+    [Q_FILE_DAMAGED] = "UPDATE instance SET bytes = -1 WHERE path = ? RETURNING id",
+    // What said why there is no result is said again if that is still so.
+    [Q_JOBS_MENDED] = "UPDATE job SET state = 'queued', outcome = '', attempts = 0, refusals = 0,"
+                      " waits = 0, not_before = 0, verdict = '', reason = '' WHERE"
+                      " state IN ('done', 'failed') AND verdict IN ('not evaluable', 'failed') AND"
+                      " id IN (SELECT m.job FROM job_input m JOIN instance f ON"
+                      " f.series = m.series AND f.id <= m.last_instance WHERE f.sop_uid = ?)"
+                      " AND NOT EXISTS (SELECT 1 FROM job_input m JOIN instance f ON"
+                      " f.series = m.series AND f.id <= m.last_instance WHERE m.job = job.id"
+                      " AND f.bytes < 0)",
     [Q_INSTANCE_OF_PATH] = "SELECT id FROM instance WHERE path = ?",
     [Q_QUARANTINE_OF_PATH] = "SELECT id FROM quarantine WHERE path = ?",
-    [Q_FILES] = "SELECT sop_uid, path FROM instance",
+    [Q_FILES] = "SELECT sop_uid, path, bytes FROM instance",
     [Q_SERIES_NEWEST] = SERIES_COLUMNS " ORDER BY id DESC LIMIT ?",
     [Q_SERIES_ARRIVING] = SERIES_COLUMNS " WHERE state = 'receiving' ORDER BY id DESC LIMIT ?",
     [Q_SERIES_GET] = SERIES_COLUMNS " WHERE id = ?",
@@ -315,7 +333,10 @@ static const char *const sql[Q_COUNT] = {
                      " series_uid, study_uid, transfer_syntax)"
                      " VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
                      " ON CONFLICT(job, destination, sop_uid) DO UPDATE SET path = excluded.path,"
-                     " state = 'pending', attempts = 0, first_at = 0, next_at = 0, reason = ''",
+                     " state = iif(" IS_SENT_ONCE ", state, 'pending'),"
+                     " attempts = iif(" IS_SENT_ONCE ", attempts, 0),"
+                     " first_at = iif(" IS_SENT_ONCE ", first_at, 0),"
+                     " reason = iif(" IS_SENT_ONCE ", reason, ''), next_at = 0",
     // The objects of a job keep their order: one waits for those that go before it.
     [Q_DESTINATIONS] = "SELECT destination, min(due) FROM (SELECT destination, max(next_at) OVER"
                        " (PARTITION BY destination, job ORDER BY rank, id) AS due FROM outbox"
@@ -326,6 +347,13 @@ static const char *const sql[Q_COUNT] = {
                              " (b.rank < o.rank OR (b.rank = o.rank AND b.id < o.id)))"
                              " ORDER BY job, rank, id LIMIT ?3",
     [Q_OBJECTS] = OBJECT_COLUMNS " WHERE job = ? ORDER BY id",
+    [Q_PENDING] = OBJECT_COLUMNS " WHERE state = 'pending' ORDER BY job, id",
+    [Q_OBJECTS_LOST] = "UPDATE outbox SET state = 'discarded', reason = 'its file was lost'"
+                       " WHERE job = ? AND state = 'pending'",
+    // Its verdict stays until it has ended again: see IS_SENT_ONCE.
+    [Q_JOB_REMAKE] = "UPDATE job SET state = 'queued', attempts = 0, refusals = 0, waits = 0,"
+                     " not_before = 0, reason = iif(outcome = '', 'its results were lost', reason)"
+                     " WHERE id = ? AND state IN ('done', 'failed')",
     [Q_OBJECT_SENT] = "UPDATE outbox SET state = 'sent', attempts = attempts + 1, sent_at = ?1,"
                       " first_at = iif(first_at = 0, ?1, first_at), reason = ?2 WHERE id = ?3",
     [Q_OBJECT_RETRY] = "UPDATE outbox SET attempts = attempts + 1,"
@@ -680,6 +708,7 @@ bool state_record(struct state *s, const struct state_instance *in, const char *
         bool equal = blob_is(stmt, 0, in->digest);
         snprintf(out->path, sizeof out->path, "%s", text(stmt, 1));
         out->series = sqlite3_column_int64(stmt, 2);
+        out->bytes = sqlite3_column_int64(stmt, 3);
         sqlite3_reset(stmt);
         out->what = RECORD_DUPLICATE;
         return equal || quarantine(s, in, quarantine_path, out, err);
@@ -699,9 +728,13 @@ bool state_record(struct state *s, const struct state_instance *in, const char *
 }
 
 bool state_replace_file(struct state *s, const char *sop_instance_uid, const char *path,
-                        struct err *err)
+                        uint64_t bytes, int *jobs, struct err *err)
 {
-    return done(s, bind(s, err, Q_REPLACE_FILE, "tt", path, sop_instance_uid), err);
+    bool ok =
+        done(s, bind(s, err, Q_REPLACE_FILE, "tit", path, (int64_t)bytes, sop_instance_uid), err) &&
+        done(s, bind(s, err, Q_JOBS_MENDED, "t", sop_instance_uid), err);
+    *jobs = ok ? sqlite3_changes(s->db) : 0;
+    return ok;
 }
 
 static bool exists(struct state *s, sqlite3_stmt *stmt, bool *found, struct err *err)
@@ -710,6 +743,16 @@ static bool exists(struct state *s, sqlite3_stmt *stmt, bool *found, struct err 
     *found = result == STEP_ROW;
     if (*found)
         sqlite3_reset(stmt);
+    return result != STEP_FAILED;
+}
+
+bool state_file_damaged(struct state *s, const char *path, bool *found, struct err *err)
+{
+    sqlite3_stmt *stmt = bind(s, err, Q_FILE_DAMAGED, "t", path);
+    enum step result = step(s, stmt, err);
+    *found = result == STEP_ROW;
+    if (*found)
+        result = step(s, stmt, err); // its end commits
     return result != STEP_FAILED;
 }
 
@@ -732,13 +775,14 @@ bool state_owner(struct state *s, const char *path, const char *quarantine_path,
 }
 
 bool state_each_file(struct state *s,
-                     bool (*each)(void *ctx, const char *sop_instance_uid, const char *path),
+                     bool (*each)(void *ctx, const char *sop_instance_uid, const char *path,
+                                  int64_t bytes),
                      void *ctx, struct err *err)
 {
     sqlite3_stmt *stmt = bind(s, err, Q_FILES, "");
     enum step result;
     while ((result = step(s, stmt, err)) == STEP_ROW) {
-        if (!each(ctx, text(stmt, 0), text(stmt, 1))) {
+        if (!each(ctx, text(stmt, 0), text(stmt, 1), sqlite3_column_int64(stmt, 2))) {
             sqlite3_reset(stmt);
             return true;
         }
@@ -1311,6 +1355,20 @@ bool state_each_object(struct state *s, int64_t job, state_object_fn *each, void
                        struct err *err)
 {
     return walk_objects(s, bind(s, err, Q_OBJECTS, "i", job), each, ctx, err);
+}
+
+bool state_each_pending(struct state *s, state_object_fn *each, void *ctx, struct err *err)
+{
+    return walk_objects(s, bind(s, err, Q_PENDING, ""), each, ctx, err);
+}
+
+bool state_job_remake(struct state *s, int64_t job, struct err *err)
+{
+    bool ok = state_begin(s, err) && done(s, bind(s, err, Q_OBJECTS_LOST, "i", job), err) &&
+              done(s, bind(s, err, Q_JOB_REMAKE, "i", job), err) && state_commit(s, err);
+    if (!ok)
+        state_rollback(s);
+    return ok;
 }
 
 bool state_object_sent(struct state *s, int64_t id, double now, const char *reason, struct err *err)

@@ -50,6 +50,7 @@ struct state_recorded {
     enum state_record what;
     int64_t series;
     char path[64]; // RECORD_DUPLICATE: of the first one
+    int64_t bytes; // RECORD_DUPLICATE: of its file; FILE_DAMAGED
     char reason[160];
 };
 
@@ -57,16 +58,24 @@ struct state_recorded {
 // that differ in study or patient never share a series here.
 bool state_record(struct state *s, const struct state_instance *in, const char *quarantine_path,
                   struct state_recorded *out, struct err *err);
-// The file of a recorded instance was lost and has come again.
+#define FILE_DAMAGED (-1) // in place of bytes: the file is lost, or is not what was received
+
+// The file of a recorded instance is not what was received. *found: false where another file has
+// taken its place.
+bool state_file_damaged(struct state *s, const char *path, bool *found, struct err *err);
+// The file of a recorded instance was lost or damaged and has come again. Jobs of its series that
+// ended without a result, and of whose files none is damaged now, are queued again: *jobs, how
+// many.
 bool state_replace_file(struct state *s, const char *sop_instance_uid, const char *path,
-                        struct err *err);
+                        uint64_t bytes, int *jobs, struct err *err);
 
 enum state_owner { OWNER_NONE, OWNER_INSTANCE, OWNER_QUARANTINE };
 // Whose file is this? By path below the data folder; for OWNER_QUARANTINE by its name there.
 bool state_owner(struct state *s, const char *path, const char *quarantine_path,
                  enum state_owner *owner, struct err *err);
 bool state_each_file(struct state *s,
-                     bool (*each)(void *ctx, const char *sop_instance_uid, const char *path),
+                     bool (*each)(void *ctx, const char *sop_instance_uid, const char *path,
+                                  int64_t bytes),
                      void *ctx, struct err *err);
 
 // Series
@@ -288,6 +297,12 @@ bool state_each_due(struct state *s, const char *destination, double now, size_t
                     state_object_fn *each, void *ctx, struct err *err);
 bool state_each_object(struct state *s, int64_t job, state_object_fn *each, void *ctx,
                        struct err *err);
+// Those of all jobs that are still to be sent, by job.
+bool state_each_pending(struct state *s, state_object_fn *each, void *ctx, struct err *err);
+// Files of a finished job that were still to be sent are lost: the job is queued again, for all of
+// its results or for the report that it ended with. Until then nothing of it is sent; what was sent
+// is not sent again.
+bool state_job_remake(struct state *s, int64_t job, struct err *err);
 bool state_object_sent(struct state *s, int64_t id, double now, const char *reason,
                        struct err *err);
 bool state_object_retry(struct state *s, int64_t id, double now, double next_at, const char *reason,

@@ -202,6 +202,10 @@ static bool read_headers(struct job *j, struct err *err)
     }
     tell(j, "reading headers", 0);
     parallel_for(j->count, THREADS, read_entries, j);
+    for (size_t i = 0; r->damaged && i < j->count; i++) {
+        if (j->entries[i].damaged)
+            r->damaged(r->damaged_ctx, j->entries[i].file);
+    }
     for (size_t i = 0; i < j->count; i++) {
         if (analysis_is_machine(j->entries[i].err.code)) {
             if (err)

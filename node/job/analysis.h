@@ -16,8 +16,8 @@
 
 struct analysis_file {
     const char *path;
-    uint8_t digest[DIGEST_SIZE]; // SHA-256 of the data set (see dimse/net/scp.h); all zero: not
-                                 // known, it is computed
+    uint8_t digest[DIGEST_SIZE]; // SHA-256 of the data set (see dimse/net/scp.h), which the file
+                                 // must have; all zero: not known
     // As recorded when it was received, for a file that no parser takes: NULL: not known.
     const char *sop_instance_uid, *sop_class_uid;
 };
@@ -48,6 +48,9 @@ struct analysis_request {
     // Called with "decoding", 0.25 and the like, from one thread; may be NULL.
     void (*progress)(void *ctx, const char *what, double done);
     void *progress_ctx;
+    // Called for each file whose digest is not the one given, from one thread; may be NULL.
+    void (*damaged)(void *ctx, const struct analysis_file *file);
+    void *damaged_ctx;
 };
 
 struct analysis_series {
@@ -70,7 +73,8 @@ struct analysis_report {
 
 // Runs it. True: report is filled and the result files are in request->folder, durable, also when
 // the verdict is VERDICT_NOT_EVALUABLE (frames are no regular grid, a pixel stream is broken, not
-// an image, the stage refused) with the reason in findings. False with *err set and no result file:
+// an image, a file has another digest than was given, the stage refused) with the reason in
+// findings. False with *err set and no result file:
 // the machine failed, and the job may be tried again (ERR_IO, ERR_FULL, ERR_NOMEM, ERR_DEVICE,
 // ERR_TIMEOUT, ERR_INTERNAL); or ERR_INPUT: no file is a readable DICOM file, or files of an input
 // are not of one series, or the inputs not of one study. report is initialised here;

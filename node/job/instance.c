@@ -33,10 +33,16 @@ void instance_read(struct instance *e)
 {
     static const uint8_t unknown[DIGEST_SIZE];
     struct err *err = &e->err;
-    memcpy(e->digest, e->file->digest, sizeof e->digest);
-    if (memcmp(e->digest, unknown, sizeof unknown) == 0 &&
-        !object_digest(e->file->path, e->digest, err))
+    if (!object_digest(e->file->path, e->digest, err))
         return;
+    if (memcmp(e->file->digest, unknown, sizeof unknown) != 0 &&
+        memcmp(e->file->digest, e->digest, sizeof e->digest) != 0) {
+        e->damaged = true;
+        memcpy(e->digest, e->file->digest, sizeof e->digest);
+        err_set(err, ERR_INPUT, "the received file of instance %s has changed since it was stored",
+                e->file->sop_instance_uid ? e->file->sop_instance_uid : "(unknown)");
+        return;
+    }
     struct object *o = object_open(e->file->path, err);
     if (!o)
         return;

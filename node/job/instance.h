@@ -32,15 +32,16 @@ struct instance {
     struct attrs *own;          // [frame_count] what functional groups say of each; owned
     uint32_t frame_count;
     char remark[200];          // of object_remark(); "": none
+    bool damaged;              // the file has another digest than was given
     enum instance_aside aside; // then it has no frames
     struct err err; // why it cannot be part of an image; ERR_NONE: it can, and all frames are
                     // there, or it stands aside
 };
 
 // Fills all but file and input, which are given. What is wrong is in e->err: the errors of
-// object_open(), object_digest() and object_frame(); ERR_UNSUPPORTED too many frames; those of
-// object_identified(). What has no pixels stands aside, without an error. instance_finish() in any
-// case.
+// object_open(), object_digest() and object_frame(); ERR_INPUT: the digest is not the one given,
+// and nothing else was read; ERR_UNSUPPORTED too many frames; those of object_identified(). What
+// has no pixels stands aside, without an error. instance_finish() in any case.
 void instance_read(struct instance *e);
 
 // Readable ones first, by SOP Instance UID. Of several of one UID the first stays, by path; *count

@@ -11,6 +11,7 @@
 
 #define ORDER_SCHEMA   "anode.order/1"
 #define RESULTS_SCHEMA "anode.results/1"
+#define DAMAGE_SCHEMA  "anode.damage/1"
 #define FILE_MAX       (256UL << 20) // 256 bytes an instance: a million of them
 
 // Writing
@@ -106,6 +107,24 @@ bool order_write(const struct order *o, const char *path, struct err *err)
     char *text = order_text(o, parameters);
     bool ok = text ? write_new(path, text, err)
                    : err_set(err, ERR_NOMEM, "no memory for the order of a job");
+    free(text);
+    return ok;
+}
+
+bool order_write_damage(const char *path, int64_t job, const char *const *files, size_t count,
+                        struct err *err)
+{
+    bool ok = true;
+    json_t *o = json_object(), *list = json_array();
+    json_put_text(o, "schema", DAMAGE_SCHEMA, &ok);
+    json_put_integer(o, "job", job, &ok);
+    for (size_t i = 0; i < count; i++)
+        json_add(list, json_string(files[i]), &ok);
+    json_put(o, "files", list, &ok);
+    char *text = ok ? json_dumps(o, JSON_COMPACT) : NULL;
+    json_decref(o);
+    ok = text ? write_new(path, text, err)
+              : err_set(err, ERR_NOMEM, "no memory for a list of files");
     free(text);
     return ok;
 }
@@ -274,6 +293,29 @@ bool order_read(const char *path, struct arena *arena, struct order *o, struct e
 void order_finish(struct order *o)
 {
     attrs_finish(&o->head);
+}
+
+bool order_read_damage(const char *path, int64_t job, bool (*each)(void *ctx, const char *file),
+                       void *ctx, struct err *err)
+{
+    size_t i;
+    json_t *one;
+    if (access(path, F_OK) != 0 && errno == ENOENT)
+        return true;
+    json_t *all = read_json(path, DAMAGE_SCHEMA, err);
+    if (!all)
+        return false;
+    const json_t *list = json_object_get(all, "files");
+    bool ok = json_is_array(list), on = true;
+    get_integer(all, "job", job, job, &ok);
+    json_array_foreach(list, i, one)
+    {
+        const char *name = json_string_value(one);
+        ok = ok && name;
+        on = on && ok && each(ctx, name);
+    }
+    json_decref(all);
+    return ok || err_set(err, ERR_INTERNAL, "%s: not the damage of job %lld", path, (long long)job);
 }
 
 static bool is_file_name(const char *name, size_t size)

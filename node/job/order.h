@@ -14,6 +14,7 @@
 
 #define ORDER_FILE   "order.json"
 #define RESULTS_FILE "results.json"
+#define DAMAGE_FILE  "damage.json"
 
 struct order_file {                               // an instance
     int slot;                                     // which of the inputs that the analysis declares
@@ -48,6 +49,16 @@ bool order_write(const struct order *o, const char *path, struct err *err);
 //   ERR_INTERNAL no order of this version; ERR_IO, ERR_NOMEM
 bool order_read(const char *path, struct arena *arena, struct order *o, struct err *err);
 void order_finish(struct order *o); // {0} is fine
+
+// Files of the order that are missing or are not what was received, by their path below the data
+// folder; written where there are some, whatever else becomes of the job. Not made durable.
+//   ERR_FULL, ERR_IO, ERR_NOMEM
+bool order_write_damage(const char *path, int64_t job, const char *const *files, size_t count,
+                        struct err *err);
+// Calls each() for each of them, until one returns false; never where there is no such file.
+//   ERR_INTERNAL not what a worker writes for that job; ERR_IO, ERR_NOMEM
+bool order_read_damage(const char *path, int64_t job, bool (*each)(void *ctx, const char *file),
+                       void *ctx, struct err *err);
 
 // A result of the job.
 struct order_object {

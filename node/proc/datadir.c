@@ -57,8 +57,8 @@ static bool make_folders(const struct datadir *d, struct err *err)
     for (unsigned i = 0; i < 256; i++) {
         char name[16];
         snprintf(name, sizeof name, "series/%02x", i);
-        if (!datadir_path(d, name, path, err) || !fs_make_folders(path, err))
-            return false;
+        if (mkdirat(d->dirfd, name, 0700) != 0 && errno != EEXIST) // synced together, below
+            return err_errno(err, errno, "make folder %s/%s", d->path, name);
     }
     return datadir_path(d, "series", path, err) && fs_sync_folder(path, err) &&
            fs_sync_folder(d->path, err);
@@ -131,6 +131,14 @@ bool datadir_move(const struct datadir *d, const char *from, const char *to, str
 bool datadir_exists(const struct datadir *d, const char *name)
 {
     return faccessat(d->dirfd, name, R_OK, 0) == 0;
+}
+
+int64_t datadir_file_bytes(const struct datadir *d, const char *name)
+{
+    struct stat st;
+    if (fstatat(d->dirfd, name, &st, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISREG(st.st_mode))
+        return -1;
+    return (int64_t)st.st_size;
 }
 
 void datadir_remove(const struct datadir *d, const char *name)

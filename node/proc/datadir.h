@@ -39,6 +39,8 @@ bool datadir_quarantine_name(const char *name, char out[DATADIR_NAME], struct er
 // Moves a file below the folder to another name below it, durably.
 bool datadir_move(const struct datadir *d, const char *from, const char *to, struct err *err);
 bool datadir_exists(const struct datadir *d, const char *name);
+// Bytes of a plain file below the folder; -1: it is none, or not there.
+int64_t datadir_file_bytes(const struct datadir *d, const char *name);
 // Removes a file or a folder below the data folder; what fails is logged.
 void datadir_remove(const struct datadir *d, const char *name);
 

@@ -34,11 +34,14 @@ struct task { // one job
     struct arena *arena;
     int64_t job;
     char folder[PATH_MAX];
+    const char *data_path; // of the data folder
     struct order order;
     const struct stage *stage;
     struct param_value params[PARAMS_MAX];
     struct analysis_input *inputs;
     size_t input_count;
+    const char **damage; // files that are missing or damaged, below the data folder; in arena
+    size_t damage_count; // at most order.file_count
     bool refuse;
     enum verdict outcome;
 };
@@ -55,15 +58,16 @@ static bool open_device(struct shop *s, struct err *err)
 
 // Reading the order
 
-// A file that is gone will not come back by trying again. A report does without it.
+// A report does without what is gone.
 static bool find_file(struct task *t, const char *path, const char *name, bool *found,
                       struct err *err)
 {
     *found = access(path, F_OK) == 0;
-    if (*found || (errno == ENOENT && t->refuse))
-        return true;
-    return errno == ENOENT ? err_set(err, ERR_INPUT, "the received file %s is missing", name)
-                           : err_errno(err, errno, "%s", name);
+    if (!*found && errno != ENOENT)
+        return err_errno(err, errno, "%s", name);
+    if (!*found && !t->refuse)
+        t->damage[t->damage_count++] = name;
+    return true;
 }
 
 // The input that a file of the order belongs to; they come by slot and position.
@@ -85,7 +89,8 @@ static bool take_files(struct shop *s, struct task *t, struct err *err)
 {
     struct analysis_file *files = arena_alloc(t->arena, t->order.file_count + 1, sizeof *files);
     t->inputs = arena_alloc(t->arena, t->order.file_count + 1, sizeof *t->inputs);
-    if (!files || !t->inputs)
+    t->damage = arena_alloc(t->arena, t->order.file_count + 1, sizeof *t->damage);
+    if (!files || !t->inputs || !t->damage)
         return err_set(err, ERR_NOMEM, "no memory for %zu inputs", t->order.file_count);
     int position = 0;
     for (size_t i = 0; i < t->order.file_count; i++) {
@@ -108,7 +113,9 @@ static bool take_files(struct shop *s, struct task *t, struct err *err)
         files++;
         t->inputs[t->input_count - 1].file_count++;
     }
-    return true;
+    // What is gone will not come back by trying again.
+    return t->damage_count == 0 ||
+           err_set(err, ERR_INPUT, "the received file %s is missing", t->damage[0]);
 }
 
 static bool find_outcome(struct task *t, struct err *err)
@@ -145,6 +152,24 @@ static void progress(void *ctx, const char *what, double done)
     log_action("job=%lld %s %.0f %%", (long long)t->job, what, 100 * done);
 }
 
+// A damaged() of the analysis.
+static void note_damage(void *ctx, const struct analysis_file *file)
+{
+    struct task *t = ctx;
+    const size_t folder = strlen(t->data_path) + 1; // all files are below it
+    if (!t->refuse && t->damage_count < t->order.file_count)
+        t->damage[t->damage_count++] = file->path + folder;
+}
+
+// So that the core knows, and takes the same instances again.
+static bool tell_damage(const struct task *t, struct err *err)
+{
+    char path[PATH_MAX];
+    return t->damage_count == 0 ||
+           (fs_join(path, t->folder, DAMAGE_FILE, err) &&
+            order_write_damage(path, t->job, t->damage, t->damage_count, err));
+}
+
 static bool analyse(struct shop *s, struct task *t, struct analysis_report *report, struct err *err)
 {
     const struct conf *conf = s->worker->conf;
@@ -168,6 +193,8 @@ static bool analyse(struct shop *s, struct task *t, struct analysis_report *repo
         .deadline_s = clock_steady() + conf->job_deadline_s,
         .progress = progress,
         .progress_ctx = t,
+        .damaged = note_damage,
+        .damaged_ctx = t,
     };
     clock_gettime(CLOCK_REALTIME, &request.started);
     if (t->refuse)
@@ -217,9 +244,12 @@ static bool do_task(struct shop *s, struct task *t, const struct msg_job *job,
                     struct msg_done *done, struct err *err)
 {
     struct analysis_report report = {0};
-    if (!read_order(s, t, job, err))
-        return false;
-    bool ok = analyse(s, t, &report, err) && list_results(t, &report, err);
+    t->data_path = s->worker->dir->path;
+    bool ok =
+        read_order(s, t, job, err) && analyse(s, t, &report, err) && list_results(t, &report, err);
+    struct err why = {0};
+    if (!tell_damage(t, &why))
+        log_error("damaged files not told: %s", why.text); // they are found again by the next job
     if (ok) {
         done->verdict = (uint32_t)report.findings->verdict;
         done->seconds = report.seconds;

@@ -1016,6 +1016,70 @@ def what_has_no_record_is_swept_at_start(tmp):
             return later.log_text()
 
 
+def results_that_are_lost_before_they_are_sent_are_made_again(tmp):
+    p, q = ports(2)
+    study = "1.2.826.0.1.3680043.10.1234.1.1"
+    with Site(tmp / "node", p, {"PACS": q}) as site:  # nobody at q: the results wait
+        send(make_series(tmp / "in", 1), p)
+        wait_for(lambda: site.jobs() and site.jobs()[0]["state"] == "done", 60, "a job that is done")
+        waiting = site.rows("SELECT sop_uid FROM outbox ORDER BY id")
+        site.kill()
+        shutil.rmtree(site.data / "outbox" / "1")
+        with Sink(tmp / "pacs", q) as sink, site.again() as later:
+            later.wait_idle()
+            one_set(sink.objects(), study)
+            equal(later.rows("SELECT sop_uid FROM outbox ORDER BY id"), waiting, "UIDs of the results that were made again")
+            equal(later.rows("SELECT DISTINCT state FROM outbox"), [("sent",)], "states of the results")
+            check("again: results that were to be sent are lost" in later.log_text(), "the loss is not logged")
+            return later.log_text()
+
+
+def a_damaged_file_is_noticed_and_the_same_again_mends_it(tmp):
+    def cut(path):
+        os.truncate(path, 4000)
+
+    def empty(path):
+        os.truncate(path, 0)
+
+    def flip(path):  # of the same size: only the digest tells
+        data = bytearray(path.read_bytes())
+        data[-100] ^= 4
+        path.write_bytes(data)
+
+    p, q = ports(2)
+    ways = (pathlib.Path.unlink, cut, empty, flip)
+    with Sink(tmp / "pacs", q) as sink:
+        site = Site(tmp / "node", p, {"PACS": q})
+        try:
+            for number, damage in enumerate(ways, 1):
+                files = make_series(tmp / f"in{number}", number)
+                send(files, p)
+                victim = site.has_file(uid(files[2]))
+                site.kill()
+                damage(victim)
+                site = site.again()
+                known = f"sop={uid(files[2])} file=" in site.log_text()
+                equal(known, damage is not flip, f"{damage.__name__}: reported at start")
+                if damage is cut:  # before its analysis
+                    send(files[2:3], p)
+                    check(site.has_file(uid(files[2])).stat().st_size > 9000, "the file that came again is cut short")
+                site.wait_idle()
+                if damage is not cut:
+                    equal(site.jobs()[0]["verdict"], "not evaluable", f"{damage.__name__}: verdict")
+                    check("received file" in site.jobs()[0]["reason"], f"reason: {site.jobs()[0]['reason']}")
+                    send(files[2:3], p)
+                site.wait_idle()
+                equal(site.jobs()[0]["id"], number, "jobs")
+                check("received file" not in site.jobs()[0]["reason"], f"{damage.__name__}: reason after the same came again: {site.jobs()[0]['reason']}")
+                said = [texts(d) for d in sink.objects() if d.Modality == "SR" and d.StudyInstanceUID.endswith(f".{number}.1")]
+                check(damage is cut or sum("received file" in t for t in said) == 1, f"{damage.__name__}: reports of a damaged file: {said}")
+                equal(sum("received file" not in t for t in said), 1, f"{damage.__name__}: reports of whole files")
+            equal(len(list((site.data / "series").rglob("*.dcm"))), 8 * len(ways), "files")
+            return site.log_text()
+        finally:
+            site.stop()
+
+
 TESTS = [f for f in list(globals().values()) if callable(f) and getattr(f, "__module__", "") == "__main__" and getattr(f, "__code__", None) and f.__code__.co_varnames[:1] == ("tmp",)]
 
 

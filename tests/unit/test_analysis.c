@@ -278,6 +278,33 @@ static void same_series_in_any_order_gives_the_same(void)
     analysis_report_finish(&other);
 }
 
+static void count_damaged(void *ctx, const struct analysis_file *file)
+{
+    (void)file;
+    ++*(int *)ctx;
+}
+
+// A file that is not what was received is never measured, also where it reads well.
+static void a_file_of_another_digest_is_not_evaluable(void)
+{
+    struct series s;
+    struct analysis_report report;
+    int damaged = 0;
+    make_series(&s);
+    for (size_t i = 0; i < SLICES; i++)
+        CU_ASSERT_TRUE(object_digest(s.files[i].path, s.files[i].digest, &err));
+    s.files[3].digest[31] ^= 1;
+    struct analysis_request r = request_for(&s);
+    level.number = 1.5;
+    r.damaged = count_damaged;
+    r.damaged_ctx = &damaged;
+    CU_ASSERT_TRUE_FATAL(analysis_run(&r, NULL, &report, &err));
+    CU_ASSERT_EQUAL(report.findings->verdict, VERDICT_NOT_EVALUABLE);
+    CU_ASSERT_PTR_NOT_NULL(strstr(report.findings->reason, "has changed since it was stored"));
+    CU_ASSERT_EQUAL(damaged, 1);
+    analysis_report_finish(&report);
+}
+
 static void geometry_errors_are_results(void)
 {
     struct series s;
@@ -599,6 +626,8 @@ int main(void)
          no_memory_in_a_stage_is_an_error_of_the_machine},
         {"analysis_run_the_progress_of_decoding_counts_each_frame_once",
          the_progress_of_decoding_counts_each_frame_once},
+        {"analysis_run_a_file_of_another_digest_is_not_evaluable",
+         a_file_of_another_digest_is_not_evaluable},
         {"analysis_run_same_series_in_any_order_gives_the_same",
          same_series_in_any_order_gives_the_same},
         {"analysis_run_geometry_errors_are_results", geometry_errors_are_results},

@@ -7,11 +7,51 @@
 #include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <signal.h>
 #include <unistd.h>
 #include "base/fs.h"
 #include "tests/check.h"
+
+// What was synced and renamed, in order; the functions below stand before those of the C library.
+static struct {
+    bool on;
+    char text[2048];
+} watched;
+
+static void note_event(const char *what, const char *path)
+{
+    const char *name = strrchr(path, '/');
+    size_t used = strlen(watched.text);
+    if (watched.on)
+        snprintf(watched.text + used, sizeof watched.text - used, "%s %s;", what,
+                 name ? name + 1 : path);
+}
+
+static void watch_events(bool on)
+{
+    watched.on = on;
+    if (on)
+        watched.text[0] = 0;
+}
+
+int fsync(int fd)
+{
+    char link[48], path[512];
+    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    ssize_t size = readlink(link, path, sizeof path - 1);
+    path[size > 0 ? size : 0] = 0;
+    note_event("sync", path);
+    return (int)syscall(SYS_fsync, fd);
+}
+
+// NOLINTNEXTLINE(readability-inconsistent-declaration-parameter-name)
+int rename(const char *from, const char *to)
+{
+    note_event("rename", to);
+    return (int)syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, 0);
+}
 
 // A new folder below the scratch folder.
 static const char *new_folder(void)
@@ -59,6 +99,24 @@ static void published_drafts_are_whole_and_alone(void)
     CU_ASSERT_EQUAL(len, 11);
     CU_ASSERT_STRING_EQUAL(text, "hello world");
     free(text);
+}
+
+// A file is on stable media before it has its name, and the name before the caller hears of it.
+static void drafts_are_synced_before_they_are_named(void)
+{
+    const char *folder = new_folder();
+    char path[512], wanted[512];
+    struct fs_draft draft = {0};
+    snprintf(path, sizeof path, "%s/b.dcm", folder);
+    CU_ASSERT_TRUE_FATAL(fs_draft_open(&draft, folder, NULL));
+    snprintf(wanted, sizeof wanted, "sync %s;rename b.dcm;sync %s;", strrchr(draft.path, '/') + 1,
+             strrchr(folder, '/') + 1);
+    CU_ASSERT_TRUE(fs_draft_write(&draft, "x", 1, NULL));
+    watch_events(true);
+    CU_ASSERT_TRUE(fs_draft_publish(&draft, path, NULL));
+    watch_events(false);
+    CU_ASSERT_STRING_EQUAL(watched.text, wanted);
+    fs_draft_finish(&draft);
 }
 
 static void unpublished_drafts_leave_nothing(void)
@@ -164,6 +222,28 @@ static void folders_are_made_with_their_parents(void)
     CU_ASSERT_EQUAL(err.code, ERR_INPUT);
 }
 
+// A name lives in its folder: of what is new, the parent is synced.
+static void new_folders_are_synced_into_their_parents(void)
+{
+    const char *folder = new_folder();
+    char path[512], wanted[512];
+    const char *name = strrchr(folder, '/') + 1;
+    snprintf(path, sizeof path, "%s/outbox", folder);
+    CU_ASSERT_TRUE(fs_make_folders(path, NULL));
+    snprintf(path, sizeof path, "%s/outbox/7/1", folder);
+    watch_events(true);
+    CU_ASSERT_TRUE(fs_make_folders(path, NULL));
+    watch_events(false);
+    CU_ASSERT_STRING_EQUAL(watched.text, "sync outbox;sync 7;");
+    snprintf(path, sizeof path, "%s/other", folder);
+    watch_events(true);
+    CU_ASSERT_TRUE(fs_make_folders(path, NULL));
+    CU_ASSERT_TRUE(fs_make_folders(path, NULL)); // what is there is not synced again
+    watch_events(false);
+    snprintf(wanted, sizeof wanted, "sync %s;", name);
+    CU_ASSERT_STRING_EQUAL(watched.text, wanted);
+}
+
 static void trees_go_but_links_are_not_followed(void)
 {
     char folder[256], kept[512], path[512], other[512];
@@ -227,12 +307,14 @@ int main(void)
 {
     static const struct check_case cases[] = {
         {"published_drafts_are_whole_and_alone", published_drafts_are_whole_and_alone},
+        {"drafts_are_synced_before_they_are_named", drafts_are_synced_before_they_are_named},
         {"unpublished_drafts_leave_nothing", unpublished_drafts_leave_nothing},
         {"drafts_need_a_folder", drafts_need_a_folder},
         {"a_full_device_is_told_from_other_failures", a_full_device_is_told_from_other_failures},
         {"short_writes_are_errors", short_writes_are_errors},
         {"a_full_file_system_leaves_nothing_behind", a_full_file_system_leaves_nothing_behind},
         {"folders_are_made_with_their_parents", folders_are_made_with_their_parents},
+        {"new_folders_are_synced_into_their_parents", new_folders_are_synced_into_their_parents},
         {"trees_go_but_links_are_not_followed", trees_go_but_links_are_not_followed},
         {"reads_are_limited", reads_are_limited},
         {"joined_paths_fit_or_fail", joined_paths_fit_or_fail},

@@ -199,14 +199,48 @@ static void results_refuse_what_a_worker_does_not_write(void)
     CU_ASSERT_EQUAL(err.code, ERR_INTERNAL);
 }
 
+static bool add_name(void *ctx, const char *file)
+{
+    char *names = ctx;
+    snprintf(names + strlen(names), 100 - strlen(names), "%s;", file);
+    return true;
+}
+
+static void damage_is_read_as_it_was_written(void)
+{
+    static const char *const files[] = {"series/00/a.dcm", "series/01/b.dcm"};
+    char names[100] = "";
+    struct err err = {0};
+    CU_ASSERT_TRUE(order_write_damage(fresh_path(), 3, files, 2, &err));
+    CU_ASSERT_TRUE(order_read_damage(path, 3, add_name, names, &err));
+    CU_ASSERT_STRING_EQUAL(names, "series/00/a.dcm;series/01/b.dcm;");
+    names[0] = 0;
+    CU_ASSERT_FALSE(order_read_damage(path, 4, add_name, names, &err)); // of another job
+    CU_ASSERT_EQUAL(err.code, ERR_INTERNAL);
+    CU_ASSERT_STRING_EQUAL(names, "");
+    CU_ASSERT_FALSE(order_read_damage(path_of("{\"schema\":\"anode.damage/1\",\"job\":3,"
+                                              "\"files\":[7]}"),
+                                      3, add_name, names, &err));
+    CU_ASSERT_STRING_EQUAL(names, "");
+    CU_ASSERT_TRUE(order_read_damage(fresh_path(), 3, add_name, names, &err)); // none is none
+    CU_ASSERT_STRING_EQUAL(names, "");
+    snprintf(path, sizeof path, "%s/no/such/folder.json", check_scratch());
+    CU_ASSERT_FALSE(order_write_damage(path, 3, files, 2, &err));
+    CU_ASSERT_EQUAL(err.code, ERR_IO);
+}
+
 #define CASE(name)                                                                                 \
     {                                                                                              \
 #name, name                                                                                \
     }
 static const struct check_case cases[] = {
-    CASE(order_is_read_as_it_was_written),     CASE(order_write_reports_its_errors),
-    CASE(order_read_refuses_what_is_no_order), CASE(results_are_read_as_they_were_written),
-    CASE(results_report_their_errors),         CASE(results_refuse_what_a_worker_does_not_write),
+    CASE(order_is_read_as_it_was_written),
+    CASE(order_write_reports_its_errors),
+    CASE(order_read_refuses_what_is_no_order),
+    CASE(results_are_read_as_they_were_written),
+    CASE(damage_is_read_as_it_was_written),
+    CASE(results_report_their_errors),
+    CASE(results_refuse_what_a_worker_does_not_write),
 };
 
 int main(void)

@@ -358,9 +358,59 @@ static void state_owner_knows_whose_file_it_is(void)
     CU_ASSERT_EQUAL(owner, OWNER_QUARANTINE);
     CU_ASSERT_TRUE(state_owner(s, "series/00/z", "quarantine/z", &owner, NULL));
     CU_ASSERT_EQUAL(owner, OWNER_NONE);
-    CU_ASSERT_TRUE(state_replace_file(s, "1.2.3.1", "series/00/new", NULL));
+    int jobs = -1;
+    CU_ASSERT_TRUE(state_replace_file(s, "1.2.3.1", "series/00/new", 1000, &jobs, NULL));
+    CU_ASSERT_EQUAL(jobs, 0);
     CU_ASSERT_TRUE(state_owner(s, file, "quarantine/x", &owner, NULL));
     CU_ASSERT_EQUAL(owner, OWNER_NONE);
+    attrs_finish(&a);
+    state_close(s);
+}
+
+static bool copy_bytes(void *ctx, const char *sop_instance_uid, const char *file, int64_t bytes)
+{
+    (void)sop_instance_uid, (void)file;
+    *(int64_t *)ctx = bytes;
+    return true;
+}
+
+// A damaged file is known to be so until the same instance comes again; then what had ended without
+// a result runs again, once nothing that it takes is damaged.
+static void state_damage_is_mended_by_the_same_instance(void)
+{
+    struct state *s = fresh();
+    struct attrs a = patient("P", "x");
+    struct state_recorded out;
+    int64_t series = 0, bytes = 0;
+    char first[64], second[64];
+    bool found = false;
+    int jobs = -1;
+    struct state_instance in = instance("1.2.3.1", "1", 1, &a);
+    CU_ASSERT_TRUE(state_record(s, &in, "q", &out, NULL));
+    series = out.series;
+    snprintf(first, sizeof first, "%s", in.path);
+    in = instance("1.2.3.2", "1", 2, &a);
+    CU_ASSERT_TRUE(state_record(s, &in, "q", &out, NULL));
+    snprintf(second, sizeof second, "%s", in.path);
+    int64_t good = add_job(s, series, "good"), bad = add_job(s, series, "bad");
+    CU_ASSERT_TRUE(state_job_end(s, good, JOB_DONE, "done", "", "", 0, 0, 9, NULL));
+    CU_ASSERT_TRUE(state_job_end(s, bad, JOB_DONE, "not evaluable", "changed", "", 0, 0, 9, NULL));
+    CU_ASSERT_TRUE(state_file_damaged(s, first, &found, NULL) && found);
+    CU_ASSERT_TRUE(state_file_damaged(s, second, &found, NULL) && found);
+    CU_ASSERT_TRUE(state_file_damaged(s, "series/00/none", &found, NULL) && !found);
+    CU_ASSERT_TRUE(state_each_file(s, copy_bytes, &bytes, NULL));
+    CU_ASSERT_EQUAL(bytes, FILE_DAMAGED);
+    CU_ASSERT_TRUE(state_record(s, &in, "q", &out, NULL));
+    CU_ASSERT_EQUAL(out.what, RECORD_DUPLICATE);
+    CU_ASSERT_EQUAL(out.bytes, FILE_DAMAGED);
+    CU_ASSERT_TRUE(state_replace_file(s, "1.2.3.2", "series/00/n2", 1000, &jobs, NULL));
+    CU_ASSERT_EQUAL(jobs, 0); // the first one is still damaged
+    CU_ASSERT_TRUE(state_replace_file(s, "1.2.3.1", "series/00/n1", 1000, &jobs, NULL));
+    CU_ASSERT_EQUAL(jobs, 1);
+    CU_ASSERT_EQUAL(get_job(s, bad).state, JOB_QUEUED);
+    CU_ASSERT_EQUAL(get_job(s, good).state, JOB_DONE);
+    CU_ASSERT_TRUE(state_record(s, &in, "q", &out, NULL));
+    CU_ASSERT_EQUAL(out.bytes, 1000);
     attrs_finish(&a);
     state_close(s);
 }
@@ -1117,6 +1167,45 @@ static void state_commit_survives_a_kill(void)
     state_close(s);
 }
 
+static bool copy_object_job(void *ctx, const struct state_object *row)
+{
+    *(int64_t *)ctx = row->job;
+    return true;
+}
+
+// Lost results are made again: nothing of the job goes out before, and what was sent never again.
+static void state_makes_lost_results_again_without_sending_twice(void)
+{
+    struct state *s = fresh();
+    int64_t series = 0, pending = 0;
+    char outcome[OUTCOME_SIZE] = "";
+    put(s, "1.2.3.1", "1", 1, "P", &series);
+    int64_t job = add_job(s, series, "a");
+    add_object(s, job, "PACS", "sc", 1, "1.9.1");
+    add_object(s, job, "PACS", "sr", 6, "1.9.2");
+    CU_ASSERT_TRUE(state_job_refuse(s, job, "not evaluable", "why", NULL));
+    CU_ASSERT_TRUE(state_job_end(s, job, JOB_DONE, "not evaluable", "why", "", 0, 0, 9, NULL));
+    CU_ASSERT_TRUE(state_object_sent(s, 1, 11, "", NULL));
+    CU_ASSERT_TRUE(state_each_pending(s, copy_object_job, &pending, NULL));
+    CU_ASSERT_EQUAL(pending, job);
+    CU_ASSERT_TRUE(state_job_remake(s, job, NULL));
+    CU_ASSERT_STRING_EQUAL(due(s, "PACS", 1000), "");
+    CU_ASSERT_EQUAL(claim(s, 10).id, job);
+    CU_ASSERT_TRUE(state_get_job(s, job, copy_outcome, outcome, NULL));
+    CU_ASSERT_STRING_EQUAL(outcome, "not evaluable"); // the same report, for the same reason
+    add_object(s, job, "PACS", "sc", 1, "1.9.1");
+    add_object(s, job, "PACS", "sr", 6, "1.9.2");
+    CU_ASSERT_TRUE(state_job_end(s, job, JOB_DONE, "not evaluable", "why", "", 0, 0, 9, NULL));
+    CU_ASSERT_STRING_EQUAL(due(s, "PACS", 1000), "sr ");
+    claim(s, 10);
+    CU_ASSERT_TRUE(state_job_again(s, job, NULL));
+    CU_ASSERT_TRUE(state_job_remake(s, job, NULL)); // it is queued already: no matter
+    CU_ASSERT_EQUAL(claim(s, 10).id, job);
+    add_object(s, job, "PACS", "sc", 1, "1.9.1"); // by hand: all of it again
+    CU_ASSERT_STRING_EQUAL(due(s, "PACS", 1000), "sc ");
+    state_close(s);
+}
+
 static void state_folder_known_means_its_own_files_only(void)
 {
     struct state *s = fresh();
@@ -1144,6 +1233,7 @@ static const struct check_case cases[] = {
     CASE(state_has_one_answer_for_every_order_of_arrival),
     CASE(state_series_attrs_are_those_of_most_instances),
     CASE(state_owner_knows_whose_file_it_is),
+    CASE(state_damage_is_mended_by_the_same_instance),
     CASE(state_series_receives_again_after_its_end),
     CASE(state_series_knows_when_its_present_run_began),
     CASE(state_collects_the_series_of_a_study),
@@ -1161,6 +1251,7 @@ static const struct check_case cases[] = {
     CASE(state_outbox_is_ordered_and_remembers_retries),
     CASE(state_gives_a_destination_that_is_away_one_clock),
     CASE(state_adds_an_object_of_known_uid_only_once),
+    CASE(state_makes_lost_results_again_without_sending_twice),
     CASE(state_predecessor_is_the_last_report_of_the_series),
     CASE(state_expires_only_what_is_finished_and_old),
     CASE(state_keeps_series_as_long_as_one_that_shares_a_job),
