@@ -72,7 +72,8 @@ struct conf {
                     // or "none"
     uint16_t port;
     // completion
-    double quiet_s, short_quiet_s, longest_wait_s, find_timeout_s, study_wait_s;
+    double quiet_s, short_quiet_s, interrupted_quiet_s, longest_wait_s, find_timeout_s,
+        study_wait_s;
     // limits
     uint32_t max_associations, max_associations_per_peer, max_pdu, dimse_timeout_s, acse_timeout_s,
         min_bytes_per_s, max_object_mib, min_free_mib;

@@ -16,8 +16,10 @@
 #include "node/core/route.h"
 #include "node/core/series.h"
 
-#define ASKERS_MAX    4
-#define TRY_AGAIN_S   5 // after an end of a run that could not be written
+#define ASKERS_MAX    8  // at a time, in all
+#define ASKERS_EACH   2  // of one source: one that hangs leaves room for others
+#define SOURCE_REST_S 60 // one that let a question run out of time is not asked again before
+#define TRY_AGAIN_S   5  // after an end of a run that could not be written
 #define WHY_SHOWN_MAX 200
 
 struct watch {
@@ -27,13 +29,22 @@ struct watch {
     struct child asker;
     double asker_end; // killed then
     double not_before;
+    double interrupted_at;
     bool grown; // instances have come since the count was read
+};
+
+struct source { // that was asked
+    char name[17];
+    size_t askers;
+    double rests_until;
 };
 
 struct arrivals {
     struct core *core;
     struct watch **watches; // in the order of series
     size_t count, room;
+    struct source *sources;
+    size_t source_count;
     size_t askers;
     double next; // earliest time at which a decision may change
 };
@@ -95,6 +106,42 @@ static struct watch *watch_add(struct arrivals *a, int64_t series)
     return w;
 }
 
+// NULL: no memory.
+static struct source *source_of(struct arrivals *a, const char *name)
+{
+    for (size_t i = 0; i < a->source_count; i++) {
+        if (strcmp(a->sources[i].name, name) == 0)
+            return &a->sources[i];
+    }
+    struct source *grown = realloc(a->sources, (a->source_count + 1) * sizeof *grown);
+    if (!grown)
+        return NULL;
+    a->sources = grown;
+    struct source *s = &a->sources[a->source_count++];
+    *s = (struct source){.rests_until = -INFINITY};
+    snprintf(s->name, sizeof s->name, "%s", name);
+    return s;
+}
+
+// A question is over, answered or not.
+static void asker_ended(struct arrivals *a, struct watch *w)
+{
+    struct source *source = source_of(a, w->source);
+    const double now = clock_steady();
+    w->asker.pid = 0;
+    a->askers--;
+    if (!source)
+        return;
+    source->askers--;
+    if (w->evidence.answer != SERIES_ANSWERED &&
+        now - w->evidence.asked >= a->core->conf->find_timeout_s) {
+        if (source->rests_until < now)
+            log_warn("source=%s does not answer within %.1f s: not asked for %d s", w->source,
+                     a->core->conf->find_timeout_s, SOURCE_REST_S);
+        source->rests_until = now + SOURCE_REST_S;
+    }
+}
+
 static void watch_stop_asking(struct arrivals *a, struct watch *w)
 {
     if (w->asker.fd >= 0) {
@@ -104,8 +151,7 @@ static void watch_stop_asking(struct arrivals *a, struct watch *w)
     }
     if (w->asker.pid) {
         kill(w->asker.pid, SIGKILL);
-        w->asker.pid = 0;
-        a->askers--;
+        asker_ended(a, w);
     }
 }
 
@@ -168,7 +214,16 @@ void arrivals_destroy(struct arrivals *a)
     while (a->count > 0)
         watch_drop(a, a->count - 1);
     free(a->watches);
+    free(a->sources);
     free(a);
+}
+
+bool arrivals_again(struct arrivals *a, int64_t series)
+{
+    struct watch *w = watch_find(a, series);
+    if (w)
+        w->evidence.last = clock_steady();
+    return w != NULL;
 }
 
 bool arrivals_instance(struct arrivals *a, int64_t series)
@@ -197,12 +252,20 @@ void arrivals_join(struct arrivals *a, int64_t series)
         w->evidence.open++;
 }
 
-void arrivals_leave(struct arrivals *a, int64_t series)
+void arrivals_leave(struct arrivals *a, int64_t series, double since, bool in_order)
 {
     struct watch *w = watch_find(a, series);
-    if (w && w->evidence.open > 0)
-        w->evidence.open--;
     a->next = 0;
+    if (!w)
+        return;
+    if (w->evidence.open > 0)
+        w->evidence.open--;
+    if (!in_order) {
+        w->evidence.interrupted = true;
+        w->interrupted_at = clock_steady();
+    } else if (since > w->interrupted_at) {
+        w->evidence.interrupted = false;
+    }
 }
 
 // The question to the source
@@ -244,6 +307,18 @@ static void arrivals_on_answer(void *ctx, int fd, short revents)
     a->next = 0;
 }
 
+// Not asked now: what it answered before holds, and where that is nothing, quiet time decides.
+static void watch_do_without(struct arrivals *a, struct watch *w, const char *why)
+{
+    w->evidence.asked = clock_steady();
+    if (w->evidence.answer != SERIES_ANSWERED) {
+        w->evidence.answer = SERIES_NO_ANSWER;
+        snprintf(w->evidence.no_answer, sizeof w->evidence.no_answer, "%s", why);
+    }
+    log_info("series=%s source=%s not asked: %s", w->series_instance_uid, w->source, why);
+    a->next = 0;
+}
+
 static void watch_ask(struct arrivals *a, struct watch *w)
 {
     struct err err = {0};
@@ -259,7 +334,9 @@ static void watch_ask(struct arrivals *a, struct watch *w)
     w->evidence.asked = clock_steady();
     w->evidence.answer = SERIES_NO_ANSWER;
     bool started = child_start(&w->asker, &options, asker_run, &asker, &err);
-    a->askers += started; // watch_stop_asking() and reaping count it down
+    a->askers += started; // asker_ended() counts it down
+    if (started)
+        source_of(a, w->source)->askers++; // watch_question() has made it
     if (!started || !loop_add(a->core->loop, w->asker.fd, POLLIN, arrivals_on_answer, a, &err)) {
         snprintf(w->evidence.no_answer, sizeof w->evidence.no_answer, "%.90s", err.text);
         log_warn("series=%s source not asked: %s", w->series_instance_uid, err.text);
@@ -277,24 +354,42 @@ bool arrivals_reaped(struct arrivals *a, pid_t pid, int status)
         struct watch *w = a->watches[i];
         if (w->asker.pid != pid)
             continue;
-        w->asker.pid = 0;
-        a->askers--;
         if (w->asker.fd >= 0) // its answer, if any, is still in the channel
             arrivals_on_answer(a, w->asker.fd, POLLIN);
+        else
+            asker_ended(a, w);
         return true;
     }
     return false;
 }
 
+// A question is due: put it, or wait for a place, or do without.
+static void watch_question(struct arrivals *a, struct watch *w, double now)
+{
+    const struct source *source = source_of(a, w->source);
+    if (!source || now < source->rests_until)
+        watch_do_without(a, w, source ? "it did not answer in time lately" : "no memory");
+    else if (source->askers < ASKERS_EACH && a->askers < ASKERS_MAX)
+        watch_ask(a, w);
+    else if (now >= w->evidence.last + a->core->conf->quiet_s)
+        watch_do_without(a, w, "too many questions are open");
+    arrivals_sooner(a, now + 0.1);
+}
+
 // The end of a run
 
-// What a report must say when the source itself says that there is more.
+// What a report must say when the source itself says that there is more, or when its transfer was
+// interrupted and nothing says that all is here.
 static void remark_incomplete(const struct watch *w, const struct series_decision *d, char out[160])
 {
     out[0] = 0;
     if (d->verdict == SERIES_INCOMPLETE)
         snprintf(out, 160, "Series incomplete: %lu of the %ld instances that the source has.",
                  w->evidence.have, w->evidence.source_count);
+    else if (w->evidence.interrupted && d->verdict != SERIES_COMPLETE)
+        snprintf(out, 160,
+                 "Series perhaps incomplete: its transfer was interrupted after %lu instances.",
+                 w->evidence.have);
 }
 
 // The jobs of a series, and its place in what is collected of its study.
@@ -383,6 +478,7 @@ static bool watch_consider(struct arrivals *a, struct watch *w, double now)
 {
     const struct conf *conf = a->core->conf;
     struct series_rules rules = {.quiet_s = conf->quiet_s,
+                                 .interrupted_s = conf->interrupted_quiet_s,
                                  .short_quiet_s = conf->short_quiet_s,
                                  .longest_wait_s = conf->longest_wait_s};
     struct series_decision d;
@@ -407,9 +503,7 @@ static bool watch_consider(struct arrivals *a, struct watch *w, double now)
             w->not_before = now + TRY_AGAIN_S;
         arrivals_sooner(a, w->not_before);
     } else if (d.ask) {
-        if (a->askers < ASKERS_MAX)
-            watch_ask(a, w);
-        arrivals_sooner(a, now + 0.1);
+        watch_question(a, w, now);
     } else {
         arrivals_sooner(a, d.wake);
     }
@@ -444,8 +538,10 @@ void arrivals_evidence(struct arrivals *a, int64_t series, char out[256])
     out[0] = 0;
     if (!w)
         return;
-    struct series_rules rules = {
-        .quiet_s = INFINITY, .short_quiet_s = INFINITY, .longest_wait_s = INFINITY};
+    struct series_rules rules = {.quiet_s = INFINITY,
+                                 .interrupted_s = INFINITY,
+                                 .short_quiet_s = INFINITY,
+                                 .longest_wait_s = INFINITY};
     struct series_decision d;
     w->evidence.now = clock_steady();
     series_decide(&rules, &w->evidence, &d);

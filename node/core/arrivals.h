@@ -15,10 +15,14 @@ void arrivals_destroy(struct arrivals *a);
 // An instance of series was committed. True: it begins a run; the caller then joins each open
 // association that has ever sent some of the series.
 bool arrivals_instance(struct arrivals *a, int64_t series);
-// An association that sent some of it is open, is over. A series that is not being received takes
-// no notice.
+// An instance that was here already has come again. True: its series is being received; the caller
+// then joins the association, once.
+bool arrivals_again(struct arrivals *a, int64_t series);
+// An association that sent some of it is open, is over: in order, or interrupted. since: the steady
+// time at which it sent the first; what was interrupted before then has gone on with it. A series
+// that is not being received takes no notice.
 void arrivals_join(struct arrivals *a, int64_t series);
-void arrivals_leave(struct arrivals *a, int64_t series);
+void arrivals_leave(struct arrivals *a, int64_t series, double since, bool in_order);
 
 // Ends what is complete, asks what must be asked. Returns when to call again (CLOCK_MONOTONIC).
 double arrivals_tick(struct arrivals *a);

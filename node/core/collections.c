@@ -294,7 +294,8 @@ static void describe_trouble(FILE *out, const struct study *s)
                 evidence_add(out,
                              "%s: series %s left out, as another one has a lower Series Number",
                              slot->spec->name, m->uid);
-            else if (strncmp(m->evidence, "incomplete", 10) == 0)
+            else if (strncmp(m->evidence, "incomplete", 10) == 0 ||
+                     strstr(m->evidence, ", interrupted"))
                 evidence_add(out, "%s: %s", slot->spec->name, m->evidence);
         }
     }

@@ -17,14 +17,19 @@
 
 #define TEXT_PIECE 32768
 
+struct sent { // a series of which a client has sent some
+    int64_t series;
+    double since; // clock_steady() at the first of it
+};
+
 struct client {
     struct client *next;
     struct intake *intake;
     int fd;
     bool gone;              // to be closed when the round is over
     struct msg_hello hello; // calling "": no association
-    bool closed_in_order;   // MSG_GOODBYE has come
-    int64_t *series;        // it has sent some of these
+    bool closed_in_order;   // MSG_GOODBYE has come, and says that it was released
+    struct sent *series;
     size_t series_count, series_room;
     char *text; // the answer to a command, and what of it has gone out
     size_t text_size, text_sent;
@@ -93,7 +98,8 @@ static void client_close(struct client *c)
 {
     struct intake *in = c->intake;
     for (size_t i = 0; i < c->series_count; i++)
-        arrivals_leave(in->core->arrivals, c->series[i]);
+        arrivals_leave(in->core->arrivals, c->series[i].series, c->series[i].since,
+                       c->closed_in_order);
     if (c->hello.calling[0]) {
         struct seen *s = seen_peer(in, c->hello.calling);
         if (s)
@@ -119,7 +125,7 @@ static void client_dismiss(struct client *c)
 static bool client_has_sent(const struct client *c, int64_t series)
 {
     for (size_t i = c->series_count; i-- > 0;) {
-        if (c->series[i] == series)
+        if (c->series[i].series == series)
             return true;
     }
     return false;
@@ -133,13 +139,13 @@ static bool client_note_sent(struct client *c, int64_t series)
         return false;
     if (c->series_count == c->series_room) {
         size_t room = c->series_room ? 2 * c->series_room : 4;
-        int64_t *grown = realloc(c->series, room * sizeof *grown);
+        struct sent *grown = realloc(c->series, room * sizeof *grown);
         if (!grown)
             return false;
         c->series = grown;
         c->series_room = room;
     }
-    c->series[c->series_count++] = series;
+    c->series[c->series_count++] = (struct sent){series, clock_steady()};
     return true;
 }
 
@@ -250,6 +256,9 @@ static void record_follow_up(struct intake *in, struct staged *s)
     if (s->recorded.what == RECORD_STORED) {
         client_count_association(c, s->recorded.series);
     } else if (s->recorded.what == RECORD_DUPLICATE) {
+        if (arrivals_again(in->core->arrivals, s->recorded.series) &&
+            client_note_sent(c, s->recorded.series))
+            arrivals_join(in->core->arrivals, s->recorded.series);
         const bool replaced = s->answer == ANSWER_STORED;
         log_info("sop=%s peer=%s received again%s", sop, c->hello.calling,
                  replaced ? "; its file had been lost or damaged" : "");
@@ -367,7 +376,7 @@ static bool client_take(struct client *c, const struct msg *m)
         struct seen *s = seen_peer(c->intake, c->hello.calling);
         if (s)
             s->refused += bye->refused;
-        c->closed_in_order = true;
+        c->closed_in_order = bye->released;
         return true;
     }
     if (m->kind == MSG_CONTROL) {

@@ -33,16 +33,19 @@ static void series_tell(const struct series_evidence *e, struct series_decision 
 {
     char source[160];
     describe_source(e, source);
-    snprintf(out->evidence, sizeof out->evidence,
-             "%lu instances, %s, quiet for %.1f s, %.1f s since the first, %u associations open",
-             e->have, source, e->now - e->last, e->now - e->first, e->open);
+    snprintf(
+        out->evidence, sizeof out->evidence,
+        "%lu instances, %.120s, quiet for %.1f s, %.1f s since the first, %u associations open%s",
+        e->have, source, e->now - e->last, e->now - e->first, e->open,
+        e->interrupted ? ", one ended without release" : "");
 }
 
 void series_describe(const struct series_evidence *e, enum series_verdict v, char out[160])
 {
     char source[160];
     describe_source(e, source);
-    snprintf(out, 160, "%s, %lu instances, %.110s", series_verdict_name(v), e->have, source);
+    snprintf(out, 160, "%s, %lu instances, %.84s%s", series_verdict_name(v), e->have, source,
+             e->interrupted && v != SERIES_COMPLETE ? ", interrupted" : "");
 }
 
 static double earlier_time(double a, double b)
@@ -71,6 +74,13 @@ static bool source_had_more(const struct series_evidence *e)
            (unsigned long)e->source_count > e->have;
 }
 
+// How long nothing must come where nothing confirms that all is here.
+static double unconfirmed_quiet_s(const struct series_rules *rules, const struct series_evidence *e)
+{
+    return e->interrupted && rules->interrupted_s > rules->quiet_s ? rules->interrupted_s
+                                                                   : rules->quiet_s;
+}
+
 static void series_judge(const struct series_rules *rules, const struct series_evidence *e,
                          struct series_decision *out)
 {
@@ -78,7 +88,7 @@ static void series_judge(const struct series_rules *rules, const struct series_e
     if (e->now >= end) {
         bool more = source_has_more(e) || source_had_more(e);
         out->verdict = more ? SERIES_INCOMPLETE : SERIES_WAITED;
-        if (e->now >= e->last + rules->quiet_s && !more)
+        if (e->now >= e->last + unconfirmed_quiet_s(rules, e) && !more)
             out->verdict = SERIES_QUIET;
         return;
     }
@@ -89,8 +99,9 @@ static void series_judge(const struct series_rules *rules, const struct series_e
     // a source that has fewer does not know the series, or not yet
     bool confirmed =
         fresh && e->answer == SERIES_ANSWERED && (unsigned long)e->source_count == e->have;
-    double quiet_end =
-        e->last + (confirmed && e->open == 0 ? rules->short_quiet_s : rules->quiet_s);
+    double quiet_end = e->last + (!confirmed     ? unconfirmed_quiet_s(rules, e)
+                                  : e->open == 0 ? rules->short_quiet_s
+                                                 : rules->quiet_s);
     if (e->can_ask && (!fresh || source_has_more(e))) {
         double question = next_question(rules, e);
         if (e->now >= question) {

@@ -6,6 +6,7 @@
 
 struct series_rules {      // seconds, from the configuration
     double quiet_s;        // after the last instance
+    double interrupted_s;  // the same, at least, where the transfer was interrupted
     double short_quiet_s;  // the same where the source confirms its count
     double longest_wait_s; // after the first instance, whatever the evidence
 };
@@ -21,6 +22,8 @@ enum series_answer {
 struct series_evidence {
     double now, first, last; // first and last instance of this run
     unsigned open;           // associations that sent some of it and are not yet over
+    bool interrupted;        // one ended without release, and none that came after it has ended
+                             // in order: the peer has more, unless its source says otherwise
     unsigned long have;      // instances of the series that are here
     bool can_ask;            // the source is a peer that may be asked
     enum series_answer answer;

@@ -22,7 +22,7 @@ ROOT_UID = "1.2.826.0.1.3680043.10.1234"
 PATIENT = "Geheim^Erika"  # must appear in no log
 _TIMES = {
     # quiet_s is longer than a sender pauses: a test that ends a series by it says so by a time of its own.
-    "completion": {"quiet_s": 4, "short_quiet_s": 0.3, "longest_wait_s": 30, "find_timeout_s": 2},
+    "completion": {"quiet_s": 4, "short_quiet_s": 0.3, "interrupted_quiet_s": 6, "longest_wait_s": 30, "find_timeout_s": 2},
     "limits": {"min_free_mib": 16},
     "sending": {"retry_first_s": 0.5, "retry_max_s": 2},
 }

@@ -309,6 +309,24 @@ def late_instances_at_a_restart_wait_for_more_of_them(tmp):
                 return later.log_text()
 
 
+def a_series_that_was_cut_off_is_waited_for_and_the_report_says_so(tmp):
+    files = make_series(tmp / "in", 1)
+    p, q = ports(2)
+    with Sink(tmp / "pacs", q) as sink, Site(tmp / "node", p, {"PACS": q}, extra=times(quiet_s=1)) as site:
+        site.worker()
+        subprocess.run(["storescu", "--abort", "-aet", "PACS", "-aec", "ANODE", "127.0.0.1", str(p), *map(str, files[:5])], capture_output=True, timeout=HANG_S)
+        site.wait_idle()
+        row = site.series(str(pydicom.dcmread(files[0]).SeriesInstanceUID))
+        check("one ended without release" in row["evidence"] and float(row["evidence"].split("quiet for ")[1].split()[0]) >= 6, f"evidence: {row['evidence']}")
+        check("its transfer was interrupted after 5 instances" in texts(one_set(sink.objects(), pydicom.dcmread(files[0]).StudyInstanceUID)), "the report does not say so")
+        other = make_series(tmp / "in2", 2)
+        subprocess.run(["storescu", "--abort", "-aet", "PACS", "-aec", "ANODE", "127.0.0.1", str(p), *map(str, other[:5])], capture_output=True, timeout=HANG_S)
+        send(other, p)  # from the beginning, as a modality does: five are here already
+        site.wait_idle()
+        check("interrupted" not in texts(one_set(sink.objects(), pydicom.dcmread(other[0]).StudyInstanceUID)), "what went on counts as interrupted")
+        return site.log_text()
+
+
 def an_association_that_goes_on_counts_for_the_next_run(tmp):
     files = make_series(tmp / "in", 1, count=200, size=256)
     p, q = ports(2)

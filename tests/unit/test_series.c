@@ -3,7 +3,8 @@
 #include <string.h>
 #include "tests/check.h"
 
-static const struct series_rules rules = {.quiet_s = 5, .short_quiet_s = 1, .longest_wait_s = 60};
+static const struct series_rules rules = {
+    .quiet_s = 5, .interrupted_s = 20, .short_quiet_s = 1, .longest_wait_s = 60};
 
 // First instance at 100 s, last at 110 s, ten of them, everything else as given.
 static struct series_evidence evidence(double now)
@@ -84,6 +85,45 @@ static void series_is_not_proven_complete_by_a_source_that_has_fewer(void)
         CU_ASSERT_EQUAL(d.verdict, SERIES_QUIET);
         CU_ASSERT_PTR_NOT_NULL(strstr(d.evidence, "fewer than are here"));
     }
+}
+
+static void series_that_was_interrupted_is_not_quiet_before_interrupted_s(void)
+{
+    struct series_evidence e = evidence(129.9);
+    e.interrupted = true;
+    struct series_decision d = decide(e);
+    CU_ASSERT_EQUAL(d.verdict, SERIES_RECEIVING);
+    CU_ASSERT_DOUBLE_EQUAL(d.wake, 130, 1e-9);
+    e.now = 130;
+    d = decide(e);
+    CU_ASSERT_EQUAL(d.verdict, SERIES_QUIET);
+    CU_ASSERT_PTR_NOT_NULL(strstr(d.evidence, "one ended without release"));
+    char text[160];
+    series_describe(&e, SERIES_QUIET, text);
+    CU_ASSERT_STRING_EQUAL(text, "quiet, 10 instances, source cannot be asked, interrupted");
+    e.last = 150; // not quiet for long enough when the longest wait is over
+    e.now = 160;
+    CU_ASSERT_EQUAL(decide(e).verdict, SERIES_WAITED);
+}
+
+// The count of the source is better evidence than the end of an association.
+static void series_that_was_interrupted_is_complete_when_the_source_has_as_many(void)
+{
+    struct series_evidence e = evidence(111.1);
+    e.interrupted = true;
+    e.can_ask = true;
+    CU_ASSERT_TRUE(decide(e).ask);
+    e.answer = SERIES_ANSWERED;
+    e.asked = 111;
+    e.source_count = 10;
+    CU_ASSERT_EQUAL(decide(e).verdict, SERIES_COMPLETE);
+    char text[160];
+    series_describe(&e, SERIES_COMPLETE, text);
+    CU_ASSERT_STRING_EQUAL(text, "complete, 10 instances, source has 10");
+    e.source_count = 9; // fewer are no evidence
+    CU_ASSERT_EQUAL(decide(e).verdict, SERIES_RECEIVING);
+    e.now = 120;
+    CU_ASSERT_EQUAL(decide(e).verdict, SERIES_RECEIVING);
 }
 
 static void series_confirmed_while_an_association_is_open_waits_for_quiet_s(void)
@@ -220,6 +260,10 @@ static const struct check_case cases[] = {
      series_is_complete_when_the_source_has_as_many},
     {"series_is_not_proven_complete_by_a_source_that_has_fewer",
      series_is_not_proven_complete_by_a_source_that_has_fewer},
+    {"series_that_was_interrupted_is_not_quiet_before_interrupted_s",
+     series_that_was_interrupted_is_not_quiet_before_interrupted_s},
+    {"series_that_was_interrupted_is_complete_when_the_source_has_as_many",
+     series_that_was_interrupted_is_complete_when_the_source_has_as_many},
     {"series_confirmed_while_an_association_is_open_waits_for_quiet_s",
      series_confirmed_while_an_association_is_open_waits_for_quiet_s},
     {"series_answer_from_before_the_last_instance_does_not_count",
