@@ -1,5 +1,10 @@
-"""Core, late tissue and mismatch of phantoms that are known, and refusals of what cannot be measured."""
+"""Core, late tissue, mismatch and vessels of phantoms that are known, and refusals of what cannot be measured.
+
+"varied" is what a site would send; the other cases are single difficulties.
+"""
+import numpy as np
 from evaluate.row import Row
+from phantom import perfusion as phantom
 
 GENERATOR = "perfusion"
 MEASURED = {
@@ -16,7 +21,9 @@ MEASURED = {
     "old infarct": ("--old-infarct",),
     "two slabs": ("--jog", "--step", "3"),
     "mirrored": ("--mirrored", "--random-order"),
-    "three points moved": ("--jump", "6"),
+    "three points moved": ("--jump", "3", "--turn", "3", "--through"),
+    "moved for good": ("--jump", "3", "--turn", "3", "--through", "--stay"),
+    "drifts": ("--drift", "3"),
     "finer": ("--size", "256", "--slices", "6"),
 }
 EITHER = {  # at the limit: right, or refused
@@ -28,7 +35,7 @@ EITHER = {  # at the limit: right, or refused
 REFUSED = {
     "no contrast": ("--no-contrast",),
     "truncated": ("--seconds", "36", "--late", "6"),
-    "moved for good": ("--jump", "6", "--stay"),
+    "moved far for good": ("--jump", "40", "--stay"),
     "little contrast": ("--peak", "35", "--noise", "5"),
     "no baseline": ("--late-start",),
     "noise 12 HU": ("--noise", "12"),
@@ -39,18 +46,68 @@ LATE_SHARE, LATE_ML, CORE_SHARE, CORE_ML = 0.10, 3, 0.25, 5
 
 
 def cases(seed):
-    found = [(name, ("--seed", seed % 100000, *arguments), "done") for name, arguments in MEASURED.items()]
-    found += [(name, ("--seed", seed % 100000, *arguments), None) for name, arguments in EITHER.items()]
-    return found + [(name, ("--seed", seed % 100000, *arguments), "not evaluable") for name, arguments in REFUSED.items()]
+    seed %= 100000
+    yield "varied", ("--seed", seed, "--varied"), "done"  # or what its truth.json says
+    for told, expected in ((MEASURED, "done"), (EITHER, None), (REFUSED, "not evaluable")):
+        for name, arguments in told.items():
+            yield name, ("--seed", seed, *arguments), expected
+
+
+def share_in(result, labels, layer, label):
+    """Part of the marks of a layer that lie in voxels of a label; None: there are none."""
+    folder = result.files[0].parent
+    height = {}
+    for annotation in result.objects["PR"][1].GraphicAnnotationSequence:
+        for graphic in annotation.get("GraphicObjectSequence", []) if annotation.GraphicLayer == layer else []:
+            for image in annotation.ReferencedImageSequence:
+                uid = image.ReferencedSOPInstanceUID
+                if uid not in height:
+                    number = int(uid.rsplit(".", 1)[1]) - 1  # as phantom/perfusion.py numbers them
+                    height[uid] = number % labels.shape[0]
+                x, y = np.array(graphic.GraphicData).reshape(-1, 2).mean(0)
+                height.setdefault("marks", []).append(labels[height[uid], int(y), int(x)] == label)
+    return float(np.mean(height["marks"])) if "marks" in height else None
+
+
+def vessel_rows(result):
+    path = result.files[0].parent / "labels.npz"
+    if not path.exists():
+        return []
+    labels = np.load(path)["labels"]
+    artery, vein = (share_in(result, labels, *which) for which in (("ARTERY", phantom.L_ARTERY), ("VEIN", phantom.L_VEIN)))
+    return [Row("artery: part in an artery", 1.0, artery, 0.25), Row("vein: part in a vein", 1.0 if vein is not None else None, vein, 0.25)]
+
+
+def warnings(result):
+    """What the report warns of, beyond what it says of every scan."""
+    return [text for _, text in result.report.judgements if not text.startswith(("yes:", "no:", "NOT FOR"))]
+
+
+def in_slices_used(truth, result):
+    """mL of late tissue and of core in the slices that were not left out; None: nobody knows."""
+    gone = {int(e["what"].split()[1]) - 1 for e in result.entry["exclusions"] if e["what"].startswith("slice ")}
+    return [sum(ml for k, ml in enumerate(truth[name]) if k not in gone) if name in truth else None for name in ("late_slices_ml", "core_slices_ml")]
 
 
 def rows(truth, expected, result):
     verdict = result.entry["verdict"]
-    found = [Row("verdict", expected, verdict)] if expected else []
+    truth = truth or {}
+    hard = truth.get("difficulty") or ""
+    if hard:
+        expected = truth["expected"]
+    found = [Row(f"verdict{', ' + hard if hard else ''}", expected, verdict, of_which="verdict")] if expected else []
     if verdict != "done":
         return [*found, Row(f"reason: {result.entry['reason']}", None, None)]
     values = {m["method"][0]: m["value"] for m in reversed(result.entry["measurements"]) if "method" in m}
     target = next(e["value"] for e in result.entry["evaluations"] if e["code"][0] == "TARGET").split(":")[0]
-    late, core = (truth or {}).get("late_ml"), (truth or {}).get("core_ml")
-    return [*found, Row("late, mL", late, values["TMAX-6"], max(LATE_SHARE * (late or 0), LATE_ML)), Row("core, mL", core, values["CBF-30"], max(CORE_SHARE * (core or 0), CORE_ML)),
-            Row("target", None if target == "uncertain" else (truth or {}).get("target"), target == "yes")]
+    late, core = in_slices_used(truth, result)
+    measured = [Row("late, mL", late, values["TMAX-6"], max(LATE_SHARE * (late or 0), LATE_ML)), Row("core, mL", core, values["CBF-30"], max(CORE_SHARE * (core or 0), CORE_ML)),
+                Row("target", None if target == "uncertain" else phantom.is_target(late, core) if truth else None, target == "yes")]
+    flags = warnings(result)
+    wrong = any(r.truth is not None and r.verdict == "OFF" for r in measured)
+    said = [Row(f"says: {text}", None, None) for text in flags]
+    if hard and expected is None:  # a warning will do
+        for r in measured:
+            r.truth = None if flags else r.truth
+    silent = [Row("wrong without a warning", False, wrong and not flags)] if truth else []
+    return [*found, *measured, *silent, *vessel_rows(result), *said]

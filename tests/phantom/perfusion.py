@@ -1,15 +1,20 @@
 #!/usr/bin/python3
 """A CT perfusion scan of a head that is computed from its own blood flow, and the truth about it.
 
-usage: perfusion.py OUT [--seed N] [--size N] [--slices N] [--step S] [--seconds S] [--noise HU] [--lesion large|small|core|none]
-                    [--no-contrast] [--late S] [--width F] [--peak HU] [--side-delay S] [--jump MM] [--stay] [--missing N]
-                    [--jog] [--old-infarct] [--mirrored] [--random-order] [--late-start]
+usage: perfusion.py OUT [--seed N] [--size N] [--slices N] [--step S] [--seconds S] [--noise HU] [--kernel PIXELS]
+                    [--lesion large|small|core|none] [--territory middle|anterior|posterior|deep] [--ventricles F] [--skull F]
+                    [--hematocrit F] [--no-contrast] [--late S] [--width F] [--peak HU] [--side-delay S] [--jump MM] [--turn DEGREES]
+                    [--drift MM] [--through] [--stay] [--missing N] [--jog] [--old-infarct] [--mirrored] [--random-order]
+                    [--late-start] [--varied]
 
 OUT gets im-0001.dcm ... and truth.json. Everything that no option fixes is drawn from the seed: shape of the head, skull,
 ventricles, cortex, places and sizes of vessels, side, place and size of the lesion, blood flow, delays, bolus.
 
 Tissue is the arterial curve convolved with an exponential residue function, sampled every 0.05 s, so that truth and program
-share no formula but that of the model. Late tissue has its inflow 5.5 to 8 s late, core 8 to 11 s late with 8 to 18 % of the
+share no formula but that of the model. A head that moves is computed anew where it is then, so that nobody interpolates but the program.
+--varied draws from the seed what a site would send: lesion, territory, blood, noise, steps, and for two of three scans one
+difficulty (a late side, a weak heart, motion, two slabs, a scan that is cut off, contrast that never comes ...), which truth.json names with
+what is expected of the program: "done", "not evaluable", or null, where a warning or a refusal will do as well as right numbers. Late tissue has its inflow 5.5 to 8 s late, core 8 to 11 s late with 8 to 18 % of the
 flow; what lies around is at most 1.2 s late. kH / rho is that of the program's defaults.
 """
 import argparse
@@ -24,24 +29,70 @@ from scipy import ndimage
 UID = "1.2.826.0.1.3680043.8.498.78"
 FINE_S = 0.05
 AIR, SCALP, BONE, FLUID, GREY, WHITE, BLOOD = -1000, 45, 900, 5, 37, 29, 42
-KH_RHO = 0.733 / 1.04
+DENSITY = 1.04
 FOV_MM, THICK_MM = 218.0, 5.0
 (L_AIR, L_SCALP, L_BONE, L_FLUID, L_GREY, L_WHITE, L_GREY_RING, L_WHITE_RING, L_GREY_LATE, L_WHITE_LATE, L_GREY_CORE, L_WHITE_CORE,
  L_OLD, L_ARTERY, L_VEIN) = range(15)
 NATIVE = [AIR, SCALP, BONE, FLUID, GREY, WHITE, GREY, WHITE, GREY, WHITE, GREY - 1, WHITE - 1, 16, BLOOD, BLOOD]
 TISSUE = range(L_GREY, L_OLD + 1)
+# Centre of a lesion and its half axes, in parts of those of the brain, across and from front to back.
+TERRITORIES = {"middle": ((0.55, 0.7), (-0.25, 0.2), (0.48, 0.42)), "anterior": ((0.2, 0.3), (-0.62, -0.5), (0.3, 0.42)),
+               "posterior": ((0.3, 0.4), (0.5, 0.6), (0.38, 0.4)), "deep": ((0.38, 0.45), (-0.1, 0.1), (0.28, 0.3))}
+DIFFICULTIES = (("", 0.34), ("late side", 0.1), ("weak heart", 0.08), ("jumps", 0.14), ("drift", 0.04), ("far jump", 0.03), ("two slabs", 0.05),
+                ("no contrast", 0.03), ("cut off", 0.04), ("ends early", 0.05), ("little contrast", 0.04), ("noise", 0.04), ("missing images", 0.02))
 
 
 def arguments(words=None):
     p = argparse.ArgumentParser()
     p.add_argument("out", type=pathlib.Path)
     for name, kind, default in (("seed", int, 1), ("size", int, 128), ("slices", int, 8), ("step", float, 1.5), ("seconds", float, 66), ("noise", float, 3),
-                                ("late", float, 0), ("width", float, 1), ("peak", float, 0), ("side-delay", float, 0), ("jump", float, 0), ("missing", int, 0)):
+                                ("late", float, 0), ("width", float, 1), ("peak", float, 0), ("side-delay", float, 0), ("jump", float, 0), ("turn", float, 0), ("drift", float, 0), ("missing", int, 0),
+                                ("kernel", float, 0.6), ("ventricles", float, 1), ("skull", float, 1), ("hematocrit", float, 0.733)):
         p.add_argument(f"--{name}", type=kind, default=default)
     p.add_argument("--lesion", choices=("large", "small", "core", "none"), default="large")
-    for name in ("no-contrast", "stay", "jog", "old-infarct", "mirrored", "random-order", "late-start"):
+    p.add_argument("--territory", choices=tuple(TERRITORIES), default="middle")
+    for name in ("no-contrast", "stay", "through", "jog", "old-infarct", "mirrored", "random-order", "late-start", "varied"):
         p.add_argument(f"--{name}", action="store_true")
-    return p.parse_args(words)
+    o = p.parse_args(words)
+    o.difficulty, o.expected = "", "done"
+    if o.varied:
+        vary(o)
+    return o
+
+
+def vary(o):
+    rng = np.random.default_rng([o.seed, 7])
+    o.slices, o.step, o.noise = int(rng.integers(4, 7)), float(rng.choice((0.8, 1, 1.5, 2, 2.5, 3))), rng.uniform(1.8, 4)
+    o.kernel, o.ventricles, o.skull, o.hematocrit = rng.uniform(0.4, 1), rng.uniform(0.6, 2.2), rng.uniform(0.6, 1.6), rng.uniform(0.68, 0.8)
+    o.lesion = str(rng.choice(("large", "small", "core", "none"), p=(0.35, 0.25, 0.1, 0.3)))
+    o.territory = str(rng.choice(tuple(TERRITORIES), p=(0.55, 0.15, 0.15, 0.15)))
+    o.old_infarct, o.mirrored, o.random_order = bool(rng.random() < 0.2), bool(rng.random() < 0.15), bool(rng.random() < 0.3)
+    names, odds = zip(*DIFFICULTIES)
+    o.difficulty = str(rng.choice(names, p=odds))
+    if o.difficulty == "late side":
+        o.side_delay, o.lesion, o.expected = rng.uniform(1.5, 5), str(rng.choice(("none", o.lesion))), None
+    elif o.difficulty == "weak heart":
+        o.width, o.late, o.seconds = rng.uniform(1.4, 2), rng.uniform(3, 6), 80
+    elif o.difficulty == "jumps":
+        o.jump, o.turn, o.through, o.stay = rng.uniform(1, 5), rng.uniform(0, 4), bool(rng.random() < 0.5), bool(rng.random() < 0.5)
+    elif o.difficulty == "drift":
+        o.drift = rng.uniform(1, 4)
+    elif o.difficulty == "far jump":
+        o.jump, o.stay, o.expected = 40, bool(rng.random() < 0.5), None
+    elif o.difficulty == "two slabs":
+        o.jog, o.step = True, 3
+    elif o.difficulty == "no contrast":
+        o.no_contrast, o.expected = True, "not evaluable"
+    elif o.difficulty == "cut off":
+        o.seconds, o.late, o.expected = rng.uniform(31, 37), 6, "not evaluable"
+    elif o.difficulty == "ends early":
+        o.seconds, o.late, o.expected = rng.uniform(40, 46), rng.uniform(2, 5), None
+    elif o.difficulty == "little contrast":
+        o.peak, o.noise, o.expected = rng.uniform(25, 60), 5, "not evaluable"
+    elif o.difficulty == "noise":
+        o.noise, o.expected = rng.uniform(5, 10), None
+    elif o.difficulty == "missing images":
+        o.missing, o.expected = int(rng.integers(1, 5)), None
 
 
 def ball(grid, centre, radii):
@@ -55,8 +106,9 @@ def place_lesion(labels, grid, o, rng, side, axes):
     if not scale:
         return
     high = o.slices * THICK_MM
-    centre = (side * axes[0] * rng.uniform(0.55, 0.7), rng.uniform(-0.25, 0.2) * axes[1], high * rng.uniform(0.4, 0.6))
-    radii = np.array([axes[0] * 0.48, axes[1] * 0.42, high * 1.4]) * scale
+    across, along, half = TERRITORIES[o.territory]
+    centre = (side * axes[0] * rng.uniform(*across), rng.uniform(*along) * axes[1], high * rng.uniform(0.4, 0.6))
+    radii = np.array([axes[0] * half[0], axes[1] * half[1], high * 1.4]) * scale
     core_share = {"large": rng.uniform(0.4, 0.6), "small": rng.uniform(0.3, 0.5), "core": 0.97}[o.lesion]
     here = (x * side > 4) & np.isin(labels, (L_GREY, L_WHITE))
     for share, grey in ((1.12, L_GREY_RING), (1.0, L_GREY_LATE), (core_share, L_GREY_CORE)):
@@ -65,11 +117,24 @@ def place_lesion(labels, grid, o, rng, side, axes):
         labels[part & (labels % 2 == L_WHITE % 2)] = grey + 1
 
 
-def anatomy(o, rng):
-    """Labels [slice][row][column], side of the lesion (1: patient's left), pixel size."""
+def where_it_was(points, o, pose):
+    """Places of a head that was moved by pose (mm, degrees about x, y, z), before it moved."""
+    centre = np.array([0, 0, o.slices * THICK_MM / 2])
+    a, b, c = np.deg2rad(pose[3:])
+    turn = (np.array([[np.cos(c), -np.sin(c), 0], [np.sin(c), np.cos(c), 0], [0, 0, 1]])
+            @ np.array([[np.cos(b), 0, np.sin(b)], [0, 1, 0], [-np.sin(b), 0, np.cos(b)]])
+            @ np.array([[1, 0, 0], [0, np.cos(a), -np.sin(a)], [0, np.sin(a), np.cos(a)]]))
+    moved = np.stack(points, -1) - centre - pose[:3]
+    return np.moveaxis(moved @ turn + centre, -1, 0)  # rows times a rotation: its inverse
+
+
+def anatomy(o, rng, pose=(0,) * 6):
+    """Labels [slice][row][column], side of the lesion (1: patient's left), pixel size, places in the head."""
     pixel = FOV_MM / o.size
     at = (np.arange(o.size) + 0.5) * pixel - FOV_MM / 2
     z, y, x = np.meshgrid((np.arange(o.slices) + 0.5) * THICK_MM, at, at, indexing="ij")
+    x, y, z = where_it_was((x, y, z), o, np.array(pose, float)) if any(pose) else (x, y, z)
+    places = (x, y, z)
     turn, shift = np.deg2rad(rng.uniform(-8, 8)), rng.uniform(-5, 5, 2)
     x, y = (x - shift[0]) * np.cos(turn) + (y - shift[1]) * np.sin(turn), (y - shift[1]) * np.cos(turn) - (x - shift[0]) * np.sin(turn)
     grid = (x, y, z)
@@ -77,7 +142,7 @@ def anatomy(o, rng):
     taper = 1 - 0.1 * (z / (o.slices * THICK_MM)) ** 2
     r = np.sqrt((x / axes[0]) ** 2 + (y / axes[1]) ** 2) / taper
     radius = axes[:2].mean()
-    fluid, bone, scalp = rng.uniform(1.5, 3), rng.uniform(5, 9), rng.uniform(3, 7)
+    fluid, bone, scalp = rng.uniform(1.5, 3), rng.uniform(5, 9) * o.skull, rng.uniform(3, 7)
     labels = np.full(x.shape, L_AIR, np.uint8)
     labels[r <= 1 + (fluid + bone + scalp) / radius] = L_SCALP
     labels[r <= 1 + (fluid + bone) / radius] = L_BONE
@@ -89,7 +154,7 @@ def anatomy(o, rng):
     labels[r <= 0.8 + fold] = L_WHITE
     for side in (-1, 1):
         labels[ball(grid, (side * 22, -5, o.slices * THICK_MM / 2), (11, 14, 1e9)) & (r < 0.7)] = L_GREY  # deep nuclei
-        labels[ball(grid, (side * rng.uniform(7, 9), rng.uniform(-5, 5), o.slices * THICK_MM * 0.6), (rng.uniform(3, 6), rng.uniform(16, 26), o.slices * THICK_MM * 0.35))] = L_FLUID
+        labels[ball(grid, (side * rng.uniform(7, 9), rng.uniform(-5, 5), o.slices * THICK_MM * 0.6), (rng.uniform(3, 6) * o.ventricles, rng.uniform(16, 26), o.slices * THICK_MM * 0.35)) & (side * x > 1)] = L_FLUID
     side = int(rng.choice((-1, 1)))
     place_lesion(labels, grid, o, rng, side, axes)
     if o.old_infarct:
@@ -103,7 +168,7 @@ def anatomy(o, rng):
         labels[artery] = L_ARTERY
     size = max(rng.uniform(3.5, 5), 1.5 * pixel)
     labels[ball((x, y), (rng.uniform(-3, 3), axes[1] * 0.93), (size, size)) & (r < 1.02)] = L_VEIN
-    return labels, side, pixel, x
+    return labels, side, pixel, places
 
 
 def gamma(t, start, alpha, beta):
@@ -146,7 +211,7 @@ def curves(o, rng, table, seconds):
     found[L_VEIN] = delayed(np.convolve(artery, residue)[:len(t)], rng.uniform(2.5, 4))
     for label, (cbf, cbv, late) in table.items():
         residue = np.exp(-t * cbf / (60 * cbv)) * FINE_S
-        found[label] = delayed(np.convolve(artery, residue)[:len(t)] * cbf / (6000 * KH_RHO), late)
+        found[label] = delayed(np.convolve(artery, residue)[:len(t)] * cbf / (6000 * o.hematocrit / DENSITY), late)
     found[L_SCALP] = 0.02 * found[L_VEIN]
     return found
 
@@ -182,49 +247,83 @@ def write_image(folder, name, o, values, k, p, time, pixel):
     ds.save_as(folder / name, write_like_original=False)
 
 
+def is_target(late, core):
+    """DEFUSE 3."""
+    return bool(core < 70 and late - core >= 15 and late >= 1.8 * core)
+
+
 def truth_of(o, labels, side, pixel, table):
     voxel = pixel**2 * THICK_MM / 1000
     ml = {n: float((labels == n).sum() * voxel) for n in range(15)}
+    by_slice = {name: [float(np.isin(part, kinds).sum() * voxel) for part in labels]
+                for name, kinds in (("late_slices_ml", (L_GREY_LATE, L_WHITE_LATE, L_GREY_CORE, L_WHITE_CORE)), ("core_slices_ml", (L_GREY_CORE, L_WHITE_CORE)))}
     core = ml[L_GREY_CORE] + ml[L_WHITE_CORE]
     late = core + ml[L_GREY_LATE] + ml[L_WHITE_LATE]
-    return {"core_ml": core, "late_ml": late, "side": "left" if side > 0 else "right", "target": bool(core < 70 and late - core >= 15 and late >= 1.8 * core),
-            "brain_ml": sum(ml[n] for n in TISSUE), "flow": {str(n): v for n, v in table.items()}}
+    return {**by_slice, "core_ml": core, "late_ml": late, "side": "left" if side > 0 else "right", "target": is_target(late, core),
+            "brain_ml": sum(ml[n] for n in TISSUE), "difficulty": o.difficulty, "expected": o.expected, "flow": {str(n): v for n, v in table.items()}}
+
+
+def poses(o, rng, points):
+    """Where the head is at each point: mm along x, y, z and degrees about them."""
+    found = np.zeros((points, 6))
+    jumps = list(range(points // 2, points)) if o.stay else sorted(rng.choice(np.arange(3, points), 3, replace=False).tolist())
+    if o.jump or o.turn:
+        found[jumps] = o.jump * 0.6, o.jump * 0.8, 0, 0, 0, o.turn
+        if o.through:
+            found[jumps] = o.jump * 0.5, o.jump * 0.5, o.jump * 0.7, o.turn * 0.7, 0, o.turn * 0.7
+    if o.drift:
+        found += np.linspace(0, 1, points)[:, None] * (o.drift * 0.5, o.drift * 0.7, o.drift * 0.4, o.drift * 0.4, 0, o.drift * 0.5)
+    return np.round(found, 2)
+
+
+def texture(o, rng):
+    """How blood differs from place to place: a function of (x, y, z) in the head."""
+    waves = [(rng.normal(0, 0.13, 3) * (1, 1, 0.5), rng.uniform(0, 6.3)) for _ in range(12)]
+    return lambda places: np.clip(1 + 0.04 * sum(np.sin(sum(f * v for f, v in zip(wave, places)) + phase) for wave, phase in waves), 0.8, 1.2)
+
+
+class Head:
+    """What the scanner sees of the head in one pose: native values, and which curve runs where."""
+    def __init__(self, o, pose, unlike):
+        self.labels, self.side, self.pixel, places = anatomy(o, np.random.default_rng(o.seed), pose)
+        self.native = np.array(NATIVE, float)[self.labels]
+        self.on_side = self.side * places[0] > 0
+        self.unlike = np.where(np.isin(self.labels, TISSUE), unlike(places), 1)
 
 
 def make(o):
     """Writes the series and returns the truth."""
     rng = np.random.default_rng(o.seed)
     o.out.mkdir(parents=True, exist_ok=True)
-    labels, side, pixel, x = anatomy(o, rng)
+    anatomy(o, rng)  # what is drawn for it is drawn once
     table = flow_table(o, rng)
     points = int(o.seconds / o.step) + 1
     found = curves(o, rng, table, o.seconds + 5)
-    on_side = side * x > 0
     slow = delayed_side(o, found)
-    unlike = 1 + 0.08 * ndimage.gaussian_filter(rng.normal(size=labels.shape), (1, 6, 6)) * 25 / 1.5
-    unlike = np.where(np.isin(labels, TISSUE), np.clip(unlike, 0.8, 1.2), 1)
-    native = np.array(NATIVE, float)[labels]
+    unlike = texture(o, rng)
     missing = set(rng.choice(points * o.slices, o.missing, replace=False).tolist()) if o.missing else set()
-    jumps = set(range(points // 2, points)) if o.stay else set(rng.choice(np.arange(3, points), 3, replace=False).tolist())
+    pose = poses(o, rng, points)
     names = list(rng.permutation(points * o.slices)) if o.random_order else range(points * o.slices)
     blur = 0.5
+    first = head = Head(o, tuple(pose[0]), unlike)
     for p in range(points):
+        if p and (pose[p] != pose[p - 1]).any():
+            head = Head(o, tuple(pose[p]), unlike) if pose[p].any() else first
         for k in range(o.slices):
             time = p * o.step + (o.step / 2 if o.jog and k >= o.slices // 2 else 0)
             n = min(int(round(time / FINE_S)), found.shape[1] - 1)
-            values = native[k] + found[labels[k], n] * unlike[k]
+            labels = head.labels[k]
+            enhanced = found[labels, n]
             if o.side_delay:
-                values = np.where(on_side[k], native[k] + slow[labels[k], n] * unlike[k], values)
-            values = ndimage.gaussian_filter(values, blur)
-            if o.jump and p in jumps:
-                values = ndimage.shift(values, (o.jump / pixel * 0.6, o.jump / pixel * 0.8), order=1, mode="nearest")
-            noise = ndimage.gaussian_filter(rng.normal(size=values.shape), 0.6)
+                enhanced = np.where(head.on_side[k], slow[labels, n], enhanced)
+            values = ndimage.gaussian_filter(head.native[k] + enhanced * head.unlike[k], blur)
+            noise = ndimage.gaussian_filter(rng.normal(size=values.shape), o.kernel)
             values = values + noise * (o.noise / noise.std())
             if p * o.slices + k not in missing:
-                write_image(o.out, f"im-{names[p * o.slices + k]:04d}.dcm", o, values, k, p, time, pixel)
-    truth = truth_of(o, labels, side, pixel, table)
+                write_image(o.out, f"im-{names[p * o.slices + k]:04d}.dcm", o, values, k, p, time, head.pixel)
+    truth = truth_of(o, first.labels, first.side, first.pixel, table)
     (o.out / "truth.json").write_text(json.dumps(truth))
-    np.savez_compressed(o.out / "labels.npz", labels=labels[:, :, ::-1] if o.mirrored else labels)
+    np.savez_compressed(o.out / "labels.npz", labels=first.labels[:, :, ::-1] if o.mirrored else first.labels)
     return truth
 
 

@@ -17,7 +17,6 @@ ALLOWED = {
     "gpu_used_bytes": "what tests see of memory that is left behind",
     "gpu_validation_messages": "what tests see of the validation layer",
     "gpu_volume_mip": "for stages: projections",
-    "gpu_volume_resample": "for stages: registration, reformatting",
     "scu_echo": "the smallest thing to ask of a peer: tests of associations do",
     "slots_check": "a test asks it of every stage there is",
     "stage_stack": "for stages: several series as one image",

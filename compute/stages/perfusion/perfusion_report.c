@@ -410,7 +410,8 @@ static bool add_motion_curve(struct writer *w)
     struct curve *c = findings_add_curve(w->f);
     if (!c)
         return false;
-    c->title = "Motion of the head, from its outline";
+    c->title = w->r->tracked ? "Motion of the head, from its bone"
+                             : "Motion of the head, from its outline";
     c->x_name = "time";
     c->x_unit = "s";
     c->y_name = "motion";
@@ -507,6 +508,18 @@ static bool add_perfusion_pictures(struct writer *w)
     return ok;
 }
 
+static bool add_motion_fact(struct writer *w)
+{
+    const struct perfusion_result *r = w->r;
+    if (!r->tracked)
+        return findings_add_fact(w->f, "Motion: by the outline of the head, not corrected");
+    return findings_add_fact(w->f,
+                             "Motion: by bone%s; %u points corrected (by up to %.1f mm), %u left "
+                             "out",
+                             r->through ? "" : ", which tells only motion within slices",
+                             r->points_corrected, r->corrected_mm, r->points_dropped);
+}
+
 static bool add_perfusion_facts(struct writer *w)
 {
     const struct perfusion_result *r = w->r;
@@ -517,7 +530,7 @@ static bool add_perfusion_facts(struct writer *w)
                              r->factor[0], r->factor[1], r->factor[2], r->spacing[0], r->spacing[1],
                              r->spacing[2]) &&
            add_vessel_fact(w, "Artery", &r->vessels->artery) &&
-           add_vessel_fact(w, "Vein", &r->vessels->vein) &&
+           add_vessel_fact(w, "Vein", &r->vessels->vein) && add_motion_fact(w) &&
            findings_add_fact(f, "Artery multiplied by %.3f", r->artery_scale) &&
            findings_add_fact(
                f,

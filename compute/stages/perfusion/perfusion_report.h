@@ -1,5 +1,6 @@
 // What a perfusion scan has shown as findings: numbers, maps, segments, curves, page.
 #pragma once
+#include "compute/stages/perfusion/perfusion_motion.h"
 #include "compute/stages/perfusion/perfusion_vessels.h"
 #include "compute/stages/stage.h"
 
@@ -34,8 +35,13 @@ struct perfusion_result {
     double *brain_curve; // [steps] mean enhancement, HU
     double artery_scale; // by which the artery was multiplied; 1: not
     // Motion: of each point as scanned.
-    uint32_t points, points_dropped;
+    uint32_t points, points_dropped, points_corrected;
+    uint32_t slices_dropped;                     // of the work grid
+    bool through;                                // motion through slices was looked for as well
+    bool tracked;                                // by bone; else by the outline, and not corrected
+    double corrected_mm;                         // the farthest that was corrected
     double *moved_mm, *moved_at;                 // [points]
+    struct perfusion_pose *pose;                 // [points]
     double noise_hu, smooth_noise_hu, tissue_hu; // of a voxel; smoothed; mean peak of tissue
     double smooth_mm;
     double overlap; // of the hemispheres

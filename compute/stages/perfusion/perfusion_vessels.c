@@ -10,7 +10,11 @@ static const double peak_share = 0.3;       // of the highest peak: what may be 
 static const double peak_noise = 8;         // standard deviations: lower peaks may be chance
 static const double irregular_share = 0.75; // of the curves that stay: Mouridsen
 static const double area_share = 0.7;       // of the largest area: what may be the vein
-static const double later_s_steps = 1;      // steps: a vein is at least so much later
+static const double vein_share = 0.85; // of the largest area there: less is vein and tissue in one
+// Of the peak: what is lower does not count for a first moment, which noise in the tail of a curve
+// would move by more than arteries and veins are apart.
+static const double moment_share = 0.25;
+static const double later_s_steps = 1; // steps: a vein is at least so much later
 static const uint32_t candidates_max = 4096;
 static const uint32_t cluster_least = 3; // voxels of an artery
 static const double top_share = 0.999; // quantile that stands for the highest: a few voxels may be
@@ -36,16 +40,20 @@ struct search {
 
 void perfusion_vessel_measure(struct perfusion_vessel *v, uint32_t steps, uint32_t before)
 {
-    double moment = 0;
+    double moment = 0, weight = 0;
     v->peak = v->area = v->width = 0;
     v->top = 0;
     for (uint32_t n = before; n < steps; n++) {
         v->area += v->curve[n];
-        moment += n * v->curve[n];
         v->top = v->curve[n] > v->curve[v->top] ? n : v->top;
     }
     v->peak = v->curve[v->top];
-    v->moment = v->area > 0 ? moment / v->area : 0;
+    for (uint32_t n = before; n < steps; n++) {
+        const double part = v->curve[n] > moment_share * v->peak ? v->curve[n] : 0;
+        moment += n * part;
+        weight += part;
+    }
+    v->moment = weight > 0 ? moment / weight : 0;
     for (uint32_t n = 0; n < steps; n++)
         v->width += v->curve[n] > v->peak / 2;
 }
@@ -73,13 +81,15 @@ static double curve_quantile(const float *values, size_t count, double share, st
 
 static void describe_curve(struct candidate *c, const struct search *s)
 {
-    double moment = 0;
+    double moment = 0, weight = 0;
     c->area = c->rough = 0;
     for (uint32_t n = s->before; n < s->steps; n++) {
-        c->area += (double)c->curve[n];
-        moment += n * (double)c->curve[n];
+        const double v = (double)c->curve[n], part = v > moment_share * c->peak ? v : 0;
+        c->area += v;
+        moment += n * part;
+        weight += part;
     }
-    c->moment = moment / c->area;
+    c->moment = moment / weight;
     for (uint32_t n = 1; n < s->steps; n++)
         c->rough += fabs((double)c->curve[n] - (double)c->curve[n - 1]) / (2 * c->peak);
 }
@@ -277,7 +287,7 @@ static bool find_vein(struct search *s, struct arena *arena, const struct perfus
         }
     }
     qsort(s->list, count, sizeof *s->list, by_area_down);
-    while (count && s->list[count - 1].area < area_share * largest)
+    while (count && s->list[count - 1].area < vein_share * largest)
         count--;
     return count < cluster_least || average(s->list, count, s, arena, v);
 }

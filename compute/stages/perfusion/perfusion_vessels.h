@@ -20,7 +20,7 @@ struct perfusion_vessel {
     double peak;   // of the curve
     uint32_t top;  // step of it
     double area;   // sum of the curve behind the baseline
-    double moment; // first moment, in steps
+    double moment; // first moment of what is above a quarter of the peak, in steps
     double width;  // steps above half of the peak
 };
 

@@ -1,0 +1,151 @@
+#include <math.h>
+#include <string.h>
+#include "compute/stages/perfusion/perfusion_job.h"
+#include "compute/stages/perfusion/perfusion_tissue.h"
+
+static const double normal_tmax_s = 4, normal_min_ml = 50;
+static const double overlap_min = 0.8;
+
+// ---- Volumes ------------------------------------------------------------------------------------
+
+// Voxels of the image in a voxel of the work grid, whose last blocks are cut.
+static double fine_voxels(const struct perfusion_job *j, size_t n)
+{
+    const struct perfusion_result *r = &j->r;
+    const size_t at[3] = {n % r->dim[0], n / r->dim[0] % r->dim[1], n / r->dim[0] / r->dim[1]};
+    double count = 1;
+    for (int a = 0; a < 3; a++) {
+        const size_t first = at[a] * r->factor[a], left = j->v->dim[a] - first;
+        count *= (double)(left < r->factor[a] ? left : r->factor[a]);
+    }
+    return count;
+}
+
+static double mask_ml(const struct perfusion_job *j, const uint8_t *mask, const uint8_t *side,
+                      int which)
+{
+    const double *mm = j->v->spacing;
+    double voxels = 0;
+    for (size_t n = 0; n < j->voxels; n++) {
+        if (mask[n] && (which == PERFUSION_SIDES || side[n] == which))
+            voxels += fine_voxels(j, n);
+    }
+    return voxels * mm[0] * mm[1] * mm[2] / 1000;
+}
+
+static bool clean(struct perfusion_job *j, uint8_t *mask)
+{
+    uint64_t dropped = 0;
+    const uint32_t least = (uint32_t)ceil(j->p[P_CLUSTER].number / perfusion_voxel_ml(j));
+    const bool ok = perfusion_clean(j->tissue, least, mask, &dropped, j->err);
+    j->r.dropped_ml += (double)dropped * perfusion_voxel_ml(j);
+    return ok;
+}
+
+static bool measure_tmax(struct perfusion_job *j, const uint8_t *side)
+{
+    struct perfusion_result *r = &j->r;
+    uint8_t *mask = arena_alloc(j->arena, j->voxels, 1);
+    if (!mask)
+        return perfusion_no_memory(j);
+    for (int t = 0; t < PERFUSION_TMAX_LIMITS; t++) {
+        for (size_t n = 0; n < j->voxels; n++)
+            mask[n] = (double)r->tmax[n] > perfusion_tmax_limits[t];
+        if (!clean(j, mask))
+            return false;
+        r->tmax_ml[t] = mask_ml(j, mask, side, PERFUSION_SIDES);
+        if (t == PERFUSION_TMAX_MAIN)
+            memcpy(r->delayed, mask, j->voxels);
+    }
+    for (int s = 0; s < PERFUSION_SIDES; s++)
+        r->delayed_side_ml[s] = mask_ml(j, r->delayed, side, s);
+    return true;
+}
+
+// The mean of tissue that is in time, on the side with less late tissue where there is any.
+static bool find_normal(struct perfusion_job *j, const uint8_t *side)
+{
+    struct perfusion_result *r = &j->r;
+    double flow = 0, volume = 0, count = 0;
+    const double *late = r->delayed_side_ml;
+    r->normal_side = late[PERFUSION_LOW] == late[PERFUSION_HIGH]  ? PERFUSION_SIDES
+                     : late[PERFUSION_LOW] < late[PERFUSION_HIGH] ? PERFUSION_LOW
+                                                                  : PERFUSION_HIGH;
+    for (size_t n = 0; n < j->voxels; n++) {
+        if (!((double)r->tmax[n] <= normal_tmax_s) ||
+            (r->normal_side != PERFUSION_SIDES && side[n] != r->normal_side))
+            continue;
+        flow += (double)r->clean_flow[n];
+        volume += (double)r->volume[n];
+        count++;
+    }
+    r->normal_ml = count * perfusion_voxel_ml(j);
+    if (r->normal_ml < normal_min_ml)
+        return PERFUSION_REFUSE(
+            j,
+            "no normal tissue to compare with: %.0f mL with Tmax of at most %.0f s (at "
+            "least %.0f mL)",
+            r->normal_ml, normal_tmax_s, normal_min_ml);
+    r->normal_flow = flow / count;
+    r->normal_volume = volume / count;
+    return true;
+}
+
+static bool measure_flow(struct perfusion_job *j, const uint8_t *side)
+{
+    struct perfusion_result *r = &j->r;
+    uint8_t *mask = arena_alloc(j->arena, j->voxels, 1);
+    double volume = 0, flow = 0, count = 0;
+    if (!mask)
+        return perfusion_no_memory(j);
+    for (int t = 0; t < PERFUSION_FLOW_LIMITS; t++) {
+        const double limit = perfusion_flow_limits[t] / 100 * r->normal_flow;
+        for (size_t n = 0; n < j->voxels; n++)
+            mask[n] = r->delayed[n] && (double)r->clean_flow[n] < limit;
+        if (!clean(j, mask))
+            return false;
+        for (size_t n = 0; n < j->voxels; n++)
+            mask[n] = mask[n] && r->delayed[n];
+        r->flow_ml[t] = mask_ml(j, mask, side, PERFUSION_SIDES);
+        if (t == PERFUSION_FLOW_MAIN)
+            memcpy(r->core, mask, j->voxels);
+    }
+    for (int s = 0; s < PERFUSION_SIDES; s++)
+        r->core_side_ml[s] = mask_ml(j, r->core, side, s);
+    for (size_t n = 0; n < j->voxels; n++) {
+        volume += r->delayed[n] ? (double)r->volume[n] : 0;
+        flow += r->delayed[n] ? (double)r->clean_flow[n] : 0;
+        count += r->delayed[n];
+    }
+    r->late_flow = count > 0 && r->normal_flow > 0 ? flow / count / r->normal_flow : NAN;
+    r->volume_index = count > 0 && r->normal_volume > 0 ? volume / count / r->normal_volume : NAN;
+    return true;
+}
+
+bool perfusion_volumes_measure(struct perfusion_job *j)
+{
+    struct perfusion_result *r = &j->r;
+    struct perfusion_midline line;
+    uint8_t *brain = arena_alloc(j->arena, j->voxels, 1);
+    uint8_t *side = arena_alloc(j->arena, j->voxels, 1);
+    r->delayed = arena_alloc(j->arena, j->voxels, 1);
+    r->core = arena_alloc(j->arena, j->voxels, 1);
+    if (!brain || !side || !r->delayed || !r->core)
+        return perfusion_no_memory(j);
+    if (!gpu_mask_read(j->brain, brain, j->err))
+        return false;
+    if (!perfusion_midline_find(brain, r->dim, r->spacing, &line))
+        return perfusion_no_memory(j);
+    r->overlap = line.overlap;
+    if (line.overlap < overlap_min)
+        findings_add_warning(j->f,
+                             "The halves of the brain differ (%.0f %% alike, limit %.0f %%): the "
+                             "line between them may be wrong",
+                             100 * line.overlap, 100 * overlap_min);
+    for (size_t n = 0; n < j->voxels; n++) {
+        const double column = (double)(n % r->dim[0]), row = (double)(n / r->dim[0] % r->dim[1]);
+        side[n] =
+            perfusion_side(&line, r->spacing, column, row) < 0 ? PERFUSION_LOW : PERFUSION_HIGH;
+    }
+    return measure_tmax(j, side) && find_normal(j, side) && measure_flow(j, side);
+}
