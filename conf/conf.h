@@ -68,6 +68,8 @@ struct conf {
     char *log_level;           // "error", "warn", "info", "debug"
     char *duplicate_answer;    // to an instance that is here with other content: "duplicate"
                                // (0111) or "success" (0000); kept in quarantine either way
+    char *user;                // that a node started by root becomes
+    char *cage;                // "auto", "required", "off": rights that its processes give up
     char *timezone; // Timezone Offset From UTC of results whose source has none: "+0100",
                     // or "none"
     uint16_t port;

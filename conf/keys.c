@@ -27,6 +27,12 @@ static const struct conf_key keys[] = {
     {"node.timezone", CONF_ZONE, AT(timezone), .def = "none",
      .help = "Timezone Offset From UTC of results whose source has none, as +0100; none leaves it "
              "out."},
+    {"node.user", CONF_TEXT, AT(user), .max = 32, .def = "anode",
+     .help = "User of the system that a node becomes which root starts; root stays root."},
+    {"node.cage", CONF_CHOICE, AT(cage), .choices = "auto|required|off", .def = "auto",
+     .help = "Whether processes that handle what peers send give up rights; auto: all that the "
+             "kernel can take.\n"
+             "With required the node does not start where the kernel or the user is missing."},
     {"node.serial", CONF_TEXT, AT(serial), .max = 64,
      .help = "Device Serial Number in results; derived from ae_title when not given."},
     {"node.device_uid", CONF_UID, AT(device_uid),

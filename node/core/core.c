@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "node/core/checks.h"
+#include "node/proc/cage.h"
 #include "node/core/collections.h"
 #include "node/proc/child.h"
 #include "node/core/intake.h"
@@ -21,6 +22,7 @@
 #include "node/proc/listener.h"
 #include "node/core/notify.h"
 #include "node/core/outbox.h"
+#include "node/proc/privileges.h"
 #include "node/core/retain.h"
 
 #define DRAIN_S          20  // from SIGTERM to the end
@@ -271,6 +273,22 @@ static void raise_descriptor_limit(void)
     }
 }
 
+// Root without the user that it is to become goes on as it is, and says so, unless all is required.
+static bool drop_rights(const struct conf *conf, struct err *err)
+{
+    struct privileges_user user;
+    struct err why = {0};
+    if (!privileges_find(conf->user, &user, &why)) {
+        if (strcmp(conf->cage, "required") == 0 || why.code != ERR_CONFIG)
+            return err_set(err, why.code, "%s", why.text);
+        log_warn("the node runs as root, without capabilities: %s", why.text);
+    }
+    if (user.change)
+        log_info("user=%s uid=%u", user.name, (unsigned)user.uid);
+    return privileges_give(conf->data_dir, &user, err) && privileges_drop(&user, err) &&
+           cage_check(conf, err);
+}
+
 static bool open_node(struct node *n, struct err *err)
 {
     struct core *core = &n->core;
@@ -278,11 +296,12 @@ static bool open_node(struct node *n, struct err *err)
     core->loop = loop_create();
     if (!core->loop)
         return err_set(err, ERR_NOMEM, "no memory");
-    if (!take_signals(n, err) || !datadir_open(&core->dir, core->conf->data_dir, true, err) ||
-        !datadir_path(&core->dir, "state.db", path, err))
+    if (!take_signals(n, err))
         return false;
-    n->listening = listener_bind(core->conf->bind, core->conf->port, err);
-    if (n->listening < 0)
+    n->listening = listener_bind(core->conf->bind, core->conf->port, err); // root may have any port
+    if (n->listening < 0 || !drop_rights(core->conf, err) ||
+        !datadir_open(&core->dir, core->conf->data_dir, true, err) ||
+        !datadir_path(&core->dir, "state.db", path, err))
         return false;
     core->state = state_open(path, err);
     if (!core->state || !retain_reconcile(core, err))

@@ -740,7 +740,7 @@ static void scout_start(struct jobs *j)
     struct child_options options = {.role = "scout", .channel = true};
     j->scout_at = clock_steady() + SCOUT_EVERY_S;
     j->seen_why[0] = 0;
-    if (!child_start(&j->scout, &options, scout_run, NULL, &err)) {
+    if (!child_start(&j->scout, &options, scout_run, j->core->conf, &err)) {
         log_error("devices not listed: %s", err.text);
         return;
     }

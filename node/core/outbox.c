@@ -347,8 +347,12 @@ static void deliver(struct outbox *o, const char *destination)
         free_delivery(d);
         return;
     }
-    struct sender sender = {
-        .conf = core->conf, .peer = peer, .files = d->files, .rows = d->rows, .count = d->count};
+    struct sender sender = {.conf = core->conf,
+                            .dir = &core->dir,
+                            .peer = peer,
+                            .files = d->files,
+                            .rows = d->rows,
+                            .count = d->count};
     const int keep[] = {core->dir.dirfd, core->dir.lockfd};
     struct child_options options = {
         .role = "sender", .channel = true, .keep = keep, .keep_count = 2};

@@ -2,6 +2,7 @@
 #include <math.h>
 #include <stdio.h>
 #include "dimse/net/scu.h"
+#include "node/proc/cage.h"
 #include "node/proc/msg.h"
 
 int asker_run(void *ctx, int channel)
@@ -18,7 +19,8 @@ int asker_run(void *ctx, int channel)
     struct msg_count m = {.series = a->series, .count = -1};
     struct err err = {0};
     long count = -1;
-    if (!scu_find_series_count(&peer, a->study_instance_uid, a->series_instance_uid, &count, &err))
+    if (!cage_enter(CAGE_SENDER, a->conf, NULL, NULL, &err) ||
+        !scu_find_series_count(&peer, a->study_instance_uid, a->series_instance_uid, &count, &err))
         snprintf(m.text, sizeof m.text, "%.90s", err.text);
     else if (count < 0)
         snprintf(m.text, sizeof m.text, "its answer has no number");

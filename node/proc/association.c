@@ -8,6 +8,7 @@
 #include "base/fs.h"
 #include "base/log.h"
 #include "base/version.h"
+#include "node/proc/cage.h"
 #include "node/proc/msg.h"
 
 static volatile sig_atomic_t receiving; // an object is on its way
@@ -15,9 +16,10 @@ static volatile sig_atomic_t stop;      // end after it
 
 struct session {
     const struct association *association;
-    int core;         // to the core
-    bool broken;      // the core and we may disagree on what is recorded: nothing more is said
-    uint64_t records; // asked for so far: numbers them
+    int core;              // to the core
+    bool broken;           // the core and we may disagree on what is recorded: nothing more is said
+    uint64_t records;      // asked for so far: numbers them
+    char drafts[PATH_MAX]; // folder of its own
     struct fs_draft draft;
     struct msg_hello hello;
 };
@@ -87,10 +89,9 @@ static bool association_room(void *ctx, struct err *err)
 
 static int association_new_draft(struct session *s, struct err *err)
 {
-    char folder[PATH_MAX];
-    if (!association_room(s, err) || !datadir_path(s->association->dir, "drafts", folder, err))
+    if (!association_room(s, err))
         return -1;
-    return fs_draft_open(&s->draft, folder, err) ? s->draft.fd : -1;
+    return fs_draft_open(&s->draft, s->drafts, err) ? s->draft.fd : -1;
 }
 
 static int association_open_draft(void *ctx, struct err *err)
@@ -267,11 +268,20 @@ int association_run(void *ctx, int channel)
     struct sigaction term = {.sa_handler = association_on_term};
     sigaction(SIGTERM, &term, NULL);
     log_action("address=%s", s.association->address);
-    s.core = msg_connect(s.association->dir->dirfd, &err);
+    const struct datadir *dir = s.association->dir;
+    char drafts[DATADIR_NAME];
+    s.core = msg_connect(dir->dirfd, &err);
     // A peer that waits longer than that for us is as patient as we are with it.
     const struct timeval within = {.tv_sec = s.association->conf->dimse_timeout_s};
     if (s.core < 0 || setsockopt(s.core, SOL_SOCKET, SO_RCVTIMEO, &within, sizeof within) != 0 ||
         setsockopt(s.core, SOL_SOCKET, SO_SNDTIMEO, &within, sizeof within) != 0) {
+        log_error("connection refused: %s", err.text);
+        return 2;
+    }
+    // Nothing of the peer was read so far.
+    datadir_drafts_name(getpid(), drafts);
+    if (!datadir_path(dir, drafts, s.drafts, &err) || !fs_make_folders(s.drafts, &err) ||
+        !cage_enter(CAGE_ASSOCIATION, s.association->conf, dir, s.drafts, &err)) {
         log_error("connection refused: %s", err.text);
         return 2;
     }

@@ -191,6 +191,11 @@ bool datadir_each(const struct datadir *d, enum datadir_kind kind,
     return walk(d, kind == DATADIR_SERIES ? "series" : "outbox", true, each, ctx, err);
 }
 
+void datadir_drafts_name(pid_t pid, char out[DATADIR_NAME])
+{
+    snprintf(out, DATADIR_NAME, "drafts/%ld", (long)pid);
+}
+
 struct sweep {
     const struct datadir *dir;
     size_t count;

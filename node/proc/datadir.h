@@ -1,6 +1,6 @@
 // The data folder: who owns it, what is where, names that were never used before.
 //   state.db  lock  anode.sock  cache/ (pipelines of the Vulkan device)
-//   drafts/                  files that are being received; emptied at start
+//   drafts/<pid>/            files that an association receives; emptied at its end and at start
 //   series/<2 hex>/<30 hex>.dcm   received instances; random names, so that no name is ever reused
 //                            and a folder stays small; the database knows which series each is of
 //   outbox/<job>/<try>/      results
@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 #include "base/err.h"
 #include "base/fs.h"
 
@@ -51,5 +52,8 @@ bool datadir_free_mib(const struct datadir *d, uint64_t *mib, struct err *err);
 enum datadir_kind { DATADIR_SERIES, DATADIR_OUTBOX };
 bool datadir_each(const struct datadir *d, enum datadir_kind kind,
                   bool (*each)(void *ctx, const char *name), void *ctx, struct err *err);
+// The folder of the drafts of the association pid, below the data folder: "drafts/1234". Whoever
+// sees its end removes it, with datadir_remove().
+void datadir_drafts_name(pid_t pid, char out[DATADIR_NAME]);
 // Removes everything in drafts/. Returns how many there were.
 size_t datadir_sweep_drafts(const struct datadir *d);

@@ -170,8 +170,11 @@ static void listener_reap(struct accepting *a)
     pid_t pid;
     while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
         struct guest *guest = guests_find(&a->guests, pid);
+        char drafts[DATADIR_NAME];
         if (!guest)
             continue;
+        datadir_drafts_name(pid, drafts);
+        datadir_remove(a->listener->dir, drafts); // of one that was killed, with what it received
         if (WIFSIGNALED(status) && !guest->leaving)
             log_warn("address=%s association pid=%d ended by signal %d", guest->caller.address,
                      (int)pid, WTERMSIG(status));

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include "compute/gpu/gpu.h"
+#include "node/proc/cage.h"
 #include "node/proc/msg.h"
 
 static bool tell_device(int channel, const struct gpu_device *d, size_t count)
@@ -19,12 +20,12 @@ static bool tell_device(int channel, const struct gpu_device *d, size_t count)
 
 int scout_run(void *ctx, int channel)
 {
-    (void)ctx;
     struct gpu_device *list = NULL;
     struct err err = {0};
     size_t count = 0;
     bool ok = true;
-    if (!gpu_list(NULL, &list, &count, &err) || count == 0) {
+    if (!cage_enter(CAGE_SCOUT, ctx, NULL, NULL, &err) || !gpu_list(NULL, &list, &count, &err) ||
+        count == 0) {
         struct msg_device none = {0};
         snprintf(none.why, sizeof none.why, "%.159s", err.text);
         ok = msg_send(channel, MSG_DEVICE, &none, NULL, 0, NULL);

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <unistd.h>
 #include "base/log.h"
+#include "node/proc/cage.h"
 #include "node/proc/msg.h"
 
 struct batch {
@@ -34,7 +35,8 @@ int sender_run(void *ctx, int channel)
     struct err err = {0};
     struct msg_sent sent = {0};
     log_action("destination=%s", s->peer->name);
-    sent.ok = scu_store(&peer, s->files, s->count, on_outcome, &batch, &err);
+    sent.ok = cage_enter(CAGE_SENDER, conf, s->dir, NULL, &err) &&
+              scu_store(&peer, s->files, s->count, on_outcome, &batch, &err);
     snprintf(sent.text, sizeof sent.text, "%s", err.text);
     return msg_send(channel, MSG_SENT, &sent, NULL, 0, NULL) ? 0 : 2;
 }

@@ -6,9 +6,11 @@
 #include <stdint.h>
 #include "conf/conf.h"
 #include "dimse/net/scu.h"
+#include "node/proc/datadir.h"
 
 struct sender {
     const struct conf *conf;
+    const struct datadir *dir; // holds the files
     const struct conf_peer *peer;
     const struct scu_file *files;
     const int64_t *rows; // of the outbox, one a file

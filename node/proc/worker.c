@@ -18,6 +18,7 @@
 #include "base/log.h"
 #include "node/job/order.h"
 #include "node/job/params.h"
+#include "node/proc/cage.h"
 #include "node/proc/msg.h"
 
 #define PARAMS_MAX 256
@@ -324,7 +325,8 @@ static bool prepare(struct shop *s)
     struct msg_ready ready = {0};
     double start = clock_steady();
     log_action("opening the device");
-    ready.ok = open_device(s, &err);
+    ready.ok = cage_enter(CAGE_WORKER, s->worker->conf, s->worker->dir, NULL, &err) &&
+               open_device(s, &err);
     ready.ok = ready.ok && prepare_kernels(s, &err);
     if (ready.ok) {
         snprintf(ready.device, sizeof ready.device, "%.159s", gpu_device(s->gpu)->name);
