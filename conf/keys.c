@@ -47,8 +47,8 @@ static const struct conf_key keys[] = {
              "them."},
     {"completion.interrupted_quiet_s", CONF_NUMBER, AT(interrupted_quiet_s), 0.1, 86400,
      .def = "120",
-     .help = "The same where an association that sent some of it ended without release, and none "
-             "since in order."},
+     .help = "In place of quiet_s where an association that sent some of it ended without release, "
+             "and none since in order."},
     {"completion.longest_wait_s", CONF_NUMBER, AT(longest_wait_s), 1, 604800, .def = "600",
      .help = "A series is taken as it is this long after its first instance, in seconds."},
     {"completion.find_timeout_s", CONF_NUMBER, AT(find_timeout_s), 0.1, 600, .def = "5",

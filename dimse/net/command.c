@@ -29,6 +29,8 @@ static void begin_command_element(struct command *c)
         snprintf(c->broken, sizeof c->broken, "(%04x,%04x) in a command set", group, number);
     else if (c->skip == UNDEFINED)
         snprintf(c->broken, sizeof c->broken, "(%04x,%04x) of undefined length", group, number);
+    else if (c->skip > COMMAND_VALUE_MAX)
+        snprintf(c->broken, sizeof c->broken, "(%04x,%04x) of %u bytes", group, number, c->skip);
     else if (++c->elements > COMMAND_ELEMENTS_MAX)
         snprintf(c->broken, sizeof c->broken, "a command set of more than %d elements",
                  COMMAND_ELEMENTS_MAX);

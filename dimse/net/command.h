@@ -1,6 +1,6 @@
 // Are command sets what they may be? Follows the PDUs that stream in, in constant memory, before
 // DCMTK's recursive parser sees a byte of them: a command set has elements of group 0000 alone,
-// each of a defined length and none a sequence. Parses untrusted input.
+// each of a defined and small length and none a sequence. Parses untrusted input.
 // Sources: PS3.7 6.3.1 (command set), PS3.8 9.3 (PDUs), E.2 (fragments).
 // Process: association, sender, asker. Thread-safety: one thread an object.
 #pragma once
@@ -14,6 +14,9 @@ extern "C" {
 
 // PS3.7 annex E has 28, with the retired ones 66; DCMTK takes a step for each that is out of order.
 #define COMMAND_ELEMENTS_MAX 256
+// Bytes of a value: DCMTK makes room for what is claimed before it comes. The longest that occur
+// are lists of attribute tags, 4 bytes each.
+#define COMMAND_VALUE_MAX 16384
 
 // All zero: before the first byte of a connection.
 struct command {

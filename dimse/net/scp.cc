@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <memory>
 #include <new>
 #include <fcntl.h>
 #include <sys/uio.h>
@@ -23,7 +24,13 @@
 static const uint64_t command_max = 131072 + 16384;
 static const uint64_t handshake_max = 1 << 20; // bytes of an A-ASSOCIATE-RQ
 static const uint64_t room_step = 1 << 20;     // bytes received between two looks at the room left
-static const int no_limit_s = 86400;           // for DCMTK: the link keeps the time
+// Of an object that is lost already: what is left of most comes, and the association goes on; who
+// has more to say is cut off.
+static const uint64_t lost_max = 16 << 20;
+// Behind the place where the framing breaks, before the parser is asked: it tells an element of
+// unknown value representation by where the next one begins.
+static const uint64_t judge_after = 4 << 20;
+static const int no_limit_s = 86400;                     // for DCMTK: the link keeps the time
 static const uint8_t abort_user = 0, abort_provider = 2; // A-ABORT source, PS3.8 table 9-26
 
 bool scp_init(struct err *err)
@@ -64,10 +71,10 @@ struct Session {
 class Sink : public DcmConsumer
 {
   public:
-    Sink(int fd, const struct scp_config *config, const struct scp_handler *handler,
+    Sink(int fd, const struct scp_config *config, const struct scp_handler *handler, Link *link,
          struct digest *digest, struct framing *framing)
-        : fd_(fd), max_bytes_(config->max_object_bytes), handler_(handler), digest_(digest),
-          framing_(framing)
+        : fd_(fd), max_bytes_(config->max_object_bytes), handler_(handler), link_(link),
+          digest_(digest), framing_(framing)
     {
     }
     // What the first write() puts in front.
@@ -107,6 +114,10 @@ class Sink : public DcmConsumer
     {
         return bytes_ > max_bytes_;
     }
+    bool hopeless() const
+    {
+        return hopeless_;
+    } // no parser takes it, whatever comes
     uint64_t file_bytes() const
     {
         return written_;
@@ -119,12 +130,16 @@ class Sink : public DcmConsumer
   private:
     bool put(struct iovec *parts, int count);
     void stop(int error);
+    void judge();
 
     int fd_; // -1: swallow
     uint64_t max_bytes_, bytes_ = 0, written_ = 0, room_asked_at_ = 0;
     const struct scp_handler *handler_;
+    Link *link_;
     struct digest *digest_;
     struct framing *framing_;
+    bool hopeless_ = false;
+    uint64_t judge_at_ = 0; // bytes
     int error_ = 0;
     uint8_t head_[META_MAX];
     size_t head_size_ = 0;
@@ -137,6 +152,22 @@ void Sink::stop(int error)
     if (ftruncate(fd_, 0) != 0)
         log_warn("draft not emptied: %s", strerror(errno));
     fd_ = -1;
+}
+
+// The framing is broken: is it for the parser, too? Looked at again when twice as much is here.
+void Sink::judge()
+{
+    struct err err = {};
+    if (judge_at_ == 0)
+        judge_at_ = bytes_ + judge_after;
+    if (bytes_ < judge_at_)
+        return;
+    judge_at_ = 2 * bytes_;
+    if (object_may_begin_so(fd_, &err) || err.code != ERR_INPUT)
+        return;
+    hopeless_ = true;
+    stop(0);
+    link_->allow(lost_max);
 }
 
 bool Sink::put(struct iovec *parts, int count)
@@ -169,8 +200,10 @@ bool Sink::put(struct iovec *parts, int count)
 offile_off_t Sink::write(const void *buf, offile_off_t size)
 {
     bytes_ += static_cast<uint64_t>(size);
-    if (fd_ >= 0 && too_large())
+    if (fd_ >= 0 && too_large()) {
         stop(0);
+        link_->allow(lost_max);
+    }
     if (fd_ >= 0 && bytes_ - room_asked_at_ >= room_step) {
         struct err err = {};
         room_asked_at_ = bytes_;
@@ -187,7 +220,8 @@ offile_off_t Sink::write(const void *buf, offile_off_t size)
     head_size_ = 0;
     if (put(with_head ? parts : parts + 1, with_head ? 2 : 1)) {
         digest_add(digest_, buf, static_cast<size_t>(size));
-        framing_add(framing_, buf, static_cast<size_t>(size));
+        if (!framing_add(framing_, buf, static_cast<size_t>(size)))
+            judge();
     }
     return size;
 }
@@ -416,6 +450,9 @@ static void store_check(Store &store, const Sink &sink, struct framing *framing,
         err_errno(&err, sink.error(), "write");
         store.refuse(SCP_OUT_OF_RESOURCES, err.code == ERR_FULL ? "no space left" : "cannot write",
                      err.text);
+    } else if (sink.hopeless()) {
+        framing_end(framing, &err);
+        store.refuse(SCP_CANNOT_UNDERSTAND, err.text);
     } else if (!store_understand(store, framing, fd, ids, attrs, &err)) {
         store.refuse(err.code == ERR_NOMEM ? SCP_OUT_OF_RESOURCES : SCP_CANNOT_UNDERSTAND,
                      err.text);
@@ -480,6 +517,10 @@ static bool store_receive(Session &s, Store &store, Sink &sink, struct err *err)
     s.link.allow(max > UINT64_MAX / 4 ? UINT64_MAX : 2 * max + (1 << 20));
     OFCondition cond = DIMSE_receiveDataSetInFile(s.assoc, DIMSE_NONBLOCKING, no_limit_s, &context,
                                                   &stream, nullptr, nullptr);
+    if (cond.bad() && s.link.fault() == Link::Fault::Flood)
+        return err_set(err, ERR_NET, "data set: %s",
+                       sink.hopeless() ? "broken, and the peer goes on with it"
+                                       : "larger than allowed, and the peer goes on with it");
     if (cond.bad())
         return s.link.explain(err, "data set", cond.text());
     if (context != store.context)
@@ -494,8 +535,19 @@ static bool store_answer(Session &s, Store &store, struct err *err)
     rsp.DimseStatus = static_cast<DIC_US>(store.status);
     if (store.status != SCP_SUCCESS && store.comment[0])
         detail.putAndInsertString(DCM_ErrorComment, store.comment);
-    OFCondition cond = DIMSE_sendStoreResponse(s.assoc, store.context, store.request, &rsp,
-                                               detail.isEmpty() ? nullptr : &detail);
+    OFCondition cond;
+    if (*store.request->AffectedSOPInstanceUID) {
+        cond = DIMSE_sendStoreResponse(s.assoc, store.context, store.request, &rsp,
+                                       detail.isEmpty() ? nullptr : &detail);
+    } else { // no UID to give back
+        T_DIMSE_Message message = {};
+        rsp.MessageIDBeingRespondedTo = store.request->MessageID;
+        rsp.DataSetType = DIMSE_DATASET_NULL;
+        message.CommandField = DIMSE_C_STORE_RSP;
+        message.msg.CStoreRSP = rsp;
+        cond = DIMSE_sendMessageUsingMemoryData(s.assoc, store.context, &message, &detail, nullptr,
+                                                nullptr, nullptr);
+    }
     if (cond.bad())
         return s.link.explain(err, "C-STORE answer", cond.text());
     return true;
@@ -523,7 +575,7 @@ static bool store_receive_and_commit(Session &s, Store &store, struct digest *di
     struct object_ids ids = {};
     struct attrs attrs = {};
     int fd = store_open_file(s, store);
-    Sink sink(fd, s.config, s.handler, digest, framing);
+    Sink sink(fd, s.config, s.handler, &s.link, digest, framing);
     struct meta meta = {store.request->AffectedSOPClassUID, store.request->AffectedSOPInstanceUID,
                         store.transfer_syntax, s.version, s.summary->calling};
     sink.head_filled(meta_write(&meta, sink.head_room()));
@@ -574,6 +626,28 @@ static bool session_serve_echo(Session &s, T_DIMSE_C_EchoRQ *request,
     return cond.good() || s.link.explain(err, "C-ECHO answer", cond.text());
 }
 
+// A C-STORE-RQ that DCMTK does not take, since its SOP Instance UID is too long or missing: fills
+// what is needed to answer it. false: something else is wrong, too.
+static bool request_without_uid(DcmDataset &set, T_DIMSE_Message *message)
+{
+    T_DIMSE_C_StoreRQ *rq = &message->msg.CStoreRQ;
+    OFString sop_class, instance;
+    Uint16 field = 0, type = DIMSE_DATASET_NULL;
+    *message = {};
+    set.findAndGetOFString(DCM_AffectedSOPClassUID, sop_class);
+    set.findAndGetOFString(DCM_AffectedSOPInstanceUID, instance);
+    if (set.findAndGetUint16(DCM_CommandField, field).bad() || field != DIMSE_C_STORE_RQ ||
+        set.findAndGetUint16(DCM_MessageID, rq->MessageID).bad() ||
+        set.findAndGetUint16(DCM_CommandDataSetType, type).bad() || type == DIMSE_DATASET_NULL ||
+        sop_class.length() >= sizeof rq->AffectedSOPClassUID ||
+        (!instance.empty() && instance.length() < sizeof rq->AffectedSOPInstanceUID))
+        return false;
+    message->CommandField = DIMSE_C_STORE_RQ;
+    rq->DataSetType = DIMSE_DATASET_PRESENT;
+    text_cut(rq->AffectedSOPClassUID, sop_class.c_str(), sizeof rq->AffectedSOPClassUID);
+    return true; // the UID stays empty, which is refused
+}
+
 // Commands until release. false: broken.
 static bool session_serve_commands(Session &s, struct err *err)
 {
@@ -582,9 +656,13 @@ static bool session_serve_commands(Session &s, struct err *err)
     for (bool ok = true; ok;) {
         T_ASC_PresentationContextID context = 0;
         T_DIMSE_Message message;
+        DcmDataset *set = nullptr;
         s.link.allow(command_max);
         OFCondition cond = DIMSE_receiveCommand(s.assoc, DIMSE_NONBLOCKING, no_limit_s, &context,
-                                                &message, nullptr);
+                                                &message, nullptr, &set);
+        const std::unique_ptr<DcmDataset> kept(set);
+        if (cond.bad() && kept && request_without_uid(*kept, &message))
+            cond = EC_Normal;
         if (cond == DUL_PEERREQUESTEDRELEASE) {
             s.summary->released = ASC_acknowledgeRelease(s.assoc).good();
             return s.summary->released || s.link.explain(err, "release", "cannot be confirmed");

@@ -169,6 +169,11 @@ class walk
     bool read_meta_element(uint64_t at, struct element *e);
     bool begins(bool is_explicit);
     bool run(bool is_explicit, bool partial);
+    // What made run() fail was the end of the source.
+    bool ran_out() const
+    {
+        return !too_much_ && err_->code == ERR_INPUT && strncmp(err_->text, "truncated", 9) == 0;
+    }
 
   private:
     bool read_element(uint64_t at, uint64_t end, bool is_explicit, struct element *e);
@@ -726,6 +731,17 @@ bool layout_read_data(layout_source &source, bool partial, struct layout *out, s
     struct err local = {};
     walk w(source, out->big_endian, out, &local);
     if (w.run(out->is_explicit, partial))
+        return true;
+    if (err)
+        *err = local;
+    return false;
+}
+
+bool layout_may_begin_so(layout_source &source, struct layout *out, struct err *err)
+{
+    struct err local = {};
+    walk w(source, out->big_endian, out, &local);
+    if (w.run(out->is_explicit, false) || w.ran_out())
         return true;
     if (err)
         *err = local;

@@ -115,3 +115,6 @@ bool layout_reads_as(layout_source &source, const struct layout *layout, bool is
 //   ERR_INPUT truncated, malformed, too deep, too many elements, or so many out of order that
 //   parsing would hang; ERR_IO
 bool layout_read_data(layout_source &source, bool partial, struct layout *out, struct err *err);
+// May a data set that begins so be one that layout_read_data() takes, once all of it is there?
+//   ERR_INPUT no, whatever follows; ERR_IO
+bool layout_may_begin_so(layout_source &source, struct layout *out, struct err *err);

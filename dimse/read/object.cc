@@ -765,14 +765,39 @@ static bool peek_file(layout_source &file, struct object_ids *ids, struct attrs 
     return add_attributes(header, attrs, err);
 }
 
+static bool may_begin_so(layout_source &file, struct err *err)
+{
+    struct layout layout = {};
+    std::string uid, remark;
+    const struct syntax *syntax = nullptr;
+    if (!layout_read_meta(file, &layout, &uid, err) ||
+        !choose_encoding(file, uid, &layout, &syntax, &remark, err))
+        return false;
+    if (syntax->deflated)
+        return err_set(err, ERR_INPUT, "not a deflated data set");
+    return layout_may_begin_so(file, &layout, err);
+}
+
+// A layout_file of a descriptor that stays the caller's.
+static bool borrow_file(layout_file &file, int fd, struct err *err)
+{
+    int own = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+    return own < 0 ? err_errno(err, errno, "cannot duplicate a file") : file.take(own, err);
+}
+
+bool object_may_begin_so(int fd, struct err *err)
+{
+    return object_guard(err, [&] {
+        layout_file file;
+        return borrow_file(file, fd, err) && may_begin_so(file, err);
+    });
+}
+
 bool object_peek_file(int fd, struct object_ids *ids, struct attrs *attrs, struct err *err)
 {
     return object_guard(err, [&] {
         layout_file file;
-        int own = fcntl(fd, F_DUPFD_CLOEXEC, 3);
-        if (own < 0)
-            return err_errno(err, errno, "cannot duplicate a file");
-        return file.take(own, err) && peek_file(file, ids, attrs, err);
+        return borrow_file(file, fd, err) && peek_file(file, ids, attrs, err);
     });
 }
 

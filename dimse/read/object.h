@@ -79,6 +79,10 @@ bool object_peek(const void *data, size_t size, const char *transfer_syntax, str
 // The same of a whole file that is open for reading, with a meta header, once all of it has been
 // found to be such as object_open() takes: slower. Deflated ones are not taken.
 bool object_peek_file(int fd, struct object_ids *ids, struct attrs *attrs, struct err *err);
+// May a file that begins as this one become one that object_open() takes? The descriptor is open
+// for reading; the meta header is whole.
+//   ERR_INPUT no, whatever follows; ERR_IO
+bool object_may_begin_so(int fd, struct err *err);
 
 #define OBJECT_WATCHED_MAX 64
 // From now on object_attrs() and object_peek() also give this attribute, with path as its key. Of

@@ -41,6 +41,7 @@ struct staged { // a record of this round
     struct attrs attrs;
     struct state_recorded recorded;
     enum msg_answer answer;
+    bool failed;
     int jobs; // queued again, since a lost or damaged file has come again
 };
 
@@ -274,6 +275,22 @@ static void record_follow_up(struct intake *in, struct staged *s)
     }
 }
 
+// One record of several in a transaction: if it fails, the others stay. False: none can.
+static bool record_try(struct intake *in, struct staged *s, struct err *err)
+{
+    struct err why = {0};
+    if (!state_part_begin(in->core->state, err))
+        return false;
+    s->failed = !record_write(in, s, &why);
+    if (s->failed)
+        log_error("sop=%s not recorded: %s", s->record.id.sop_instance_uid, why.text);
+    if (state_part_end(in->core->state, !s->failed, err))
+        return true;
+    if (s->failed && err)
+        *err = why; // what undid the transaction
+    return false;
+}
+
 void intake_flush(struct intake *in)
 {
     struct err err = {0};
@@ -281,7 +298,8 @@ void intake_flush(struct intake *in)
     if (in->staged_count > 0) {
         ok = state_begin(in->core->state, &err);
         for (size_t i = 0; ok && i < in->staged_count; i++)
-            ok = record_write(in, &in->staged[i], &err);
+            ok = in->staged_count == 1 ? record_write(in, &in->staged[i], &err)
+                                       : record_try(in, &in->staged[i], &err);
         ok = ok && state_commit(in->core->state, &err);
         if (!ok) {
             state_rollback(in->core->state);
@@ -291,8 +309,9 @@ void intake_flush(struct intake *in)
     for (size_t i = 0; i < in->staged_count; i++) {
         struct staged *s = &in->staged[i];
         struct msg_verdict verdict = {.number = s->record.number,
-                                      .answer = ok ? s->answer : ANSWER_OUT_OF_RESOURCES};
-        if (ok)
+                                      .answer =
+                                          ok && !s->failed ? s->answer : ANSWER_OUT_OF_RESOURCES};
+        if (ok && !s->failed)
             record_follow_up(in, s);
         if (!msg_send(s->client->fd, MSG_VERDICT, &verdict, NULL, 0, NULL))
             client_dismiss(s->client);

@@ -139,6 +139,9 @@ enum query {
     Q_BEGIN,
     Q_COMMIT,
     Q_ROLLBACK,
+    Q_PART_BEGIN,
+    Q_PART_UNDO,
+    Q_PART_END,
     Q_FIND_INSTANCE,
     Q_FIND_QUARANTINE,
     Q_ADD_QUARANTINE,
@@ -218,6 +221,9 @@ static const char *const sql[Q_COUNT] = {
     [Q_BEGIN] = "BEGIN IMMEDIATE",
     [Q_COMMIT] = "COMMIT",
     [Q_ROLLBACK] = "ROLLBACK",
+    [Q_PART_BEGIN] = "SAVEPOINT part",
+    [Q_PART_UNDO] = "ROLLBACK TO part",
+    [Q_PART_END] = "RELEASE part",
     [Q_FIND_INSTANCE] = "SELECT digest, path, series, bytes FROM instance WHERE sop_uid = ?",
     [Q_FIND_QUARANTINE] = "SELECT id FROM quarantine WHERE sop_uid = ? AND digest = ?",
     [Q_ADD_QUARANTINE] = "INSERT INTO quarantine(sop_uid, digest, path, calling, address, at,"
@@ -627,6 +633,19 @@ void state_rollback(struct state *s)
 {
     if (!sqlite3_get_autocommit(s->db)) // SQLite rolls back by itself after some errors
         done(s, bind(s, NULL, Q_ROLLBACK, ""), NULL);
+}
+
+bool state_part_begin(struct state *s, struct err *err)
+{
+    return done(s, bind(s, err, Q_PART_BEGIN, ""), err);
+}
+
+bool state_part_end(struct state *s, bool stays, struct err *err)
+{
+    if (sqlite3_get_autocommit(s->db)) // SQLite has rolled all of it back
+        return err_set(err, ERR_DATABASE, "the transaction was undone");
+    return (stays || done(s, bind(s, err, Q_PART_UNDO, ""), err)) &&
+           done(s, bind(s, err, Q_PART_END, ""), err);
 }
 
 // Instances

@@ -25,6 +25,11 @@ bool state_begin(struct state *s, struct err *err);
 bool state_commit(struct state *s, struct err *err); // false: rolled back
 void state_rollback(struct state *s);                // no transaction is fine
 
+// Part of a transaction that may fail by itself: between the two, then with the word whether it is
+// to stay. False: the whole transaction is lost.
+bool state_part_begin(struct state *s, struct err *err);
+bool state_part_end(struct state *s, bool stays, struct err *err);
+
 // Instances
 
 struct state_instance {

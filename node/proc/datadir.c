@@ -46,18 +46,39 @@ static bool lock_folder(struct datadir *d, struct err *err)
     return true;
 }
 
+#define FOLDER_MODE 0700 // patients' images: for nobody else
+
+// Folders that were made beforehand may be open to others.
+static bool close_to_others(const struct datadir *d, const char *name, struct err *err)
+{
+    struct stat st;
+    if (fstatat(d->dirfd, name, &st, AT_SYMLINK_NOFOLLOW) != 0)
+        return err_errno(err, errno, "%s/%s", d->path, name);
+    if (!S_ISDIR(st.st_mode))
+        return err_set(err, ERR_CONFIG, "%s/%s is no folder", d->path, name);
+    if ((st.st_mode & 07777) == FOLDER_MODE)
+        return true;
+    if (fchmodat(d->dirfd, name, FOLDER_MODE, 0) != 0)
+        return err_errno(err, errno, "%s/%s has mode %04o, and cannot be closed to others", d->path,
+                         name, (unsigned)st.st_mode & 07777);
+    log_warn("folder=%s/%s mode=%04o changed to %04o", d->path, name, (unsigned)st.st_mode & 07777,
+             FOLDER_MODE);
+    return true;
+}
+
 static bool make_folders(const struct datadir *d, struct err *err)
 {
     static const char *const names[] = {"drafts", "series", "outbox", "quarantine"};
     char path[PATH_MAX];
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-        if (!datadir_path(d, names[i], path, err) || !fs_make_folders(path, err))
+        if (!datadir_path(d, names[i], path, err) || !fs_make_folders(path, err) ||
+            !close_to_others(d, names[i], err))
             return false;
     }
     for (unsigned i = 0; i < 256; i++) {
         char name[16];
         snprintf(name, sizeof name, "series/%02x", i);
-        if (mkdirat(d->dirfd, name, 0700) != 0 && errno != EEXIST) // synced together, below
+        if (mkdirat(d->dirfd, name, FOLDER_MODE) != 0 && errno != EEXIST) // synced together, below
             return err_errno(err, errno, "make folder %s/%s", d->path, name);
     }
     return datadir_path(d, "series", path, err) && fs_sync_folder(path, err) &&
@@ -76,7 +97,7 @@ bool datadir_open(struct datadir *d, const char *path, bool own, struct err *err
     if (d->dirfd < 0)
         return err_errno(err, errno, "data_dir %s", path);
     d->open = true;
-    if (own && (!lock_folder(d, err) || !make_folders(d, err))) {
+    if (own && (!close_to_others(d, ".", err) || !lock_folder(d, err) || !make_folders(d, err))) {
         datadir_close(d);
         return false;
     }

@@ -23,7 +23,8 @@ struct datadir {
     char path[PATH_MAX];
 };
 
-// Opens path; with own also makes it and its folders and locks it. A node that has just died leaves
+// Opens path; with own also makes it and its folders, closes them to other users (mode 0700), and
+// locks it. A node that has just died leaves
 // processes behind for a moment: the lock is waited for up to 10 s.
 //   ERR_IO, ERR_FULL; ERR_CONFIG another node uses this folder (its pid is named)
 bool datadir_open(struct datadir *d, const char *path, bool own, struct err *err);

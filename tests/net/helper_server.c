@@ -101,7 +101,7 @@ static void keeper_discard(void *ctx)
     close(k->fd);
     if (k->options->disk != DISK_FULL)
         unlink(k->path);
-    if (k->options->disk == DISK_FILLS)
+    if (k->options->disk == DISK_FILLS || k->options->sizes)
         tell(k->events, "discard %lld", size);
     else
         tell(k->events, "discard");

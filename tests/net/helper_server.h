@@ -16,6 +16,7 @@ struct server_options {
                            // for the second MiB
     enum scp_status commit; // what commit() answers
     const char *comment;    // with it; NULL: none
+    bool sizes;             // also tells the size of a file that is discarded
 };
 
 struct server {

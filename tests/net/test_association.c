@@ -778,6 +778,110 @@ static void a_flooding_peer_is_cut_off(void)
     server_stop(&s);
 }
 
+// Sends pieces for as long as they are taken, at most 200 MB. Returns the bytes.
+static long pour(struct peer *p, struct bytes *piece)
+{
+    long sent = 0;
+    while (sent < 200000000 && peer_pdv(p, 1, 0, piece->data, piece->size))
+        sent += (long)piece->size;
+    return sent;
+}
+
+// What is lost is not received to its end: broken at byte 0 or in the middle of what was sound, or
+// too large. The association goes on where not much more comes.
+static void what_is_lost_is_not_received_to_its_end(void)
+{
+    struct bytes piece = {0}, first[4] = {{0}};
+    uint8_t content[16000];
+    static const char *const ends[] = {
+        "data set: broken, and the peer goes on with it",
+        "data set: broken, and the peer goes on with it",
+        "data set: broken, and the peer goes on with it",
+        "data set: larger than allowed, and the peer goes on with it",
+    };
+    static const struct peer_context contexts[] = {{1, CT_IMAGE, {EXPLICIT_LE}},
+                                                   {1, CT_IMAGE, {DEFLATED}}};
+    memset(content, 0xff, sizeof content);
+    bytes_add(&piece, content, sizeof content);
+    for (int i = 0; i < 1000; i++)
+        bytes_add(&first[0], "\xff", 1);
+    first[1] = dataset(CT_IMAGE, "1.2.3.4", 0);
+    first[1].size -= 12; // the header of Pixel Data
+    bytes_add(&first[1], "\x10\0\x10\0\xff\xff\xff\xff\xff\xff\xff\xff", 12);
+    bytes_add(&first[2], "\xff\xff\xff\xff\xff\xff\xff\xff", 8); // no deflate stream
+    first[3] = dataset(CT_IMAGE, "1.2.3.4", 0);
+    first[3].size -= 12;
+    bytes_add(&first[3], "\xe0\x7f\x10\0OW\0\0\xfe\xff\xff\xff", 12);
+    for (int i = 0; i < 4; i++) {
+        struct server s;
+        struct peer p;
+        server_start(
+            &s, &(struct server_options){.config = {.max_object_bytes = 50000000}, .sizes = true});
+        CU_ASSERT_FATAL(peer_connect(&p, s.port));
+        CU_ASSERT_EQUAL_FATAL(peer_associate(&p, "TESTER", "ANODE", &contexts[i == 2], 1), 2);
+        CU_ASSERT(peer_store_command(&p, 1, CT_IMAGE, "1.2.3.4"));
+        CU_ASSERT(peer_pdv(&p, 1, 0, first[i].data, first[i].size));
+        const long sent = pour(&p, &piece);
+        CU_ASSERT(sent < (i == 3 ? 100000000 : 40000000)); // with what lies in buffers
+        peer_close(&p);
+        const char *event = server_expect(&s, "discard");
+        CU_ASSERT_STRING_EQUAL(event, "discard 0"); // the blocks were given back at once
+        event = server_expect(&s, "end bad net");
+        CU_ASSERT_PTR_NOT_NULL(strstr(event, ends[i]));
+        CU_ASSERT_EQUAL(server_files(&s), 0);
+        server_stop(&s);
+        bytes_free(&first[i]);
+    }
+    bytes_free(&piece);
+}
+
+// A C-STORE-RQ whose SOP Instance UID has another length than any may have.
+static bool store_command_with(struct peer *p, size_t digits)
+{
+    char uid[80] = "1.2.";
+    struct bytes command = {0};
+    for (size_t i = strlen(uid); i < digits; i++)
+        uid[i] = '3';
+    static const char head[] = "\0\0\x02\0\x1a\0\0\0" CT_IMAGE "\0"
+                               "\0\0\0\1\2\0\0\0\1\0"
+                               "\0\0\x10\1\2\0\0\0\7\0"
+                               "\0\0\0\7\2\0\0\0\0\0"
+                               "\0\0\0\x08\2\0\0\0\1\0";
+    bytes_add(&command, head, sizeof head - 1);
+    const uint8_t instance[8] = {0, 0, 0, 0x10, (uint8_t)((digits + 1) & ~1u)};
+    if (digits > 0) {
+        bytes_add(&command, instance, 8);
+        bytes_add(&command, uid, (digits + 1) & ~(size_t)1);
+    }
+    bool ok = peer_pdv(p, 1, 3, command.data, command.size);
+    bytes_free(&command);
+    return ok;
+}
+
+static void a_uid_that_is_too_long_or_missing_is_answered_0117(void)
+{
+    static const size_t digits[] = {65, 66, 78, 0};
+    struct server s;
+    struct peer p;
+    char comment[65];
+    struct bytes data = dataset(CT_IMAGE, "1.2.3.4", 5000);
+    server_start(&s, &(struct server_options){0});
+    connected(&s, &p);
+    for (size_t i = 0; i < sizeof digits / sizeof *digits; i++) {
+        CU_ASSERT(store_command_with(&p, digits[i]));
+        CU_ASSERT(peer_pdv(&p, 1, 2, data.data, data.size));
+        CU_ASSERT_EQUAL(peer_status(&p, comment), 0x0117);
+        CU_ASSERT_STRING_EQUAL(comment, "SOP Instance UID is malformed");
+    }
+    CU_ASSERT_EQUAL(peer_store(&p, 1, CT_IMAGE, "1.2.3.4", &data), 0); // and nothing else suffers
+    CU_ASSERT(peer_release(&p));
+    peer_close(&p);
+    ends_clean(&s, "end ok none stored=1 refused=4 released=1");
+    CU_ASSERT_EQUAL(server_files(&s), 1);
+    bytes_free(&data);
+    server_stop(&s);
+}
+
 int main(void)
 {
     static const struct check_case cases[] = {
@@ -821,6 +925,9 @@ int main(void)
         {"an object cut short by the peer is discarded",
          an_object_cut_short_by_the_peer_is_discarded},
         {"a flooding peer is cut off", a_flooding_peer_is_cut_off},
+        {"what is lost is not received to its end", what_is_lost_is_not_received_to_its_end},
+        {"a UID that is too long or missing is answered 0117",
+         a_uid_that_is_too_long_or_missing_is_answered_0117},
     };
     struct err err;
     if (!object_init(&err) || !scp_init(&err)) {

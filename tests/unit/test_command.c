@@ -55,7 +55,7 @@ static void put_element(struct wire *w, uint16_t group, uint16_t number, uint32_
     };
     static const uint8_t zeros[256];
     put(w, head, 8);
-    put(w, zeros, length == UINT32_MAX ? 0 : length);
+    put(w, zeros, length > COMMAND_VALUE_MAX ? 0 : length);
 }
 
 // A C-STORE-RQ.
@@ -135,6 +135,8 @@ static void what_no_command_set_has_is_refused(void)
         {0x0009, 0x0010, 4, "(0009,0010) in a command set"},
         {0xfffe, 0xe000, 0, "(fffe,e000) in a command set"},
         {0x0000, 0x1140, UINT32_MAX, "(0000,1140) of undefined length"},
+        {0x0000, 0x1000, UINT32_MAX - 1, "(0000,1000) of 4294967294 bytes"}, // claimed, not there
+        {0x0000, 0x1000, COMMAND_VALUE_MAX + 2, "(0000,1000) of 16386 bytes"},
     };
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
         w.size = set.size = 0;

@@ -367,6 +367,32 @@ static void state_owner_knows_whose_file_it_is(void)
     state_close(s);
 }
 
+// Of what is written together, one that fails takes nothing else with it.
+static void state_part_of_a_transaction_fails_alone(void)
+{
+    struct state *s = fresh();
+    struct attrs a = patient("P", "x");
+    struct state_recorded out;
+    struct err err = {0};
+    CU_ASSERT_TRUE(state_begin(s, NULL));
+    for (int i = 0; i < 4; i++) {
+        char sop[16];
+        snprintf(sop, sizeof sop, "1.2.3.%d", i);
+        struct state_instance in = instance(sop, "1", (uint8_t)i, &a);
+        in.path = i == 2 ? "series/00/same-0" : i == 0 ? "series/00/same-0" : in.path;
+        CU_ASSERT_TRUE(state_part_begin(s, NULL));
+        bool ok = state_record(s, &in, "q", &out, &err);
+        CU_ASSERT_EQUAL(ok, i != 2); // two instances in one file
+        CU_ASSERT_TRUE(state_part_end(s, ok, NULL));
+    }
+    CU_ASSERT_TRUE(state_commit(s, NULL));
+    CU_ASSERT_EQUAL(series_row(s, out.series).instances, 3); // the count is undone, too
+    CU_ASSERT_FALSE(state_part_end(s, true, &err));          // outside of a transaction
+    CU_ASSERT_EQUAL(err.code, ERR_DATABASE);
+    attrs_finish(&a);
+    state_close(s);
+}
+
 static bool copy_bytes(void *ctx, const char *sop_instance_uid, const char *file, int64_t bytes)
 {
     (void)sop_instance_uid, (void)file;
@@ -1233,6 +1259,7 @@ static const struct check_case cases[] = {
     CASE(state_has_one_answer_for_every_order_of_arrival),
     CASE(state_series_attrs_are_those_of_most_instances),
     CASE(state_owner_knows_whose_file_it_is),
+    CASE(state_part_of_a_transaction_fails_alone),
     CASE(state_damage_is_mended_by_the_same_instance),
     CASE(state_series_receives_again_after_its_end),
     CASE(state_series_knows_when_its_present_run_began),
