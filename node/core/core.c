@@ -18,6 +18,7 @@
 #include "node/core/collections.h"
 #include "node/proc/child.h"
 #include "node/core/intake.h"
+#include "node/proc/inflight.h"
 #include "node/core/jobs.h"
 #include "node/proc/listener.h"
 #include "node/core/notify.h"
@@ -29,7 +30,8 @@
 #define LISTENER_FIRST_S 0.1 // pause before a listener that ended is replaced; doubles
 #define LISTENER_MAX_S   10
 #define RETIRED_MAX      8
-#define LISTENER_SOUND_S 60 // one that lived so long starts the pauses anew
+#define INFLIGHT_MAX     8192 // twice what limits.max_associations may be: a reload keeps open ones
+#define LISTENER_SOUND_S 60   // one that lived so long starts the pauses anew
 
 struct node { // the core and what only this file touches
     struct core core;
@@ -46,7 +48,8 @@ struct node { // the core and what only this file touches
 static bool start_listener(struct node *n)
 {
     struct core *core = &n->core;
-    struct listener listener = {.conf = core->conf, .dir = &core->dir, .fd = n->listening};
+    struct listener listener = {
+        .conf = core->conf, .dir = &core->dir, .fd = n->listening, .inflight = core->inflight};
     const int keep[] = {n->listening, core->dir.dirfd, core->dir.lockfd};
     struct child_options options = {
         .role = "listener", .channel = true, .keep = keep, .keep_count = 3};
@@ -306,7 +309,8 @@ static bool open_node(struct node *n, struct err *err)
     core->state = state_open(path, err);
     if (!core->state || !retain_reconcile(core, err))
         return false;
-    core->jobs = jobs_create(core, err);
+    core->inflight = inflight_create(INFLIGHT_MAX, err);
+    core->jobs = core->inflight ? jobs_create(core, err) : NULL;
     core->outbox = core->jobs ? outbox_create(core, err) : NULL;
     core->collections = core->outbox ? collections_create(core, err) : NULL;
     core->arrivals = core->collections ? arrivals_create(core, err) : NULL;
@@ -331,6 +335,7 @@ static void close_node(struct node *n)
     collections_destroy(core->collections);
     outbox_destroy(core->outbox);
     jobs_destroy(core->jobs);
+    inflight_destroy(core->inflight);
     state_close(core->state);
     if (n->listening >= 0)
         close(n->listening);

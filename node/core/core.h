@@ -13,6 +13,7 @@
 
 struct arrivals;
 struct collections;
+struct inflight;
 struct intake;
 struct jobs;
 struct outbox;
@@ -22,6 +23,7 @@ struct core {
     struct datadir dir;
     struct state *state;
     struct loop *loop;
+    struct inflight *inflight; // what associations may leave behind
     struct arrivals *arrivals;
     struct collections *collections;
     struct intake *intake;

@@ -12,6 +12,7 @@
 #include "base/uid.h"
 #include "node/core/control.h"
 #include "node/core/jobs.h"
+#include "node/proc/inflight.h"
 #include "node/job/json.h"
 #include "node/proc/msg.h"
 
@@ -26,8 +27,10 @@ struct client {
     struct client *next;
     struct intake *intake;
     int fd;
+    pid_t pid;
     bool gone;              // to be closed when the round is over
     struct msg_hello hello; // calling "": no association
+    bool said_goodbye;      // MSG_GOODBYE has come
     bool closed_in_order;   // MSG_GOODBYE has come, and says that it was released
     struct sent *series;
     size_t series_count, series_room;
@@ -95,9 +98,35 @@ json_t *intake_peers(const struct intake *in)
 
 // Clients
 
+// What an association that was killed has left behind. All that it said has been heard: a file of
+// which nobody was told that it is here, and that is not recorded, goes.
+static void client_clear_up(const struct client *c)
+{
+    struct core *core = c->intake->core;
+    char name[DATADIR_NAME], quarantine[DATADIR_NAME];
+    enum state_owner owner = OWNER_INSTANCE;
+    struct err err = {0};
+    datadir_drafts_name(c->pid, name);
+    datadir_remove(&core->dir, name);
+    if (!core->inflight || !inflight_left(core->inflight, c->pid, name) || !name[0])
+        return;
+    if (!datadir_quarantine_name(name, quarantine, &err) ||
+        !state_owner(core->state, name, quarantine, &owner, &err)) {
+        log_error("file=%s of a killed association: %s", name, err.text);
+    } else if (owner == OWNER_QUARANTINE) {
+        if (datadir_exists(&core->dir, name) && !datadir_move(&core->dir, name, quarantine, &err))
+            log_error("file=%s not quarantined: %s", name, err.text); // the next start does it
+    } else if (owner == OWNER_NONE && datadir_exists(&core->dir, name)) {
+        datadir_remove(&core->dir, name);
+        log_info("file=%s removed: its association ended before it was recorded", name);
+    }
+}
+
 static void client_close(struct client *c)
 {
     struct intake *in = c->intake;
+    if (c->hello.calling[0] && !c->said_goodbye)
+        client_clear_up(c);
     for (size_t i = 0; i < c->series_count; i++)
         arrivals_leave(in->core->arrivals, c->series[i].series, c->series[i].since,
                        c->closed_in_order);
@@ -395,6 +424,7 @@ static bool client_take(struct client *c, const struct msg *m)
         struct seen *s = seen_peer(c->intake, c->hello.calling);
         if (s)
             s->refused += bye->refused;
+        c->said_goodbye = true;
         c->closed_in_order = bye->released;
         return true;
     }
@@ -443,6 +473,10 @@ static void intake_on_connect(void *ctx, int listening, short revents)
             close(fd);
             return;
         }
+        struct ucred who = {0};
+        socklen_t size = sizeof who;
+        if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &size) == 0)
+            c->pid = who.pid;
         c->intake = in;
         c->fd = fd;
         c->next = in->clients;

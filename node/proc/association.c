@@ -1,14 +1,17 @@
 #include "node/proc/association.h"
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include "dimse/net/scp.h"
 #include "base/fs.h"
 #include "base/log.h"
 #include "base/version.h"
 #include "node/proc/cage.h"
+#include "node/proc/inflight.h"
 #include "node/proc/msg.h"
 
 static volatile sig_atomic_t receiving; // an object is on its way
@@ -21,6 +24,7 @@ struct session {
     uint64_t records;      // asked for so far: numbers them
     char drafts[PATH_MAX]; // folder of its own
     struct fs_draft draft;
+    struct inflight_place *place;
     struct msg_hello hello;
 };
 
@@ -166,12 +170,14 @@ static enum scp_status association_keep(struct session *s, const struct scp_inst
     struct msg_record record;
     char name[DATADIR_NAME], path[PATH_MAX], quarantine[DATADIR_NAME];
     enum msg_answer answer = ANSWER_OUT_OF_RESOURCES;
-    if (!datadir_new_name(name, err) || !datadir_path(dir, name, path, err) ||
-        !fs_draft_publish(&s->draft, path, err))
+    if (!datadir_new_name(name, err) || !datadir_path(dir, name, path, err))
+        return SCP_OUT_OF_RESOURCES;
+    inflight_note(s->place, name);
+    if (!fs_draft_publish(&s->draft, path, err))
         return SCP_OUT_OF_RESOURCES;
     fill_record(in, name, &record);
-    // Without a verdict the file stays: it may be recorded. If not, the next start sweeps it. A
-    // verdict that comes later must find nobody who takes it for that on another file.
+    // Without a verdict the file stays: it may be recorded. If not, the core removes it. A verdict
+    // that comes later must find nobody who takes it for that on another file.
     if (!ask_core(s, &record, in->attrs, &answer, err)) {
         s->broken = true;
         return SCP_NO_ANSWER;
@@ -209,6 +215,8 @@ static enum scp_status association_commit(void *ctx, const struct scp_instance *
         status = SCP_SUCCESS;
     } else {
         status = association_keep(s, in, comment, &err);
+        if (status != SCP_NO_ANSWER)
+            inflight_note(s->place, "");
     }
     fs_draft_finish(&s->draft);
     if (status == SCP_NO_ANSWER) {
@@ -260,6 +268,12 @@ static void association_serve(struct session *s)
              summary.released ? "released" : "ended: ", ok ? "" : err.text);
 }
 
+// Drafts need not outlive a crash: nothing of this is synced.
+static bool association_make_folder(const char *path, struct err *err)
+{
+    return mkdir(path, 0700) == 0 || errno == EEXIST || err_errno(err, errno, "folder %s", path);
+}
+
 int association_run(void *ctx, int channel)
 {
     (void)channel;
@@ -280,12 +294,15 @@ int association_run(void *ctx, int channel)
     }
     // Nothing of the peer was read so far.
     datadir_drafts_name(getpid(), drafts);
-    if (!datadir_path(dir, drafts, s.drafts, &err) || !fs_make_folders(s.drafts, &err) ||
+    if (!datadir_path(dir, drafts, s.drafts, &err) || !association_make_folder(s.drafts, &err) ||
         !cage_enter(CAGE_ASSOCIATION, s.association->conf, dir, s.drafts, &err)) {
         log_error("connection refused: %s", err.text);
         return 2;
     }
+    s.place = s.association->inflight ? inflight_enter(s.association->inflight) : NULL;
     association_serve(&s);
+    if (!s.broken)
+        inflight_leave(s.place);
     close(s.core);
     return 0;
 }

@@ -2,7 +2,7 @@
 // a name of ours and asks the core to record it before it answers. A crash here costs the peer its
 // connection, and nothing else. When the core gives no verdict on an instance within
 // limits.dimse_timeout_s, or one on another instance, nobody knows what is recorded: the connection
-// is aborted without an answer, and the file stays until the core or its next start decides.
+// is aborted without an answer, and the core keeps the file if it is recorded.
 // SIGTERM: ends at once when no object is being received, else after that object.
 // Process: association (forked by the listener).
 #pragma once
@@ -16,6 +16,7 @@ struct association {
     int fd;                          // the connection
     const char *address;             // of the peer, numeric
     struct guest_activity *activity; // written
+    struct inflight *inflight;       // the same; NULL: nobody looks after what is left behind
 };
 
 // Body for child_start(); ctx is a struct association. Returns the exit status.

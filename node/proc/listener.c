@@ -97,7 +97,8 @@ static bool listener_start(const struct accepting *a, struct guest *guest,
                                       .dir = dir,
                                       .fd = caller->fd,
                                       .address = caller->address,
-                                      .activity = guest->activity};
+                                      .activity = guest->activity,
+                                      .inflight = a->listener->inflight};
     const int keep[] = {caller->fd, dir->dirfd, dir->lockfd};
     const struct child_options options = {
         .role = "association", .keep = keep, .keep_count = sizeof keep / sizeof keep[0]};

@@ -14,6 +14,7 @@ struct listener {
     const struct conf *conf;
     const struct datadir *dir;
     int fd; // listening, from listener_bind()
+    struct inflight *inflight;
 };
 
 // A socket that listens on address (numeric, "": all) and port; close-on-exec, non-blocking.

@@ -1,0 +1,85 @@
+#include "node/proc/inflight.h"
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+struct inflight_place {
+    _Atomic int32_t pid; // whose it is; 0: nobody's
+    char name[DATADIR_NAME];
+};
+
+struct inflight {
+    size_t room;
+    struct inflight_place *places; // shared with what is forked
+};
+
+struct inflight *inflight_create(size_t room, struct err *err)
+{
+    struct inflight *f = calloc(1, sizeof *f);
+    if (!f) {
+        err_set(err, ERR_NOMEM, "no memory");
+        return NULL;
+    }
+    f->room = room;
+    f->places = mmap(NULL, room * sizeof *f->places, PROT_READ | PROT_WRITE,
+                     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (f->places != MAP_FAILED)
+        return f;
+    err_set(err, ERR_NOMEM, "no memory for %zu associations", room);
+    free(f);
+    return NULL;
+}
+
+void inflight_destroy(struct inflight *f)
+{
+    if (!f)
+        return;
+    munmap(f->places, f->room * sizeof *f->places);
+    free(f);
+}
+
+struct inflight_place *inflight_enter(struct inflight *f)
+{
+    const int32_t pid = (int32_t)getpid();
+    for (size_t i = 0; i < f->room; i++) {
+        struct inflight_place *place = &f->places[((size_t)pid + i) % f->room];
+        int32_t nobody = 0;
+        if (atomic_compare_exchange_strong(&place->pid, &nobody, pid)) {
+            place->name[0] = 0;
+            return place;
+        }
+    }
+    return NULL;
+}
+
+void inflight_note(struct inflight_place *place, const char *name)
+{
+    if (place)
+        snprintf(place->name, sizeof place->name, "%s", name);
+}
+
+void inflight_leave(struct inflight_place *place)
+{
+    inflight_note(place, "");
+    if (place)
+        atomic_store(&place->pid, 0);
+}
+
+bool inflight_left(struct inflight *f, pid_t pid, char name[DATADIR_NAME])
+{
+    name[0] = 0;
+    for (size_t i = 0; i < f->room; i++) {
+        struct inflight_place *place = &f->places[((size_t)pid + i) % f->room];
+        if (atomic_load(&place->pid) != (int32_t)pid)
+            continue;
+        snprintf(name, DATADIR_NAME, "%.*s", DATADIR_NAME - 1, place->name);
+        place->name[0] = 0;
+        atomic_store(&place->pid, 0);
+        return true;
+    }
+    return false;
+}
