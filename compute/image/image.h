@@ -137,10 +137,10 @@ struct image_set {
 // place, several frames become points of an axis: of prefer[pool], b value with direction, echo,
 // phase, time, order of Instance Numbers the first that tells all of them apart. Echo times and b
 // values that are not the axis split the pool into images, as do Image Type, Complex Image
-// Component, Convolution Kernel, KVP, Slice Thickness and (in CT) the phase of the heart
-// (compute/image/phase.h) where they differ at a place; kernels and phases also where their slices
-// lie between each other, the others there where all slices are no even stack; and series and
-// acquisition where nothing else tells frames apart. Phases within 4 % are one, unless they are
+// Component, Convolution Kernel, KVP, Slice Thickness, Flip Angle and (in CT) the phase of the
+// heart (compute/image/phase.h) where they differ at a place; kernels and phases also where their
+// slices lie between each other, the others there where all slices are no even stack; and series
+// and acquisition where nothing else tells frames apart. Phases within 4 % are one, unless they are
 // stated for one place. Frames that differ in nothing but their instance are duplicates, whose
 // pixels are still to be compared (compute/image/duplicate.h). Frames without a place are images of
 // their own, those of one instance together as points in time. Ties are broken by SOP Instance UID

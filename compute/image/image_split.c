@@ -393,8 +393,8 @@ static bool axis_tells_apart(struct entry *entries, uint32_t count, enum image_a
 // What an image is: frames that differ in one of these are never points of one axis.
 static const char frame_kind[] = "kind", variant_kind[] = "variant"; // of the frame
 static const char *const kinds[] = {
-    "ImageType",      "ComplexImageComponent", "ConvolutionKernel", "KVP",
-    "SliceThickness", IMAGE_CARDIAC_PERCENT,   frame_kind,          variant_kind};
+    "ImageType", "ComplexImageComponent", "ConvolutionKernel", "KVP",       "SliceThickness",
+    "FlipAngle", IMAGE_CARDIAC_PERCENT,   frame_kind,          variant_kind};
 #define KINDS (sizeof kinds / sizeof *kinds)
 
 // What splits a family where no axis tells its frames apart.

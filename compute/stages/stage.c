@@ -9,6 +9,7 @@
 #include <strings.h>
 #include "base/near.h"
 #include "compute/stages/calcium/calcium.h"
+#include "compute/stages/dce/dce.h"
 #include "compute/stages/lungs/lungs.h"
 #include "compute/stages/perfusion/perfusion.h"
 
@@ -19,6 +20,7 @@ static const struct stage *const stages[] = {
     &stage_calcium,
     &stage_lungs,
     &stage_perfusion,
+    &stage_dce,
 };
 
 #define FURTHER_MAX 16
