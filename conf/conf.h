@@ -89,7 +89,10 @@ struct conf {
     double retry_first_s, retry_max_s, retry_factor, retry_give_up_s;
     uint32_t connect_timeout_s;
     // storage
-    double keep_done_days; // received files of finished series are removed after that
+    uint32_t quarantine_mib; // the oldest in quarantine go beyond that
+    double quarantine_days;  // and all after that
+    uint32_t reserve_mib;    // room of data_dir that is kept for results and the database
+    double keep_done_days;   // received files of finished series are removed after that
     struct conf_peer *peers;
     size_t peer_count;
     struct conf_route *routes;

@@ -104,6 +104,14 @@ static const struct conf_key keys[] = {
      .help = "Longest wait for a connection and for the answer to an association request, in "
              "seconds."},
 
+    {"storage.reserve_mib", CONF_UINT32, AT(reserve_mib), 0, 1048576, .def = "64",
+     .help = "Size of a file that is given up on a full disk, so that results and the database can "
+             "be written."},
+    {"storage.quarantine_days", CONF_NUMBER, AT(quarantine_days), 0, 36500, .def = "30",
+     .help = "Instances in quarantine are removed after this many days."},
+    {"storage.quarantine_mib", CONF_UINT32, AT(quarantine_mib), 1, 1073741824, .def = "1024",
+     .help = "The oldest instances in quarantine are removed when they take more than this many "
+             "MiB."},
     {"storage.keep_done_days", CONF_NUMBER, AT(keep_done_days), 0, 36500, .def = "1",
      .help = "Received files of finished series are removed after this many days."},
 

@@ -17,6 +17,8 @@ static const struct cmd commands[] = {
     {"status", "cj", "", 0, 0, "series, jobs, outbox, peers of the running node", cmd_status},
     {"jobs", "cjf", "[show|retry|discard ID]", 0, 2,
      "list the jobs of the running node; show, retry or discard one", cmd_jobs},
+    {"quarantine", "cj", "", 0, 0, "instances that contradict one that was here before",
+     cmd_quarantine},
     {"devices", "j", "", 0, 0, "Vulkan devices, and which one would be used", cmd_devices},
     {"stages", "j", "", 0, 0, "analyses: version, input, results, parameters", cmd_stages},
 };

@@ -43,5 +43,6 @@ int cmd_inspect(const struct cmd_args *args);
 int cmd_route(const struct cmd_args *args);
 int cmd_status(const struct cmd_args *args);
 int cmd_jobs(const struct cmd_args *args);
+int cmd_quarantine(const struct cmd_args *args);
 int cmd_devices(const struct cmd_args *args);
 int cmd_stages(const struct cmd_args *args);

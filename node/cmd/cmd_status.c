@@ -209,6 +209,19 @@ static void status_print_parameters(json_t *parameters)
     free(text);
 }
 
+static void status_print_quarantine(const json_t *list)
+{
+    size_t i;
+    json_t *one;
+    char at[32];
+    json_array_foreach(list, i, one)
+        printf("%s from %s (%s) %s, %lld bytes: %s\n  %s\n", status_text(one, "instance"),
+               status_text(one, "source"), status_text(one, "address"), status_time(one, "at", at),
+               status_number(one, "bytes"), status_text(one, "reason"), status_text(one, "file"));
+    if (json_array_size(list) == 0)
+        printf("nothing is in quarantine\n");
+}
+
 static void status_print(const json_t *answer)
 {
     const char *schema = status_text(answer, "schema");
@@ -218,6 +231,8 @@ static void status_print(const json_t *answer)
         status_print_jobs(json_object_get(answer, "jobs"));
     } else if (strncmp(schema, "anode.retry/", strlen("anode.retry/")) == 0) {
         printf("%lld jobs that had failed are queued again\n", status_number(answer, "jobs"));
+    } else if (strncmp(schema, "anode.quarantine/", strlen("anode.quarantine/")) == 0) {
+        status_print_quarantine(json_object_get(answer, "instances"));
     } else {
         printf("job %lld of series %s, run %lld\n", status_number(answer, "id"),
                status_text(answer, "series"), status_number(answer, "run"));
@@ -293,6 +308,11 @@ static int status_put(const struct cmd_args *args, const struct msg_control *con
 int cmd_status(const struct cmd_args *args)
 {
     return status_put(args, &(struct msg_control){.verb = VERB_STATUS});
+}
+
+int cmd_quarantine(const struct cmd_args *args)
+{
+    return status_put(args, &(struct msg_control){.verb = VERB_QUARANTINE});
 }
 
 // The operands of `anode jobs` make no sense. Returns the exit status.

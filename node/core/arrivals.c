@@ -13,6 +13,7 @@
 #include "node/core/collections.h"
 #include "node/core/jobs.h"
 #include "node/proc/msg.h"
+#include "node/core/reserve.h"
 #include "node/core/route.h"
 #include "node/core/series.h"
 
@@ -496,6 +497,7 @@ static bool watch_consider(struct arrivals *a, struct watch *w, double now)
     if (d.verdict != SERIES_RECEIVING) {
         if (now >= w->not_before && watch_end_run(a, w, &d, &err))
             return true;
+        reserve_spend(a->core, err.code, err.text);
         if (err.code)
             log_error("series=%s not routed, again in %d s: %s", w->series_instance_uid,
                       TRY_AGAIN_S, err.text);

@@ -232,6 +232,31 @@ static json_t *job_list(struct core *core, struct err *err)
     return finish_answer(o, ok, err);
 }
 
+static bool add_quarantined(void *ctx, const struct state_quarantined *row)
+{
+    struct listing *l = ctx;
+    json_t *o = json_object();
+    json_put_text(o, "instance", row->sop_instance_uid, &l->ok);
+    json_put_text(o, "file", row->path, &l->ok);
+    json_put_text(o, "source", row->calling, &l->ok);
+    json_put_text(o, "address", row->address, &l->ok);
+    json_put_number(o, "at", row->at, &l->ok);
+    json_put_integer(o, "bytes", row->bytes, &l->ok);
+    json_put_text(o, "reason", row->reason, &l->ok);
+    json_add(l->list, o, &l->ok);
+    return l->ok;
+}
+
+static json_t *quarantine_list(struct core *core, struct err *err)
+{
+    bool ok = true;
+    json_t *o = new_answer("anode.quarantine/1", &ok);
+    struct listing l = {core, json_array(), true};
+    ok = ok && state_each_quarantined(core->state, SHOWN_MAX, add_quarantined, &l, err) && l.ok;
+    json_put(o, "instances", l.list, &ok);
+    return finish_answer(o, ok, err);
+}
+
 static bool take_job(void *ctx, const struct state_job *row)
 {
     struct listing *l = ctx;
@@ -290,6 +315,8 @@ static json_t *act(struct core *core, const struct msg_control *m, struct err *e
         return jobs_retry(core->jobs, m->id, err) ? show(core, m->id, err) : NULL;
     case VERB_DISCARD:
         return jobs_discard(core->jobs, m->id, err) ? show(core, m->id, err) : NULL;
+    case VERB_QUARANTINE:
+        return quarantine_list(core, err);
     case VERB_RETRY_FAILED:
         return retry_failed(core, err);
     }

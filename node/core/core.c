@@ -24,6 +24,7 @@
 #include "node/core/notify.h"
 #include "node/core/outbox.h"
 #include "node/proc/privileges.h"
+#include "node/core/reserve.h"
 #include "node/core/retain.h"
 
 #define DRAIN_S          20  // from SIGTERM to the end
@@ -199,6 +200,7 @@ static void reload(struct node *n)
         n->core.conf = conf;
         conf_destroy(old);
         set_log_level(conf);
+        n->core.reserve_at = 0;
         retire_listener(n);
         start_listener(n);
         jobs_reload(n->core.jobs);
@@ -359,9 +361,11 @@ static double tick(struct node *n)
         start_listener(n);
     if (now >= n->retain_at && !core->draining) {
         retain_expire(core);
+        retain_trim_quarantine(core);
         n->retain_at = now + RETAIN_EVERY_S;
     }
     double next = earliest(n->listener_at, n->retain_at);
+    next = earliest(next, reserve_tick(core));
     next = earliest(next, arrivals_tick(core->arrivals));
     next = earliest(next, collections_tick(core->collections));
     next = earliest(next, jobs_tick(core->jobs));

@@ -29,8 +29,10 @@ struct core {
     struct intake *intake;
     struct jobs *jobs;
     struct outbox *outbox;
-    double started; // wall clock
-    bool draining;  // going to stop: no new work
+    double started;           // wall clock
+    double reserve_at;        // reserve.h: when it is looked after
+    uint32_t reserve_missing; // the same: MiB
+    bool draining;            // going to stop: no new work
 };
 
 // Runs the node until SIGTERM or SIGINT. conf_path is read again on SIGHUP.

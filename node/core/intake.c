@@ -12,6 +12,8 @@
 #include "base/uid.h"
 #include "node/core/control.h"
 #include "node/core/jobs.h"
+#include "node/core/reserve.h"
+#include "node/core/retain.h"
 #include "node/proc/inflight.h"
 #include "node/job/json.h"
 #include "node/proc/msg.h"
@@ -62,7 +64,8 @@ struct intake {
     size_t staged_count, staged_room;
     struct seen *seen;
     size_t seen_count;
-    bool sweep; // a client is gone
+    bool sweep;       // a client is gone
+    bool quarantined; // something has come into quarantine
 };
 
 // Peers seen
@@ -299,6 +302,7 @@ static void record_follow_up(struct intake *in, struct staged *s)
             jobs_wake(in->core->jobs);
         }
     } else {
+        in->quarantined = true;
         log_warn("sop=%s peer=%s series=%s quarantined: %s", sop, c->hello.calling,
                  s->record.id.series_instance_uid, s->recorded.reason);
     }
@@ -333,6 +337,7 @@ void intake_flush(struct intake *in)
         if (!ok) {
             state_rollback(in->core->state);
             log_error("instances=%zu not recorded: %s", in->staged_count, err.text);
+            reserve_spend(in->core, err.code, err.text);
         }
     }
     for (size_t i = 0; i < in->staged_count; i++) {
@@ -347,6 +352,9 @@ void intake_flush(struct intake *in)
         attrs_finish(&s->attrs);
     }
     in->staged_count = 0;
+    if (in->quarantined)
+        retain_trim_quarantine(in->core);
+    in->quarantined = false;
     for (struct client **at = &in->clients; in->sweep && *at;) {
         struct client *c = *at;
         if (c->gone) {

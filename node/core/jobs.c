@@ -16,6 +16,7 @@
 #include "compute/stages/stage.h"
 #include "node/core/outbox.h"
 #include "node/core/pool.h"
+#include "node/core/reserve.h"
 #include "node/job/json.h"
 #include "node/job/order.h"
 #include "node/proc/child.h"
@@ -219,13 +220,14 @@ static void note_stuck(struct seat *p, bool ok, const struct err *err)
 }
 
 // The machine could not: later, as often as it takes. A report keeps the reason that it tells.
-static void job_waits(struct seat *p, const char *reason)
+static void job_waits(struct seat *p, enum err_code code, const char *reason)
 {
     struct jobs *j = p->jobs;
     struct err err = {0};
     double pause = fmin(WAIT_MAX_S, PAUSE_FIRST_S * exp2((double)fmin(p->waits, 10)));
     log_warn("job=%lld waits %.0f s: %s", (long long)p->job, pause, reason);
     datadir_remove(&j->core->dir, p->folder);
+    reserve_spend(j->core, code, reason);
     note_stuck(p,
                state_job_requeue(j->core->state, p->job, REQUEUE_WAIT, clock_wall() + pause,
                                  p->refusing ? p->reason : reason, &err),
@@ -282,11 +284,11 @@ static void job_failed(struct seat *p, enum err_code code, const char *reason)
     case ERR_FULL:
     case ERR_IO:
     case ERR_DATABASE:
-        job_waits(p, reason);
+        job_waits(p, code, reason);
         return;
     case ERR_NOMEM:
         if (p->waits < NOMEM_WAITS_MAX)
-            job_waits(p, reason);
+            job_waits(p, code, reason);
         else
             attempt_failed(p, reason);
         return;
@@ -605,6 +607,7 @@ static struct state_claim claim_of(const struct seat *p)
 
 static void database_failed(struct jobs *j, const struct err *err)
 {
+    reserve_spend(j->core, err->code, err->text);
     log_error("jobs: %s", err->text);
     j->next = fmin(j->next, clock_steady() + ERROR_PAUSE_S);
 }

@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "node/proc/child.h"
 #include "node/proc/msg.h"
+#include "node/core/reserve.h"
 #include "node/proc/sender.h"
 
 #define BATCH_MAX     64
@@ -78,8 +79,9 @@ static void free_delivery(struct delivery *d)
 
 enum outlook { MAY_PASS, STAYS };
 
-static void state_failed(const struct err *err)
+static void state_failed(struct outbox *o, const struct err *err)
 {
+    reserve_spend(o->core, err->code, err->text);
     log_error("outbox: %s", err->text); // due as before, after a pause
 }
 
@@ -95,7 +97,7 @@ static bool give_up(struct delivery *d, const struct item *i, enum outlook outlo
     log_error("job=%lld destination=%s object=%s failed after %lld attempts: %s", (long long)i->job,
               d->destination, i->kind, (long long)i->attempts + 1, reason);
     if (!state_object_fail(core->state, i->row, now, reason, &err))
-        state_failed(&err);
+        state_failed(d->outbox, &err);
     return true;
 }
 
@@ -112,7 +114,7 @@ static void put_off(struct delivery *d, struct item *i, enum outlook outlook, co
     log_warn("job=%lld destination=%s object=%s not sent, again in %.0f s: %s", (long long)i->job,
              d->destination, i->kind, pause, reason);
     if (!state_object_retry(core->state, i->row, now, now + pause, reason, &err))
-        state_failed(&err);
+        state_failed(d->outbox, &err);
 }
 
 static struct outage **outage_of(struct outbox *o, const char *destination)
@@ -159,10 +161,10 @@ static void postpone(struct delivery *d, const char *reason)
             continue;
         left++;
         if (!state_object_retry(core->state, d->items[i].row, now, until, reason, &err))
-            state_failed(&err);
+            state_failed(d->outbox, &err);
     }
     if (!state_destination_waits(core->state, d->destination, until, reason, &err))
-        state_failed(&err);
+        state_failed(d->outbox, &err);
     log_line(known ? LOG_LEVEL_INFO : LOG_LEVEL_WARN,
              "destination=%s objects=%zu not sent, again in %.0f s: %s", d->destination, left,
              until - now, reason);
@@ -178,7 +180,7 @@ static void resume(struct delivery *d)
     log_info("destination=%s takes objects again after %.0f s", d->destination,
              clock_wall() - outage->since);
     if (!state_destination_goes(d->outbox->core->state, d->destination, &err))
-        state_failed(&err);
+        state_failed(d->outbox, &err);
     *at = outage->next;
     free(outage);
 }

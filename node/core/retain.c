@@ -60,6 +60,17 @@ static bool retain_check_file(void *ctx, const char *name)
     return c->ok;
 }
 
+// What was forgotten, or never noted.
+static bool retain_check_quarantined(void *ctx, const char *name)
+{
+    struct check *c = ctx;
+    enum state_owner owner;
+    c->ok = state_owner(c->core->state, name, name, &owner, c->err) &&
+            (owner != OWNER_NONE || names_keep(&c->orphans, name) ||
+             err_set(c->err, ERR_NOMEM, "no memory"));
+    return c->ok;
+}
+
 static bool retain_check_row(void *ctx, const char *sop_instance_uid, const char *path,
                              int64_t bytes)
 {
@@ -128,6 +139,8 @@ bool retain_reconcile(struct core *core, struct err *err)
     struct check c = {.core = core, .err = err, .ok = true};
     size_t drafts = datadir_sweep_drafts(&core->dir);
     bool ok = datadir_each(&core->dir, DATADIR_SERIES, retain_check_file, &c, err) && c.ok;
+    ok = ok && datadir_each(&core->dir, DATADIR_QUARANTINE, retain_check_quarantined, &c, err) &&
+         c.ok;
     size_t files = c.orphans.count;
     ok = ok && state_each_file(core->state, retain_check_row, &c, err) && c.ok &&
          state_each_pending(core->state, retain_check_result, &c, err) && c.ok &&
@@ -200,4 +213,19 @@ void retain_expire(struct core *core)
     for (size_t i = 0; i < e.count; i++)
         retain_forget(core, e.series[i]);
     free(e.series);
+}
+
+void retain_trim_quarantine(struct core *core)
+{
+    struct names names = {0};
+    struct err err = {0};
+    const double before = clock_wall() - core->conf->quarantine_days * 86400;
+    if (!state_trim_quarantine(core->state, before, (uint64_t)core->conf->quarantine_mib << 20,
+                               retain_note_path, &names, &err))
+        log_error("quarantine: %s", err.text);
+    if (names.count > 0)
+        log_warn("quarantine: files=%zu removed: older than storage.quarantine_days, or beyond "
+                 "storage.quarantine_mib",
+                 names.count);
+    names_remove(core, &names);
 }

@@ -12,5 +12,9 @@
 // ERR_IO, ERR_NOMEM.
 bool retain_reconcile(struct core *core, struct err *err);
 
+// Forgets what is in quarantine for longer than storage.quarantine_days, and the oldest beyond
+// storage.quarantine_mib, with the files.
+void retain_trim_quarantine(struct core *core);
+
 // Forgets finished series that are older than storage.keep_done_days, with their files and results.
 void retain_expire(struct core *core);

@@ -8,7 +8,7 @@
 #include "node/job/patient.h"
 #include "node/job/tally.h"
 
-#define SCHEMA_VERSION 3
+#define SCHEMA_VERSION 4
 
 // Jobs and what they take. A job_input is never changed.
 #define JOB_TABLES                                                                                 \
@@ -67,8 +67,8 @@ static const char schema[] =
     "CREATE TABLE quarantine("
     " id INTEGER PRIMARY KEY, sop_uid TEXT NOT NULL, digest BLOB NOT NULL,"
     " path TEXT NOT NULL UNIQUE, calling TEXT NOT NULL, address TEXT NOT NULL, at REAL NOT NULL,"
-    " reason TEXT NOT NULL, UNIQUE(sop_uid, digest));" JOB_TABLES JOB_INDICES COLLECTION_TABLES
-    "CREATE TABLE outbox("
+    " reason TEXT NOT NULL, bytes INTEGER NOT NULL DEFAULT 0, UNIQUE(sop_uid, digest));" JOB_TABLES
+        JOB_INDICES COLLECTION_TABLES "CREATE TABLE outbox("
     " id INTEGER PRIMARY KEY AUTOINCREMENT, job INTEGER NOT NULL REFERENCES job(id),"
     " destination TEXT NOT NULL, kind TEXT NOT NULL, rank INTEGER NOT NULL, path TEXT NOT NULL,"
     " sop_class TEXT NOT NULL, sop_uid TEXT NOT NULL, series_uid TEXT NOT NULL,"
@@ -106,6 +106,10 @@ static const char migrate_1_to_2[] =
 // Version 2 kept the attributes of one instance only: the others count as the same.
 static const char migrate_2_to_3[] =
     "ALTER TABLE instance ADD COLUMN attrs BLOB NOT NULL DEFAULT x'';";
+
+// Version 3 did not know the size of what is in quarantine.
+static const char migrate_3_to_4[] =
+    "ALTER TABLE quarantine ADD COLUMN bytes INTEGER NOT NULL DEFAULT 0;";
 
 #define SERIES_COLUMNS                                                                             \
     "SELECT id, series_uid, study_uid, modality, source, address, state, first_at, last_at,"       \
@@ -145,6 +149,9 @@ enum query {
     Q_FIND_INSTANCE,
     Q_FIND_QUARANTINE,
     Q_ADD_QUARANTINE,
+    Q_QUARANTINED,
+    Q_QUARANTINE_SURPLUS,
+    Q_FORGET_QUARANTINED,
     Q_FIND_SERIES,
     Q_ADD_SERIES,
     Q_GROW_SERIES,
@@ -227,7 +234,13 @@ static const char *const sql[Q_COUNT] = {
     [Q_FIND_INSTANCE] = "SELECT digest, path, series, bytes FROM instance WHERE sop_uid = ?",
     [Q_FIND_QUARANTINE] = "SELECT id FROM quarantine WHERE sop_uid = ? AND digest = ?",
     [Q_ADD_QUARANTINE] = "INSERT INTO quarantine(sop_uid, digest, path, calling, address, at,"
-                         " reason) VALUES(?, ?, ?, ?, ?, ?, ?)",
+                         " reason, bytes) VALUES(?, ?, ?, ?, ?, ?, ?, ?)",
+    [Q_QUARANTINED] = "SELECT sop_uid, path, calling, address, at, reason, bytes FROM quarantine"
+                      " ORDER BY id DESC LIMIT ?",
+    [Q_QUARANTINE_SURPLUS] = "SELECT path FROM (SELECT path, at, sum(bytes) OVER (ORDER BY id DESC)"
+                             " AS so_far, row_number() OVER (ORDER BY id DESC) AS place"
+                             " FROM quarantine) WHERE at < ?1 OR (so_far > ?2 AND place > 1)",
+    [Q_FORGET_QUARANTINED] = "DELETE FROM quarantine WHERE path = ?",
     [Q_FIND_SERIES] = "SELECT id, attrs FROM series"
                       " WHERE series_uid = ? AND study_uid = ? AND patient = ?",
     [Q_ADD_SERIES] = "INSERT INTO series(series_uid, study_uid, patient, modality, source, address,"
@@ -573,7 +586,8 @@ static bool prepare_schema(struct state *s, struct err *err)
     snprintf(mark, sizeof mark, "PRAGMA user_version = %d", SCHEMA_VERSION);
     bool ok = state_begin(s, err) && (version != 0 || execute(s, schema, err)) &&
               (version != 1 || execute(s, migrate_1_to_2, err)) &&
-              (version == 0 || execute(s, migrate_2_to_3, err)) && execute(s, mark, err) &&
+              (version == 0 || version > 2 || execute(s, migrate_2_to_3, err)) &&
+              (version == 0 || execute(s, migrate_3_to_4, err)) && execute(s, mark, err) &&
               state_commit(s, err);
     if (!ok)
         state_rollback(s);
@@ -709,10 +723,61 @@ static bool quarantine(struct state *s, const struct state_instance *in,
     }
     out->what = RECORD_CONFLICT;
     return done(s,
-                bind(s, err, Q_ADD_QUARANTINE, "tbtttdt", in->id.sop_instance_uid, in->digest,
+                bind(s, err, Q_ADD_QUARANTINE, "tbtttdti", in->id.sop_instance_uid, in->digest,
                      (size_t)DIGEST_SIZE, quarantine_path, in->calling, in->address, in->at,
-                     out->reason),
+                     out->reason, (int64_t)in->bytes),
                 err);
+}
+
+bool state_each_quarantined(struct state *s, size_t limit,
+                            bool (*each)(void *ctx, const struct state_quarantined *row), void *ctx,
+                            struct err *err)
+{
+    sqlite3_stmt *stmt = bind(s, err, Q_QUARANTINED, "i", limit ? (int64_t)limit : -1);
+    enum step result;
+    while ((result = step(s, stmt, err)) == STEP_ROW) {
+        struct state_quarantined row = {.sop_instance_uid = text(stmt, 0),
+                                        .path = text(stmt, 1),
+                                        .calling = text(stmt, 2),
+                                        .address = text(stmt, 3),
+                                        .at = sqlite3_column_double(stmt, 4),
+                                        .reason = text(stmt, 5),
+                                        .bytes = sqlite3_column_int64(stmt, 6)};
+        if (!each(ctx, &row)) {
+            sqlite3_reset(stmt);
+            return true;
+        }
+    }
+    return result == STEP_END;
+}
+
+// One of the surplus, "": there is none.
+static bool quarantine_surplus(struct state *s, double before, uint64_t most_bytes, char path[64],
+                               struct err *err)
+{
+    const int64_t most = most_bytes > INT64_MAX ? INT64_MAX : (int64_t)most_bytes;
+    sqlite3_stmt *stmt = bind(s, err, Q_QUARANTINE_SURPLUS, "di", before, most);
+    const enum step result = step(s, stmt, err);
+    snprintf(path, 64, "%s", result == STEP_ROW ? text(stmt, 0) : "");
+    if (result == STEP_ROW)
+        sqlite3_reset(stmt);
+    return result != STEP_FAILED;
+}
+
+bool state_trim_quarantine(struct state *s, double before, uint64_t most_bytes,
+                           bool (*each)(void *ctx, const char *path), void *ctx, struct err *err)
+{
+    char path[64];
+    for (;;) {
+        if (!quarantine_surplus(s, before, most_bytes, path, err))
+            return false;
+        if (!path[0])
+            return true;
+        if (!done(s, bind(s, err, Q_FORGET_QUARANTINED, "t", path), err))
+            return false;
+        if (!each(ctx, path))
+            return err_set(err, ERR_NOMEM, "no memory for a file name");
+    }
 }
 
 bool state_record(struct state *s, const struct state_instance *in, const char *quarantine_path,

@@ -63,6 +63,23 @@ struct state_recorded {
 // that differ in study or patient never share a series here.
 bool state_record(struct state *s, const struct state_instance *in, const char *quarantine_path,
                   struct state_recorded *out, struct err *err);
+struct state_quarantined {
+    const char *sop_instance_uid;
+    const char *path; // below the data folder
+    const char *calling, *address, *reason;
+    double at;
+    int64_t bytes; // 0: not known, by a database of version 3
+};
+// Newest first; limit 0: all.
+bool state_each_quarantined(struct state *s, size_t limit,
+                            bool (*each)(void *ctx, const struct state_quarantined *row), void *ctx,
+                            struct err *err);
+// Forgets what came before a time, and of the rest the oldest beyond so many bytes, but never the
+// newest, of which the file may be on its way there. each() gets the
+// files, which are then the caller's to remove; false where it has no memory for one.
+bool state_trim_quarantine(struct state *s, double before, uint64_t most_bytes,
+                           bool (*each)(void *ctx, const char *path), void *ctx, struct err *err);
+
 #define FILE_DAMAGED (-1) // in place of bytes: the file is lost, or is not what was received
 
 // The file of a recorded instance is not what was received. *found: false where another file has

@@ -32,12 +32,14 @@ struct session {
 static void association_works(const struct session *s)
 {
     receiving = 1;
+    inflight_write(s->place, true);
     atomic_store(&s->association->activity->receiving, 1);
 }
 
 static void association_rests(const struct session *s)
 {
     struct guest_activity *activity = s->association->activity;
+    inflight_write(s->place, false);
     atomic_fetch_add(&activity->objects, 1);
     atomic_store(&activity->at_ms, guests_clock_ms());
     atomic_store(&activity->receiving, 0);
@@ -86,9 +88,17 @@ static bool association_room(void *ctx, struct err *err)
     uint64_t free_mib = 0;
     if (!datadir_free_mib(a->dir, &free_mib, err))
         return false;
-    return free_mib >= a->conf->min_free_mib ||
-           err_set(err, ERR_FULL, "%llu MiB free, limits.min_free_mib is %u",
-                   (unsigned long long)free_mib, a->conf->min_free_mib);
+    // Each of the others that write has been told that there is room for the next MiB. What is
+    // missing of the reserve comes first.
+    const uint64_t others = a->inflight ? inflight_writing(a->inflight) : 0;
+    const uint64_t missing = a->inflight ? inflight_missing(a->inflight) : 0;
+    return free_mib >= a->conf->min_free_mib + others + missing ||
+           err_set(
+               err, ERR_FULL,
+               "%llu MiB free, limits.min_free_mib is %u, %llu objects are being received, %llu "
+               "MiB are missing of the reserve",
+               (unsigned long long)free_mib, a->conf->min_free_mib, (unsigned long long)others,
+               (unsigned long long)missing);
 }
 
 static int association_new_draft(struct session *s, struct err *err)

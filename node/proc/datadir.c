@@ -209,7 +209,8 @@ static bool walk(const struct datadir *d, const char *name, bool deeper,
 bool datadir_each(const struct datadir *d, enum datadir_kind kind,
                   bool (*each)(void *ctx, const char *name), void *ctx, struct err *err)
 {
-    return walk(d, kind == DATADIR_SERIES ? "series" : "outbox", true, each, ctx, err);
+    static const char *const names[] = {"series", "quarantine", "outbox"};
+    return walk(d, names[kind], kind != DATADIR_QUARANTINE, each, ctx, err);
 }
 
 void datadir_drafts_name(pid_t pid, char out[DATADIR_NAME])

@@ -1,5 +1,6 @@
 // The data folder: who owns it, what is where, names that were never used before.
 //   state.db  lock  anode.sock  cache/ (pipelines of the Vulkan device)
+//   reserve                  room for results and the database on a full disk
 //   drafts/<pid>/            files that an association receives; emptied at its end and at start
 //   series/<2 hex>/<30 hex>.dcm   received instances; random names, so that no name is ever reused
 //                            and a folder stays small; the database knows which series each is of
@@ -49,8 +50,9 @@ void datadir_remove(const struct datadir *d, const char *name);
 // Free space in MiB. ERR_IO.
 bool datadir_free_mib(const struct datadir *d, uint64_t *mib, struct err *err);
 
-// Calls each(ctx, name) for every file of series/, then outbox/<job>/<try> folder, as kind says.
-enum datadir_kind { DATADIR_SERIES, DATADIR_OUTBOX };
+// Calls each(ctx, name) for every file of series/, every file of quarantine/ or every folder
+// outbox/<job>/<try>, as kind says.
+enum datadir_kind { DATADIR_SERIES, DATADIR_QUARANTINE, DATADIR_OUTBOX };
 bool datadir_each(const struct datadir *d, enum datadir_kind kind,
                   bool (*each)(void *ctx, const char *name), void *ctx, struct err *err);
 // The folder of the drafts of the association pid, below the data folder: "drafts/1234". Whoever

@@ -9,12 +9,19 @@
 
 struct inflight_place {
     _Atomic int32_t pid; // whose it is; 0: nobody's
+    bool writes;         // an object
+    struct inflight_shared *shared;
     char name[DATADIR_NAME];
 };
 
+struct inflight_shared { // with what is forked
+    _Atomic uint32_t writing, missing;
+    struct inflight_place places[];
+};
+
 struct inflight {
-    size_t room;
-    struct inflight_place *places; // shared with what is forked
+    size_t room, size;
+    struct inflight_shared *shared;
 };
 
 struct inflight *inflight_create(size_t room, struct err *err)
@@ -25,9 +32,9 @@ struct inflight *inflight_create(size_t room, struct err *err)
         return NULL;
     }
     f->room = room;
-    f->places = mmap(NULL, room * sizeof *f->places, PROT_READ | PROT_WRITE,
-                     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (f->places != MAP_FAILED)
+    f->size = sizeof *f->shared + room * sizeof f->shared->places[0];
+    f->shared = mmap(NULL, f->size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (f->shared != MAP_FAILED)
         return f;
     err_set(err, ERR_NOMEM, "no memory for %zu associations", room);
     free(f);
@@ -38,7 +45,7 @@ void inflight_destroy(struct inflight *f)
 {
     if (!f)
         return;
-    munmap(f->places, f->room * sizeof *f->places);
+    munmap(f->shared, f->size);
     free(f);
 }
 
@@ -46,10 +53,12 @@ struct inflight_place *inflight_enter(struct inflight *f)
 {
     const int32_t pid = (int32_t)getpid();
     for (size_t i = 0; i < f->room; i++) {
-        struct inflight_place *place = &f->places[((size_t)pid + i) % f->room];
+        struct inflight_place *place = &f->shared->places[((size_t)pid + i) % f->room];
         int32_t nobody = 0;
         if (atomic_compare_exchange_strong(&place->pid, &nobody, pid)) {
             place->name[0] = 0;
+            place->writes = false;
+            place->shared = f->shared;
             return place;
         }
     }
@@ -62,9 +71,33 @@ void inflight_note(struct inflight_place *place, const char *name)
         snprintf(place->name, sizeof place->name, "%s", name);
 }
 
+void inflight_write(struct inflight_place *place, bool writes)
+{
+    if (!place || place->writes == writes)
+        return;
+    place->writes = writes;
+    atomic_fetch_add(&place->shared->writing, writes ? 1 : UINT32_MAX);
+}
+
+uint32_t inflight_writing(const struct inflight *f)
+{
+    return atomic_load(&f->shared->writing);
+}
+
+void inflight_set_missing(struct inflight *f, uint32_t mib)
+{
+    atomic_store(&f->shared->missing, mib);
+}
+
+uint32_t inflight_missing(const struct inflight *f)
+{
+    return atomic_load(&f->shared->missing);
+}
+
 void inflight_leave(struct inflight_place *place)
 {
     inflight_note(place, "");
+    inflight_write(place, false);
     if (place)
         atomic_store(&place->pid, 0);
 }
@@ -73,11 +106,12 @@ bool inflight_left(struct inflight *f, pid_t pid, char name[DATADIR_NAME])
 {
     name[0] = 0;
     for (size_t i = 0; i < f->room; i++) {
-        struct inflight_place *place = &f->places[((size_t)pid + i) % f->room];
+        struct inflight_place *place = &f->shared->places[((size_t)pid + i) % f->room];
         if (atomic_load(&place->pid) != (int32_t)pid)
             continue;
         snprintf(name, DATADIR_NAME, "%.*s", DATADIR_NAME - 1, place->name);
         place->name[0] = 0;
+        inflight_write(place, false);
         atomic_store(&place->pid, 0);
         return true;
     }

@@ -1,10 +1,13 @@
-// The files that have their place in series/ while it is not known whether they are recorded: each
-// association notes the name of its own in memory that it shares with the core, so that the core
-// removes what a killed one has left behind, at once and not at the next start.
+// What associations and the core tell each other in shared memory. The file that has its place in
+// series/ while it is not known whether it is recorded: the core removes what a killed association
+// has left behind, at once and not at the next start. Whether an object is being written, since
+// each that is may take room that the others have seen free. What is missing of the reserve
+// (node/core/reserve.h), which free room is to fill again first.
 // Process: core makes it before the first fork, associations write.
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 #include "base/err.h"
 #include "node/proc/datadir.h"
@@ -20,6 +23,13 @@ void inflight_destroy(struct inflight *f); // NULL is fine
 struct inflight_place *inflight_enter(struct inflight *f);
 // The file that it is about to put below the data folder, "": none. NULL is fine.
 void inflight_note(struct inflight_place *place, const char *name);
+// Whether it writes an object. NULL is fine.
+void inflight_write(struct inflight_place *place, bool writes);
+// How many do, the caller among them.
+uint32_t inflight_writing(const struct inflight *f);
+// MiB that are missing of the reserve.
+void inflight_set_missing(struct inflight *f, uint32_t mib);
+uint32_t inflight_missing(const struct inflight *f);
 // The place is given back. NULL is fine.
 void inflight_leave(struct inflight_place *place);
 

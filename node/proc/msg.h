@@ -115,6 +115,7 @@ enum msg_verb {
     VERB_RETRY,
     VERB_DISCARD,
     VERB_RETRY_FAILED, // all failed jobs
+    VERB_QUARANTINE,
 };
 
 struct msg_control {

@@ -373,7 +373,10 @@ def the_same_again_is_ignored_and_other_content_is_quarantined(tmp):
         send(other[:1], p, program="storescu", check=False)
         status = site.wait_idle()
         equal(status["counts"]["quarantine"]["kept"], 1, "quarantined")
-        equal(len(list((site.data / "quarantine").iterdir())), 1, "files in quarantine")
+        kept = list((site.data / "quarantine").iterdir())
+        equal(len(kept), 1, "files in quarantine")
+        said = site.command("quarantine").stdout
+        check(uid(other[0]) in said and f"quarantine/{kept[0].name}" in said and "other content" in said, f"anode quarantine says: {said}")
         equal(sorted(f.name for f in (site.data / "series").rglob("*.dcm")), stored, "files of the series")
         equal(len(site.jobs()), 1, "jobs")
         one_set(sink.objects(), "1.2.826.0.1.3680043.10.1234.1.1")
@@ -560,7 +563,7 @@ def json_answers_are_what_their_document_says(tmp):
     with Sink(tmp / "pacs", q), Site(tmp / "node", p, {"PACS": q}) as site:
         send(make_series(tmp / "in", 1), p)
         site.wait_idle()
-        for words, name in ((("status",), "anode.status/1"), (("jobs",), "anode.jobs/1"), (("jobs", "show", "1"), "anode.job/1")):
+        for words, name in ((("status",), "anode.status/1"), (("jobs",), "anode.jobs/1"), (("quarantine",), "anode.quarantine/1"), (("jobs", "show", "1"), "anode.job/1")):
             equal(schema.complaints(json.loads(site.command(*words, "--json").stdout), name), [], f"complaints about {name}")
         again = json.loads(site.command("jobs", "retry", "--failed", "--json").stdout)
         equal(schema.complaints(again, "anode.retry/1"), [], "complaints about a retry")
@@ -1096,6 +1099,43 @@ def a_damaged_file_is_noticed_and_the_same_again_mends_it(tmp):
             return site.log_text()
         finally:
             site.stop()
+
+
+def many_senders_at_once_leave_what_must_stay_free(tmp):
+    p, q = ports(2)
+    data = tmp / "node" / "data"
+    data.mkdir(parents=True)
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", str(data)], capture_output=True).returncode:
+        print("many_senders_at_once_leave_what_must_stay_free: not run, it needs the right to mount")
+        return ""
+    free = lambda: os.statvfs(data).f_bavail * os.statvfs(data).f_frsize / 2**20
+    try:
+        with Site(tmp / "node", p, {"PACS": q}, extra=TIMES + "storage: {reserve_mib: 8}\n") as site:
+            site.worker()  # has written its cache
+            wait_for(lambda: (data / "reserve").stat().st_blocks * 512 >= 8 << 20, 30, "the reserve")
+            dataset = make_series(tmp / "in", 1, count=1, size=2048)[0].read_bytes()
+            dataset = dataset[dataset.index(b"\x08\0\x08\0CS"):]
+            senders = [raw.associate(p, CT, "1.2.840.10008.1.2.1") for _ in range(6)]
+            check(all(senders), "associations")
+            least = free()
+            try:
+                for connection in senders:
+                    raw.begin(connection, CT, "1.2.3.4", dataset[:65536])
+                for at in range(65536, len(dataset), 65536):
+                    for connection in senders:
+                        raw._pdv(connection, 0, dataset[at:at + 65536])
+                    least = min(least, free())
+            except OSError as e:
+                raise AssertionError(f"a sender was cut off: {e}") from e
+            wait_for(lambda: site.log_text().count("objects are being received") >= 2, 30, "senders that are refused")
+            check(least >= 16, f"{least:.1f} MiB were free, not 16")
+            for connection in senders:
+                connection.close()
+            wait_for(lambda: not any(f.is_file() for f in (data / "drafts").rglob("*")), 30, "drafts that go")
+            check(free() > 30, f"{free():.1f} MiB free afterwards")
+            return site.log_text()
+    finally:
+        subprocess.run(["umount", "-l", str(data)], capture_output=True)
 
 
 TESTS = [f for f in list(globals().values()) if callable(f) and getattr(f, "__module__", "") == "__main__" and getattr(f, "__code__", None) and f.__code__.co_varnames[:1] == ("tmp",)]

@@ -17,7 +17,7 @@ from node import make_series, yaml  # noqa: E402
 from peers import ANODE, ROOT  # noqa: E402
 
 NO_DEVICE = {"VK_ICD_FILENAMES": "/nonexistent", "VK_DRIVER_FILES": "/nonexistent"}
-COMMANDS = ("serve", "check", "analyze", "inspect", "route", "status", "jobs", "devices", "stages")
+COMMANDS = ("serve", "check", "analyze", "inspect", "route", "status", "jobs", "quarantine", "devices", "stages")
 OVERVIEW = "anode --help lists the commands"
 
 

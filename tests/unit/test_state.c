@@ -393,6 +393,57 @@ static void state_part_of_a_transaction_fails_alone(void)
     state_close(s);
 }
 
+static bool list_quarantined(void *ctx, const struct state_quarantined *row)
+{
+    char *text = ctx;
+    snprintf(text + strlen(text), 200 - strlen(text), "%s %s %s %.0f %lld;", row->sop_instance_uid,
+             row->path, row->calling, row->at, (long long)row->bytes);
+    return true;
+}
+
+static bool list_path(void *ctx, const char *file)
+{
+    char *text = ctx;
+    snprintf(text + strlen(text), 200 - strlen(text), "%s;", file);
+    return true;
+}
+
+static void state_quarantine_has_an_age_and_a_limit(void)
+{
+    struct state *s = fresh();
+    struct attrs a = patient("P", "x");
+    struct state_recorded out;
+    char text[200] = "";
+    for (uint8_t i = 0; i < 5; i++) {
+        struct state_instance in = instance("1.2.3.1", "1", i, &a);
+        char file[32];
+        snprintf(file, sizeof file, "quarantine/%u", i);
+        in.at = 100.0 * i;
+        in.bytes = 1000u * i;
+        CU_ASSERT_TRUE(state_record(s, &in, file, &out, NULL));
+        CU_ASSERT_EQUAL(out.what, i ? RECORD_CONFLICT : RECORD_STORED);
+    }
+    CU_ASSERT_TRUE(state_each_quarantined(s, 2, list_quarantined, text, NULL));
+    CU_ASSERT_STRING_EQUAL(text,
+                           "1.2.3.1 quarantine/4 CT1 400 4000;1.2.3.1 quarantine/3 CT1 300 3000;");
+    text[0] = 0;
+    CU_ASSERT_TRUE(state_trim_quarantine(s, 0, 1000000, list_path, text, NULL));
+    CU_ASSERT_STRING_EQUAL(text, "");
+    CU_ASSERT_TRUE(state_trim_quarantine(s, 200, 1000000, list_path, text, NULL));
+    CU_ASSERT_STRING_EQUAL(text, "quarantine/1;"); // too old
+    text[0] = 0;
+    CU_ASSERT_TRUE(state_trim_quarantine(s, 0, 8000, list_path, text, NULL));
+    CU_ASSERT_STRING_EQUAL(text, "quarantine/2;"); // 4000, 7000, 9000
+    text[0] = 0;
+    CU_ASSERT_TRUE(state_trim_quarantine(s, 0, 1, list_path, text, NULL));
+    CU_ASSERT_STRING_EQUAL(text, "quarantine/3;"); // the newest stays
+    text[0] = 0;
+    CU_ASSERT_TRUE(state_each_quarantined(s, 0, list_quarantined, text, NULL));
+    CU_ASSERT_STRING_EQUAL(text, "1.2.3.1 quarantine/4 CT1 400 4000;");
+    attrs_finish(&a);
+    state_close(s);
+}
+
 static bool copy_bytes(void *ctx, const char *sop_instance_uid, const char *file, int64_t bytes)
 {
     (void)sop_instance_uid, (void)file;
@@ -1260,6 +1311,7 @@ static const struct check_case cases[] = {
     CASE(state_series_attrs_are_those_of_most_instances),
     CASE(state_owner_knows_whose_file_it_is),
     CASE(state_part_of_a_transaction_fails_alone),
+    CASE(state_quarantine_has_an_age_and_a_limit),
     CASE(state_damage_is_mended_by_the_same_instance),
     CASE(state_series_receives_again_after_its_end),
     CASE(state_series_knows_when_its_present_run_began),
