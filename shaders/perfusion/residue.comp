@@ -1,5 +1,5 @@
 // Tissue curves times one matrix: the scaled residue function at one level of truncation, of which
-// only its maximum is kept. A voxel whose function oscillates more than is allowed is left to the
+// only its maximum is kept, of where blood can be. A voxel whose function oscillates more than is allowed is left to the
 // next level. Four voxels an invocation, eight rows of the matrix at a time.
 //   0 texels  curves  float, planes of `steps` points
 //   1 texels  mask    bit mask
@@ -25,6 +25,7 @@ layout(push_constant, std430) uniform Push
     uint number;      // of this level
     uint last;        // 1: it is the last level, which every voxel takes
     float oscillation;
+    uint early;       // rows before the artery at which the maximum may be; after it, all steps
 } push;
 
 vec4 one, two;                  // the two values before
@@ -34,7 +35,9 @@ vec4 most, left, right, place;  // the maximum so far, its neighbours, its row
 // Takes row `row` of the function, and whether the one before is the highest yet.
 void take(vec4 v, float row)
 {
-    bvec4 higher = greaterThan(one, most);
+    float at = row - 1.0 < float(push.rows) ? row - 1.0 : row - 1.0 - float(push.rows);
+    bool may = at < float(push.steps) || at >= float(push.rows - push.early);
+    bvec4 higher = may ? greaterThan(one, most) : bvec4(false);
     most = mix(most, one, higher);
     left = mix(left, two, higher);
     right = mix(right, v, higher);

@@ -99,7 +99,7 @@ def rows(truth, expected, result):
     if verdict != "done":
         return [*found, Row(f"reason: {result.entry['reason']}", None, None)]
     values = {m["method"][0]: m["value"] for m in reversed(result.entry["measurements"]) if "method" in m}
-    target = next(e["value"] for e in result.entry["evaluations"] if e["code"][0] == "TARGET").split(":")[0]
+    target = next(e["value"] for e in result.entry["evaluations"] if e["code"][0] == "TARGET").split(":")[0].split(",")[0]
     late, core = in_slices_used(truth, result)
     measured = [Row("late, mL", late, values["TMAX-6"], max(LATE_SHARE * (late or 0), LATE_ML)), Row("core, mL", core, values["CBF-30"], max(CORE_SHARE * (core or 0), CORE_ML)),
                 Row("target", None if target == "uncertain" else phantom.is_target(late, core) if truth else None, target == "yes")]

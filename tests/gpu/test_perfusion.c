@@ -208,7 +208,8 @@ static void shape_is_that_of_plain_c(void)
 
 static struct perfusion_cut steps_of_5(double oscillation)
 {
-    struct perfusion_cut cut = {.levels = PERFUSION_LEVELS_MAX, .oscillation = oscillation};
+    struct perfusion_cut cut = {
+        .levels = PERFUSION_LEVELS_MAX, .oscillation = oscillation, .early = 3};
     for (uint32_t n = 0; n < cut.levels; n++)
         cut.share[n] = 0.05 * (n + 1);
     return cut;
@@ -235,7 +236,7 @@ static struct plain_flow plain_deconvolution(const float *curve, uint32_t steps,
             r[i] = 0;
             for (uint32_t n = 0; n < steps; n++)
                 r[i] += (double)m[n * 8 + i % 8] * (double)curve[n];
-            top = r[i] > r[top] ? i : top;
+            top = (i < steps || i + cut->early >= rows) && r[i] > r[top] ? i : top;
             bend += i > 1 ? fabs(r[i] - 2 * r[i - 1] + r[i - 2]) : 0;
         }
         if (level + 1 < cut->levels && !(r[top] > 0 && bend <= cut->oscillation * rows * r[top]))
@@ -243,7 +244,7 @@ static struct plain_flow plain_deconvolution(const float *curve, uint32_t steps,
         const double left = r[(top + rows - 1) % rows], right = r[(top + 1) % rows];
         f.level = level + 1;
         f.peak = r[top];
-        f.when = top + 0.5 * (left - right) / (left - 2 * r[top] + right);
+        f.when = top + (double)parabola((float)left, (float)r[top], (float)right);
         f.when -= 2 * f.when >= rows ? rows : 0;
     }
     free(r);
@@ -276,7 +277,8 @@ static void residue_is_that_of_plain_c(void)
         }
         inside++;
         levels |= 1u << f.level;
-        wrong += (uint32_t)level[v] != f.level || fabs((double)peak[v] - f.peak) > 1e-4 * f.peak ||
+        wrong += (uint32_t)level[v] != f.level ||
+                 fabs((double)peak[v] - f.peak) > 1e-4 * fabs(f.peak) ||
                  fabs((double)when[v] - f.when) > 0.01;
     }
     CU_ASSERT_TRUE(inside > VOXELS / 2);
@@ -293,7 +295,7 @@ static void delay_is_found_either_way(void)
     enum { N = 32, ROWS = 64 };
     static float matrix[PERFUSION_LEVELS_MAX * ROWS * N];
     double artery[N], gain[PERFUSION_LEVELS_MAX];
-    const struct perfusion_cut cut = {.levels = 1, .share = {0.05}};
+    const struct perfusion_cut cut = {.levels = 1, .share = {0.05}, .early = 4};
     for (int n = 0; n < N; n++)
         artery[n] = bolus(n, 8, 1.2);
     CU_ASSERT_FATAL(perfusion_matrix(artery, N, 1.0, &cut, matrix, gain));
@@ -459,6 +461,64 @@ static void fast_points_are_paired(void)
     }
 }
 
+static void slow_points_get_a_step_between(void)
+{
+    enum { P = 20 };
+    double s[P];
+    uint8_t use[P];
+    struct perfusion_axis axis;
+    const char *why;
+    memset(use, 1, sizeof use);
+    for (int p = 0; p < P; p++)
+        s[p] = 3.0 * p;
+    CU_ASSERT_FATAL(make_axis(s, use, P, 1, &axis, &why));
+    CU_ASSERT_TRUE(axis.halved && !axis.paired);
+    CU_ASSERT_DOUBLE_EQUAL(axis.interval_s, 3, 1e-9);
+    CU_ASSERT_DOUBLE_EQUAL(axis.step_s, 1.5, 1e-9);
+    CU_ASSERT_EQUAL(axis.steps, 2 * P - 1);
+    for (uint32_t n = 0; n < axis.steps; n++) {
+        const float *at = axis.at + (size_t)n * 4;
+        const double a = s[(int)at[0]], b = s[(int)at[1]];
+        CU_ASSERT_DOUBLE_EQUAL(a + (b - a) * (double)at[2], 1.5 * n, 1e-6);
+    }
+}
+
+// The noise of the residue function that perfusion_matrix() foretells is that of functions of
+// noise: white, and white at every other step with a straight line between.
+static void noise_is_that_of_functions_of_noise(void)
+{
+    enum { N = 40, ROWS = 80, TRIES = 300 };
+    static float matrix[ROWS * N];
+    double artery[N], gain[1];
+    for (int n = 0; n < N; n++)
+        artery[n] = bolus(n, 4, 3);
+    for (int halved = 0; halved < 2; halved++) {
+        const struct perfusion_cut cut = {
+            .levels = 1, .share = {0.1}, .noise = {halved ? 2.0 / 3 : 0, halved ? 1.0 / 6 : 0}};
+        double squares = 0, variance = 0;
+        drawn = 4711;
+        CU_ASSERT_FATAL(perfusion_matrix(artery, N, 1.0, &cut, matrix, gain));
+        for (int try = 0; try < TRIES; try++) {
+            double noise[N + 1];
+            for (int n = 0; n <= N; n++)
+                noise[n] = sqrt(12) * (draw() - 0.5);
+            for (int n = 1; halved && n < N; n += 2)
+                noise[n] = (noise[n - 1] + noise[n + 1]) / 2;
+            for (int n = 0; n < N; n++)
+                variance += noise[n] * noise[n] / N / TRIES;
+            for (int i = 0; i < ROWS; i++) {
+                double f = 0;
+                for (int n = 0; n < N; n++)
+                    f += (double)matrix[(size_t)(i / 8) * N * 8 + n * 8 + i % 8] * noise[n];
+                squares += f * f / ROWS / TRIES;
+            }
+        }
+        const double measured = sqrt(squares / variance);
+        if (fabs(measured / gain[0] - 1) > 0.05)
+            CU_FAIL("noise differs by more than 5 % from what was foretold");
+    }
+}
+
 static void times_that_say_nothing_are_refused(void)
 {
     double s[4] = {0, 1, 1, 2};
@@ -496,17 +556,78 @@ static void validation_is_silent(void)
     device_close(gpu);
 }
 
+// A curve as the mean of those that are alike: the formula in the header, in double precision.
+static void alike_is_that_of_plain_c(void)
+{
+    static float values[NZ * STEPS][NX * NY], found[NZ * STEPS][NX * NY], part[VOXELS];
+    const double noise = 1.5, sigma = 2.4;
+    struct err err = {0};
+    load_scene();
+    drawn = 999;
+    for (int v = 0; v < VOXELS; v++)
+        part[v] = (float)(0.5 + 0.5 * draw());
+    CU_ASSERT_FATAL(gpu_volume_read(scene.curves, 0, NZ * STEPS, values, &err));
+    struct gpu_volume *weight = gpu_volume_write(gpu, dim, spacing, GPU_VOXEL_F32, part, &err);
+    struct gpu_volume *guide = perfusion_planes(gpu, dim, spacing, STEPS, &err);
+    struct gpu_volume *out = perfusion_planes(gpu, dim, spacing, STEPS, &err);
+    CU_ASSERT_FATAL(weight && guide && out);
+    for (int k = 0; k < NZ * STEPS; k++) { // the guide is the curve itself, times the part
+        for (int p = 0; p < NX * NY; p++)
+            found[k][p] = values[k][p] * part[k / STEPS * NX * NY + p];
+    }
+    CU_ASSERT_FATAL(gpu_volume_write_slices(guide, 0, NZ * STEPS, found, &err) &&
+                    perfusion_alike(scene.curves, guide, weight, scene.in, STEPS, BEFORE, sigma,
+                                    noise, out, &err) &&
+                    gpu_volume_read(out, 0, NZ * STEPS, found, &err));
+    uint32_t wrong = 0;
+    for (int v = 0; v < VOXELS; v++) {
+        const int k = v / (NX * NY), j = v / NX % NY, i = v % NX;
+        double sum[STEPS] = {0}, all = 0;
+        for (int y = j - 3; y <= j + 3; y++) { // 2 * 2.4 mm are less than 3 voxels
+            for (int x = i - 3; x <= i + 3; x++) {
+                if (x < 0 || y < 0 || x >= NX || y >= NY || !scene.mask[(k * NY + y) * NX + x])
+                    continue;
+                double d = 0;
+                for (int n = BEFORE; n < STEPS; n++)
+                    d += pow((double)values[k * STEPS + n][j * NX + i] -
+                                 (double)values[k * STEPS + n][y * NX + x],
+                             2);
+                const double e =
+                    fmax(d / (STEPS - BEFORE) - 2 * noise * noise, 0) / (noise * noise);
+                const double mm = spacing[0] * spacing[0] * (x - i) * (x - i) +
+                                  spacing[1] * spacing[1] * (y - j) * (y - j);
+                const double w = exp(-mm / (2 * sigma * sigma) - e * e / 2);
+                all += w;
+                for (int n = 0; n < STEPS; n++)
+                    sum[n] += w * (double)values[k * STEPS + n][y * NX + x];
+            }
+        }
+        for (int n = 0; n < STEPS; n++) {
+            const double right = scene.mask[v] ? sum[n] / all : 0;
+            wrong += fabs((double)found[k * STEPS + n][j * NX + i] - right) > 2e-3;
+        }
+    }
+    CU_ASSERT_EQUAL(wrong, 0);
+    gpu_volume_destroy(out);
+    gpu_volume_destroy(guide);
+    gpu_volume_destroy(weight);
+    finish_scene();
+}
+
 int main(void)
 {
     static const struct check_case cases[] = {
         {"blocks_are_means", blocks_are_means},
         {"enhancement_is_that_of_plain_c", enhancement_is_that_of_plain_c},
         {"shape_is_that_of_plain_c", shape_is_that_of_plain_c},
+        {"alike_is_that_of_plain_c", alike_is_that_of_plain_c},
         {"residue_is_that_of_plain_c", residue_is_that_of_plain_c},
         {"delay_is_found_either_way", delay_is_found_either_way},
         {"osipi_curves_are_within_tolerance", osipi_curves_are_within_tolerance},
         {"uneven_times_become_even_steps", uneven_times_become_even_steps},
         {"fast_points_are_paired", fast_points_are_paired},
+        {"slow_points_get_a_step_between", slow_points_get_a_step_between},
+        {"noise_is_that_of_functions_of_noise", noise_is_that_of_functions_of_noise},
         {"times_that_say_nothing_are_refused", times_that_say_nothing_are_refused},
         {"baseline_ends_before_the_rise", baseline_ends_before_the_rise},
         {"validation_is_silent", validation_is_silent},

@@ -47,6 +47,12 @@ static const struct stage_param perfusion_params[P_COUNT] = {
 static const double after_artery_min_s = 20; // tissue that is 10 s late has its peak by then
 static const double artery_min_hu = 50;
 static const double artery_noise_min = 15; // peak of an artery by the noise of a voxel
+static const double guide_mm = 1.7;
+// Of an old infarct, by the mean of the brain: 16 HU in one of 33. Acute tissue loses 2 to 5 HU,
+// and has more blood than that.
+static const double old_attenuation = 0.65, old_blood = 0.3, old_smooth_mm = 3, old_warn_ml = 3;
+static const double early_s = 5; // tissue before its artery: one that was found downstream
+static const double least_smooth_mm = 0.05, least_noise_hu = 1e-3; // not to divide by 0
 static const double tissue_noise_aim = 7;  // peak of a tissue curve by its noise
 static const double smooth_more_max = 1.6; // of what was asked for
 static const double tissue_noise_min = 5;
@@ -258,7 +264,45 @@ static bool count_ml(struct perfusion_job *j, const struct gpu_mask *m, double *
     return ok;
 }
 
-// Tissue is brain without vessels and fluid.
+// Mean over a mask.
+static double mean_in(const uint8_t *mask, const float *values, size_t count)
+{
+    double sum = 0, weight = 0;
+    for (size_t n = 0; n < count; n++) {
+        sum += mask[n] ? (double)values[n] : 0;
+        weight += mask[n];
+    }
+    return weight > 0 ? sum / weight : 0;
+}
+
+// What is darker than the rest of the brain and has next to no blood: an old infarct. Whether blood
+// comes late to it cannot be told. base: smoothed baseline.
+static struct gpu_mask *find_old(struct perfusion_job *j, const struct perfusion_shape *shape,
+                                 const struct gpu_volume *base)
+{
+    const double sigma[3] = {old_smooth_mm, old_smooth_mm, 0};
+    uint8_t *mask = malloc(j->voxels);
+    float *values = malloc(2 * j->voxels * sizeof *values), *blood = values + j->voxels;
+    struct gpu_volume *sum = gpu_volume_smooth(shape->sum, sigma, j->err);
+    struct gpu_mask *found = NULL;
+    if (!mask || !values)
+        perfusion_no_memory(j);
+    else if (sum && gpu_mask_read(j->brain, mask, j->err) &&
+             gpu_volume_read(base, 0, j->r.dim[2], values, j->err) &&
+             gpu_volume_read(sum, 0, j->r.dim[2], blood, j->err)) {
+        const double dark = old_attenuation * mean_in(mask, values, j->voxels);
+        const double little = old_blood * mean_in(mask, blood, j->voxels);
+        for (size_t n = 0; n < j->voxels; n++)
+            mask[n] = mask[n] && (double)values[n] < dark && (double)blood[n] < little;
+        found = gpu_mask_write(j->run->gpu, j->r.dim, j->r.spacing, mask, j->err);
+    }
+    gpu_volume_destroy(sum);
+    free(values);
+    free(mask);
+    return found;
+}
+
+// Tissue is brain without vessels, fluid and old infarcts.
 static bool find_tissue(struct perfusion_job *j, const struct perfusion_shape *shape)
 {
     struct perfusion_result *r = &j->r;
@@ -272,17 +316,27 @@ static bool find_tissue(struct perfusion_job *j, const struct perfusion_shape *s
              : NULL;
     struct gpu_mask *fluid =
         vessel ? gpu_mask_threshold(base, -1e30, j->p[P_FLUID].number, j->err) : NULL;
-    j->tissue = fluid ? gpu_mask_copy(j->brain, j->err) : NULL;
+    struct gpu_mask *old = fluid ? find_old(j, shape, base) : NULL;
+    j->tissue = old ? gpu_mask_copy(j->brain, j->err) : NULL;
     bool ok = j->tissue && gpu_mask_combine(vessel, MASK_AND, j->brain, j->err) &&
               gpu_mask_combine(fluid, MASK_AND, j->brain, j->err) &&
               gpu_mask_combine(j->tissue, MASK_ANDNOT, vessel, j->err) &&
+              gpu_mask_combine(old, MASK_ANDNOT, fluid, j->err) &&
               gpu_mask_combine(j->tissue, MASK_ANDNOT, fluid, j->err) &&
-              count_ml(j, vessel, &r->vessels_ml) && count_ml(j, fluid, &r->fluid_ml) &&
-              count_ml(j, j->tissue, &r->tissue_ml);
+              gpu_mask_combine(j->tissue, MASK_ANDNOT, old, j->err) &&
+              count_ml(j, old, &r->old_ml) && count_ml(j, vessel, &r->vessels_ml) &&
+              count_ml(j, fluid, &r->fluid_ml) && count_ml(j, j->tissue, &r->tissue_ml);
+    gpu_mask_destroy(old);
     gpu_mask_destroy(fluid);
     gpu_mask_destroy(vessel);
     gpu_volume_destroy(base);
     gpu_volume_destroy(sum);
+    if (ok && r->old_ml > old_warn_ml)
+        findings_add_warning(
+            j->f,
+            "%.0f mL of brain are dark and without blood, as after an old infarct: "
+            "left out of all volumes",
+            r->old_ml);
     if (ok && r->tissue_ml < brain_min_ml)
         return PERFUSION_REFUSE(j, "%.0f mL of brain tissue found (at least %.0f mL)", r->tissue_ml,
                                 brain_min_ml);
@@ -308,26 +362,49 @@ static bool keep_tissue(struct perfusion_job *j)
     return ok;
 }
 
-// Smooths them within slices; each voxel is to be divided by its weight.
+// The mask, smoothed: also to host memory.
+static struct gpu_volume *smooth_part(struct perfusion_job *j, const uint8_t *mask,
+                                      const double sigma[3], float *weight)
+{
+    const struct perfusion_result *r = &j->r;
+    for (size_t n = 0; n < j->voxels; n++)
+        weight[n] = mask[n] ? 1 : 0;
+    struct gpu_volume *flat =
+        gpu_volume_write(j->run->gpu, r->dim, r->spacing, GPU_VOXEL_F32, weight, j->err);
+    struct gpu_volume *part = flat ? gpu_volume_smooth(flat, sigma, j->err) : NULL;
+    gpu_volume_destroy(flat);
+    if (part && gpu_volume_read(part, 0, r->dim[2], weight, j->err))
+        return part;
+    gpu_volume_destroy(part);
+    return NULL;
+}
+
+// What says which curves are alike: the curves, smoothed a little; and how much of it is noise.
+static bool make_guide(struct perfusion_job *j, const uint8_t *mask)
+{
+    const double sigma[3] = {guide_mm, guide_mm, 0};
+    struct perfusion_shape shape = {0};
+    j->part = smooth_part(j, mask, sigma, j->weight);
+    j->guide = j->part ? gpu_volume_smooth(j->curves, sigma, j->err) : NULL;
+    const bool ok =
+        j->guide &&
+        perfusion_shape_of(j->guide, j->tissue, j->r.steps, j->r.before, &shape, j->err) &&
+        noise_of(j, shape.square, mask, j->weight, &j->guide_noise);
+    perfusion_shape_finish(&shape);
+    return ok;
+}
+
+// Smooths them within slices. Where there is no noise to smooth they stay as they are.
 static bool smooth_curves(struct perfusion_job *j, const uint8_t *mask)
 {
-    struct gpu *g = j->run->gpu;
-    struct perfusion_result *r = &j->r;
-    const double sigma[3] = {r->smooth_mm, r->smooth_mm, 0};
-    j->weight = arena_alloc(j->arena, j->voxels, sizeof *j->weight);
-    if (!j->weight)
-        return perfusion_no_memory(j);
+    const struct perfusion_result *r = &j->r;
+    gpu_volume_destroy(j->smooth);
+    j->smooth = perfusion_planes(j->run->gpu, r->dim, r->spacing, r->steps, j->err);
     for (size_t n = 0; n < j->voxels; n++)
         j->weight[n] = mask[n] ? 1 : 0;
-    struct gpu_volume *flat =
-        gpu_volume_write(g, r->dim, r->spacing, GPU_VOXEL_F32, j->weight, j->err);
-    struct gpu_volume *weight = flat ? gpu_volume_smooth(flat, sigma, j->err) : NULL;
-    const bool ok = weight && gpu_volume_read(weight, 0, r->dim[2], j->weight, j->err);
-    gpu_volume_destroy(weight);
-    gpu_volume_destroy(flat);
-    gpu_volume_destroy(j->smooth);
-    j->smooth = ok ? gpu_volume_smooth(j->curves, sigma, j->err) : NULL;
-    return j->smooth != NULL;
+    return j->smooth && perfusion_alike(j->curves, j->guide, j->part, j->tissue, r->steps,
+                                        r->before, fmax(r->smooth_mm, least_smooth_mm),
+                                        fmax(j->guide_noise, least_noise_hu), j->smooth, j->err);
 }
 
 // The mean peak of smoothed tissue curves, and their noise.
@@ -357,14 +434,20 @@ static bool smooth_enough(struct perfusion_job *j, struct perfusion_shape *shape
 {
     struct perfusion_result *r = &j->r;
     r->smooth_mm = j->p[P_SMOOTH].number;
-    if (!smooth_curves(j, mask) || !tissue_contrast(j, shape, mask))
+    j->weight = arena_alloc(j->arena, j->voxels, sizeof *j->weight);
+    if (!j->weight)
+        return perfusion_no_memory(j);
+    if (!make_guide(j, mask) || !smooth_curves(j, mask) || !tissue_contrast(j, shape, mask))
         return false;
     const double lacking = tissue_noise_aim * r->smooth_noise_hu / r->tissue_hu;
     if (lacking > 1 && r->smooth_mm > 0) {
         r->smooth_mm *= fmin(lacking, smooth_more_max);
         if (!smooth_curves(j, mask) || !tissue_contrast(j, shape, mask))
             return false;
-        findings_add_warning(j->f, "Noise of %.1f HU: smoothed with %.1f mm instead of %.1f mm",
+        r->noisy = true;
+        findings_add_warning(j->f,
+                             "Noise of %.1f HU: smoothed with %.1f mm instead of %.1f mm; core may "
+                             "be too small by a third",
                              r->noise_hu, r->smooth_mm, j->p[P_SMOOTH].number);
     }
     gpu_volume_destroy(j->curves);
@@ -380,7 +463,13 @@ static bool smooth_enough(struct perfusion_job *j, struct perfusion_shape *shape
 
 static void choose_cut(const struct perfusion_job *j, struct perfusion_cut *cut)
 {
-    *cut = (struct perfusion_cut){.levels = 1, .oscillation = j->p[P_OSCILLATION].number};
+    *cut = (struct perfusion_cut){.levels = 1,
+                                  .oscillation = j->p[P_OSCILLATION].number,
+                                  .early = (uint32_t)ceil(early_s / j->r.step_s)};
+    // Of white noise at every other step, linear between: variance 1 and 1/2, covariances of steps
+    // one apart 1/2, two apart 0 and 1/4.
+    cut->noise[0] = j->axis.halved ? 2.0 / 3 : 0;
+    cut->noise[1] = j->axis.halved ? 1.0 / 6 : 0;
     cut->share[0] = j->p[P_TRUNCATION].number / 100;
     if (j->p[P_METHOD].choice == METHOD_CSVD)
         return;
@@ -428,7 +517,7 @@ static void scale_maps(struct perfusion_job *j, const uint8_t *mask, const float
         r->clean_flow[n] = (float)sqrt(fmax(cbf * cbf - noise * noise, 0));
         r->volume[n] = (float)cbv;
         r->transit[n] = cbf > 0 ? (float)(60 * cbv / cbf) : NAN;
-        r->tmax[n] = (float)((double)r->tmax[n] * r->step_s);
+        r->tmax[n] = cbf > 0 ? (float)((double)r->tmax[n] * r->step_s) : NAN;
         r->peak_time[n] = (float)((double)r->peak_time[n] * r->step_s);
     }
 }
@@ -493,6 +582,8 @@ static enum stage_end run_perfusion(const struct stage_run *run, struct findings
     gpu_volume_destroy(j.curves);
     gpu_volume_destroy(j.baseline);
     gpu_volume_destroy(j.smooth);
+    gpu_volume_destroy(j.guide);
+    gpu_volume_destroy(j.part);
     gpu_mask_destroy(j.brain);
     gpu_mask_destroy(j.tissue);
     if (!ok)
@@ -512,7 +603,7 @@ static const struct kernel_group *const perfusion_kernels[] = {
 const struct stage stage_perfusion = {
     .name = "perfusion",
     .title = "Brain perfusion",
-    .version = "3",
+    .version = "4",
     .slot = 3,
     .help = "Blood flow and volume, transit time and delay of the brain; core and mismatch.",
     .scope = SCOPE_STUDY,

@@ -93,7 +93,7 @@ bool perfusion_axis_make(const struct perfusion_times *times, struct arena *aren
         end = fmin(end, ends[1]);
     }
     qsort(gaps, total, sizeof *gaps, rising);
-    out->step_s = gaps[total / 2];
+    out->interval_s = out->step_s = gaps[total / 2];
     out->widest_s = gaps[total - 1];
     out->uneven = fmax(out->step_s - gaps[0], gaps[total - 1] - out->step_s) / out->step_s;
     out->start_s = start;
@@ -107,6 +107,9 @@ bool perfusion_axis_make(const struct perfusion_times *times, struct arena *aren
         end -= out->step_s / 2;
         out->step_s *= 2;
     }
+    out->halved = out->step_s > PERFUSION_HALF_S;
+    if (out->halved)
+        out->step_s /= 2;
     if ((end - start) / out->step_s > PERFUSION_STEPS_MAX - 1)
         out->step_s = (end - start) / (PERFUSION_STEPS_MAX - 1);
     out->steps = (uint32_t)((end - start) / out->step_s + even_share) + 1;

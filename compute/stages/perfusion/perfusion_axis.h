@@ -6,16 +6,19 @@
 #include "base/arena.h"
 
 #define PERFUSION_PAIR_S    0.9 // s
+#define PERFUSION_HALF_S    2.2 // s
 #define PERFUSION_STEPS_MAX 120 // steps; longer scans get longer ones
 
 struct perfusion_axis {
     uint32_t steps;
-    double step_s;   // from step to step
-    bool paired;     // steps are means of two points each, which followed each other fast
-    double start_s;  // of step 0, on the axis of the times
-    double uneven;   // the largest difference of an interval from step_s, in parts of it
-    double widest_s; // the longest interval between images that are used, in any slice
-    const float *at; // [slices][steps][4]: point before, point after, weight of the one after, 0
+    double step_s;     // from step to step
+    double interval_s; // from image to image: the median
+    bool halved;       // there are two steps an interval
+    bool paired;       // steps are means of two points each, which followed each other fast
+    double start_s;    // of step 0, on the axis of the times
+    double uneven;     // the largest difference of an interval from step_s, in parts of it
+    double widest_s;   // the longest interval between images that are used, in any slice
+    const float *at;   // [slices][steps][4]: point before, point after, weight of the one after, 0
 };
 
 struct perfusion_times {
@@ -25,7 +28,9 @@ struct perfusion_times {
 };
 
 // The step is the median interval; twice that, and each step the mean of two points, where the
-// interval is below PERFUSION_PAIR_S, since twice as many steps add noise and nothing else. False
+// interval is below PERFUSION_PAIR_S, since twice as many steps add noise and nothing else; half of
+// that above PERFUSION_HALF_S, since the maximum of a residue function is found late between steps
+// that are far apart. False
 // with a reason for people in *why (in arena): times are not stated, do not rise, or slices have no
 // time in common; *why NULL: no memory.
 bool perfusion_axis_make(const struct perfusion_times *times, struct arena *arena,

@@ -18,9 +18,17 @@ struct enhance_push { // in enhance.comp
 struct shape_push { // in shape.comp
     uint32_t steps, before;
 };
+struct alike_push { // in alike.comp
+    uint32_t steps, before;
+    int32_t reach;
+    float near_x, near_y, noise;
+    uint32_t stride;
+    float share;
+};
 struct residue_push { // in residue.comp
     uint32_t steps, rows, number, last;
     float oscillation;
+    uint32_t early;
 };
 
 // By the type of the values: enum gpu_voxel.
@@ -50,14 +58,20 @@ static const struct kernel shape = {
     .push_bytes = GRID_PUSH_BYTES + sizeof(struct shape_push),
     .bindings = 6,
     .access = {KERNEL_TEXELS, KERNEL_TEXELS, KERNEL_OUT, KERNEL_OUT, KERNEL_OUT, KERNEL_OUT}};
+static const struct kernel alike = {
+    .shader = &shader_perfusion_alike,
+    .group = {8, 8, 1},
+    .push_bytes = GRID_PUSH_BYTES + sizeof(struct alike_push),
+    .bindings = 5,
+    .access = {KERNEL_IN, KERNEL_IN, KERNEL_IN, KERNEL_TEXELS, KERNEL_OUT}};
 static const struct kernel residue = {
     .shader = &shader_perfusion_residue,
     .group = {8, 8, 1},
     .push_bytes = GRID_PUSH_BYTES + sizeof(struct residue_push),
     .bindings = 6,
     .access = {KERNEL_TEXELS, KERNEL_TEXELS, KERNEL_IN, KERNEL_INOUT, KERNEL_INOUT, KERNEL_INOUT}};
-static const struct kernel *const perfusion_list[] = {&put[GPU_VOXEL_I16], &put[GPU_VOXEL_F32],
-                                                      &enhance, &shape, &residue};
+static const struct kernel *const perfusion_list[] = {
+    &put[GPU_VOXEL_I16], &put[GPU_VOXEL_F32], &enhance, &shape, &alike, &residue};
 const struct kernel_group kernels_perfusion = {perfusion_list,
                                                sizeof perfusion_list / sizeof *perfusion_list};
 
@@ -157,6 +171,42 @@ bool perfusion_shape_of(const struct gpu_volume *curves, const struct gpu_mask *
     return false;
 }
 
+// ---- Smoothing ----------------------------------------------------------------------------------
+
+enum { REACH_MAX = 4 }; // voxels: as in alike.comp
+static const double reach_sigmas = 2;
+// Steps that are enough to tell two curves apart: the mean square of so many differences of noise
+// is known to 30 %.
+static const uint32_t compared_min = 22;
+
+bool perfusion_alike(const struct gpu_volume *curves, const struct gpu_volume *guide,
+                     const struct gpu_volume *part, const struct gpu_mask *mask, uint32_t steps,
+                     uint32_t before, double sigma_mm, double noise, const struct gpu_volume *out,
+                     struct err *err)
+{
+    const double *mm = mask->spacing;
+    const double reach = ceil(reach_sigmas * sigma_mm / fmin(mm[0], mm[1]));
+    const uint32_t stride = steps - before > compared_min ? (steps - before) / compared_min : 1;
+    const uint32_t compared = (steps - before + stride - 1) / stride;
+    const struct alike_push push = {.steps = steps,
+                                    .before = before,
+                                    .reach = (int32_t)fmin(reach, REACH_MAX),
+                                    .near_x = (float)(mm[0] * mm[0] / (2 * sigma_mm * sigma_mm)),
+                                    .near_y = (float)(mm[1] * mm[1] / (2 * sigma_mm * sigma_mm)),
+                                    .noise = (float)(noise * noise),
+                                    .stride = stride,
+                                    .share = 1.0f / (float)compared};
+    const uint64_t around = (uint64_t)(2 * push.reach + 1) * (uint64_t)(2 * push.reach + 1);
+    const struct grid_call call = {.bind = {planes_bind(curves, steps), planes_bind(guide, steps),
+                                            grid_volume(part), grid_mask(mask),
+                                            planes_bind(out, steps)},
+                                   .push = &push,
+                                   .push_size = sizeof push,
+                                   .trips = around * steps * 2,
+                                   .work = around * steps * 2};
+    return grid_run(mask->gpu, &alike, &call, err);
+}
+
 // ---- Deconvolution ------------------------------------------------------------------------------
 
 uint32_t perfusion_rows(uint32_t steps)
@@ -213,7 +263,8 @@ bool perfusion_matrix(const double *artery, uint32_t steps, double step_s,
         invert_spectrum(spectrum, rows, cut->share[level] * largest, column);
         double squares = 0;
         for (uint32_t m = 0; m < rows; m++)
-            squares += column[m] * column[m];
+            squares += column[m] * (column[m] + 2 * cut->noise[0] * column[(m + 1) % rows] +
+                                    2 * cut->noise[1] * column[(m + 2) % rows]);
         gain[level] = sqrt(squares * steps / rows); // of the rows, `steps` in a row see noise
         for (uint32_t row = 0; row < rows; row++) {
             float *to = matrix + (size_t)level * rows * steps + (size_t)(row / 8) * steps * 8;
@@ -241,8 +292,12 @@ static bool run_levels(const struct gpu_volume *curves, const struct gpu_mask *m
     const uint32_t rows = perfusion_rows(steps);
     bool ok = true;
     for (uint32_t level = 0; ok && level < cut->levels; level++) {
-        const struct residue_push push = {steps, rows, level, level + 1 == cut->levels,
-                                          (float)cut->oscillation};
+        const struct residue_push push = {steps,
+                                          rows,
+                                          level,
+                                          level + 1 == cut->levels,
+                                          (float)cut->oscillation,
+                                          cut->early < rows / 2 ? cut->early : rows / 2};
         const struct grid_call call = {.per = {4, 1, 1},
                                        .bind = {planes_bind(curves, steps), grid_mask(mask),
                                                 grid_buf(matrix), grid_volume(out->peak),

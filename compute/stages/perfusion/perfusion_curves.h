@@ -36,6 +36,20 @@ bool perfusion_shape_of(const struct gpu_volume *curves, const struct gpu_mask *
                         uint32_t steps, uint32_t before, struct perfusion_shape *out,
                         struct err *err);
 
+// ---- Smoothing ----------------------------------------------------------------------------------
+
+// Curves as means of those around them in their slice, by a Gaussian of sigma_mm (cut at 2 sigma
+// and at 4 voxels), of which those that are not alike count less: with D the mean square of the
+// difference of two guides from the end of the baseline on (at 22 to 43 even steps), exp(-E^2 / 2),
+// E = (D - 2 noise^2) / noise^2 where that is positive. After Mendrik et al. (Phys Med Biol
+// 2011;56:3857: bilateral by time-intensity profiles). Weights add up to 1; 0 outside the mask.
+// guide  the curves, smoothed a little, times `part`: what the mask is when it is smoothed alike
+// noise  standard deviation of a guide (divided by its part), > 0
+bool perfusion_alike(const struct gpu_volume *curves, const struct gpu_volume *guide,
+                     const struct gpu_volume *part, const struct gpu_mask *mask, uint32_t steps,
+                     uint32_t before, double sigma_mm, double noise, const struct gpu_volume *out,
+                     struct err *err);
+
 // ---- Deconvolution ------------------------------------------------------------------------------
 
 #define PERFUSION_LEVELS_MAX 19
@@ -47,13 +61,17 @@ struct perfusion_cut {
     uint32_t levels;
     double share[PERFUSION_LEVELS_MAX];
     double oscillation; // highest OI
+    // Steps before the artery at which a maximum counts, at most half the rows. Blood that noise
+    // puts farther back in time cannot be; behind the artery all steps count.
+    uint32_t early;
+    double noise[2]; // correlation of the noise of steps that are one and two apart
 };
 
 // Rows of the matrix: the artery is padded with zeros to twice its steps or a little more.
 uint32_t perfusion_rows(uint32_t steps);
 // matrix: [levels][rows / 8][steps][8]: the truncated inverse of the artery, per second.
-// gain: [levels] standard deviation of the function, per second, where curves have noise of 1 that
-// differs from step to step
+// gain: [levels] standard deviation of the function, per second, where curves have noise of 1 with
+// the correlation of the cut
 // False: the artery is nought, or no memory.
 bool perfusion_matrix(const double *artery, uint32_t steps, double step_s,
                       const struct perfusion_cut *cut, float *matrix, double *gain);

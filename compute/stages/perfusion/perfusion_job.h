@@ -44,6 +44,8 @@ struct perfusion_job {
     uint8_t *slice_used; // [slices] 0: the head has left it too often
     // On the device.
     struct gpu_volume *scanned, *curves, *baseline, *smooth;
+    struct gpu_volume *guide, *part; // of perfusion_alike()
+    double guide_noise;              // HU
     struct gpu_mask *brain, *tissue;
     float *weight;                     // [voxels] smoothed mask
     double gain[PERFUSION_LEVELS_MAX]; // as of perfusion_matrix()

@@ -23,14 +23,16 @@ struct perfusion_result {
     // Volumes in mL, by side and together.
     double tmax_ml[PERFUSION_TMAX_LIMITS], flow_ml[PERFUSION_FLOW_LIMITS];
     double delayed_side_ml[PERFUSION_SIDES], core_side_ml[PERFUSION_SIDES];
-    double brain_ml, tissue_ml, vessels_ml, fluid_ml, normal_ml, dropped_ml;
+    double brain_ml, tissue_ml, vessels_ml, fluid_ml, old_ml, normal_ml, dropped_ml;
     int normal_side;                   // PERFUSION_SIDES: both
     double normal_flow, normal_volume; // mean of normal tissue
-    double late_flow;                  // mean of late tissue, by that of normal tissue; NAN
-    double volume_index;               // CBV in delayed tissue by that of normal tissue; NAN
+    double late_flow; // mean of late tissue that is no core, by that of normal tissue; NAN
+    double
+        late_of_side; // part of the tissue of a side that is late: of the side where that is more
+    double volume_index; // CBV in delayed tissue by that of normal tissue; NAN
     // Curves.
     uint32_t steps, before;
-    double step_s, start_s;
+    double step_s, start_s, interval_s; // interval_s: between images as scanned
     const struct perfusion_vessels *vessels;
     double *brain_curve; // [steps] mean enhancement, HU
     double artery_scale; // by which the artery was multiplied; 1: not
@@ -44,6 +46,7 @@ struct perfusion_result {
     struct perfusion_pose *pose;                 // [points]
     double noise_hu, smooth_noise_hu, tissue_hu; // of a voxel; smoothed; mean peak of tissue
     double smooth_mm;
+    bool noisy;     // it is more than was asked for
     double overlap; // of the hemispheres
 };
 

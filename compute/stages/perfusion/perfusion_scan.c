@@ -393,10 +393,11 @@ static bool make_axis(struct perfusion_job *j)
     r->steps = j->axis.steps;
     r->step_s = j->axis.step_s;
     r->start_s = j->axis.start_s;
+    r->interval_s = j->axis.interval_s;
     const double length = (r->steps - 1) * r->step_s;
-    if (r->step_s > step_max_s)
-        return PERFUSION_REFUSE(j, "an image of each place every %.1f s (limit %.1f s)", r->step_s,
-                                step_max_s);
+    if (j->axis.interval_s > step_max_s)
+        return PERFUSION_REFUSE(j, "an image of each place every %.1f s (limit %.1f s)",
+                                j->axis.interval_s, step_max_s);
     if (j->axis.widest_s > gap_max_s)
         return PERFUSION_REFUSE(j, "%.1f s without an image (limit %.1f s)", j->axis.widest_s,
                                 gap_max_s);
@@ -415,9 +416,10 @@ static bool find_arrival(struct perfusion_job *j)
         return PERFUSION_REFUSE(j,
                                 "no bolus: the brain's mean rises by %.1f HU only (limit %.1f HU)",
                                 rise, rise_min_hu);
-    if (r->before < before_min)
-        return PERFUSION_REFUSE(j, "no baseline: contrast is there from image %u on (limit %u)",
-                                r->before + 1, before_min + 1);
+    const uint32_t least = j->axis.halved ? 2 * before_min : before_min;
+    if (r->before < least)
+        return PERFUSION_REFUSE(j, "no baseline: contrast is there from %.1f s on (limit %.1f s)",
+                                r->before * r->step_s, least * r->step_s);
     double base = 0;
     for (uint32_t n = 0; n < r->before; n++)
         base += r->brain_curve[n] / r->before;

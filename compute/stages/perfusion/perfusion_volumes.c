@@ -5,6 +5,8 @@
 
 static const double normal_tmax_s = 4, normal_min_ml = 50;
 static const double overlap_min = 0.8;
+static const uint32_t known_min = 3;       // of eight neighbours
+static const uint32_t unknown_rounds = 12; // voxels: the radius of a core of 30 mL
 
 // ---- Volumes ------------------------------------------------------------------------------------
 
@@ -42,6 +44,46 @@ static bool clean(struct perfusion_job *j, uint8_t *mask)
     return ok;
 }
 
+// What is late around a voxel within its slice, of those around it of which anything is known.
+static bool mostly_late(const struct perfusion_job *j, const uint8_t *mask, size_t n)
+{
+    const struct perfusion_result *r = &j->r;
+    const size_t columns = r->dim[0], rows = r->dim[1];
+    const size_t i = n % columns, row = n / columns % rows;
+    uint32_t late = 0, known = 0;
+    for (int dy = -1; dy <= 1; dy++) {
+        for (int dx = -1; dx <= 1; dx++) {
+            if ((dx == 0 && dy == 0) || (i == 0 && dx < 0) || (i + 1 == columns && dx > 0) ||
+                (row == 0 && dy < 0) || (row + 1 == rows && dy > 0))
+                continue;
+            const size_t at = (size_t)((ptrdiff_t)n + dy * (ptrdiff_t)columns + dx);
+            late += mask[at];
+            known += mask[at] || r->clean_flow[at] > 0;
+        }
+    }
+    return known >= known_min && 2 * late > known;
+}
+
+// Where flow is not above noise the delay is not known: such tissue is late where most of what
+// surrounds it is.
+static bool add_unknown(const struct perfusion_job *j, uint8_t *mask)
+{
+    bool more = true;
+    uint8_t *add = arena_alloc(j->arena, j->voxels, 1);
+    if (!add)
+        return perfusion_no_memory(j);
+    for (uint32_t round = 0; round < unknown_rounds && more; round++) {
+        more = false;
+        for (size_t n = 0; n < j->voxels; n++) {
+            add[n] = !mask[n] && j->r.clean_flow[n] <= 0 && mostly_late(j, mask, n);
+            more = more || add[n];
+        }
+        for (size_t n = 0; n < j->voxels; n++)
+            mask[n] = mask[n] || add[n];
+    }
+    return true;
+}
+
 static bool measure_tmax(struct perfusion_job *j, const uint8_t *side)
 {
     struct perfusion_result *r = &j->r;
@@ -50,8 +92,8 @@ static bool measure_tmax(struct perfusion_job *j, const uint8_t *side)
         return perfusion_no_memory(j);
     for (int t = 0; t < PERFUSION_TMAX_LIMITS; t++) {
         for (size_t n = 0; n < j->voxels; n++)
-            mask[n] = (double)r->tmax[n] > perfusion_tmax_limits[t];
-        if (!clean(j, mask))
+            mask[n] = r->clean_flow[n] > 0 && (double)r->tmax[n] > perfusion_tmax_limits[t];
+        if (!add_unknown(j, mask) || !clean(j, mask))
             return false;
         r->tmax_ml[t] = mask_ml(j, mask, side, PERFUSION_SIDES);
         if (t == PERFUSION_TMAX_MAIN)
@@ -95,7 +137,8 @@ static bool measure_flow(struct perfusion_job *j, const uint8_t *side)
 {
     struct perfusion_result *r = &j->r;
     uint8_t *mask = arena_alloc(j->arena, j->voxels, 1);
-    double volume = 0, flow = 0, count = 0;
+    double volume = 0, flow = 0, count = 0, pale = 0; // pale: late, and no core
+    double tissue[PERFUSION_SIDES] = {0, 0}, late[PERFUSION_SIDES] = {0, 0};
     if (!mask)
         return perfusion_no_memory(j);
     for (int t = 0; t < PERFUSION_FLOW_LIMITS; t++) {
@@ -114,10 +157,15 @@ static bool measure_flow(struct perfusion_job *j, const uint8_t *side)
         r->core_side_ml[s] = mask_ml(j, r->core, side, s);
     for (size_t n = 0; n < j->voxels; n++) {
         volume += r->delayed[n] ? (double)r->volume[n] : 0;
-        flow += r->delayed[n] ? (double)r->clean_flow[n] : 0;
         count += r->delayed[n];
+        flow += r->delayed[n] && !r->core[n] ? (double)r->clean_flow[n] : 0;
+        pale += r->delayed[n] && !r->core[n];
+        tissue[side[n] == PERFUSION_HIGH] += r->clean_flow[n] >= 0;
+        late[side[n] == PERFUSION_HIGH] += r->delayed[n];
     }
-    r->late_flow = count > 0 && r->normal_flow > 0 ? flow / count / r->normal_flow : NAN;
+    r->late_flow = pale > 0 && r->normal_flow > 0 ? flow / pale / r->normal_flow : NAN;
+    for (int s = 0; s < PERFUSION_SIDES; s++)
+        r->late_of_side = fmax(r->late_of_side, tissue[s] > 0 ? late[s] / tissue[s] : 0);
     r->volume_index = count > 0 && r->normal_volume > 0 ? volume / count / r->normal_volume : NAN;
     return true;
 }
