@@ -7,7 +7,9 @@
 #include "base/text.h"
 #include "dimse/read/object_parts.h"
 
-#define PIXELS_MAX (1u << 27) // of one frame; a mammogram has 2^24
+// Of one frame: a mammogram has 2^24, a whole leg of three plates less than 2^26. Each takes 8 to
+// 12 bytes while it is decoded.
+#define PIXELS_MAX (1u << 26)
 
 namespace
 {
@@ -398,8 +400,8 @@ bool object_pixel_format(struct object *o, struct pixel_format *out, struct err 
         return err_set(err, ERR_UNSUPPORTED, "PhotometricInterpretation %s of %u samples",
                        out->photometric, out->samples);
     if (static_cast<uint64_t>(out->rows) * out->columns > PIXELS_MAX)
-        return err_set(err, ERR_UNSUPPORTED, "%" PRIu32 " x %" PRIu32 " pixels", out->columns,
-                       out->rows);
+        return err_set(err, ERR_UNSUPPORTED, "%" PRIu32 " x %" PRIu32 " pixels, more than %u",
+                       out->columns, out->rows, PIXELS_MAX);
     return true;
 }
 

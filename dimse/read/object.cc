@@ -18,10 +18,14 @@
 #include "base/uid.h"
 
 #define HEADER_BYTES_MAX   (512u << 20) // of all elements before Pixel Data
-#define INFLATED_BYTES_MAX (1u << 30)   // of a deflated data set: 1,000 times as much as it was
-#define PEEK_BYTES_MAX     (4u << 20)   // at the beginning of a file
-#define TEXT_BYTES_MAX     4096         // longer values are no text to match on
-#define SHORT_TEXT_BYTES   64 // LO, the longest of what describes a scan; a list keeps these first
+#define INFLATED_BYTES_MAX (1u << 30)   // of a deflated data set
+// Images deflate to a half or a quarter, blank ones to a thousandth: deflate can do no more. What
+// is small may; what is large and nothing but blank takes memory and time and shows nothing.
+#define INFLATED_FREE    (128u << 20) // bytes that may be so much more than they were
+#define INFLATED_TIMES   100          // larger ones: so many times what they were at most
+#define PEEK_BYTES_MAX   (4u << 20)   // at the beginning of a file
+#define TEXT_BYTES_MAX   4096         // longer values are no text to match on
+#define SHORT_TEXT_BYTES 64 // LO, the longest of what describes a scan; a list keeps these first
 
 thread_local std::string *decoder_warning;
 
@@ -379,6 +383,7 @@ bool inflate_raw(const uint8_t *data, size_t size, bool whole, size_t max,
                  std::vector<uint8_t> *out, struct err *err)
 {
     z_stream z = {};
+    max = std::min(max, std::max<size_t>(INFLATED_FREE, size * INFLATED_TIMES));
     if (inflateInit2(&z, -MAX_WBITS) != Z_OK)
         return err_set(err, ERR_NOMEM, "no memory");
     std::unique_ptr<z_stream, int (*)(z_stream *)> guard(&z, inflateEnd);
@@ -398,7 +403,8 @@ bool inflate_raw(const uint8_t *data, size_t size, bool whole, size_t max,
         out->resize(used + room - z.avail_out);
     }
     if (status == Z_OK)
-        return err_set(err, ERR_UNSUPPORTED, "data set inflates to more than %zu bytes", max);
+        return err_set(err, ERR_UNSUPPORTED, "data set of %zu bytes inflates to more than %zu",
+                       size, max);
     if (status == Z_MEM_ERROR)
         return err_set(err, ERR_NOMEM, "no memory");
     if (whole && status != Z_STREAM_END)

@@ -1,11 +1,14 @@
 #include "node/job/pixels.h"
 #include <malloc.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include "base/clock.h"
 #include "dimse/read/object.h"
 #include "node/job/parallel.h"
 
 #define THREADS 2 // decoding scales to the two cores of the smallest machine
+// Larger frames are decoded one after the other, as each takes up to 12 bytes a pixel meanwhile.
+#define LARGE_FRAME (1u << 24) // pixels; a mammogram
 
 // Decoders allocate anew for each frame. What they free stays here while frames are decoded: giving
 // it back to the system and taking it again, cleared, is a third of the time of JPEG 2000.
@@ -26,6 +29,7 @@ struct pixels {
     struct pixels_options options;
     struct image_pixels source;
     struct reader readers[THREADS];
+    pthread_mutex_t large; // held while a large frame is decoded
     size_t decoded;
     // the call that runs
     const uint32_t *frames;
@@ -85,9 +89,15 @@ static void decode_part(void *ctx, size_t first, size_t count)
     struct reader *r = &p->readers[first != 0];
     for (size_t i = first; i < first + count; i++) {
         const struct image_frame *f = &p->options.frames[p->frames[i]];
+        const bool large = (uint64_t)f->columns * f->rows > LARGE_FRAME;
         const size_t bytes =
             (size_t)f->columns * f->rows * (p->type == IMAGE_I16 ? sizeof(int16_t) : sizeof(float));
-        if (!reader_decode(p, r, f, p->voxels + i * bytes))
+        if (large)
+            pthread_mutex_lock(&p->large);
+        const bool ok = reader_decode(p, r, f, p->voxels + i * bytes);
+        if (large)
+            pthread_mutex_unlock(&p->large);
+        if (!ok)
             return;
     }
 }
@@ -154,6 +164,7 @@ struct pixels *pixels_create(const struct pixels_options *options, struct err *e
         return NULL;
     }
     p->options = *options;
+    pthread_mutex_init(&p->large, NULL);
     p->source = (struct image_pixels){.ctx = p, .read = read_frames, .voi = read_voi};
     return p;
 }
@@ -166,6 +177,7 @@ void pixels_destroy(struct pixels *p)
         object_close(p->readers[t].object);
         free(p->readers[t].stored);
     }
+    pthread_mutex_destroy(&p->large);
     free(p);
 }
 
