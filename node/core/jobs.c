@@ -63,7 +63,9 @@ struct seat { // of one worker: a device and a number
     int64_t job, attempts, refusals, waits;
     bool refusing;
     double started, deadline;
-    char folder[DATADIR_NAME], outcome[32], reason[256];
+    char folder[DATADIR_NAME]; // where it is now: on the desk of the worker, then in the outbox
+    char outbox[DATADIR_NAME]; // where its results go
+    char outcome[32], reason[256];
     char *destinations; // of the job: AE titles joined by backslashes; owned
 };
 
@@ -334,6 +336,21 @@ static bool job_sound(struct seat *p, struct err *err)
             err_set(err, ERR_INTERNAL, "a damaged file has come again in the meantime"));
 }
 
+// Takes the folder of the job out of the reach of the worker.
+static bool take_results(struct seat *p, struct err *err)
+{
+    const struct datadir *dir = &p->jobs->core->dir;
+    char path[PATH_MAX];
+    if (!datadir_path(dir, p->outbox, path, err))
+        return false;
+    *strrchr(path, '/') = 0;
+    datadir_remove(dir, p->outbox); // what a crash before the end of the job left
+    if (!fs_make_folders(path, err) || !datadir_move(dir, p->folder, p->outbox, err))
+        return false;
+    snprintf(p->folder, sizeof p->folder, "%s", p->outbox);
+    return true;
+}
+
 static void job_done(struct seat *p, const struct msg_done *d)
 {
     struct core *core = p->jobs->core;
@@ -351,7 +368,7 @@ static void job_done(struct seat *p, const struct msg_done *d)
     }
     snprintf(name, sizeof name, "%s/%s", p->folder, RESULTS_FILE);
     bool ok = datadir_path(&core->dir, name, path, &err) &&
-              order_read_results(path, p->job, &objects, &count, &err) &&
+              order_read_results(path, p->job, &objects, &count, &err) && take_results(p, &err) &&
               record_results(p, d, objects, count, &err);
     free(objects);
     if (!ok) {
@@ -450,15 +467,26 @@ static void worker_reaped(struct seat *p, int status)
     p->jobs->next = 0;
 }
 
+// The folder that its worker works in, empty: what a worker that was killed left goes.
+static bool seat_clear_desk(const struct seat *p, char name[DATADIR_NAME], struct err *err)
+{
+    const struct datadir *dir = &p->jobs->core->dir;
+    snprintf(name, DATADIR_NAME, "desks/%u", p->number);
+    datadir_remove(dir, name);
+    return datadir_make(dir, name, err);
+}
+
 static void seat_start(struct seat *p)
 {
     struct core *core = p->jobs->core;
     struct err err = {0};
-    struct worker worker = {.conf = core->conf, .dir = &core->dir, .device = p->uuid};
+    char desk[DATADIR_NAME];
+    struct worker worker = {.conf = core->conf, .dir = &core->dir, .device = p->uuid, .desk = desk};
     const int keep[] = {core->dir.dirfd, core->dir.lockfd};
     struct child_options options = {
         .role = "worker", .channel = true, .keep = keep, .keep_count = 2};
-    bool ok = child_start(&p->worker, &options, worker_run, &worker, &err);
+    bool ok = seat_clear_desk(p, desk, &err) &&
+              child_start(&p->worker, &options, worker_run, &worker, &err);
     if (ok && (fcntl(p->worker.fd, F_SETFL, O_NONBLOCK) != 0 ||
                !loop_add(core->loop, p->worker.fd, POLLIN, on_worker, p, &err))) {
         close(p->worker.fd);
@@ -563,7 +591,8 @@ static bool write_order(struct claimed *c, struct err *err)
     if (!c->ok)
         return err_set(err, ERR_NOMEM, "no memory for the order of a job");
     datadir_remove(&core->dir, c->seat->folder); // what a crash between two writes left
-    return datadir_path(&core->dir, c->seat->folder, folder, err) && fs_make_folders(folder, err) &&
+    return datadir_make(&core->dir, c->seat->folder, err) &&
+           datadir_path(&core->dir, c->seat->folder, folder, err) &&
            fs_join(path, folder, ORDER_FILE, err) && order_write(o, path, err);
 }
 
@@ -577,7 +606,9 @@ static void hand_over(struct claimed *c)
     p->state = SEAT_BUSY;
     p->started = clock_steady();
     p->deadline = p->started + limit;
-    snprintf(p->folder, sizeof p->folder, "outbox/%lld/%lld", (long long)p->job,
+    snprintf(p->folder, sizeof p->folder, "desks/%u/%lld-%lld", p->number, (long long)p->job,
+             (long long)c->tries);
+    snprintf(p->outbox, sizeof p->outbox, "outbox/%lld/%lld", (long long)p->job,
              (long long)c->tries);
     snprintf(m.folder, sizeof m.folder, "%s", p->folder);
     log_info("job=%lld attempt=%lld analysis=%s worker=%u device=\"%s\"%s", (long long)p->job,

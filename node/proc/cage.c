@@ -169,14 +169,15 @@ static void paths_add_options(struct paths *p, const struct conf_run *run)
     }
 }
 
-static void paths_add_worker(struct paths *p, const struct conf *conf, const struct datadir *dir)
+static void paths_add_worker(struct paths *p, const struct conf *conf, const struct datadir *dir,
+                             const char *desk)
 {
     char cache[PATH_MAX];
     if (datadir_path(dir, "cache", cache, NULL))
         fs_make_folders(cache, NULL); // who opens the device says what is wrong with it
     paths_add_machine(p);
     paths_add_copy(p, dir->path, "series", LANDLOCK_READ);
-    paths_add_copy(p, dir->path, "outbox", KEEP);
+    paths_add(p, desk, KEEP);
     paths_add_copy(p, dir->path, "cache", KEEP);
     for (size_t i = 0; i < conf->route_count; i++) {
         for (size_t k = 0; k < conf->routes[i].run_count; k++)
@@ -266,15 +267,15 @@ static bool is_off(const struct conf *conf)
 }
 
 static bool enter_paths(enum cage_role role, const struct conf *conf, const struct datadir *dir,
-                        const char *drafts, struct err *err)
+                        const char *own, struct err *err)
 {
     struct paths p = {.whole = true};
     if (landlock_version() < LANDLOCK_OLDEST)
         return true;
     if (role == CAGE_ASSOCIATION)
-        paths_add_association(&p, dir, drafts);
+        paths_add_association(&p, dir, own);
     else if (role == CAGE_WORKER)
-        paths_add_worker(&p, conf, dir);
+        paths_add_worker(&p, conf, dir, own);
     else if (role == CAGE_SCOUT)
         paths_add_machine(&p);
     else
@@ -287,14 +288,14 @@ static bool enter_paths(enum cage_role role, const struct conf *conf, const stru
 }
 
 bool cage_enter(enum cage_role role, const struct conf *conf, const struct datadir *dir,
-                const char *drafts, struct err *err)
+                const char *own, struct err *err)
 {
     offer_to_the_killer(role);
     if (is_off(conf))
         return true;
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
         return err_errno(err, errno, "no_new_privs");
-    return set_limits(role, conf, err) && enter_paths(role, conf, dir, drafts, err) &&
+    return set_limits(role, conf, err) && enter_paths(role, conf, dir, own, err) &&
            (!calls_work() || calls_enter(calls_of(role), err));
 }
 

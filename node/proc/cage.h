@@ -5,7 +5,8 @@
 //
 //   association  its folder of drafts; makes, renames and removes files of series/ and quarantine/,
 //                and opens none there; what iconv loads; its two sockets
-//   worker       reads series/; all of outbox/ and cache/; the software and devices of the machine
+//   worker       reads series/; all of its desk and of cache/; the software and devices of the
+//   machine
 //                that a graphics driver needs, below /usr, /opt, /sys, /dev, /proc/self; the caches
 //                of drivers and fonts of its user
 //   sender       reads outbox/; names of hosts; sockets that go out
@@ -28,8 +29,9 @@ enum cage_role { CAGE_ASSOCIATION, CAGE_WORKER, CAGE_SCOUT, CAGE_SENDER };
 //   ERR_CONFIG node.cage is required and the kernel lacks something; the text says what
 bool cage_check(const struct conf *conf, struct err *err);
 
-// Takes the rights of role. drafts: of an association, the path of its folder; else NULL. With
-// node.cage auto what the kernel lacks is left out; what it has and does not grant is an error.
+// Takes the rights of role. own: the path of the folder of drafts of an association, of the desk of
+// a worker; else NULL. With node.cage auto what the kernel lacks is left out; what it has and does
+// not grant is an error.
 //   ERR_INTERNAL
 bool cage_enter(enum cage_role role, const struct conf *conf, const struct datadir *dir,
-                const char *drafts, struct err *err);
+                const char *own, struct err *err);

@@ -68,7 +68,7 @@ static bool close_to_others(const struct datadir *d, const char *name, struct er
 
 static bool make_folders(const struct datadir *d, struct err *err)
 {
-    static const char *const names[] = {"drafts", "series", "outbox", "quarantine"};
+    static const char *const names[] = {"drafts", "series", "desks", "outbox", "quarantine"};
     char path[PATH_MAX];
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         if (!datadir_path(d, names[i], path, err) || !fs_make_folders(path, err) ||
@@ -162,6 +162,12 @@ int64_t datadir_file_bytes(const struct datadir *d, const char *name)
     return (int64_t)st.st_size;
 }
 
+bool datadir_make(const struct datadir *d, const char *name, struct err *err)
+{
+    return mkdirat(d->dirfd, name, 0700) == 0 || errno == EEXIST ||
+           err_errno(err, errno, "make folder %s", name);
+}
+
 void datadir_remove(const struct datadir *d, const char *name)
 {
     char path[PATH_MAX];
@@ -235,6 +241,9 @@ size_t datadir_sweep_drafts(const struct datadir *d)
 {
     struct sweep sweep = {.dir = d};
     struct err err = {0};
+    if (!walk(d, "desks", false, sweep_one, &sweep, &err))
+        log_error("desks not swept: %s", err.text);
+    sweep.count = 0;
     if (!walk(d, "drafts", false, sweep_one, &sweep, &err))
         log_error("drafts not swept: %s", err.text);
     return sweep.count;

@@ -4,7 +4,8 @@
 //   drafts/<pid>/            files that an association receives; emptied at its end and at start
 //   series/<2 hex>/<30 hex>.dcm   received instances; random names, so that no name is ever reused
 //                            and a folder stays small; the database knows which series each is of
-//   outbox/<job>/<try>/      results
+//   desks/<worker>/<job>-<try>/  a job that runs: its order, then its results; emptied at start
+//   outbox/<job>/<try>/      results, moved here when the job is done
 //   quarantine/              instances that contradict one that is there
 // Process: core makes and locks it; association, worker and sender use it.
 #pragma once
@@ -44,6 +45,9 @@ bool datadir_move(const struct datadir *d, const char *from, const char *to, str
 bool datadir_exists(const struct datadir *d, const char *name);
 // Bytes of a plain file below the folder; -1: it is none, or not there.
 int64_t datadir_file_bytes(const struct datadir *d, const char *name);
+// Makes a folder below one that is there; one that is there is fine. Not made durable. ERR_IO,
+// ERR_FULL.
+bool datadir_make(const struct datadir *d, const char *name, struct err *err);
 // Removes a file or a folder below the data folder; what fails is logged.
 void datadir_remove(const struct datadir *d, const char *name);
 
@@ -58,5 +62,5 @@ bool datadir_each(const struct datadir *d, enum datadir_kind kind,
 // The folder of the drafts of the association pid, below the data folder: "drafts/1234". Whoever
 // sees its end removes it, with datadir_remove().
 void datadir_drafts_name(pid_t pid, char out[DATADIR_NAME]);
-// Removes everything in drafts/. Returns how many there were.
+// Removes everything in desks/ and drafts/. Returns how many there were of the latter.
 size_t datadir_sweep_drafts(const struct datadir *d);

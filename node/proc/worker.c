@@ -323,9 +323,11 @@ static bool prepare(struct shop *s)
 {
     struct err err = {0};
     struct msg_ready ready = {0};
+    char desk[PATH_MAX];
     double start = clock_steady();
     log_action("opening the device");
-    ready.ok = cage_enter(CAGE_WORKER, s->worker->conf, s->worker->dir, NULL, &err) &&
+    ready.ok = datadir_path(s->worker->dir, s->worker->desk, desk, &err) &&
+               cage_enter(CAGE_WORKER, s->worker->conf, s->worker->dir, desk, &err) &&
                open_device(s, &err);
     ready.ok = ready.ok && prepare_kernels(s, &err);
     if (ready.ok) {

@@ -13,6 +13,7 @@ struct worker {
     const struct conf *conf;
     const struct datadir *dir;
     const char *device; // UUID
+    const char *desk;   // the one folder of the data folder that it writes results to
 };
 
 // Body for child_start(); ctx is a struct worker.

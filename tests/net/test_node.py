@@ -733,7 +733,7 @@ def a_worker_that_warms_up_delays_no_answer(tmp):
 def a_full_or_broken_disk_costs_no_attempt(tmp):
     p, q = ports(2)
     faults = Faults(tmp)
-    kinds_of_trouble = (("write", "/outbox/", errno.ENOSPC), ("fsync", "/outbox/", errno.EIO), ("mkdir", "/outbox/", errno.ENOSPC), ("create", "/outbox/", errno.ENOSPC), ("write", "/outbox/", errno.ENOMEM))
+    kinds_of_trouble = (("write", "/desks/", errno.ENOSPC), ("fsync", "/desks/", errno.EIO), ("mkdir", "/outbox/", errno.ENOSPC), ("create", "/desks/", errno.ENOSPC), ("write", "/desks/", errno.ENOMEM))
     with Sink(tmp / "pacs", q) as sink, Site(tmp / "node", p, {"PACS": q}, env=faults.env, extra=TIMES + "worker:\n  job_attempts: 1\n") as site:
         for number, (operation, part, error) in enumerate(kinds_of_trouble, 1):
             faults.begin(operation, part, error)
