@@ -1362,7 +1362,7 @@ static bool find_bone(struct finder *f)
     return bytes && distance_to(f, bytes, &f->out->to_bone);
 }
 
-static bool measure_distances(struct finder *f)
+static bool find_fat(struct finder *f)
 {
     struct anatomy_heart *h = f->out;
     uint8_t *fat = arena_alloc(f->arena, f->voxels, 1);
@@ -1373,10 +1373,11 @@ static bool measure_distances(struct finder *f)
     for (size_t n = 0; n < f->voxels; n++)
         fat[n] = f->smooth[n] > FATTY && f->smooth[n] < FAT_HIGH &&
                  h->to_air[n] * ANATOMY_STEP_MM > rim_mm;
-    return distance_to(f, fat, &h->to_fat) && find_bone(f);
+    return distance_to(f, fat, &h->to_fat);
 }
 
-static bool locate(struct finder *f, const char **why)
+// The largest ball, the heart's region and core, from the tissue between the lungs.
+static bool find_region_and_core(struct finder *f, const char **why)
 {
     struct anatomy_heart *h = f->out;
     uint8_t *tissue = arena_alloc(f->arena, f->voxels, 1);
@@ -1401,9 +1402,21 @@ static bool locate(struct finder *f, const char **why)
     measure_flanks(f);
     if (!limit_tissue(f, tissue))
         return false;
-    return run_apart(f, find_region) && run_apart(f, measure_core) &&
-           run_apart(f, find_ascending) && run_apart(f, find_descending) &&
-           run_apart(f, measure_distances);
+    return run_apart(f, find_region) && run_apart(f, measure_core);
+}
+
+static bool locate(struct finder *f, const char **why)
+{
+    struct arena *kept = f->arena;
+    f->arena = arena_create(); // tissue and depths: 2 bytes a voxel that the rest does not need
+    bool ok = f->arena ? find_region_and_core(f, why) : err_set(f->err, ERR_NOMEM, "heart: tissue");
+    arena_destroy(f->arena);
+    f->arena = kept;
+    f->tissue = f->deep = NULL;
+    if (!ok || **why)
+        return ok;
+    return run_apart(f, find_ascending) && run_apart(f, find_descending) &&
+           run_apart(f, find_fat) && run_apart(f, find_bone);
 }
 
 static bool find(struct finder *f, const char **why)

@@ -159,6 +159,9 @@ static struct gpu_block *block_create(struct gpu *g, enum gpu_pool pool, uint64_
     uint64_t room = size < BLOCK_BYTES / 2 ? BLOCK_BYTES : size;
     if (room > m->max_alloc)
         room = size;
+    // None of the empty ones has the room, and what they would hold this one holds later.
+    if (room > BLOCK_BYTES)
+        trim(g, pool, 0);
     struct gpu_block **grown = realloc(m->blocks[pool], (m->block_count[pool] + 1) * sizeof *grown);
     if (grown)
         m->blocks[pool] = grown;

@@ -77,10 +77,10 @@ static const struct kernel measure_values = KERNEL(components_measure, LIST, 1, 
 static const struct kernel overlap_mask = KERNEL(components_overlap, LIST, 0, 28, 4, I, I, T, X);
 static const struct kernel overlap_edge = KERNEL(components_overlap, LIST, 1, 28, 4, I, I, T, X);
 static const struct kernel kernel_select = KERNEL(components_select, LIST, 0, 24, 4, I, I, I, X);
+// 18-connectivity, which no analysis asks for, is made when one does.
 GROUP(components, &kernel_scan, &kernel_scan_add, &runs_count, &runs_write, &runs_merge[CONNECT_4],
-      &runs_merge[CONNECT_8], &runs_merge[CONNECT_6], &runs_merge[CONNECT_18],
-      &runs_merge[CONNECT_26], &runs_flatten, &runs_label, &measure_shape, &measure_values,
-      &overlap_mask, &overlap_edge, &kernel_select);
+      &runs_merge[CONNECT_8], &runs_merge[CONNECT_6], &runs_merge[CONNECT_26], &runs_flatten,
+      &runs_label, &measure_shape, &measure_values, &overlap_mask, &overlap_edge, &kernel_select);
 
 // Replaces count words by their exclusive prefix sums.
 static bool scan(struct gpu *g, struct gpu_buf *data, uint32_t count, struct err *err)

@@ -259,9 +259,9 @@ struct mask_rows_push {
 _Static_assert(sizeof(struct mask_rows_push) == 20, "as in mask_count.comp");
 
 static const struct kernel mask_count = KERNEL(mask_count, LIST, 0, 20, 2, T, X);
+// MASK_XOR, which no analysis asks for, is made when one does.
 GROUP(masks, &threshold_i16, &threshold_f32, &combine_kernels[MASK_AND], &combine_kernels[MASK_OR],
-      &combine_kernels[MASK_ANDNOT], &combine_kernels[MASK_XOR], &combine_kernels[MASK_COPY],
-      &mask_box, &mask_count);
+      &combine_kernels[MASK_ANDNOT], &combine_kernels[MASK_COPY], &mask_box, &mask_count);
 
 bool gpu_mask_count_slices(const struct gpu_mask *m, uint32_t *counts, struct err *err)
 {

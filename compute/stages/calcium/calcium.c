@@ -357,11 +357,11 @@ static bool warn_metal(struct job *j, const struct calcium_lesions *lesions)
     return !any || findings_add_warning(j->f, "Metal in the heart's region: scores may be wrong");
 }
 
-static bool add_slices_to_borders(struct job *j, struct calcium_edges *edges)
+static bool add_slices_to_borders(struct job *j, struct peek *peek, struct calcium_edges *edges)
 {
     const uint32_t all = j->v->dim[2], count = all < SLICES_OF_EDGES ? all : SLICES_OF_EDGES;
     for (uint32_t n = 0; n < count; n++) {
-        const float *slice = peek_slice(j->peek, spread(n, count, all), j->err);
+        const float *slice = peek_slice(peek, spread(n, count, all), j->err);
         if (!slice)
             return false;
         calcium_edges_add(edges, slice);
@@ -377,7 +377,10 @@ static bool measure_borders(struct job *j, struct calcium_overshoot *out)
     bool ok = own && calcium_edges_init(&edges, j->v->dim, j->v->spacing, count, own);
     if (!ok)
         err_set(j->err, ERR_NOMEM, "calcium: borders");
-    ok = ok && add_slices_to_borders(j, &edges);
+    // Each slice is looked at once: none is kept while the heart is found.
+    struct peek *peek = ok ? peek_create(j->hu, 1, j->err) : NULL;
+    ok = peek && add_slices_to_borders(j, peek, &edges);
+    peek_destroy(peek);
     if (ok)
         calcium_edges_measure(&edges, out);
     arena_destroy(own);
