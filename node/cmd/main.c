@@ -11,7 +11,7 @@ static void main_overview(FILE *out)
             "       anode --version\n\n",
             ANODE_VERSION);
     for (size_t i = 0; cmd_at(i); i++)
-        fprintf(out, "  anode %-8s %s\n", cmd_at(i)->name, cmd_at(i)->summary);
+        fprintf(out, "  anode %-10s %s\n", cmd_at(i)->name, cmd_at(i)->summary);
     fprintf(out, "\nanode COMMAND --help explains a command, anode(8) all of them.\n");
 }
 

@@ -79,6 +79,25 @@ def begin(connection, sop_class, sop_instance, data):
     _pdv(connection, 0, data)
 
 
+def put(connection, sop_class, sop_instance, data):
+    """Sends one data set over an association of associate() and returns the status of the answer."""
+    _pdv(connection, 3, _command(sop_class.encode(), sop_instance.encode()))
+    pieces = [(0, data[at:at + 65536]) for at in range(0, len(data), 65536)] or [(0, b"")]
+    pieces[-1] = (2, pieces[-1][1])
+    for flags, piece in pieces:
+        _pdv(connection, flags, piece)
+    kind, answer = _answer(connection)
+    if kind != 4:
+        raise ConnectionError(f"the peer answered with a PDU of type {kind}")
+    return _status(answer)
+
+
+def release(connection):
+    connection.sendall(_pdu(5, bytes(4)))
+    _answer(connection)
+    connection.close()
+
+
 def store(port, sop_class, sop_instance, syntax, data, calling="PACS", called="ANODE", seconds=60):
     """Sends one data set over an association of its own. Returns the status, or None: the node aborted
     or refused the presentation context."""
@@ -87,17 +106,8 @@ def store(port, sop_class, sop_instance, syntax, data, calling="PACS", called="A
         return None
     with connection:
         try:
-            _pdv(connection, 3, _command(sop_class.encode(), sop_instance.encode()))
-            pieces = [(0, data[at:at + 65536]) for at in range(0, len(data), 65536)] or [(0, b"")]
-            pieces[-1] = (2, pieces[-1][1])
-            for flags, piece in pieces:
-                _pdv(connection, flags, piece)
-            kind, answer = _answer(connection)
-            if kind != 4:
-                return None
-            status = _status(answer)
-            connection.sendall(_pdu(5, bytes(4)))
-            _answer(connection)
+            status = put(connection, sop_class, sop_instance, data)
+            release(connection)
             return status
         except (ConnectionError, BrokenPipeError):
             return None
