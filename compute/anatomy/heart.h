@@ -44,7 +44,7 @@ struct anatomy_heart {
     // [grid] distance to lung, to fat (not the rim of lung), to bone, to the region, in steps
     const uint8_t *to_air, *to_fat, *to_bone, *to_region;
     const double *spine_front;      // [grid.dim[2]] row of the front of the spine
-    double radius_mm;               // of the largest ball
+    double radius_mm;               // of the largest ball; at least 26, the measure of the heart
     double peak[3];                 // its centre, grid indices
     double centre[3];               // centroid of the heart's core, grid indices
     double above, below;            // how far the scan reaches from the peak, in radii

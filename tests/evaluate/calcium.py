@@ -219,9 +219,16 @@ def same_rows(first, mine, view):
     if not (first.scored and mine.scored):
         return [Row(f"verdict: {mine.reason}"[:60] if mine.reason else "verdict", first.verdict, mine.verdict, 0, f"the same verdict in every view{ways}")]
     found = [Row("verdict", first.verdict, mine.verdict, 0, f"the same verdict in every view{ways}")]
-    for name, theirs, ours in (("Agatston score", first.low, mine.low), ("Agatston score, upper bound", first.high, mine.high)):
-        found.append(Row(name, theirs, ours, 0.03 * theirs + 0.05, f"the same total in every view{ways}"))
     theirs, ours = by_artery(first), by_artery(mine)
+    same = lambda one, two: abs(one - two) <= 0.03 * one + 0.05
+    if view.startswith("cropped"):  # what lies outside may decide: a range that holds the whole image's is right then
+        low, high = mine.low <= 1.03 * first.low + 0.05, mine.high >= 0.97 * first.high - 0.05
+        measured = "the same" if same(first.low, mine.low) and same(first.high, mine.high) else "a wider range" if low and high else f"{mine.low:.0f} to {mine.high:.0f}"
+        found.append(Row(f"Agatston score, {first.low:.1f} to {first.high:.1f}", "held", "held" if low and high else measured, 0, "a crop: the same total, or a range that holds it"))
+        found.append(Row("the same total", "the same", measured, 0, "a crop: the same total"))
+        return found + [Row(f"Agatston score, {a}, not above", "yes", "yes" if ours[a] <= 1.03 * theirs[a] + 0.05 else f"{theirs[a]:.1f}, {ours[a]:.1f}", 0, "a crop: no artery above its score") for a in ARTERIES]
+    for name, whole, part in (("Agatston score", first.low, mine.low), ("Agatston score, upper bound", first.high, mine.high)):
+        found.append(Row(name, whole, part, 0.03 * whole + 0.05, f"the same total in every view{ways}"))
     return found + [Row(f"Agatston score, {a}", theirs[a], ours[a], 0.03 * theirs[a] + 0.05, f"the same arteries in every view{ways}") for a in ARTERIES]
 
 

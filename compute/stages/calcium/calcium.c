@@ -17,7 +17,7 @@
 #include "compute/stages/calcium/calcium_score.h"
 #include "base/moment.h"
 
-#define CALCIUM_VERSION "6"
+#define CALCIUM_VERSION "7"
 
 enum {
     P_THRESHOLD,

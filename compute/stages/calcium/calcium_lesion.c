@@ -13,6 +13,9 @@ static const double fat_mean_hu = -100, dark_sigmas = 4, streak_air_mm = 5;
 // Lung, of the ring, and how much more of fat an artery has that bulges into it.
 static const double air_sure = 0.6, air_some = 0.25, fat_to_air = 1.5;
 static const double front_fat = 0.2, front_air = 0.35; // at the heart's front, far from the hila
+// Where lung touches the ring, its rim is as dense as fat: so much for what is air.
+static const double rim_to_air = 0.5;
+static const double fat_all = 0.75; // of the ring: fat on all sides
 // An artery lies on the heart's surface, at most so far below fat or lung where no fat is seen
 // around it: myocardium of 10 mm between, half a ring's blur.
 static const double surface_mm = 12;
@@ -61,13 +64,19 @@ static const double arc_mm = 9;    // along the rim, and never far from it: no a
 static const double inside_mm = 3, inside_grows = 0.2, root_mm = 35;
 // In radii of the heart's largest ball, from the middle of its core, up: arteries leave the aorta
 // at 0.8 to 1.6 (in one scan at 1.8); and in mm above the lowest disc of the ascending aorta, where
-// that is seen.
+// that is seen. A lowest disc farther up than any artery leaves tells nothing of where they do.
 static const double ostia_high = 1.25, heart_high = 1.75, ostia_mm = 10, heart_mm = 25;
-// So high, and no more below the lowest disc of the aorta that is seen, arteries have just left it,
-// and are not yet so far from its rim.
-static const double fork_mm = -6, fork_far_mm = 24;
+static const double ostia_highest = 2.1;
+// So high, and hardly below the lowest disc of the aorta that is seen, arteries have just left it:
+// they are not yet so far from its rim; and they do not lie before the pulmonary trunk.
+static const double fork_far_mm = 24, trunk_front = -0.6;
+// The left atrial appendage lies so high, to the left and back, above the groove of the circumflex.
+static const double appendage_high = 0.9, appendage_back = 0.35;
+// Far from the middle, between the territories, are the free walls: of the left ventricle, where
+// branches run, and of the right atrium, where none does. Radii.
+static const double wall_left = 1.4, wall_right = 1.8, wall_high = 0.6;
 // Behind the aorta and not to the left there are nodes so high, and no artery: radii.
-static const double middle_left = 0.2, middle_back = 0.6;
+static const double middle_left = 0.1, middle_back = 0.4, middle_high = 0.9;
 // The descending aorta and its wall, from the front of the spine and its middle, radii.
 static const double behind_front = 0.9, behind_right = -0.5, behind_left = 1;
 static const double clear_mm = 12; // from the wall of that aorta, where it is seen
@@ -98,6 +107,9 @@ static const struct {
     [CALCIUM_BACK] = {CALCIUM_UNCERTAIN, "behind the left atrium: artery, oesophagus or node"},
     [CALCIUM_APART] = {CALCIUM_UNCERTAIN,
                        "high and far from the aorta: artery, appendage or pulmonary trunk"},
+    [CALCIUM_FREE_WALL] = {CALCIUM_UNCERTAIN,
+                           "on a free wall of the heart: a branch, or pericardium"},
+    [CALCIUM_FAINT] = {CALCIUM_UNCERTAIN, "in fat, yet as small and faint as noise"},
     [CALCIUM_BY_BONE] = {CALCIUM_UNCERTAIN, "beside bone or calcified cartilage"},
     [CALCIUM_BY_CHEST] = {CALCIUM_UNCERTAIN, "before the lungs: artery or chest wall"},
     [CALCIUM_BY_LUNG] = {CALCIUM_UNCERTAIN, "beside lung: artery or hilum"},
@@ -408,6 +420,7 @@ struct bearing {
     double surface_mm;    // to the nearest fat or lung
     double bone_mm;       // to the nearest bone
     double above_mm;      // from the lowest disc of the ascending aorta
+    double lowest_disc;   // its height from the middle of the core, radii
     double descending_mm; // from the edge of that aorta's disc
     struct rim rim;
     double front, left; // of the spine, radii; NAN: it is not seen
@@ -489,8 +502,10 @@ static struct bearing take_bearing(const struct anatomy_heart *h, const double a
     b.bone_mm = h->to_bone[index] * ANATOMY_STEP_MM;
     b.front = h->spine_seen ? (h->spine_front[k] - at[1]) * g->mm[1] / h->radius_mm : NAN;
     b.left = (at[0] - h->spine_x) * g->mm[0] / h->radius_mm;
-    if (h->ascending.lo <= h->ascending.hi)
+    if (h->ascending.lo <= h->ascending.hi) {
         b.above_mm = (at[2] - h->ascending.lo) * g->mm[2];
+        b.lowest_disc = (h->ascending.lo - h->centre[2]) * g->mm[2] / h->radius_mm;
+    }
     if (h->descending.lo <= h->descending.hi) {
         const struct anatomy_disc disc = anatomy_tube_at(&h->descending, at[2]);
         b.descending_mm = from_disc(g, &disc, at);
@@ -509,10 +524,23 @@ static const double fork_near = 0.75, fork_high = 0.6, fork_opens = 0.35, axis_n
 // On the diaphragm the posterior descending artery comes from either side.
 static const double apex_near = 0.75, apex_low = -0.9;
 
+// Behind the right atrioventricular groove: degrees to either side of the patient's right.
+static const double atrium_wide = 25;
+
+static double direction_of(const struct bearing *b)
+{
+    return atan2(-b->from[1], b->from[0]) * 180 / M_PI;
+}
+
+static bool is_right(double direction)
+{
+    return fabs(direction) > 180 - atrium_wide;
+}
+
 static enum calcium_artery name_artery(const struct bearing *b)
 {
     const double away = hypot(b->from[0], b->from[1]);
-    const double d = atan2(-b->from[1], b->from[0]) * 180 / M_PI;
+    const double d = direction_of(b);
     if (away < axis_near || (away < apex_near && b->from[2] < apex_low) ||
         (b->from[2] > fork_high && d > lcx_from && d < rca_from &&
          away < fork_near + fork_opens * (b->from[2] - fork_high)))
@@ -564,6 +592,13 @@ static enum calcium_reason judge_rim(const struct rim *r)
     return r->above_mm >= -below_mm && r->in_mm < near ? CALCIUM_BY_AORTA : CALCIUM_IN_FAT;
 }
 
+static bool on_free_wall(const struct bearing *b)
+{
+    const double away = hypot(b->from[0], b->from[1]), d = direction_of(b);
+    return b->from[2] < wall_high &&
+           ((away > wall_left && d > lcx_to && d < lad_from) || (away > wall_right && is_right(d)));
+}
+
 // What speaks for the wall of an aorta, or for a place where no artery runs; IN_FAT: nothing.
 static enum calcium_reason judge_place(const struct bearing *b)
 {
@@ -574,19 +609,25 @@ static enum calcium_reason judge_place(const struct bearing *b)
         return aorta_says;
     if (b->from[1] > back_radii)
         return CALCIUM_AWAY;
-    const bool aorta = b->rim.known;
+    const bool aorta = b->rim.known, seen = aorta && b->lowest_disc <= ostia_highest;
+    const bool high = b->from[2] > ostia_high;
     if (b->from[2] > heart_high && (!aorta || b->above_mm > heart_mm))
         return CALCIUM_ABOVE;
+    if (high && b->from[1] < chest_radii)
+        return CALCIUM_CHEST;
     const bool middle = b->from[0] < middle_left && b->from[1] > middle_back;
-    if (b->from[2] > ostia_high && (!aorta || middle || b->above_mm > ostia_mm))
+    if ((high && (!seen || b->above_mm > ostia_mm)) || (middle && b->from[2] > middle_high))
         return CALCIUM_HIGH;
     if (is_behind(b))
         return CALCIUM_BEHIND;
     if (b->from[1] > atrium_back && b->from[0] < atrium_left && b->from[2] > atrium_low)
         return CALCIUM_BACK;
-    if (aorta && b->from[2] > ostia_high && b->rim.above_mm > fork_mm && b->rim.in_mm > fork_far_mm)
+    const bool far = !aorta || b->rim.in_mm > fork_far_mm;
+    if (high && ((far && b->rim.above_mm > -below_mm) || b->from[1] < trunk_front))
         return CALCIUM_APART;
-    return aorta_says;
+    if (far && b->from[2] > appendage_high && b->from[0] > 0 && b->from[1] > appendage_back)
+        return CALCIUM_APART;
+    return aorta_says != CALCIUM_IN_FAT || !on_free_wall(b) ? aorta_says : CALCIUM_FREE_WALL;
 }
 
 // Hardly any calcium in arteries is as large: only within the heart and in front of its back it may
@@ -626,15 +667,20 @@ static bool is_plate(const struct search *s, uint32_t n, const struct extent *e,
            mm3 > plate_filled * 12 * sd[0] * sd[1] * thick;
 }
 
+// Part of blood that noise makes look like fat.
+static double fat_by_noise(const struct anatomy_heart *h)
+{
+    return 0.5 * erfc((h->pool_hu - fat_high_hu) / (h->noise_hu * sqrt(2)));
+}
+
 // At the front of the heart hardly anything but an artery calcifies: a little fat is enough there,
 // where the wall of the aorta is known to be elsewhere.
 static bool is_in_front(const struct anatomy_heart *h, const struct component_stats *c,
                         const struct around *ring, const struct bearing *b)
 {
-    const double by_noise = 0.5 * erfc((h->pool_hu - fat_high_hu) / (h->noise_hu * sqrt(2)));
-    return ring->fat >= fat_some + by_noise && ring->air < streak_air && b->from[1] < front_radii &&
-           (b->rim.known || b->from[2] < root_radii) && c->max >= lean_hu &&
-           c->max >= h->pool_hu + lean_sigmas * h->noise_hu;
+    return ring->fat >= fat_some + fat_by_noise(h) && ring->air < streak_air &&
+           b->from[1] < front_radii && (b->rim.known || b->from[2] < root_radii) &&
+           c->max >= lean_hu && c->max >= h->pool_hu + lean_sigmas * h->noise_hu;
 }
 
 static enum calcium_reason judge(const struct search *s, uint32_t n, const struct extent *e,
@@ -650,15 +696,19 @@ static enum calcium_reason judge(const struct search *s, uint32_t n, const struc
         return CALCIUM_METAL;
     if (ring->air > air_sure)
         return CALCIUM_IN_LUNG;
-    if (c->box_lo[2] == c->box_hi[2] && c->max < h->pool_hu + noise_sigmas * h->noise_hu)
+    const bool faint =
+        c->box_lo[2] == c->box_hi[2] && c->max < h->pool_hu + noise_sigmas * h->noise_hu;
+    if (faint && ring->fat < fat_all)
         return CALCIUM_NOISE;
     const enum calcium_reason place = judge_place(b);
     const bool fat = ring->fat >= s->options->fat_fraction;
     if (class_of(place) == CALCIUM_NOT_CORONARY)
         return place;
-    if (is_band(h, c, ring))
+    const bool chest = e->front > 0.5 || b->from[1] < chest_radii;
+    if (is_band(h, c, ring) && !(chest && b->from[1] < wall_radii))
         return CALCIUM_MOTION;
-    if (!fat && b->surface_mm > surface_mm)
+    const bool groove = ring->fat >= fat_some + fat_by_noise(h); // too thin for the work grid
+    if (!fat && b->surface_mm > surface_mm && !groove)
         return at_root(b) && b->surface_mm <= root_deep_mm ? CALCIUM_AT_ROOT : CALCIUM_DEEP;
     if (place != CALCIUM_IN_FAT)
         return place;
@@ -666,7 +716,7 @@ static enum calcium_reason judge(const struct search *s, uint32_t n, const struc
         return CALCIUM_MASSIVE;
     if (is_plate(s, n, e, ring))
         return CALCIUM_PLATE;
-    if (e->front > 0.5 || b->from[1] < chest_radii)
+    if (chest)
         return fat && b->from[1] > wall_radii && !is_larger(s, n, chest_mm3) ? CALCIUM_BY_CHEST
                                                                              : CALCIUM_CHEST;
     if (b->bone_mm < bone_mm)
@@ -674,13 +724,17 @@ static enum calcium_reason judge(const struct search *s, uint32_t n, const struc
     const bool small = !is_larger(s, n, streak_mm3);
     const bool little = !fat && !small && is_in_front(h, c, ring, b);
     const bool before = b->from[1] < front_radii && ring->fat >= front_fat && ring->air < front_air;
-    if ((ring->air > air_some && ring->fat < fat_to_air * ring->air && !before) ||
+    const bool rim = ring->fat - rim_to_air * ring->air < s->options->fat_fraction;
+    const bool little_more = ring->fat < fat_to_air * ring->air && ring->air > air_some;
+    if ((!before && (little_more || (fat && rim && ring->air > streak_air))) ||
         (ring->air > streak_air && small && c->max < h->pool_hu + streak_sigmas * h->noise_hu))
         return CALCIUM_BY_LUNG;
     if (!fat && !little)
         return CALCIUM_LEAN;
     if (e->inside < 0.5)
         return CALCIUM_OUTSIDE;
+    if (faint || (small && ring->fat < fat_all && c->max < h->pool_hu + lean_sigmas * h->noise_hu))
+        return CALCIUM_FAINT;
     if (e->spread[1] > sheet_mm && e->spread[2] < sheet_flat * e->spread[1])
         return CALCIUM_SHEET;
     if (c->max >= s->options->metal_hu)
