@@ -194,11 +194,32 @@ void read_frame_times(struct object *o)
         o->frame_times_ms.clear();
 }
 
+// Whether a sequence of functional groups has an item that holds something.
+bool says_something(DcmItem &header, const DcmTagKey &tag)
+{
+    DcmSequenceOfItems *groups = nullptr;
+    if (header.findAndGetSequence(tag, groups).bad() || !groups)
+        return false;
+    for (DcmObject *i = groups->nextInContainer(nullptr); i; i = groups->nextInContainer(i)) {
+        if (static_cast<DcmItem *>(i)->card() > 0)
+            return true;
+    }
+    return false;
+}
+
+// Archives leave sequences of functional groups with nothing in them in images that say their place
+// themselves: those are what they were.
 void index_groups(struct object *o)
 {
     DcmSequenceOfItems *frames = nullptr;
     o->enhanced = o->header.tagExists(DCM_SharedFunctionalGroupsSequence) ||
                   o->header.tagExists(DCM_PerFrameFunctionalGroupsSequence);
+    if (o->header.tagExistsWithValue(DCM_ImagePositionPatient) &&
+        !says_something(o->header, DCM_SharedFunctionalGroupsSequence) &&
+        !says_something(o->header, DCM_PerFrameFunctionalGroupsSequence))
+        o->enhanced = false;
+    if (!o->enhanced)
+        return;
     o->shared_groups = item_of(o->header, DCM_SharedFunctionalGroupsSequence);
     if (o->header.findAndGetSequence(DCM_PerFrameFunctionalGroupsSequence, frames).bad() || !frames)
         return;

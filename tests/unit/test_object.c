@@ -1472,6 +1472,22 @@ static void enhanced_mr_groups_tell_echo_and_b_value(void)
     CU_ASSERT_EQUAL(s.slope, 1);
 }
 
+static void empty_groups_make_no_enhanced_object(void)
+{
+    struct made_file f, nothing = {.syntax = EXPLICIT};
+    struct image_frame frame;
+    image(&f, EXPLICIT);
+    made_nest(&f, 0x52009230, &nothing);
+    made_pixels(&f, PIXELS, 0);
+    struct object *o = open_made(&f);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(o);
+    CU_ASSERT_TRUE(object_frame(o, 0, &frame, &err));
+    CU_ASSERT_TRUE(frame.placed);
+    CU_ASSERT_EQUAL(frame.position[2], 12); // as image() makes it
+    object_close(o);
+    made_finish(&f);
+}
+
 static void enhanced_frames_without_groups_are_refused(void)
 {
     struct made_file f;
@@ -2080,6 +2096,7 @@ int main(void)
          enhanced_mr_groups_tell_echo_and_b_value},
         {"object_frame_reads_the_kind_of_an_enhanced_frame",
          frames_of_an_enhanced_mr_say_what_they_are},
+        {"object_frame_empty_groups_make_no_enhanced_object", empty_groups_make_no_enhanced_object},
         {"object_frame_enhanced_frames_without_groups_are_refused",
          enhanced_frames_without_groups_are_refused},
         {"object_frame_attrs_groups_give_attributes", groups_give_attributes},
