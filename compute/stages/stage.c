@@ -9,19 +9,23 @@
 #include <strings.h>
 #include "base/near.h"
 #include "compute/stages/calcium/calcium.h"
+#include "compute/stages/cardiac/cardiac.h"
 #include "compute/stages/dce/dce.h"
 #include "compute/stages/lungs/lungs.h"
 #include "compute/stages/perfusion/perfusion.h"
 
 #define TEXT_MAX 255 // bytes of a text parameter
 
-// Every analysis there is, in the order of its slot.
+// Every analysis there is, in the order of its slot, a line each.
+// clang-format off
 static const struct stage *const stages[] = {
     &stage_calcium,
     &stage_lungs,
     &stage_perfusion,
+    &stage_cardiac,
     &stage_dce,
 };
+// clang-format on
 
 #define FURTHER_MAX 16
 static const struct stage *further[FURTHER_MAX];

@@ -1,0 +1,56 @@
+// The left ventricle of a cine: contours of all slices in all phases, which slices are of it, and
+// its volume over the cycle. Thread-safety: pure.
+#pragma once
+#include <stdbool.h>
+#include "compute/stages/cardiac/cardiac_centre.h"
+#include "compute/stages/cardiac/cardiac_wall.h"
+
+enum cardiac_fate {
+    CARDIAC_USED,
+    CARDIAC_BEYOND_BASE, // atrium or outflow tract
+    CARDIAC_BEYOND_APEX, // no pool of the ventricle
+    CARDIAC_POOR,        // of the ventricle, but its contours cannot be trusted
+};
+
+struct cardiac_part { // a slice of it
+    struct cardiac_slice s;
+    uint32_t phases;
+    enum cardiac_fate fate;
+    const char *why; // of a fate other than CARDIAC_USED
+    double quality;  // 0..1: the edge at the inner contour, the mean over the phases
+    double closed;   // mean over the phases
+    double thick_mm; // mean over the phases
+    double swing;    // pool at end systole by that at end diastole
+    // The least and the most that it may count at the ends of the ventricle: 0 or 1.
+    bool sure, possible;
+};
+
+struct cardiac_ventricle {
+    uint32_t slices, points; // points: phases of the curve
+    struct cardiac_part *part;
+    double ratio;            // signal of muscle by that of blood
+    uint32_t base, apex;     // the first and the last slice of it
+    uint32_t basal;          // which of the two is at the base
+    uint32_t middle;         // the slice that is most surely of it
+    uint32_t ed, es;         // points
+    double *ml, *low, *high; // [points] volume of the pool; low and high: where an end is in doubt
+    double mass_g, mass_low_g, mass_high_g; // of the muscle at ed
+    uint32_t used, poor;                    // slices
+    double gap_mm;
+};
+
+#define CARDIAC_DENSITY 1.05 // g/mL of muscle
+
+// centres     [slices], of cardiac_centre_find()
+// base_first  slice 0 is towards the base
+// *why     NULL: done. Else a sentence why there is no ventricle
+// False: no memory.
+bool cardiac_ventricle_find(const struct cardiac_cine *c, const struct cardiac_centre *centres,
+                            bool base_first, struct arena *arena, struct cardiac_ventricle *out,
+                            const char **why);
+
+// How much of the pool of a slice counts at a point: 0 or 1.
+bool cardiac_counts(const struct cardiac_ventricle *v, uint32_t slice, uint32_t point);
+
+// The phase of a slice that is nearest to a point of the curve.
+uint32_t cardiac_phase_of(const struct cardiac_part *part, uint32_t points, uint32_t point);

@@ -1,0 +1,133 @@
+#!/usr/bin/python3
+"""The cardiac stage on phantoms: volumes against the truth, objects against each other, other shapes of input, refusals.
+Sanitized: Heart.test_volumes_are_those_of_the_phantom
+"""
+import pathlib
+import shutil
+import sys
+import tempfile
+import unittest
+
+import numpy as np
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+import peers  # noqa: E402
+from phantom import cardiac  # noqa: E402
+from results import Result  # noqa: E402
+
+SMALL = ("--seed", "7", "--size", "112", "--pixel", "1.8", "--slices", "9", "--phases", "12", "--ef", "58", "--edv", "150", "--mass", "110")
+EDV, ESV, EF, MASS = "8821-1", "8823-7", "8811-2", "18087-7"
+
+
+def number(result, code):
+    return next(m for m in result.entry["measurements"] if m["code"][0] == code)
+
+
+class Case(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        scratch = tempfile.TemporaryDirectory(prefix="anode-cardiac-")
+        cls.addClassCleanup(scratch.cleanup)
+        cls.folder = pathlib.Path(scratch.name)
+
+    @classmethod
+    def analyse(cls, name, *words):
+        truth = cardiac.make(cardiac.arguments([str(cls.folder / name), *words]))
+        return Result(peers.dicom_files(cls.folder / name), cls.folder / f"out-{name}", "cardiac"), truth
+
+
+class Heart(Case):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.result, cls.truth = cls.analyse("plain", *SMALL)
+
+    def test_volumes_are_those_of_the_phantom(self):
+        self.assertEqual(self.result.entry["verdict"], "done", self.result.entry["reason"])
+        edv, esv, ef, mass = (number(self.result, c)["value"] for c in (EDV, ESV, EF, MASS))
+        t = self.truth
+        print(f"EDV {edv} of {t['edv_ml']:.1f}, ESV {esv} of {t['esv_ml']:.1f} mL, EF {ef} of {t['ef']:.1f} %, mass {mass} of {t['mass_g']:.0f} g")
+        self.assertLess(abs(edv / t["edv_ml"] - 1), 0.05)
+        self.assertLess(abs(esv - t["esv_ml"]), 6)
+        self.assertLess(abs(ef - t["ef"]), 3)
+        self.assertLess(abs(mass / t["mass_g"] - 1), 0.15)
+
+    def test_the_report_says_the_same(self):
+        group = self.result.report.groups[0]
+        self.assertEqual(group.finding[0], "87878005")
+        self.assertAlmostEqual(group.number("8867-4"), self.truth["rate"], delta=1)
+        self.assertAlmostEqual(group.number("8821-1") - group.number("8823-7"), group.number("90096001"), delta=0.2)
+        self.assertAlmostEqual(group.number("8821-1") / 2.0, group.number("EDV-INDEX"), delta=0.2)  # 80 kg, 1.8 m: 2 m2
+
+    def test_contours_enclose_the_volume(self):
+        """The areas of the inner contours on the images of end diastole, times the distance of slices."""
+        areas = {}
+        for annotation in self.result.objects["PR"][1].GraphicAnnotationSequence:
+            if annotation.GraphicLayer != "ENDO":
+                continue
+            uid = annotation.ReferencedImageSequence[0].ReferencedSOPInstanceUID
+            for graphic in annotation.GraphicObjectSequence:
+                x, y = np.array(graphic.GraphicData, float).reshape(-1, 2).T
+                area = abs(np.dot(x[:-1], y[1:]) - np.dot(x[1:], y[:-1])) / 2 * 1.8**2
+                areas[int(uid.split(".")[-1])] = area
+        phases = {}
+        for n, area in areas.items():
+            phases.setdefault((n - 1) % 12, []).append(area)
+        self.assertEqual(len(phases), 2)
+        volumes = sorted(sum(a) * 10 / 1000 for a in phases.values())
+        self.assertAlmostEqual(volumes[1], number(self.result, EDV)["value"], delta=0.5)
+        self.assertAlmostEqual(volumes[0], number(self.result, ESV)["value"], delta=0.5)
+
+    def test_the_segmentation_has_the_volume(self):
+        """Of pixels, at end diastole or end systole."""
+        first = self.result.objects["SEG"][1]
+        frames = [f.SegmentIdentificationSequence[0].ReferencedSegmentNumber for f in first.PerFrameFunctionalGroupsSequence]
+        pool = first.pixel_array[np.array(frames) == 1].sum() * 1.8**2 * 10 / 1000
+        self.assertLess(min(abs(pool / number(self.result, c)["value"] - 1) for c in (EDV, ESV)), 0.03)
+
+    def test_slices_outside_are_named(self):
+        said = [(e["what"], e["reason"]) for e in self.result.entry["exclusions"]]
+        self.assertTrue(any("beyond the base" in what for what, _ in said), said)
+
+
+class Shapes(Case):
+    """The same heart sent in other ways gives the same numbers."""
+
+    def test_one_series_a_slice_other_order_and_a_long_axis(self):
+        plain, _ = self.analyse("plain", *SMALL)
+        other, _ = self.analyse("other", *SMALL, "--series", "slices", "--random-order", "--long-axis")
+        for code in (EDV, ESV, EF, MASS):
+            self.assertEqual(number(plain, code)["value"], number(other, code)["value"])
+        self.assertTrue(any("cine 4ch" in e["what"] for e in other.entry["exclusions"]), other.entry["exclusions"])
+
+    def test_a_mirror_image_changes_little(self):
+        plain, _ = self.analyse("plain2", *SMALL)
+        other, _ = self.analyse("mirror", *SMALL, "--mirrored")
+        self.assertLess(abs(number(plain, EF)["value"] - number(other, EF)["value"]), 1)
+        self.assertLess(abs(number(plain, EDV)["value"] / number(other, EDV)["value"] - 1), 0.01)
+
+
+class Refusals(Case):
+    def refused(self, name, *words):
+        result, _ = self.analyse(name, *words)
+        self.assertEqual(result.entry["verdict"], "not evaluable")
+        return result.entry["reason"]
+
+    def test_a_heart_that_stands_still(self):
+        self.assertIn("moves", self.refused("still", *SMALL, "--still", "--noise", "3"))
+
+    def test_few_phases(self):
+        self.assertEqual(self.refused("few", *SMALL[:-8], "--phases", "6"), "no cine: no images of 10 phases or more")
+
+    def test_a_missing_slice(self):
+        cardiac.make(cardiac.arguments([str(self.folder / "gap"), *SMALL]))
+        for p in range(12):
+            (self.folder / "gap" / f"im-{4 * 12 + p + 1:05d}.dcm").unlink()
+        result = Result(peers.dicom_files(self.folder / "gap"), self.folder / "out-gap", "cardiac")
+        self.assertEqual(result.entry["verdict"], "not evaluable")
+        self.assertIn("missing", result.entry["reason"])
+        shutil.rmtree(self.folder / "gap")
+
+
+if __name__ == "__main__":
+    unittest.main()
