@@ -18,6 +18,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 import peers  # noqa: E402
 import pydicom  # noqa: E402
 from phantom import perfusion  # noqa: E402
+from scipy import ndimage  # noqa: E402
 from results import Result  # noqa: E402
 
 SHARED = pathlib.Path(os.environ.get("ANODE_TEST_DATA", "../shared/data")) / "perfusion" / "phantoms"
@@ -87,7 +88,8 @@ class Head(Case):
         frames = [int(f.SegmentIdentificationSequence[0].ReferencedSegmentNumber) for f in ds.PerFrameFunctionalGroupsSequence]
         counts = [sum(int(p.sum()) for p, n in zip(np.atleast_3d(ds.pixel_array), frames) if n == s) for s in (1, 2)]
         found = volumes(self.result)
-        self.assertAlmostEqual(counts[0] * voxel, found["CBF-30"], delta=0.06)
+        self.assertEqual([s.SegmentLabel for s in ds.SegmentSequence], ["Mismatch", "Core"])
+        self.assertAlmostEqual(counts[1] * voxel, found["CBF-30"], delta=0.06)
         self.assertAlmostEqual((counts[0] + counts[1]) * voxel, found["TMAX-6"], delta=0.06)
 
     def test_maps_are_parametric_maps_with_units(self):
@@ -114,6 +116,48 @@ class Head(Case):
         ds = pydicom.dcmread(self.result.out / "perfusion-sc-tmax.dcm")
         self.assertEqual(ds.NumberOfFrames, 6)
         self.assertGreater(int(ds.pixel_array.max(axis=-1).max()), 200)
+
+    def test_segments_lie_where_the_maps_say(self):
+        """Core and mismatch, read back with their places, are late by the map of Tmax; the grids are those of the images."""
+        ds = self.result.objects["SEG"][1]
+        tmax, _ = map_of(self.result, "tmax")
+        late = np.zeros(tmax.shape, bool)
+        for frame, groups in zip(ds.pixel_array, ds.PerFrameFunctionalGroupsSequence):
+            position = groups.PlanePositionSequence[0].ImagePositionPatient
+            self.assertAlmostEqual(float(position[0]), (perfusion.FOV_MM / 128 - perfusion.FOV_MM) / 2, delta=1e-3)
+            late[round(float(position[2]) / perfusion.THICK_MM)] |= frame > 0
+        self.assertGreater((tmax[late] > 6).mean(), 0.97)  # holes are filled, and no flow has no delay
+        self.assertGreater(late[tmax > 6].mean(), 0.9)  # small pieces go
+        spacing = ds.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0].PixelSpacing
+        self.assertAlmostEqual(float(spacing[0]), perfusion.FOV_MM / 128, delta=1e-4)
+
+    def test_colours_are_the_values_of_the_map(self):
+        """Colours are turned back into values by the bar beside them, and compared with the parametric map."""
+        for name, most in (("cbf", 80), ("cbv", 6), ("mtt", 16), ("tmax", 12)):
+            with self.subTest(name):
+                values, _ = map_of(self.result, name)
+                colours = pydicom.dcmread(self.result.out / f"perfusion-sc-{name}.dcm").pixel_array.astype(int)
+                height, width = (2 * n for n in values.shape[1:])  # each voxel is 2 x 2 pixels
+                bar = colours[0, :, width + 15]  # from the highest value at the top to 0, which is black like what surrounds it
+                lit = np.flatnonzero(np.ptp(bar[:height], axis=-1) > 200)  # not the frame around it
+                red, blue = lit[0], lit[np.argmin(np.abs(bar[lit] - (0, 0, 255)).sum(-1))]
+                self.assertTrue((bar[red] > (240, -1, -1)).all() and (np.abs(bar[blue] - (0, 0, 255)) < 16).all(), (bar[red], bar[blue]))
+                bottom = red + (blue - red) / 0.8  # pure blue is at a fifth of the palette
+                at = np.arange(red, blue)
+                share = 1 - (at - red) / (bottom - red)
+                # Voxels in whose surroundings the map is nearly flat, of values between blue and red.
+                flat = ndimage.maximum_filter(values, (1, 3, 3)) - ndimage.minimum_filter(values, (1, 3, 3)) < 0.1 * most
+                chosen = np.argwhere(flat & (values > 0.25 * most) & (values < 0.95 * most))
+                self.assertGreater(len(chosen), 30)
+                seen = np.array([colours[k, 2 * y, 2 * x] for k, y, x in chosen])
+                off = np.abs(seen[:, None, :] - bar[at][None]).sum(-1)
+                on_bar = off.min(1) < 30  # not under a mark or a letter
+                found = most * share[off.argmin(1)]
+                error = np.abs(found - np.array([values[tuple(c)] for c in chosen]))[on_bar] / most
+                print(f"{name}: {on_bar.sum()} of {len(chosen)} voxels compared, median difference {100 * np.median(error):.1f} %, 95th centile {100 * np.quantile(error, 0.95):.1f} %")
+                self.assertGreater(on_bar.mean(), 0.9)
+                self.assertLess(np.quantile(error, 0.95), 0.04)
+                self.assertLess(np.median(error), 0.015)
 
     def test_artery_and_vein_lie_in_vessels(self):
         ds = self.result.objects["PR"][1]

@@ -196,6 +196,11 @@ static void warn_of_vessels(struct perfusion_job *j)
                              "The scan ends while the vein has %.0f %% of its peak: volumes of "
                              "blood and late tissue may be underestimated",
                              100 * v->curve[r->steps - 1] / v->peak);
+    if (j->axis.halved)
+        findings_add_warning(j->f,
+                             "Images every %.1f s (limit %.1f s): late tissue may be a quarter too "
+                             "large, core a third too small",
+                             r->interval_s, PERFUSION_HALF_S);
     if (a->width * r->step_s > width_warn_s)
         findings_add_warning(j->f,
                              "The bolus is %.0f s wide in the artery: slow injection or low "
@@ -603,7 +608,7 @@ static const struct kernel_group *const perfusion_kernels[] = {
 const struct stage stage_perfusion = {
     .name = "perfusion",
     .title = "Brain perfusion",
-    .version = "4",
+    .version = "5",
     .slot = 3,
     .help = "Blood flow and volume, transit time and delay of the brain; core and mismatch.",
     .scope = SCOPE_STUDY,

@@ -62,7 +62,7 @@ static const struct code unit_s = {"s", "UCUM", "second"};
 static const struct code unit_ml = {"mL", "UCUM", "milliliter"};
 static const struct code unit_ratio = {"{ratio}", "UCUM", "ratio"};
 
-enum { REGION_CORE, REGION_MISMATCH, REGIONS };
+enum { REGION_MISMATCH, REGION_CORE, REGIONS }; // the last one is drawn on top
 enum { LAYER_ARTERY, LAYER_VEIN, LAYERS };
 static const uint8_t core_rgb[3] = {255, 60, 200}, mismatch_rgb[3] = {70, 220, 90};
 static const uint8_t artery_rgb[3] = {255, 80, 60}, vein_rgb[3] = {80, 140, 255};

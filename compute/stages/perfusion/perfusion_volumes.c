@@ -5,6 +5,7 @@
 
 static const double normal_tmax_s = 4, normal_min_ml = 50;
 static const double overlap_min = 0.8;
+enum { median_reach = 2 };                 // voxels of the work grid: squares of 8.5 mm
 static const uint32_t known_min = 3;       // of eight neighbours
 static const uint32_t unknown_rounds = 12; // voxels: the radius of a core of 30 mL
 
@@ -42,6 +43,35 @@ static bool clean(struct perfusion_job *j, uint8_t *mask)
     const bool ok = perfusion_clean(j->tissue, least, mask, &dropped, j->err);
     j->r.dropped_ml += (double)dropped * perfusion_voxel_ml(j);
     return ok;
+}
+
+// Leaves in mask what most of the tissue around it within its slice is too, and adds what most of
+// it is: so the median of what was compared with the limit is above it. of: the tissue that counts.
+static bool keep_median(const struct perfusion_job *j, const uint8_t *of, uint8_t *mask)
+{
+    const struct perfusion_result *r = &j->r;
+    const int columns = (int)r->dim[0], rows = (int)r->dim[1];
+    uint8_t *before = arena_alloc(j->arena, j->voxels, 1);
+    if (!before)
+        return perfusion_no_memory(j);
+    memcpy(before, mask, j->voxels);
+    for (size_t n = 0; n < j->voxels; n++) {
+        const int i = (int)(n % r->dim[0]), row = (int)(n / r->dim[0] % r->dim[1]);
+        uint32_t in = 0, all = 0;
+        if (!of[n])
+            continue;
+        for (int y = row > median_reach ? row - median_reach : 0;
+             y <= row + median_reach && y < rows; y++) {
+            for (int x = i > median_reach ? i - median_reach : 0;
+                 x <= i + median_reach && x < columns; x++) {
+                const size_t at = (size_t)((ptrdiff_t)n + (y - row) * columns + x - i);
+                in += of[at] && before[at];
+                all += of[at];
+            }
+        }
+        mask[n] = 2 * in > all;
+    }
+    return true;
 }
 
 // What is late around a voxel within its slice, of those around it of which anything is known.
@@ -88,12 +118,15 @@ static bool measure_tmax(struct perfusion_job *j, const uint8_t *side)
 {
     struct perfusion_result *r = &j->r;
     uint8_t *mask = arena_alloc(j->arena, j->voxels, 1);
-    if (!mask)
+    uint8_t *known = arena_alloc(j->arena, j->voxels, 1);
+    if (!mask || !known)
         return perfusion_no_memory(j);
+    for (size_t n = 0; n < j->voxels; n++)
+        known[n] = r->clean_flow[n] > 0;
     for (int t = 0; t < PERFUSION_TMAX_LIMITS; t++) {
         for (size_t n = 0; n < j->voxels; n++)
             mask[n] = r->clean_flow[n] > 0 && (double)r->tmax[n] > perfusion_tmax_limits[t];
-        if (!add_unknown(j, mask) || !clean(j, mask))
+        if (!keep_median(j, known, mask) || !add_unknown(j, mask) || !clean(j, mask))
             return false;
         r->tmax_ml[t] = mask_ml(j, mask, side, PERFUSION_SIDES);
         if (t == PERFUSION_TMAX_MAIN)
