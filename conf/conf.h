@@ -21,8 +21,9 @@ struct conf_peer {
     char *name; // AE title
     char *host;
     uint16_t port;
-    bool may_send; // its associations are accepted
-    bool find;     // ask it by C-FIND how many instances a series has
+    uint32_t quota_mib; // of what it has sent and is kept; 0: no limit
+    bool may_send;      // its associations are accepted
+    bool find;          // ask it by C-FIND how many instances a series has
 };
 
 struct conf_condition {

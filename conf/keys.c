@@ -122,6 +122,9 @@ static const struct conf_key keys[] = {
      .help = "TCP port that results are sent to."},
     {"peers[].may_send", CONF_BOOL, PEER_AT(may_send), .def = "true",
      .help = "Whether associations from this AE title are accepted."},
+    {"peers[].quota_mib", CONF_UINT32, PEER_AT(quota_mib), 0, 1073741824, .def = "0",
+     .help = "Most that is kept of what it has sent, in MiB; more is refused (A700); 0 sets no "
+             "limit."},
     {"peers[].find", CONF_BOOL, PEER_AT(find), .def = "true",
      .help = "Whether it is asked by C-FIND how many instances a series has."},
 

@@ -362,6 +362,7 @@ static double tick(struct node *n)
     if (now >= n->retain_at && !core->draining) {
         retain_expire(core);
         retain_trim_quarantine(core);
+        intake_recount(core->intake);
         n->retain_at = now + RETAIN_EVERY_S;
     }
     double next = earliest(n->listener_at, n->retain_at);

@@ -46,7 +46,7 @@ struct staged { // a record of this round
     struct attrs attrs;
     struct state_recorded recorded;
     enum msg_answer answer;
-    bool failed;
+    bool failed, over_quota;
     int jobs; // queued again, since a lost or damaged file has come again
 };
 
@@ -54,6 +54,7 @@ struct seen {
     char ae_title[17], address[64];
     json_int_t associations, open, stored, refused;
     double last_at;
+    uint64_t kept; // bytes of its files that are here
 };
 
 struct intake {
@@ -64,6 +65,7 @@ struct intake {
     size_t staged_count, staged_room;
     struct seen *seen;
     size_t seen_count;
+    bool recount;     // what was written did not stay
     bool sweep;       // a client is gone
     bool quarantined; // something has come into quarantine
 };
@@ -86,11 +88,42 @@ static struct seen *seen_peer(struct intake *in, const char *ae_title)
     return s;
 }
 
+static bool seen_note_kept(void *ctx, const char *calling, uint64_t bytes)
+{
+    struct seen *s = seen_peer(ctx, calling);
+    if (s)
+        s->kept = bytes;
+    return s != NULL;
+}
+
+void intake_recount(struct intake *in)
+{
+    struct err err = {0};
+    in->recount = false;
+    for (size_t i = 0; i < in->seen_count; i++)
+        in->seen[i].kept = 0;
+    if (!state_each_kept(in->core->state, seen_note_kept, in, &err))
+        log_error("quotas not counted: %s", err.text);
+}
+
+// Whether a peer may leave so much more here. What it has is counted with it.
+static bool seen_take(struct intake *in, const char *calling, uint64_t bytes)
+{
+    const struct conf_peer *peer = conf_find_peer(in->core->conf, calling);
+    struct seen *s = seen_peer(in, calling);
+    if (!s || (peer && peer->quota_mib && s->kept + bytes > (uint64_t)peer->quota_mib << 20))
+        return false;
+    s->kept += bytes;
+    return true;
+}
+
 json_t *intake_peers(const struct intake *in)
 {
     json_t *list = json_array();
     for (size_t i = 0; list && i < in->seen_count; i++) {
         const struct seen *s = &in->seen[i];
+        if (s->associations == 0)
+            continue; // only known by what is kept
         json_array_append_new(
             list, json_pack("{s:o s:s s:I s:I s:I s:I s:f}", "ae_title", json_text(s->ae_title),
                             "address", s->address, "associations", s->associations, "open", s->open,
@@ -259,6 +292,10 @@ static bool record_write(struct intake *in, struct staged *s, struct err *err)
                                       .at = clock_wall(),
                                       .attrs = &s->attrs};
     memcpy(instance.digest, r->digest, sizeof instance.digest);
+    s->over_quota = !seen_take(in, s->client->hello.calling, r->bytes);
+    s->answer = ANSWER_OVER_QUOTA;
+    if (s->over_quota)
+        return true;
     if (!datadir_quarantine_name(r->path, quarantine, err) ||
         !state_record(core->state, &instance, quarantine, &s->recorded, err))
         return false;
@@ -267,6 +304,8 @@ static bool record_write(struct intake *in, struct staged *s, struct err *err)
                                               [RECORD_CONFLICT] = ANSWER_QUARANTINE,
                                               [RECORD_CONFLICTED] = ANSWER_QUARANTINED};
     s->answer = answers[s->recorded.what];
+    if (s->recorded.what != RECORD_STORED)
+        seen_peer(in, s->client->hello.calling)->kept -= r->bytes; // seen_take() has made it
     if (s->recorded.what == RECORD_DUPLICATE &&
         (s->recorded.bytes < 0 ||
          datadir_file_bytes(&core->dir, s->recorded.path) != s->recorded.bytes)) {
@@ -282,10 +321,14 @@ static void record_follow_up(struct intake *in, struct staged *s)
     struct client *c = s->client;
     const char *sop = s->record.id.sop_instance_uid;
     struct seen *seen = seen_peer(in, c->hello.calling);
-    if (seen) {
+    if (seen)
         seen->last_at = clock_wall();
-        seen->stored += s->answer == ANSWER_STORED;
+    if (s->over_quota) {
+        log_warn("sop=%s peer=%s refused: peers[].quota_mib is used up", sop, c->hello.calling);
+        return;
     }
+    if (seen)
+        seen->stored += s->answer == ANSWER_STORED;
     if (s->recorded.what == RECORD_STORED) {
         client_count_association(c, s->recorded.series);
     } else if (s->recorded.what == RECORD_DUPLICATE) {
@@ -315,6 +358,7 @@ static bool record_try(struct intake *in, struct staged *s, struct err *err)
     if (!state_part_begin(in->core->state, err))
         return false;
     s->failed = !record_write(in, s, &why);
+    in->recount = in->recount || s->failed;
     if (s->failed)
         log_error("sop=%s not recorded: %s", s->record.id.sop_instance_uid, why.text);
     if (state_part_end(in->core->state, !s->failed, err))
@@ -334,6 +378,7 @@ void intake_flush(struct intake *in)
             ok = in->staged_count == 1 ? record_write(in, &in->staged[i], &err)
                                        : record_try(in, &in->staged[i], &err);
         ok = ok && state_commit(in->core->state, &err);
+        in->recount = in->recount || !ok;
         if (!ok) {
             state_rollback(in->core->state);
             log_error("instances=%zu not recorded: %s", in->staged_count, err.text);
@@ -355,6 +400,8 @@ void intake_flush(struct intake *in)
     if (in->quarantined)
         retain_trim_quarantine(in->core);
     in->quarantined = false;
+    if (in->recount)
+        intake_recount(in);
     for (struct client **at = &in->clients; in->sweep && *at;) {
         struct client *c = *at;
         if (c->gone) {
@@ -500,6 +547,7 @@ struct intake *intake_create(struct core *core, struct err *err)
         return NULL;
     }
     in->core = core;
+    intake_recount(in);
     in->fd = msg_listen(core->dir.dirfd, err);
     if (in->fd < 0 || !loop_add(core->loop, in->fd, POLLIN, intake_on_connect, in, err)) {
         intake_destroy(in);

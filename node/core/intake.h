@@ -12,6 +12,9 @@ void intake_destroy(struct intake *in);
 // After each round of the loop: commits and answers what the round has brought.
 void intake_flush(struct intake *in);
 
+// Something that was kept is no more: what peers have here is counted anew.
+void intake_recount(struct intake *in);
+
 // Peers seen since the start: [{"ae_title", "address", "associations", "open", "stored",
 // "refused", "last_at"}]. NULL: no memory.
 json_t *intake_peers(const struct intake *in);

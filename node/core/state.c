@@ -162,6 +162,7 @@ enum query {
     Q_INSTANCE_OF_PATH,
     Q_QUARANTINE_OF_PATH,
     Q_FILES,
+    Q_KEPT,
     Q_SERIES_NEWEST,
     Q_SERIES_ARRIVING,
     Q_SERIES_GET,
@@ -266,6 +267,7 @@ static const char *const sql[Q_COUNT] = {
     [Q_INSTANCE_OF_PATH] = "SELECT id FROM instance WHERE path = ?",
     [Q_QUARANTINE_OF_PATH] = "SELECT id FROM quarantine WHERE path = ?",
     [Q_FILES] = "SELECT sop_uid, path, bytes FROM instance",
+    [Q_KEPT] = "SELECT calling, sum(max(bytes, 0)) FROM instance GROUP BY calling",
     [Q_SERIES_NEWEST] = SERIES_COLUMNS " ORDER BY id DESC LIMIT ?",
     [Q_SERIES_ARRIVING] = SERIES_COLUMNS " WHERE state = 'receiving' ORDER BY id DESC LIMIT ?",
     [Q_SERIES_GET] = SERIES_COLUMNS " WHERE id = ?",
@@ -867,6 +869,20 @@ bool state_each_file(struct state *s,
     enum step result;
     while ((result = step(s, stmt, err)) == STEP_ROW) {
         if (!each(ctx, text(stmt, 0), text(stmt, 1), sqlite3_column_int64(stmt, 2))) {
+            sqlite3_reset(stmt);
+            return true;
+        }
+    }
+    return result == STEP_END;
+}
+
+bool state_each_kept(struct state *s, bool (*each)(void *ctx, const char *calling, uint64_t bytes),
+                     void *ctx, struct err *err)
+{
+    sqlite3_stmt *stmt = bind(s, err, Q_KEPT, "");
+    enum step result;
+    while ((result = step(s, stmt, err)) == STEP_ROW) {
+        if (!each(ctx, text(stmt, 0), (uint64_t)sqlite3_column_int64(stmt, 1))) {
             sqlite3_reset(stmt);
             return true;
         }

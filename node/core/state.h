@@ -91,6 +91,10 @@ bool state_file_damaged(struct state *s, const char *path, bool *found, struct e
 bool state_replace_file(struct state *s, const char *sop_instance_uid, const char *path,
                         uint64_t bytes, int *jobs, struct err *err);
 
+// How many bytes of received files are kept, by AE title of the peer that sent them.
+bool state_each_kept(struct state *s, bool (*each)(void *ctx, const char *calling, uint64_t bytes),
+                     void *ctx, struct err *err);
+
 enum state_owner { OWNER_NONE, OWNER_INSTANCE, OWNER_QUARANTINE };
 // Whose file is this? By path below the data folder; for OWNER_QUARANTINE by its name there.
 bool state_owner(struct state *s, const char *path, const char *quarantine_path,

@@ -14,6 +14,9 @@
 #include "node/proc/inflight.h"
 #include "node/proc/msg.h"
 
+// What comes in that time after the core has said so is not even written.
+#define OVER_QUOTA_MS 10000
+
 static volatile sig_atomic_t receiving; // an object is on its way
 static volatile sig_atomic_t stop;      // end after it
 
@@ -25,6 +28,7 @@ struct session {
     char drafts[PATH_MAX]; // folder of its own
     struct fs_draft draft;
     struct inflight_place *place;
+    uint32_t over_quota_until_ms; // guests_clock_ms(); 0: nothing of the kind was said
     struct msg_hello hello;
 };
 
@@ -103,6 +107,10 @@ static bool association_room(void *ctx, struct err *err)
 
 static int association_new_draft(struct session *s, struct err *err)
 {
+    if (s->over_quota_until_ms && (int32_t)(s->over_quota_until_ms - guests_clock_ms()) > 0) {
+        err_set(err, ERR_FULL, "peers[].quota_mib is used up");
+        return -1;
+    }
     if (!association_room(s, err))
         return -1;
     return fs_draft_open(&s->draft, s->drafts, err) ? s->draft.fd : -1;
@@ -206,6 +214,11 @@ static enum scp_status association_keep(struct session *s, const struct scp_inst
     case ANSWER_QUARANTINED:
         datadir_remove(dir, name);
         return contradiction(s, comment);
+    case ANSWER_OVER_QUOTA:
+        datadir_remove(dir, name);
+        s->over_quota_until_ms = guests_clock_ms() + OVER_QUOTA_MS;
+        err_set(err, ERR_FULL, "peers[].quota_mib is used up");
+        break;
     case ANSWER_OUT_OF_RESOURCES:
         datadir_remove(dir, name);
         err_set(err, ERR_DATABASE, "not recorded");

@@ -47,6 +47,7 @@ enum msg_answer {
     ANSWER_DUPLICATE,       // the same instance is there: the file is not needed
     ANSWER_QUARANTINE,      // another instance of that UID is there: move the file to quarantine
     ANSWER_QUARANTINED,     // ... and this very one is in quarantine: the file is not needed
+    ANSWER_OVER_QUOTA,      // not recorded: peers[].quota_mib of the peer is used up
     ANSWER_OUT_OF_RESOURCES // not recorded
 };
 

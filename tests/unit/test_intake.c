@@ -15,7 +15,8 @@
 
 #define ROUND_S 0.05 // of the loop, when nothing comes
 
-static const char *const yaml = "peers: [{ae_title: CT, host: 127.0.0.1, port: 1, find: false}]\n"
+static const char *const yaml = "peers:\n- {ae_title: CT, host: 127.0.0.1, port: 1, find: false}\n"
+                                "- {ae_title: MR, host: 127.0.0.1, port: 1, quota_mib: 1}\n"
                                 "routes:\n- {name: r, when: {Modality: MG}, run: calcium}\n";
 static struct core core;
 static struct msg m;
@@ -73,14 +74,22 @@ static const char *below(const char *name)
 }
 
 // An association that has said who it is.
-static int client(void)
+static int client_of(const char *calling)
 {
-    struct msg_hello hello = {.calling = "CT", .called = "ANODE", .address = "127.0.0.1"};
+    struct msg_hello hello = {.called = "ANODE", .address = "127.0.0.1"};
+    snprintf(hello.calling, sizeof hello.calling, "%s", calling);
     int fd = msg_connect(core.dir.dirfd, NULL);
     CU_ASSERT_FATAL(fd >= 0);
     CU_ASSERT_TRUE(msg_send(fd, MSG_HELLO, &hello, NULL, 0, NULL));
     return fd;
 }
+
+static int client(void)
+{
+    return client_of("CT");
+}
+
+static uint64_t bytes_said = 5; // of the files of records
 
 // The n-th instance of a series in a file of that name, which is there.
 static void say_record(int fd, uint32_t n, const char *name)
@@ -92,7 +101,7 @@ static void say_record(int fd, uint32_t n, const char *name)
                                   .sop_class_uid = "1.2.840.10008.5.1.4.1.1.2",
                                   .transfer_syntax_uid = "1.2.840.10008.1.2.1",
                                   .modality = "CT"},
-                           .bytes = 5,
+                           .bytes = bytes_said,
                            .digest = {(uint8_t)n}};
     snprintf(r.id.sop_instance_uid, sizeof r.id.sop_instance_uid, "1.2.3.%u", n);
     snprintf(r.path, sizeof r.path, "%s", name);
@@ -178,6 +187,44 @@ static void a_goodbye_leaves_all_as_it_is(void)
     core_close();
 }
 
+static int record_and_answer(int fd, uint32_t n)
+{
+    char name[DATADIR_NAME];
+    snprintf(name, sizeof name, "series/01/%u.dcm", n);
+    say_record(fd, n, name);
+    rounds(1);
+    return answer_to(fd);
+}
+
+// What a peer has here is bounded, also after a restart, and costs no other peer anything.
+static void a_peer_keeps_to_its_quota(void)
+{
+    core_open();
+    bytes_said = 600000;
+    int mr = client_of("MR"), ct = client();
+    rounds(1);
+    CU_ASSERT_EQUAL(record_and_answer(mr, 1), ANSWER_STORED);
+    CU_ASSERT_EQUAL(record_and_answer(mr, 2), ANSWER_OVER_QUOTA);
+    CU_ASSERT_EQUAL(record_and_answer(ct, 3), ANSWER_STORED);
+    CU_ASSERT_EQUAL(record_and_answer(ct, 4), ANSWER_STORED);
+    bytes_said = 400000;
+    CU_ASSERT_EQUAL(record_and_answer(mr, 5), ANSWER_STORED); // what was refused takes nothing
+    bytes_said = 1000;
+    CU_ASSERT_EQUAL(record_and_answer(mr, 5), ANSWER_STORED); // again: the first one was "lost"
+    close(mr);
+    rounds(2);
+    intake_destroy(core.intake);
+    core.intake = intake_create(&core, NULL);
+    mr = client_of("MR");
+    rounds(1);
+    bytes_said = 600000;
+    CU_ASSERT_EQUAL(record_and_answer(mr, 6), ANSWER_OVER_QUOTA);
+    bytes_said = 5;
+    close(mr);
+    close(ct);
+    core_close();
+}
+
 static void places_are_given_and_taken_back(void)
 {
     struct inflight *f = inflight_create(2, NULL);
@@ -207,6 +254,7 @@ int main(void)
         {"what_a_killed_association_leaves_goes_at_once",
          what_a_killed_association_leaves_goes_at_once},
         {"a_goodbye_leaves_all_as_it_is", a_goodbye_leaves_all_as_it_is},
+        {"a_peer_keeps_to_its_quota", a_peer_keeps_to_its_quota},
         {"places_are_given_and_taken_back", places_are_given_and_taken_back},
     };
     log_init(LOG_LEVEL_INFO, "anode");
