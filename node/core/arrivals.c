@@ -19,7 +19,8 @@
 
 #define ASKERS_MAX    8  // at a time, in all
 #define ASKERS_EACH   2  // of one source: one that hangs leaves room for others
-#define SOURCE_REST_S 60 // one that let a question run out of time is not asked again before
+#define SOURCE_REST_S 60 // one that let two in a row run out of time is not asked again before
+#define IN_VAIN_MAX   2  // ... as one that is busy may do once
 #define TRY_AGAIN_S   5  // after an end of a run that could not be written
 #define WHY_SHOWN_MAX 200
 
@@ -37,6 +38,7 @@ struct watch {
 struct source { // that was asked
     char name[17];
     size_t askers;
+    unsigned in_vain; // questions in a row that ran out of time
     double rests_until;
 };
 
@@ -134,8 +136,9 @@ static void asker_ended(struct arrivals *a, struct watch *w)
     if (!source)
         return;
     source->askers--;
-    if (w->evidence.answer != SERIES_ANSWERED &&
-        now - w->evidence.asked >= a->core->conf->find_timeout_s) {
+    const bool late = now - w->evidence.asked >= a->core->conf->find_timeout_s;
+    source->in_vain = w->evidence.answer != SERIES_ANSWERED && late ? source->in_vain + 1 : 0;
+    if (source->in_vain >= IN_VAIN_MAX) {
         if (source->rests_until < now)
             log_warn("source=%s does not answer within %.1f s: not asked for %d s", w->source,
                      a->core->conf->find_timeout_s, SOURCE_REST_S);
