@@ -31,6 +31,7 @@ struct client {
     int fd;
     pid_t pid;
     bool gone;              // to be closed when the round is over
+    bool guest;             // an association, before it has read anything: gives no commands
     struct msg_hello hello; // calling "": no association
     bool said_goodbye;      // MSG_GOODBYE has come
     bool closed_in_order;   // MSG_GOODBYE has come, and says that it was released
@@ -146,6 +147,10 @@ static void client_clear_up(const struct client *c)
     datadir_remove(&core->dir, name);
     if (!core->inflight || !inflight_left(core->inflight, c->pid, name) || !name[0])
         return;
+    if (!datadir_is_new_name(name)) {
+        log_error("a killed association has noted a file that is none of its own");
+        return;
+    }
     if (!datadir_quarantine_name(name, quarantine, &err) ||
         !state_owner(core->state, name, quarantine, &owner, &err)) {
         log_error("file=%s of a killed association: %s", name, err.text);
@@ -241,7 +246,7 @@ static bool record_usable(const struct msg_record *r)
         if (!uid_is_usable(uids[i]))
             return false;
     }
-    return strncmp(r->path, "series/", 7) == 0 && !strstr(r->path, "..");
+    return datadir_is_new_name(r->path);
 }
 
 static void record_refuse(struct client *c, const struct msg_verdict *refusal)
@@ -470,6 +475,10 @@ static bool client_take(struct client *c, const struct msg *m)
         record_stage(c, m);
         return false;
     }
+    if (m->kind == MSG_GUEST) {
+        c->guest = true;
+        return true;
+    }
     if (m->kind == MSG_HELLO && !c->hello.calling[0]) {
         client_greet(c, m->body);
         return true;
@@ -483,7 +492,7 @@ static bool client_take(struct client *c, const struct msg *m)
         c->closed_in_order = bye->released;
         return true;
     }
-    if (m->kind == MSG_CONTROL) {
+    if (m->kind == MSG_CONTROL && !c->guest) {
         client_answer(c, m->body);
         return true;
     }

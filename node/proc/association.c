@@ -310,7 +310,8 @@ int association_run(void *ctx, int channel)
     s.core = msg_connect(dir->dirfd, &err);
     // A peer that waits longer than that for us is as patient as we are with it.
     const struct timeval within = {.tv_sec = s.association->conf->dimse_timeout_s};
-    if (s.core < 0 || setsockopt(s.core, SOL_SOCKET, SO_RCVTIMEO, &within, sizeof within) != 0 ||
+    if (s.core < 0 || !msg_send(s.core, MSG_GUEST, NULL, NULL, 0, &err) ||
+        setsockopt(s.core, SOL_SOCKET, SO_RCVTIMEO, &within, sizeof within) != 0 ||
         setsockopt(s.core, SOL_SOCKET, SO_SNDTIMEO, &within, sizeof within) != 0) {
         log_error("connection refused: %s", err.text);
         return 2;
@@ -323,6 +324,8 @@ int association_run(void *ctx, int channel)
         return 2;
     }
     s.place = s.association->inflight ? inflight_enter(s.association->inflight) : NULL;
+    if (s.association->inflight)
+        inflight_alone(s.association->inflight, s.place);
     association_serve(&s);
     if (!s.broken)
         inflight_leave(s.place);

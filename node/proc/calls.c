@@ -45,8 +45,8 @@ static const char *const association_may[] = {
     "rseq", "set_robust_list", "set_tid_address", "exit", "exit_group"};
 
 static const char *const sanitizers_want[] = {
-    "clone", "clone3", "wait4",     "ptrace", "prctl",  "getdents64", "tgkill",
-    "tkill", "kill",   "prlimit64", "ioctl",  "socket", "pipe2",      "process_vm_readv"};
+    "clone", "clone3", "wait4",     "ptrace", "prctl",  "getdents", "getdents64",      "tgkill",
+    "tkill", "kill",   "prlimit64", "ioctl",  "socket", "pipe2",    "process_vm_readv"};
 
 static const char *const nobody_may[] = {
     // other programs, other processes

@@ -126,6 +126,19 @@ bool datadir_new_name(char out[DATADIR_NAME], struct err *err)
     return true;
 }
 
+bool datadir_is_new_name(const char *name)
+{
+    static const char shape[] = "series/##/##############################.dcm"; // #: a hex digit
+    size_t i = 0;
+    for (; shape[i]; i++) {
+        const bool fits =
+            shape[i] == '#' ? name[i] && strchr("0123456789abcdef", name[i]) : name[i] == shape[i];
+        if (!fits)
+            return false;
+    }
+    return !name[i];
+}
+
 bool datadir_quarantine_name(const char *name, char out[DATADIR_NAME], struct err *err)
 {
     const char *slash = strrchr(name, '/');

@@ -38,6 +38,8 @@ bool datadir_path(const struct datadir *d, const char *name, char out[PATH_MAX],
 // A name for a received instance, "series/ab/cdef....dcm", never used before. ERR_INTERNAL: no
 // random numbers.
 bool datadir_new_name(char out[DATADIR_NAME], struct err *err);
+// Whether it is such a name: nothing else is taken from an association.
+bool datadir_is_new_name(const char *name);
 // The name in quarantine of a file: its last part below "quarantine/".
 bool datadir_quarantine_name(const char *name, char out[DATADIR_NAME], struct err *err);
 // Moves a file below the folder to another name below it, durably.

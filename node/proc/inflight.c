@@ -14,15 +14,29 @@ struct inflight_place {
     char name[DATADIR_NAME];
 };
 
-struct inflight_shared { // with what is forked
+struct inflight_shared { // with what is forked; its page, then one for each place
     _Atomic uint32_t writing, missing;
-    struct inflight_place places[];
 };
 
 struct inflight {
     size_t room, size;
+    size_t page; // bytes: a place has one, so that each can be had alone
     struct inflight_shared *shared;
 };
+
+static struct inflight_place *place_at(const struct inflight *f, size_t index)
+{
+    return (void *)((char *)f->shared + (1 + index % f->room) * f->page);
+}
+
+// What the core reads here may come from an association that was taken over: no address is.
+static void place_writes(struct inflight_shared *shared, struct inflight_place *place, bool writes)
+{
+    if (place->writes == writes)
+        return;
+    place->writes = writes;
+    atomic_fetch_add(&shared->writing, writes ? 1 : UINT32_MAX);
+}
 
 struct inflight *inflight_create(size_t room, struct err *err)
 {
@@ -32,7 +46,8 @@ struct inflight *inflight_create(size_t room, struct err *err)
         return NULL;
     }
     f->room = room;
-    f->size = sizeof *f->shared + room * sizeof f->shared->places[0];
+    f->page = (size_t)sysconf(_SC_PAGESIZE);
+    f->size = (1 + room) * f->page;
     f->shared = mmap(NULL, f->size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (f->shared != MAP_FAILED)
         return f;
@@ -53,7 +68,7 @@ struct inflight_place *inflight_enter(struct inflight *f)
 {
     const int32_t pid = (int32_t)getpid();
     for (size_t i = 0; i < f->room; i++) {
-        struct inflight_place *place = &f->shared->places[((size_t)pid + i) % f->room];
+        struct inflight_place *place = place_at(f, (size_t)pid + i);
         int32_t nobody = 0;
         if (atomic_compare_exchange_strong(&place->pid, &nobody, pid)) {
             place->name[0] = 0;
@@ -65,6 +80,16 @@ struct inflight_place *inflight_enter(struct inflight *f)
     return NULL;
 }
 
+void inflight_alone(struct inflight *f, struct inflight_place *place)
+{
+    char *const first = (char *)place_at(f, 0), *const end = first + f->room * f->page;
+    char *const mine = place ? (char *)place : end;
+    if (mine > first)
+        munmap(first, (size_t)(mine - first));
+    if (mine + f->page < end)
+        munmap(mine + f->page, (size_t)(end - mine) - f->page);
+}
+
 void inflight_note(struct inflight_place *place, const char *name)
 {
     if (place)
@@ -73,10 +98,8 @@ void inflight_note(struct inflight_place *place, const char *name)
 
 void inflight_write(struct inflight_place *place, bool writes)
 {
-    if (!place || place->writes == writes)
-        return;
-    place->writes = writes;
-    atomic_fetch_add(&place->shared->writing, writes ? 1 : UINT32_MAX);
+    if (place)
+        place_writes(place->shared, place, writes);
 }
 
 uint32_t inflight_writing(const struct inflight *f)
@@ -106,12 +129,12 @@ bool inflight_left(struct inflight *f, pid_t pid, char name[DATADIR_NAME])
 {
     name[0] = 0;
     for (size_t i = 0; i < f->room; i++) {
-        struct inflight_place *place = &f->shared->places[((size_t)pid + i) % f->room];
+        struct inflight_place *place = place_at(f, (size_t)pid + i);
         if (atomic_load(&place->pid) != (int32_t)pid)
             continue;
         snprintf(name, DATADIR_NAME, "%.*s", DATADIR_NAME - 1, place->name);
         place->name[0] = 0;
-        inflight_write(place, false);
+        place_writes(f->shared, place, false);
         atomic_store(&place->pid, 0);
         return true;
     }

@@ -21,6 +21,9 @@ void inflight_destroy(struct inflight *f); // NULL is fine
 // The place of the calling process. NULL: all are taken; what it leaves behind then stays until the
 // next start.
 struct inflight_place *inflight_enter(struct inflight *f);
+// From here on the calling process sees its own place only: others would tell it names of files
+// that it could remove. place NULL: none.
+void inflight_alone(struct inflight *f, struct inflight_place *place);
 // The file that it is about to put below the data folder, "": none. NULL is fine.
 void inflight_note(struct inflight_place *place, const char *name);
 // Whether it writes an object. NULL is fine.

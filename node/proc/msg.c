@@ -28,6 +28,7 @@ static const struct shape shapes[] = {
     [MSG_HELLO] = {sizeof(struct msg_hello),
                    false,
                    {TEXT(msg_hello, calling), TEXT(msg_hello, called), TEXT(msg_hello, address)}},
+    [MSG_GUEST] = {0, false, {{0}}},
     [MSG_RECORD] = {sizeof(struct msg_record),
                     true,
                     {TEXT(msg_record, id.study_instance_uid),

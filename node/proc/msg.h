@@ -27,6 +27,7 @@ enum msg_kind {
     MSG_COUNT,     // asker -> core: instances that the source knows
     MSG_CONTROL,   // command -> core
     MSG_TEXT,      // core -> command: tail: a piece of the answer; an empty one ends it
+    MSG_GUEST,     // association -> core, first of all: no command comes from here
 };
 
 struct msg_hello {

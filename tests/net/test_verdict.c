@@ -81,6 +81,8 @@ static void scene_open(struct scene *s)
     CU_ASSERT_FATAL(s->core >= 0 &&
                     setsockopt(s->core, SOL_SOCKET, SO_RCVTIMEO, &within, sizeof within) == 0);
     CU_ASSERT_EQUAL(msg_receive(s->core, &m, NULL), MSG_GOT);
+    CU_ASSERT_EQUAL(m.kind, MSG_GUEST); // before it has read a byte
+    CU_ASSERT_EQUAL(msg_receive(s->core, &m, NULL), MSG_GOT);
     CU_ASSERT_EQUAL(m.kind, MSG_HELLO);
 }
 

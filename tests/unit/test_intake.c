@@ -2,6 +2,7 @@
 #include "node/core/intake.h"
 #include <stdio.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include "base/clock.h"
 #include "base/fs.h"
@@ -120,8 +121,10 @@ static int answer_to(int fd)
 
 static void one_record_of_a_group_fails_alone(void)
 {
-    static const char *const names[] = {"series/00/a.dcm", "series/00/b.dcm", "series/00/a.dcm",
-                                        "series/00/c.dcm"};
+    static const char *const names[] = {"series/00/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.dcm",
+                                        "series/00/bbbbbbbbbbbbbbbbbbbbbbbbbbbbbb.dcm",
+                                        "series/00/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.dcm",
+                                        "series/00/cccccccccccccccccccccccccccccc.dcm"};
     int fds[4];
     core_open();
     for (int i = 0; i < 4; i++)
@@ -150,7 +153,8 @@ static void what_a_killed_association_leaves_goes_at_once(void)
     core_open();
     datadir_drafts_name(getpid(), drafts);
     for (int recorded = 0; recorded < 2; recorded++) {
-        const char *name = recorded ? "series/7f/kept.dcm" : "series/7f/lost.dcm";
+        const char *name = recorded ? "series/7f/0123456789abcdef0123456789abcd.dcm"
+                                    : "series/7f/fedcba9876543210fedcba98765432.dcm";
         struct inflight_place *place = inflight_enter(core.inflight);
         CU_ASSERT_PTR_NOT_NULL_FATAL(place);
         CU_ASSERT_TRUE(fs_make_folders(below(drafts), NULL));
@@ -169,6 +173,71 @@ static void what_a_killed_association_leaves_goes_at_once(void)
         CU_ASSERT_NOT_EQUAL(access(below(drafts), F_OK), 0);
     }
     core_close();
+}
+
+// One that was taken over may note what it likes.
+static void an_association_names_no_file_of_others(void)
+{
+    static const char *const names[] = {"state.db",
+                                        "outbox",
+                                        "series/00",
+                                        "series/00/../../lock",
+                                        "series/00/a.dcm",
+                                        "series/00/bbbbbbbbbbbbbbbbbbbbbbbbbbbbbb.dcm.",
+                                        "quarantine/bbbbbbbbbbbbbbbbbbbbbbbbbbbbbb.dcm"};
+    core_open();
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        CU_ASSERT_FALSE(datadir_is_new_name(names[i]));
+        if (access(below(names[i]), F_OK) != 0)
+            CU_ASSERT_TRUE_FATAL(fs_write_file(below(names[i]), "12345", 5, NULL));
+        struct inflight_place *place = inflight_enter(core.inflight);
+        CU_ASSERT_PTR_NOT_NULL_FATAL(place);
+        int fd = client();
+        inflight_note(place, names[i]);
+        rounds(1);
+        close(fd);
+        rounds(3);
+        CU_ASSERT_EQUAL(access(below(names[i]), F_OK), 0);
+    }
+    core_close();
+}
+
+static void an_association_gives_no_commands(void)
+{
+    const struct msg_control control = {.verb = VERB_JOBS};
+    core_open();
+    for (int guest = 0; guest < 2; guest++) {
+        int fd = msg_connect(core.dir.dirfd, NULL);
+        CU_ASSERT_TRUE(!guest || msg_send(fd, MSG_GUEST, NULL, NULL, 0, NULL));
+        CU_ASSERT_TRUE(msg_send(fd, MSG_CONTROL, &control, NULL, 0, NULL));
+        rounds(3);
+        const enum msg_arrival arrival = msg_receive(fd, &m, NULL);
+        CU_ASSERT_EQUAL(arrival == MSG_GOT && m.kind == MSG_TEXT, !guest);
+        CU_ASSERT_EQUAL(arrival == MSG_END, guest);
+        close(fd);
+    }
+    core_close();
+}
+
+static void a_place_can_be_had_alone(void)
+{
+    struct inflight *f = inflight_create(3, NULL);
+    char name[DATADIR_NAME];
+    CU_ASSERT_PTR_NOT_NULL_FATAL(f);
+    const pid_t child = fork();
+    if (child == 0) {
+        struct inflight_place *place = inflight_enter(f), *other = inflight_enter(f);
+        inflight_alone(f, place);
+        inflight_note(place, "series/00/a.dcm");
+        inflight_note(other, "series/00/b.dcm"); // is no memory any more
+        _exit(0);
+    }
+    int status = 0;
+    CU_ASSERT_EQUAL(waitpid(child, &status, 0), child);
+    CU_ASSERT(!WIFEXITED(status) || WEXITSTATUS(status) != 0);
+    CU_ASSERT_TRUE(inflight_left(f, child, name));
+    CU_ASSERT_STRING_EQUAL(name, "series/00/a.dcm");
+    inflight_destroy(f);
 }
 
 // One that ends in order has nothing to be cleared up.
@@ -190,7 +259,7 @@ static void a_goodbye_leaves_all_as_it_is(void)
 static int record_and_answer(int fd, uint32_t n)
 {
     char name[DATADIR_NAME];
-    snprintf(name, sizeof name, "series/01/%u.dcm", n);
+    snprintf(name, sizeof name, "series/01/%030u.dcm", n);
     say_record(fd, n, name);
     rounds(1);
     return answer_to(fd);
@@ -253,6 +322,9 @@ int main(void)
         {"one_record_of_a_group_fails_alone", one_record_of_a_group_fails_alone},
         {"what_a_killed_association_leaves_goes_at_once",
          what_a_killed_association_leaves_goes_at_once},
+        {"an_association_names_no_file_of_others", an_association_names_no_file_of_others},
+        {"an_association_gives_no_commands", an_association_gives_no_commands},
+        {"a_place_can_be_had_alone", a_place_can_be_had_alone},
         {"a_goodbye_leaves_all_as_it_is", a_goodbye_leaves_all_as_it_is},
         {"a_peer_keeps_to_its_quota", a_peer_keeps_to_its_quota},
         {"places_are_given_and_taken_back", places_are_given_and_taken_back},

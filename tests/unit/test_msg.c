@@ -113,7 +113,7 @@ static void msg_receive_refuses_what_is_no_message(void)
     packet.head[0] = MSG_HELLO;
     expect_broken(&packet, 16);                                // no body
     expect_broken(&packet, 16 + sizeof(struct msg_hello) + 1); // a tail where none belongs
-    packet.head[0] = MSG_TEXT + 1;
+    packet.head[0] = MSG_GUEST + 1;
     expect_broken(&packet, 16);
     packet.head[0] = UINT64_MAX;
     expect_broken(&packet, 16);
