@@ -11,6 +11,7 @@
 #include "compute/stages/calcium/calcium.h"
 #include "compute/stages/cardiac/cardiac.h"
 #include "compute/stages/dce/dce.h"
+#include "compute/stages/dsc/dsc.h"
 #include "compute/stages/lungs/lungs.h"
 #include "compute/stages/perfusion/perfusion.h"
 
@@ -23,6 +24,7 @@ static const struct stage *const stages[] = {
     &stage_lungs,
     &stage_perfusion,
     &stage_cardiac,
+    &stage_dsc,
     &stage_dce,
 };
 // clang-format on
