@@ -183,6 +183,12 @@ class Others(Case):
         self.assertLess(found["TMAX-6"], 3)
         self.assertEqual(found["CBF-30"], 0)
 
+    def test_two_slow_images_before_the_bolus_are_a_baseline(self):
+        truth, result = self.run_phantom("slow", "--seed", "408", "--varied")  # two slabs, an image of each every 3 s
+        self.assertEqual(result.entry["verdict"], "done", result.entry["reason"])
+        self.assertIn("Images every 3.0 s", result.report.said())
+        self.assertAlmostEqual(volumes(result)["TMAX-6"], truth["late_ml"], delta=max(0.16 * truth["late_ml"], 3))
+
     def test_finer_pixels_mirrored_and_in_any_order(self):
         truth, result = self.run_phantom("finer", "--seed", "2", "--size", "256", "--slices", "5", "--mirrored", "--random-order")
         self.assertEqual(result.entry["verdict"], "done", result.entry["reason"])

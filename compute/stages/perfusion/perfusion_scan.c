@@ -416,7 +416,8 @@ static bool find_arrival(struct perfusion_job *j)
         return PERFUSION_REFUSE(j,
                                 "no bolus: the brain's mean rises by %.1f HU only (limit %.1f HU)",
                                 rise, rise_min_hu);
-    const uint32_t least = j->axis.halved ? 2 * before_min : before_min;
+    // Of halved steps, every other one from the first on is an image.
+    const uint32_t least = j->axis.halved ? 2 * before_min - 1 : before_min;
     if (r->before < least)
         return PERFUSION_REFUSE(j, "no baseline: contrast is there from %.1f s on (limit %.1f s)",
                                 r->before * r->step_s, least * r->step_s);
