@@ -70,8 +70,9 @@ static const double ostia_highest = 2.1;
 // So high, and hardly below the lowest disc of the aorta that is seen, arteries have just left it:
 // they are not yet so far from its rim; and they do not lie before the pulmonary trunk.
 static const double fork_far_mm = 24, trunk_front = -0.6;
-// The left atrial appendage lies so high, to the left and back, above the groove of the circumflex.
-static const double appendage_high = 0.9, appendage_back = 0.35;
+// The left atrial appendage lies so high, to the left and back, above the groove of the circumflex,
+// and no farther from the middle; its tip is thin.
+static const double appendage_high = 0.9, appendage_back = 0.35, appendage_far = 1.25;
 // Far from the middle, between the territories, are the free walls: of the left ventricle, where
 // branches run, and of the right atrium, where none does. Radii.
 static const double wall_left = 1.4, wall_right = 1.8, wall_high = 0.6;
@@ -82,6 +83,7 @@ static const double behind_front = 0.9, behind_right = -0.5, behind_left = 1;
 static const double clear_mm = 12; // from the wall of that aorta, where it is seen
 // The same without the spine, and what nothing of the heart is behind, in radii from the core.
 static const double behind_radii = 1.1, back_radii = 1.6;
+static const double back_open = 1.8;  // to the left the circumflex may go on so far
 static const double side_radii = 2.5; // farther to a side nothing is of the heart
 // Where arteries leave the root, from the middle of the core in radii: to the left, back and head.
 static const double root_lo[3] = {-0.6, -1.1, 0.6}, root_hi[3] = {0.75, 0.45, 1.8};
@@ -524,17 +526,12 @@ static const double fork_near = 0.75, fork_high = 0.6, fork_opens = 0.35, axis_n
 // On the diaphragm the posterior descending artery comes from either side.
 static const double apex_near = 0.75, apex_low = -0.9;
 
-// Behind the right atrioventricular groove: degrees to either side of the patient's right.
-static const double atrium_wide = 25;
+// The right atrium's free wall, behind the groove of the right artery: from straight to the right.
+static const double atrium_to = -155;
 
 static double direction_of(const struct bearing *b)
 {
     return atan2(-b->from[1], b->from[0]) * 180 / M_PI;
-}
-
-static bool is_right(double direction)
-{
-    return fabs(direction) > 180 - atrium_wide;
 }
 
 static enum calcium_artery name_artery(const struct bearing *b)
@@ -595,8 +592,8 @@ static enum calcium_reason judge_rim(const struct rim *r)
 static bool on_free_wall(const struct bearing *b)
 {
     const double away = hypot(b->from[0], b->from[1]), d = direction_of(b);
-    return b->from[2] < wall_high &&
-           ((away > wall_left && d > lcx_to && d < lad_from) || (away > wall_right && is_right(d)));
+    return b->from[2] < wall_high && ((away > wall_left && d > lcx_to && d < lad_from) ||
+                                      (away > wall_right && d < atrium_to));
 }
 
 // What speaks for the wall of an aorta, or for a place where no artery runs; IN_FAT: nothing.
@@ -608,7 +605,7 @@ static enum calcium_reason judge_place(const struct bearing *b)
     if (class_of(aorta_says) == CALCIUM_NOT_CORONARY)
         return aorta_says;
     if (b->from[1] > back_radii)
-        return CALCIUM_AWAY;
+        return b->from[1] < back_open && b->from[0] > atrium_left ? CALCIUM_BEHIND : CALCIUM_AWAY;
     const bool aorta = b->rim.known, seen = aorta && b->lowest_disc <= ostia_highest;
     const bool high = b->from[2] > ostia_high;
     if (b->from[2] > heart_high && (!aorta || b->above_mm > heart_mm))
@@ -625,7 +622,8 @@ static enum calcium_reason judge_place(const struct bearing *b)
     const bool far = !aorta || b->rim.in_mm > fork_far_mm;
     if (high && ((far && b->rim.above_mm > -below_mm) || b->from[1] < trunk_front))
         return CALCIUM_APART;
-    if (far && b->from[2] > appendage_high && b->from[0] > 0 && b->from[1] > appendage_back)
+    if (far && b->from[2] > appendage_high && b->from[0] > 0 && b->from[1] > appendage_back &&
+        hypot(b->from[0], b->from[1]) < appendage_far)
         return CALCIUM_APART;
     return aorta_says != CALCIUM_IN_FAT || !on_free_wall(b) ? aorta_says : CALCIUM_FREE_WALL;
 }
