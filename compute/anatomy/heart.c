@@ -1398,7 +1398,7 @@ static bool find_bone(struct finder *f)
     return bytes && distance_to(f, bytes, &f->out->to_bone);
 }
 
-static bool find_fat(struct finder *f)
+static bool find_heart_fat(struct finder *f)
 {
     struct anatomy_heart *h = f->out;
     uint8_t *fat = arena_alloc(f->arena, f->voxels, 1);
@@ -1453,7 +1453,7 @@ static bool locate(struct finder *f, const char **why)
     if (!ok || **why)
         return ok;
     return run_apart(f, find_ascending) && run_apart(f, find_descending) &&
-           run_apart(f, find_fat) && run_apart(f, find_bone);
+           run_apart(f, find_heart_fat) && run_apart(f, find_bone);
 }
 
 static bool find(struct finder *f, const char **why)
