@@ -308,7 +308,8 @@ def truth_of(o, heart, zs, interval):
     ed, es = int(pool.argmax()), int(pool.argmin())
     return {"kind": heart.kind, "pool_ml": pool.tolist(), "exact_ml": [heart.edv * (1 - heart.ef / 100 * s["out"]) for s in states],
             "edv_ml": float(pool[ed]), "esv_ml": float(pool[es]), "ef": float(100 * (1 - pool[es] / pool[ed])), "ed": ed, "es": es,
-            "mass_g": float(areas[ed, :, 1].sum() * o.gap / 1000 * DENSITY), "areas_mm2": areas[:, :, 0].tolist(), "rate": 60000 / interval}
+            "mass_g": float(areas[ed, :, 1].sum() * o.gap / 1000 * DENSITY), "areas_mm2": areas[:, :, 0].tolist(), "rate": 60000 / interval,
+            "phases": o.phases, "pixel_mm": o.pixel}
 
 
 if __name__ == "__main__":

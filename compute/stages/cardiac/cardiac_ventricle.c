@@ -4,9 +4,14 @@
 #include <string.h>
 
 static const double good_score = 0.5; // of the best slice: its ring can be relied on
-static const double closed_sure = 0.8, closed_half = 0.5, closed_least = 0.3;
-static const double slope_part = 0.15;                                      // of W
-static const double thick_sure = 0.65, thick_half = 0.5, thick_least = 0.4; // of the middle
+static const double closed_sure = 0.65, closed_half = 0.5, closed_least = 0.3;
+static const double slope_part = 0.15;                     // of W
+static const double thick_half = 0.55, thick_least = 0.25; // of the middle
+static const double pool_passed = 1.12, pool_near = 1.06;  // of what the next slice shrinks to
+static const double muscle_passed = 0.7, muscle_near = 0.85;
+static const double atrium_mm = 2.6;    // thinner walls are those of an atrium: 2 to 3 mm
+static const double base_shrink = 0.55; // pool by that of the slice before, towards the base
+static const double thick_most = 1.8, apex_growth = 1.15;
 static const double apex_mm2 = 40;        // a pool of 3.5 mm: no pool that could be told from blur
 static const double quality_least = 0.25; // of the contrast between blood and muscle
 static const double pool_jump = 1.6;      // times the larger of the pools beside it, or less
@@ -183,15 +188,54 @@ static struct likeness likeness_at(const struct cardiac_ventricle *v, uint32_t s
     return like;
 }
 
+enum passed { VALVE_ABOVE, VALVE_NEAR, VALVE_BELOW };
+
+// Mean of an area over three points.
+static double area_around(const struct cardiac_ventricle *v, uint32_t slice, uint32_t point,
+                          bool muscle)
+{
+    double sum = 0;
+    for (uint32_t n = 0; n < 3; n++) {
+        const struct cardiac_wall *wall =
+            wall_at(v, slice, (point + n + v->points - 1) % v->points);
+        sum += (muscle ? wall->muscle_mm2 : wall->pool_mm2) / 3;
+    }
+    return fmax(sum, 1);
+}
+
+// Whether the valve has moved past a slice since end diastole, by the slice next to it towards the
+// apex: then the pool is that of the atrium and has not shrunk like that one's, and muscle is gone.
+static enum passed valve_at(const struct cardiac_ventricle *v, uint32_t slice, uint32_t next,
+                            uint32_t point)
+{
+    const double pool = area_around(v, slice, point, false) / area_around(v, slice, v->ed, false) /
+                        (area_around(v, next, point, false) / area_around(v, next, v->ed, false));
+    const double muscle = area_around(v, slice, point, true) / area_around(v, slice, v->ed, true) /
+                          (area_around(v, next, point, true) / area_around(v, next, v->ed, true));
+    const double closed = likeness_at(v, slice, point).closed;
+    if (closed < closed_half || pool > pool_passed || muscle < muscle_passed)
+        return VALVE_BELOW;
+    return closed < closed_sure || pool > pool_near || muscle < muscle_near ? VALVE_NEAR
+                                                                            : VALVE_ABOVE;
+}
+
+// The valve moves towards the apex in systole, past one slice or two: a slice between the middle
+// and the base is of the ventricle while those nearer to the middle are.
+static enum passed valve_of(const struct cardiac_ventricle *v, uint32_t slice, uint32_t point)
+{
+    const int way = v->basal <= v->middle ? -1 : 1;
+    enum passed worst = VALVE_ABOVE;
+    for (int64_t k = (int64_t)v->middle + way; way * ((int64_t)slice - k) >= 0; k += way) {
+        const enum passed at = valve_at(v, (uint32_t)k, (uint32_t)(k - way), point);
+        worst = at > worst ? at : worst;
+    }
+    return worst;
+}
+
 bool cardiac_counts(const struct cardiac_ventricle *v, uint32_t slice, uint32_t point)
 {
-    const struct cardiac_part *part = &v->part[slice];
-    if (slice < v->base || slice > v->apex || part->fate == CARDIAC_POOR)
-        return false;
-    if (slice != v->basal)
-        return true;
-    const struct likeness like = likeness_at(v, slice, point);
-    return like.closed >= closed_half && like.thick >= thick_half;
+    return slice >= v->base && slice <= v->apex && v->part[slice].fate != CARDIAC_POOR &&
+           valve_of(v, slice, point) != VALVE_BELOW;
 }
 
 // The pool or the muscle of a slice; of a poor one the mean of the next good ones to both sides.
@@ -226,36 +270,46 @@ static void sum_point(const struct cardiac_ventricle *v, uint32_t point, bool mu
                                             : wall_at(v, k, point)->pool_mm2)) *
                           v->gap_mm / 1000;
         const bool counts = cardiac_counts(v, k, point) || (inside && part->fate == CARDIAC_POOR);
-        const struct likeness like = likeness_at(v, k, point);
-        const bool sure = like.closed >= closed_sure && like.thick >= thick_sure;
-        const bool possible = like.closed >= closed_least && like.thick >= thick_least;
+        const enum passed valve = valve_of(v, k, point);
         *mid += counts ? ml : 0;
-        *low += counts && part->sure && (k != v->basal || sure) ? ml : 0;
+        *low += counts && part->sure && valve == VALVE_ABOVE ? ml : 0;
+        const bool possible =
+            inside ? valve != VALVE_BELOW : likeness_at(v, k, point).closed >= closed_least;
         *high += counts || possible ? ml : 0;
     }
 }
 
 // ---- The ends -----------------------------------------------------------------------------------
 
-// Where a slice stands at the base (of the outflow tract or the atrium more blood is seen in
-// systole than in diastole, and their walls are thin) or at the apex.
 enum end_doubt { END_INSIDE, END_DOUBTFUL, END_OUTSIDE };
 
-static enum end_doubt base_doubt(const struct cardiac_part *part, double thick_mm)
+// Where a slice stands at the base, at end diastole: of the outflow tract or the atrium the walls
+// are thin, and more blood is seen in systole than in diastole.
+static enum end_doubt base_doubt(const struct cardiac_ventricle *v, uint32_t slice, uint32_t before)
 {
-    if (part->closed < closed_least || part->swing > 1.1 || part->thick_mm < thick_least * thick_mm)
+    const struct likeness like = likeness_at(v, slice, v->ed);
+    const double swing = v->part[slice].swing;
+    const double pool = wall_at(v, slice, v->ed)->pool_mm2 / wall_at(v, before, v->ed)->pool_mm2;
+    if (like.closed < closed_least || like.thick < thick_least || pool < base_shrink ||
+        swing > 1.25 || wall_at(v, slice, v->ed)->thick_mm < atrium_mm)
         return END_OUTSIDE;
-    if (part->closed < closed_half || part->swing > 0.95 || part->thick_mm < thick_half * thick_mm)
+    if (like.closed < closed_half || like.thick < thick_half || swing > 1)
         return END_DOUBTFUL;
     return END_INSIDE;
 }
 
-static enum end_doubt apex_doubt(const struct cardiac_part *part, double pool_mm2, double thick_mm)
+// At the apex: the pool ends, or what is taken for it is larger than in the slice before, or has
+// another wall.
+static enum end_doubt apex_doubt(const struct cardiac_ventricle *v, uint32_t slice, uint32_t before)
 {
-    if (pool_mm2 < apex_mm2 || part->closed < closed_least || part->quality < quality_least ||
-        part->swing > 2.5 || part->thick_mm < 0.37 * thick_mm)
+    const struct cardiac_part *part = &v->part[slice];
+    const double pool = wall_at(v, slice, v->ed)->pool_mm2;
+    const double thick = part->thick_mm / v->part[v->middle].thick_mm;
+    if (pool < apex_mm2 || pool > apex_growth * wall_at(v, before, v->ed)->pool_mm2 ||
+        part->closed < closed_least || part->quality < quality_least || part->swing > 2.5 ||
+        thick < 0.37 || thick > thick_most)
         return END_OUTSIDE;
-    if (part->swing > 1.3 || part->closed < closed_half || part->thick_mm < thick_half * thick_mm)
+    if (part->swing > 1.3 || part->closed < closed_half || thick < thick_half)
         return END_DOUBTFUL;
     return END_INSIDE;
 }
@@ -263,15 +317,13 @@ static enum end_doubt apex_doubt(const struct cardiac_part *part, double pool_mm
 // From the middle to one end: the last slice of the ventricle. Doubtful ones behind the last that
 // is inside are not counted at the base, where they are large, and counted at the apex, where they
 // are small; both are a range.
-static uint32_t walk_to_end(struct cardiac_ventricle *v, uint32_t from, int way, bool base,
-                            double thick_mm)
+static uint32_t walk_to_end(struct cardiac_ventricle *v, uint32_t from, int way, bool base)
 {
     uint32_t inside = from, last = from;
     for (int64_t k = (int64_t)from + way; k >= 0 && k < v->slices; k += way) {
         struct cardiac_part *part = &v->part[k];
         const enum end_doubt doubt =
-            base ? base_doubt(part, thick_mm)
-                 : apex_doubt(part, wall_at(v, (uint32_t)k, v->ed)->pool_mm2, thick_mm);
+            base ? base_doubt(v, (uint32_t)k, last) : apex_doubt(v, (uint32_t)k, last);
         if (doubt == END_OUTSIDE)
             break;
         part->possible = true;
@@ -334,16 +386,6 @@ static void find_swings(struct cardiac_ventricle *v)
         v->part[k].swing = wall_at(v, k, v->es)->pool_mm2 / fmax(wall_at(v, k, v->ed)->pool_mm2, 1);
 }
 
-static double middle_thickness(const struct cardiac_ventricle *v, uint32_t middle)
-{
-    double sum = 0, count = 0;
-    for (uint32_t k = middle > 0 ? middle - 1 : 0; k <= middle + 1 && k < v->slices; k++) {
-        sum += v->part[k].thick_mm;
-        count++;
-    }
-    return sum / count;
-}
-
 // Slices between the ends whose contours stand alone.
 static void find_poor(struct cardiac_ventricle *v)
 {
@@ -374,9 +416,8 @@ static void find_ends(struct cardiac_ventricle *v, const struct cardiac_centre *
     const uint32_t middle = v->middle = middle_of(v, centres);
     find_extremes(v, middle > 0 ? middle - 1 : 0, middle + 1 < slices ? middle + 1 : middle);
     find_swings(v);
-    const double thick_mm = middle_thickness(v, middle);
-    v->base = walk_to_end(v, middle, -1, base_first, thick_mm);
-    v->apex = walk_to_end(v, middle, 1, !base_first, thick_mm);
+    v->base = walk_to_end(v, middle, -1, base_first);
+    v->apex = walk_to_end(v, middle, 1, !base_first);
     v->basal = base_first ? v->base : v->apex;
 }
 
@@ -444,14 +485,14 @@ static bool correct_slope(struct cardiac_ventricle *v)
     return radius != NULL;
 }
 
-// End diastole and end systole of the curve, smoothed by 1 2 3 2 1: single phases are noise.
+// End diastole and end systole of the curve, smoothed by 1 2 1: single phases are noise.
 static void choose_phases(struct cardiac_ventricle *v)
 {
     double most = -1, least = INFINITY;
     for (uint32_t point = 0; point < v->points; point++) {
         double sum = 0;
-        for (uint32_t n = 0; n < 5; n++)
-            sum += (n < 3 ? n + 1 : 5 - n) * v->ml[(point + n + v->points - 2) % v->points];
+        for (uint32_t n = 0; n < 3; n++)
+            sum += (n == 1 ? 2 : 1) * v->ml[(point + n + v->points - 1) % v->points];
         if (sum > most) {
             most = sum;
             v->ed = point;
