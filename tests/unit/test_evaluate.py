@@ -51,7 +51,7 @@ class Evaluate(unittest.TestCase):
         for name in STAGES:
             stage = importlib.import_module(f"evaluate.{name}")
             self.assertTrue((frame.HERE.parent / "phantom" / f"{stage.GENERATOR}.py").exists(), name)
-            one, two = stage.cases(1), stage.cases(2)
+            one, two = list(stage.cases(1)), list(stage.cases(2))
             self.assertEqual([c[0] for c in one], [c[0] for c in two])
             self.assertEqual(len({c[0] for c in one}), len(one), "names")
             self.assertTrue(all(a[1] != b[1] for a, b in zip(one, two)), name)
