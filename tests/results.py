@@ -34,3 +34,11 @@ class Result:
     @property
     def paths(self):
         return [path for path, _ in self.objects.values()]
+
+    def errors(self):
+        """What dciodvfy finds wrong in any of the objects."""
+        found = []
+        for path in sorted(self.out.glob("*.dcm")):
+            done = subprocess.run(["dciodvfy", "-new", path], capture_output=True, text=True, errors="replace", timeout=peers.HANG_S)
+            found += [f"{path.name}: {line}" for line in (done.stdout + done.stderr).splitlines() if line.startswith("Error")]
+        return found

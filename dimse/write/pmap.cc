@@ -181,6 +181,7 @@ static void encode_map(const result_set &set, const struct value_map &map, objec
     encode_text(ds, DCM_NumberOfFrames, std::to_string(image.dim[2]));
     encode_empty_sequence(ds, DCM_AcquisitionContextSequence);
     identity_body_part(ds, set);
+    ds.findAndDeleteElement(DCM_Laterality); // each frame says it: PS3.3 C.7.3.1
     put_shared(shared, set, map, s, head);
     const std::vector<uint32_t> slices = multiframe_slices(of);
     for (uint32_t slice : slices)

@@ -42,6 +42,9 @@ class Heart(Case):
         super().setUpClass()
         cls.result, cls.truth = cls.analyse("plain", *SMALL)
 
+    def test_the_objects_are_valid(self):
+        self.assertEqual(self.result.errors(), [])
+
     def test_volumes_are_those_of_the_phantom(self):
         self.assertEqual(self.result.entry["verdict"], "done", self.result.entry["reason"])
         edv, esv, ef, mass = (number(self.result, c)["value"] for c in (EDV, ESV, EF, MASS))

@@ -66,6 +66,9 @@ class Tiles(Case):
         super().setUpClass()
         cls.truth, cls.labels, cls.result = Case.run_phantom(cls, "tiles", "--vp", "0.05")
 
+    def test_the_objects_are_valid(self):
+        self.assertEqual(self.result.errors(), [])
+
     def test_ktrans_and_ve_are_within_one_percent(self):
         self.assertEqual(self.result.entry["verdict"], "done", self.result.entry["reason"])
         for name, most in (("ktrans", 0.01), ("ve", 0.01), ("t1", 0.005)):

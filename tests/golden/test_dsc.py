@@ -52,6 +52,9 @@ class Head(Case):
         super().setUpClass()
         cls.truth, cls.labels, cls.result = Case.run_phantom(cls, "head")
 
+    def test_the_objects_are_valid(self):
+        self.assertEqual(self.result.errors(), [])
+
     def test_blood_volume_is_within_five_percent(self):
         self.assertEqual(self.result.entry["verdict"], "done", self.result.entry["reason"])
         found = self.medians(self.result, self.labels, "cbv")

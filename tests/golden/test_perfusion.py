@@ -73,6 +73,9 @@ class Head(Case):
         cls.truth, cls.result = Case.run_phantom(cls, "head", "--seed", "2", "--slices", "6")
         cls.labels = np.load(cls.folder / "head" / "labels.npz")["labels"]
 
+    def test_the_objects_are_valid(self):
+        self.assertEqual(self.result.errors(), [])
+
     def test_volumes_are_those_of_the_phantom(self):
         self.assertEqual(self.result.entry["verdict"], "done", self.result.entry["reason"])
         self.within(self.result, self.truth)
