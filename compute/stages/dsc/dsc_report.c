@@ -151,21 +151,22 @@ static int lesser_first(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-// Median of a map where it has values. False: no memory, or none has.
+// Median of a map where it has values; NAN: it has none. False: no memory.
 static bool map_median(const struct dsc_writer *w, const float *values, double *median)
 {
     const size_t voxels = (size_t)w->r->dim[0] * w->r->dim[1] * w->r->dim[2];
     float *list = malloc((voxels + 1) * sizeof *list);
     size_t count = 0;
-    for (size_t n = 0; list && n < voxels; n++) {
+    if (!list)
+        return false;
+    for (size_t n = 0; n < voxels; n++) {
         if (!isnan(values[n]))
             list[count++] = values[n];
     }
-    if (count)
-        qsort(list, count, sizeof *list, lesser_first);
+    qsort(list, count, sizeof *list, lesser_first);
     *median = count ? (double)list[(count - 1) / 2] : NAN;
     free(list);
-    return count > 0;
+    return true;
 }
 
 static bool add_dsc_numbers(struct dsc_writer *w)
@@ -200,9 +201,13 @@ static bool add_dsc_numbers(struct dsc_writer *w)
         double median;
         if (!map_median(w, q->values, &median))
             return false;
-        findings_add_number(f, g, q->quantity, median, q->decimals, q->unit, &dsc_median);
         findings_set_cell(f, t, n + 1, 0, "%s", q->title);
-        findings_set_cell(f, t, n + 1, 1, "%.*f", q->decimals, median);
+        if (isnan(median)) {
+            findings_set_cell(f, t, n + 1, 1, "-");
+        } else {
+            findings_add_number(f, g, q->quantity, median, q->decimals, q->unit, &dsc_median);
+            findings_set_cell(f, t, n + 1, 1, "%.*f", q->decimals, median);
+        }
         findings_set_cell(f, t, n + 1, 2, "%s", q->unit->value);
     }
     f->page.headline = arena_printf(f->arena, "Tmax > 6 s: %.0f mL", r->late_ml);
@@ -308,7 +313,7 @@ static bool add_dsc_facts(struct dsc_writer *w)
                       "Artery: mean of %u voxels, the first at column %u, row %u of slice %u; peak "
                       "%.1f /s, multiplied by %.3f",
                       a->count, a->voxels[0][0] * r->factor[0], a->voxels[0][1] * r->factor[1],
-                      a->voxels[0][2] + 1, a->peak, r->artery_scale);
+                      a->voxels[0][2] * r->factor[2] + 1, a->peak, r->artery_scale);
     findings_add_fact(f, "100 kH / rho is %.1f mL in 100 g; smoothed with %.1f mm", r->per_100_g,
                       r->smooth_mm);
     findings_add_fact(
