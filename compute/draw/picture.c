@@ -214,3 +214,19 @@ bool picture_cine(struct findings *f, const struct image_set *set, const struct 
         return false;
     return cine_keep(&c, rgb) || err_set(err, ERR_NOMEM, "picture: no memory");
 }
+
+bool picture_maps(struct findings *f, const struct image_set *set, struct err *err)
+{
+    bool ok = true;
+    for (uint32_t n = 0; ok && n < f->map_count; n++) {
+        const struct value_map *m = &f->maps[n];
+        const struct picture_wish wish = {.name = m->name,
+                                          .product = m->name,
+                                          .title = m->title,
+                                          .place = {m->image, 0, 0},
+                                          .over_slices = true,
+                                          .map = (int)n};
+        ok = picture_cine(f, set, &wish, err);
+    }
+    return ok;
+}

@@ -38,6 +38,10 @@ struct picture_wish {
 bool picture_cine(struct findings *f, const struct image_set *set, const struct picture_wish *wish,
                   struct err *err);
 
+// Appends a picture of every map of f: its slices in colour, named as the map. Errors:
+// picture_cine()
+bool picture_maps(struct findings *f, const struct image_set *set, struct err *err);
+
 #ifdef __cplusplus
 }
 #endif

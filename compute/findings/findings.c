@@ -141,6 +141,22 @@ struct mark *findings_add_mark(struct findings *f)
     return APPEND(f, f->marks, f->mark_count, fresh);
 }
 
+struct mark *findings_add_point(struct findings *f, struct place place, int layer, double x,
+                                double y)
+{
+    float *at = arena_alloc(f->arena, 2, sizeof *at);
+    struct mark *m = at ? findings_add_mark(f) : NULL;
+    if (!at)
+        f->no_memory = true;
+    if (!m)
+        return NULL;
+    at[0] = (float)x;
+    at[1] = (float)y;
+    *m = (struct mark){
+        .kind = MARK_POINT, .place = place, .layer = layer, .group = -1, .points = at, .count = 1};
+    return m;
+}
+
 struct region *findings_add_region(struct findings *f)
 {
     const struct region fresh = {.group = -1, .automatic = true};

@@ -315,6 +315,9 @@ struct evaluation *findings_add_evaluation(struct findings *f,
 struct exclusion *findings_add_exclusion(struct findings *f);
 struct layer *findings_add_layer(struct findings *f);
 struct mark *findings_add_mark(struct findings *f);
+// A point in a layer; x, y: columns and rows from the outer edge of the first pixel.
+struct mark *findings_add_point(struct findings *f, struct place place, int layer, double x,
+                                double y);
 struct region *findings_add_region(struct findings *f);
 // With zeroed voxels for the image of the set.
 struct label_map *findings_add_labels(struct findings *f, const struct image_set *set,

@@ -277,17 +277,9 @@ static bool add_artery_marks(struct dce_writer *w)
     memcpy(l->rgb, vessel_rgb, sizeof l->rgb);
     for (uint32_t n = 0; n < r->artery.count && n < DCE_ARTERY_SHOWN; n++) {
         const uint32_t *at = r->artery.voxels[n], *f = r->factor;
-        float *point = arena_alloc(w->f->arena, 2, sizeof *point);
-        struct mark *m = findings_add_mark(w->f);
-        if (!point || !m)
+        const struct place place = {r->scan->image, at[2] * f[2], 0};
+        if (!findings_add_point(w->f, place, 0, (at[0] + 0.5) * f[0], (at[1] + 0.5) * f[1]))
             return false;
-        point[0] = ((float)at[0] + 0.5f) * (float)f[0];
-        point[1] = ((float)at[1] + 0.5f) * (float)f[1];
-        *m = (struct mark){.kind = MARK_POINT,
-                           .place = {r->scan->image, at[2] * f[2], 0},
-                           .group = -1,
-                           .points = point,
-                           .count = 1};
     }
     return true;
 }
@@ -382,22 +374,6 @@ static bool add_dce_warnings(struct dce_writer *w)
     return !f->no_memory;
 }
 
-// The slices of each map in colour, with its bar.
-static bool add_dce_colours(struct dce_writer *w, struct err *err)
-{
-    bool ok = true;
-    for (uint32_t n = 0; ok && n < w->count; n++) {
-        const struct picture_wish wish = {.name = w->quantities[n].name,
-                                          .product = w->quantities[n].name,
-                                          .title = w->quantities[n].title,
-                                          .place = {w->r->scan->image, 0, 0},
-                                          .over_slices = true,
-                                          .map = (int)n};
-        ok = picture_cine(w->f, w->run->set, &wish, err);
-    }
-    return ok;
-}
-
 bool dce_report(struct findings *f, const struct stage_run *run, const struct dce_result *r,
                 struct err *err)
 {
@@ -411,5 +387,5 @@ bool dce_report(struct findings *f, const struct stage_run *run, const struct dc
         return err_set(err, ERR_NOMEM, "dce: report");
     f->verdict = VERDICT_DONE;
     f->reason = "";
-    return stage_step(run, "drawing", 0.9, err) && add_dce_colours(&w, err);
+    return stage_step(run, "drawing", 0.9, err) && picture_maps(f, run->set, err);
 }

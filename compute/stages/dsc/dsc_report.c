@@ -264,18 +264,10 @@ static bool add_dsc_vessel(struct dsc_writer *w, const struct perfusion_vessel *
     l->description = name;
     memcpy(l->rgb, rgb, sizeof l->rgb);
     for (uint32_t n = 0; n < v->count; n++) {
-        float *point = arena_alloc(w->f->arena, 2, sizeof *point);
-        struct mark *m = findings_add_mark(w->f);
-        if (!point || !m)
+        const uint32_t *at = v->voxels[n], *f = w->r->factor;
+        const struct place place = {w->r->image, at[2] * f[2], 0};
+        if (!findings_add_point(w->f, place, layer, (at[0] + 0.5) * f[0], (at[1] + 0.5) * f[1]))
             return false;
-        point[0] = ((float)v->voxels[n][0] + 0.5f) * (float)w->r->factor[0];
-        point[1] = ((float)v->voxels[n][1] + 0.5f) * (float)w->r->factor[1];
-        *m = (struct mark){.kind = MARK_POINT,
-                           .place = {w->r->image, v->voxels[n][2] * w->r->factor[2], 0},
-                           .layer = layer,
-                           .group = -1,
-                           .points = point,
-                           .count = 1};
     }
     return true;
 }
@@ -330,22 +322,6 @@ static bool add_dsc_facts(struct dsc_writer *w)
                               : "not corrected for leakage");
 }
 
-// The slices of each map in colour, with its bar.
-static bool add_dsc_colours(struct dsc_writer *w, struct err *err)
-{
-    bool ok = true;
-    for (uint32_t n = 0; ok && n < w->count; n++) {
-        const struct picture_wish wish = {.name = w->quantities[n].name,
-                                          .product = w->quantities[n].name,
-                                          .title = w->quantities[n].title,
-                                          .place = {w->r->image, 0, 0},
-                                          .over_slices = true,
-                                          .map = (int)n};
-        ok = picture_cine(w->f, w->run->set, &wish, err);
-    }
-    return ok;
-}
-
 bool dsc_report(struct findings *f, const struct stage_run *run, const struct dsc_result *r,
                 struct err *err)
 {
@@ -359,5 +335,5 @@ bool dsc_report(struct findings *f, const struct stage_run *run, const struct ds
         return err_set(err, ERR_NOMEM, "dsc: report");
     f->verdict = VERDICT_DONE;
     f->reason = "";
-    return stage_step(run, "drawing", 0.9, err) && add_dsc_colours(&w, err);
+    return stage_step(run, "drawing", 0.9, err) && picture_maps(f, run->set, err);
 }

@@ -369,21 +369,11 @@ static bool add_vessel_marks(struct writer *w, const struct perfusion_vessel *v,
     l->description = name;
     memcpy(l->rgb, rgb, sizeof l->rgb);
     for (uint32_t n = 0; n < v->count; n++) {
-        const uint32_t *f = w->r->factor;
-        float *point = arena_alloc(w->f->arena, 2, sizeof *point);
-        struct mark *m = findings_add_mark(w->f);
-        if (!point || !m)
+        const uint32_t *at = v->voxels[n], *f = w->r->factor;
+        const uint32_t middle = at[2] * f[2] + (f[2] - 1) / 2, last = w->v->dim[2] - 1;
+        const struct place place = {w->image, middle < last ? middle : last, 0};
+        if (!findings_add_point(w->f, place, layer, (at[0] + 0.5) * f[0], (at[1] + 0.5) * f[1]))
             return false;
-        point[0] = ((float)v->voxels[n][0] + 0.5f) * (float)f[0];
-        point[1] = ((float)v->voxels[n][1] + 0.5f) * (float)f[1];
-        *m = (struct mark){.kind = MARK_POINT,
-                           .place = {w->image, v->voxels[n][2] * f[2] + (f[2] - 1) / 2, 0},
-                           .layer = layer,
-                           .group = -1,
-                           .points = point,
-                           .count = 1};
-        if (m->place.slice >= w->v->dim[2])
-            m->place.slice = w->v->dim[2] - 1;
     }
     return true;
 }
@@ -602,23 +592,6 @@ static bool add_perfusion_page(struct writer *w)
            add_perfusion_facts(w);
 }
 
-// The slices of each map in colour, with its bar.
-static bool add_colours(struct writer *w, struct err *err)
-{
-    static const char *const names[] = {"cbf", "cbv", "mtt", "tmax", "ttp"};
-    bool ok = true;
-    for (int m = 0; ok && m < 5; m++) {
-        const struct picture_wish wish = {.name = names[m],
-                                          .product = names[m],
-                                          .title = w->f->maps[m].title,
-                                          .place = {w->image, 0, 0},
-                                          .over_slices = true,
-                                          .map = m};
-        ok = picture_cine(w->f, w->set, &wish, err);
-    }
-    return ok;
-}
-
 bool perfusion_report(struct findings *f, const struct stage_run *run, uint32_t image,
                       const struct perfusion_result *r, struct err *err)
 {
@@ -633,5 +606,5 @@ bool perfusion_report(struct findings *f, const struct stage_run *run, uint32_t 
         return err_set(err, ERR_NOMEM, "perfusion: report");
     f->verdict = VERDICT_DONE;
     f->reason = "";
-    return stage_step(run, "drawing", 0.9, err) && add_colours(&w, err);
+    return stage_step(run, "drawing", 0.9, err) && picture_maps(f, run->set, err);
 }
