@@ -12,10 +12,10 @@ SHIM = pathlib.Path(os.environ.get("BUILD", pathlib.Path(__file__).resolve().par
 SIZE = 4096
 
 
-def preload():
+def preload(shim=SHIM):
     """What LD_PRELOAD names: a library with AddressSanitizer wants its runtime loaded before all others."""
-    libraries = subprocess.run(["ldd", SHIM], capture_output=True, text=True, check=True).stdout.split()
-    return " ".join([*(w for w in libraries if "/libasan.so" in w), str(SHIM)])
+    libraries = subprocess.run(["ldd", shim], capture_output=True, text=True, check=True).stdout.split()
+    return " ".join([*(w for w in libraries if "/libasan.so" in w), str(shim)])
 
 
 class Faults:
