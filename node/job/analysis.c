@@ -16,7 +16,7 @@
 #include "node/job/choose.h"
 #include "node/job/instance.h"
 #include "node/job/join.h"
-#include "node/job/parallel.h"
+#include "base/parallel.h"
 #include "node/job/pixels.h"
 
 #define THREADS          2

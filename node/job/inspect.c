@@ -17,7 +17,7 @@
 #include "node/job/instance.h"
 #include "node/job/json.h"
 #include "node/job/nifti.h"
-#include "node/job/parallel.h"
+#include "base/parallel.h"
 #include "node/job/pixels.h"
 #include "node/job/slots.h"
 

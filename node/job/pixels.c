@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include "base/clock.h"
 #include "dimse/read/object.h"
-#include "node/job/parallel.h"
+#include "base/parallel.h"
 
 #define THREADS 2 // decoding scales to the two cores of the smallest machine
 // Larger frames are decoded one after the other, as each takes up to 12 bytes a pixel meanwhile.

@@ -2,26 +2,25 @@
 #include <stdlib.h>
 #include <string.h>
 
-// The cheapest way to each radius of a direction from those of the one before.
-static void path_step(const float *before, const float *cost, uint32_t radii, uint32_t slope,
-                      float bend, float *total, int8_t *from)
+// The cheapest way to each radius of a direction from those of the one before. A difference at a
+// time for all radii, which compilers turn into code for several radii at once.
+static void path_step(const float *restrict before, const float *restrict cost, int radii,
+                      int slope, float bend, float *restrict total, int32_t *restrict from)
 {
-    for (uint32_t r = 0; r < radii; r++) {
-        const uint32_t low = r > slope ? r - slope : 0;
-        const uint32_t high = r + slope < radii ? r + slope : radii - 1;
-        float best = before[r];
-        int step = 0;
-        for (uint32_t n = low; n <= high; n++) {
-            const int d = (int)n - (int)r;
-            const float sum = before[n] + bend * (float)(d * d);
-            if (sum < best) {
-                best = sum;
-                step = d;
-            }
-        }
-        total[r] = best + cost[r];
-        from[r] = (int8_t)step;
+    for (int r = 0; r < radii; r++) {
+        total[r] = before[r];
+        from[r] = 0;
     }
+    for (int d = -slope; d <= slope; d++) {
+        const float more = bend * (float)(d * d);
+        for (int r = d < 0 ? -d : 0; r < radii - (d > 0 ? d : 0); r++) {
+            const float sum = before[r + d] + more;
+            from[r] = sum < total[r] ? d : from[r];
+            total[r] = sum < total[r] ? sum : total[r];
+        }
+    }
+    for (int r = 0; r < radii; r++)
+        total[r] += cost[r];
 }
 
 bool cardiac_path_find(const float *cost, uint32_t ways, uint32_t radii, uint32_t slope, float bend,
@@ -29,13 +28,13 @@ bool cardiac_path_find(const float *cost, uint32_t ways, uint32_t radii, uint32_
 {
     const uint32_t turns = 2 * ways;
     float *total = malloc((size_t)2 * radii * sizeof *total);
-    int8_t *from = malloc((size_t)turns * radii);
+    int32_t *from = malloc((size_t)turns * radii * sizeof *from);
     if (total && from) {
         float *now = total, *next = total + radii;
         memcpy(now, cost, radii * sizeof *now);
-        memset(from, 0, radii);
+        memset(from, 0, radii * sizeof *from);
         for (uint32_t w = 1; w < turns; w++) {
-            path_step(now, cost + (size_t)(w % ways) * radii, radii, slope, bend, next,
+            path_step(now, cost + (size_t)(w % ways) * radii, (int)radii, (int)slope, bend, next,
                       from + (size_t)w * radii);
             float *swap = now;
             now = next;

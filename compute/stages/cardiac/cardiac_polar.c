@@ -7,18 +7,35 @@ static const double blood_percentile = 0.7;
 static const uint32_t blood_beside = 10; // directions: 56 degrees
 static const double muscle_mm[2] = {1.5, 6};
 
-static int by_level(const void *a, const void *b)
-{
-    const float x = *(const float *)a, y = *(const float *)b;
-    return (x > y) - (x < y);
-}
-
+// The value that would stand at `part` of the values in their order; reorders them. Quickselect
+// (Hoare, Algorithm 65, Commun. ACM 1961;4:321).
 static double percentile(float *values, size_t count, double part)
 {
     if (count == 0)
         return 0;
-    qsort(values, count, sizeof *values, by_level);
-    return (double)values[(size_t)(part * (double)(count - 1))];
+    const size_t wanted = (size_t)(part * (double)(count - 1));
+    size_t low = 0, high = count - 1;
+    while (low < high) {
+        const float pivot = values[low + (high - low) / 2];
+        size_t i = low, j = high;
+        for (;;) {
+            while (values[i] < pivot)
+                i++;
+            while (values[j] > pivot)
+                j--;
+            if (i >= j)
+                break;
+            const float swap = values[i];
+            values[i++] = values[j];
+            values[j--] = swap;
+        }
+        // low..j are at most the pivot, j + 1..high at least.
+        if (wanted <= j)
+            high = j;
+        else
+            low = j + 1;
+    }
+    return (double)values[wanted];
 }
 
 static double bilinear(const struct cardiac_cine *c, const uint16_t *frame, double x, double y)

@@ -1,7 +1,9 @@
 #include "compute/stages/cardiac/cardiac_ventricle.h"
 #include <math.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/parallel.h"
 
 static const double good_score = 0.5; // of the best slice: its ring can be relied on
 static const double closed_sure = 0.65, closed_half = 0.5, closed_least = 0.3;
@@ -17,6 +19,8 @@ static const double quality_least = 0.25; // of the contrast between blood and m
 static const double pool_jump = 1.6;      // times the larger of the pools beside it, or less
 static const double score_least = 0.12;   // of two phases together; a good ring has 0.35 to 0.5
 static const double ratio_most = 0.8;     // muscle by blood
+
+static const size_t wall_threads = 2; // the cores of the smallest machine
 
 #define RATIO_SLICES 3
 
@@ -441,16 +445,33 @@ static bool alloc_ventricle(const struct cardiac_cine *c, struct arena *arena,
     return ok;
 }
 
+// What threads share that find the walls of slices: a slice hears nothing of the others.
+struct walls_job {
+    const struct cardiac_cine *c;
+    const struct cardiac_centre *centres;
+    double least;
+    struct cardiac_ventricle *v;
+    atomic_bool failed; // no memory
+};
+
+static void find_walls_of(void *ctx, size_t first, size_t count)
+{
+    struct walls_job *j = ctx;
+    for (size_t k = first; k < first + count && !atomic_load(&j->failed); k++) {
+        struct cardiac_part *part = &j->v->part[k];
+        if (find_part(j->c, j->centres, j->least, (uint32_t)k, j->v->ratio, part))
+            judge_part(part);
+        else
+            atomic_store(&j->failed, true);
+    }
+}
+
 static bool find_walls(const struct cardiac_cine *c, const struct cardiac_centre *centres,
                        double least, struct cardiac_ventricle *v)
 {
-    for (uint32_t k = 0; k < c->slices; k++) {
-        struct cardiac_part *part = &v->part[k];
-        if (!find_part(c, centres, least, k, v->ratio, part))
-            return false;
-        judge_part(part);
-    }
-    return true;
+    struct walls_job j = {.c = c, .centres = centres, .least = least, .v = v};
+    parallel_for(c->slices, wall_threads, find_walls_of, &j);
+    return !atomic_load(&j.failed);
 }
 
 // Where the wall is oblique to the slice, as near the apex, the edge is spread over the thickness

@@ -18,7 +18,8 @@ static const double pool_level = 0.2, trabecula_mm = 5, wall_left_mm = 4;
 static const double blur_pixels = 0.5; // of the work grid: mean over a pixel, and the scanner's own
 static const double guess_part[2] = {0.35, 1.45}; // of the radii guessed
 
-#define STEPS(mm) ((int)((mm) / CARDIAC_STEP_MM + 0.5))
+#define STEPS(mm)  ((int)((mm) / CARDIAC_STEP_MM + 0.5))
+#define STEPS_MOST 8 // that a boundary looks outwards
 
 struct wall_search {
     const struct cardiac_polar *p;
@@ -36,6 +37,17 @@ static const float *search_profile(const struct wall_search *s, uint32_t phase, 
     return s->p->q + ((size_t)phase * CARDIAC_WAYS + way) * CARDIAC_RADII;
 }
 
+// Inlined, as fmin() and fmax(), which mind what is no number, are not.
+static inline double lesser(double a, double b)
+{
+    return a < b ? a : b;
+}
+
+static inline double greater(double a, double b)
+{
+    return a > b ? a : b;
+}
+
 static double q_at(const float *q, int n)
 {
     return (double)q[n < 0 ? 0 : n < CARDIAC_RADII ? n : CARDIAC_RADII - 1];
@@ -43,7 +55,7 @@ static double q_at(const float *q, int n)
 
 static double blood_at(const float *q, int n)
 {
-    return fmin(fmax(q_at(q, n), 0), 1);
+    return lesser(greater(q_at(q, n), 0), 1);
 }
 
 // Mean of q over two steps, `half` before or after a boundary.
@@ -51,7 +63,7 @@ static double beside(const float *q, int boundary, double mm)
 {
     const int off = STEPS(fabs(mm));
     const int first = mm < 0 ? boundary - off - 1 : boundary + off - 1;
-    return fmin(fmax((q_at(q, first) + q_at(q, first + 1)) / 2, -0.6), 1.2);
+    return lesser(greater((q_at(q, first) + q_at(q, first + 1)) / 2, -0.6), 1.2);
 }
 
 static double prior_of(const struct wall_search *s, uint32_t phase, uint32_t way, double mm)
@@ -60,10 +72,10 @@ static double prior_of(const struct wall_search *s, uint32_t phase, uint32_t way
     if (isnan(prior))
         return 0;
     if (s->wall_known) {
-        const double off = fmin(fmax(fabs(mm - prior) - wall_free_mm, 0), wall_far_mm);
+        const double off = lesser(greater(fabs(mm - prior) - wall_free_mm, 0), wall_far_mm);
         return (mm < prior ? wall_cost[0] : wall_cost[1]) * off * off;
     }
-    const double off = fmax(fabs(mm - prior) - prior_free_mm, 0);
+    const double off = greater(fabs(mm - prior) - prior_free_mm, 0);
     return prior_cost * off * off;
 }
 
@@ -76,13 +88,16 @@ static void endo_cost(const struct wall_search *s, uint32_t phase)
     for (uint32_t w = 0; w < CARDIAC_WAYS; w++) {
         const float *q = search_profile(s, phase, w);
         float *cost = s->cost + (size_t)w * CARDIAC_RADII;
-        double dark = 0;
+        double blood_mm[CARDIAC_RADII + STEPS_MOST] = {0}, dark = 0;
+        for (int n = 0; n < CARDIAC_RADII + reach; n++)
+            blood_mm[n] = blood_at(q, n) * CARDIAC_STEP_MM;
         for (int n = 0; n < CARDIAC_RADII; n++) {
             const double mm = n * CARDIAC_STEP_MM;
             double bright = 0;
             for (int m = n; m < n + reach; m++)
-                bright += blood_at(q, m) * CARDIAC_STEP_MM;
-            const double edge = beside(q, n, -edge_half_mm) - fmax(beside(q, n, edge_half_mm), 0);
+                bright += blood_mm[m];
+            const double edge =
+                beside(q, n, -edge_half_mm) - greater(beside(q, n, edge_half_mm), 0);
             cost[n] = (float)(dark_inside * dark + bright - edge_gain_mm * edge +
                               prior_of(s, phase, w, mm));
             if (mm < s->low_mm || mm > s->high_mm)
@@ -144,15 +159,17 @@ static void smooth_ring(float *r)
 static void hull(float *r)
 {
     float from[CARDIAC_WAYS];
+    double sine[CARDIAC_WAYS / 2];
     memcpy(from, r, sizeof from);
+    for (uint32_t n = 0; n < CARDIAC_WAYS / 2; n++)
+        sine[n] = sin(2 * M_PI * n / CARDIAC_WAYS);
     for (uint32_t w = 0; w < CARDIAC_WAYS; w++) {
         for (uint32_t a = 1; a < CARDIAC_WAYS / 4; a++) {
+            const double one = (double)from[(w + CARDIAC_WAYS - a) % CARDIAC_WAYS];
             for (uint32_t b = 1; b < CARDIAC_WAYS / 4; b++) {
-                const double one = (double)from[(w + CARDIAC_WAYS - a) % CARDIAC_WAYS];
                 const double two = (double)from[(w + b) % CARDIAC_WAYS];
-                const double u = 2 * M_PI * a / CARDIAC_WAYS, v = 2 * M_PI * b / CARDIAC_WAYS;
-                const double chord = one * two * sin(u + v) / (one * sin(u) + two * sin(v));
-                r[w] = fmaxf(r[w], (float)chord);
+                const double chord = one * two * sine[a + b] / (one * sine[a] + two * sine[b]);
+                r[w] = r[w] > (float)chord ? r[w] : (float)chord;
             }
         }
     }
@@ -231,7 +248,7 @@ static const double outside_least = 0.25; // of q, for an edge whose middle can 
 
 static double unlike(const float *q, int n)
 {
-    return fmin(fabs(q_at(q, n)) / unlike_scale, 1);
+    return lesser(fabs(q_at(q, n)) / unlike_scale, 1);
 }
 
 static void epi_cost(const struct wall_search *s, uint32_t phase, double thickness)
@@ -240,24 +257,26 @@ static void epi_cost(const struct wall_search *s, uint32_t phase, double thickne
         const float *q = search_profile(s, phase, w);
         float *cost = s->cost + (size_t)w * CARDIAC_RADII;
         const double endo = (double)s->endo[phase * CARDIAC_WAYS + w];
-        const int first = STEPS(endo + 1);
-        double sum = 0;
+        const int first = STEPS(endo + 1), reach = STEPS(beyond_mm);
+        double unlike_at[CARDIAC_RADII + STEPS_MOST] = {0}, sum = 0;
+        for (int n = 0; n < CARDIAC_RADII + reach; n++)
+            unlike_at[n] = unlike(q, n);
         for (int n = 0; n < CARDIAC_RADII; n++) {
             const double mm = n * CARDIAC_STEP_MM, thick = mm - endo;
             double beyond = 0;
-            for (int m = n; m < n + STEPS(beyond_mm); m++)
-                beyond += unlike(q, m) * CARDIAC_STEP_MM;
+            for (int m = n; m < n + reach; m++)
+                beyond += unlike_at[m] * CARDIAC_STEP_MM;
             const double edge = fabs(beside(q, n, -edge_half_mm) - beside(q, n, edge_half_mm));
             cost[n] = (float)(sum - beyond_gain * beyond - edge_gain_mm * edge +
                               prior_of(s, phase, w, mm));
             if (thickness > 0) {
-                const double off = fmax(fabs(thick - thickness) - thickness_free_mm, 0);
+                const double off = greater(fabs(thick - thickness) - thickness_free_mm, 0);
                 cost[n] += (float)(thickness_cost * off * off);
             }
             if (thick < wall_least_mm || thick > wall_most_mm)
                 cost[n] = CARDIAC_PATH_NEVER;
             if (n >= first)
-                sum += (unlike(q, n) - unlike_even) * CARDIAC_STEP_MM;
+                sum += (unlike_at[n] - unlike_even) * CARDIAC_STEP_MM;
         }
     }
 }

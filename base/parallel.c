@@ -1,4 +1,4 @@
-#include "node/job/parallel.h"
+#include "base/parallel.h"
 #include <pthread.h>
 
 #define THREADS_MAX 16

@@ -1,0 +1,170 @@
+#include <math.h>
+#include <stdlib.h>
+#include "compute/stages/cardiac/cardiac_writer.h"
+
+// Sources: PS3.16 CID 3468, 3469, 3833, 3835, 12200, 12203, 12216 (measurements), 3453 (method);
+// UCUM.
+static const struct code code_edv = {"8821-1", "LN", "Left Ventricular ED Volume"};
+static const struct code code_esv = {"8823-7", "LN", "Left Ventricular ES Volume"};
+static const struct code code_sv = {"90096001", "SCT", "Stroke Volume"};
+static const struct code code_ef = {"8811-2", "LN", "Left ventricular ejection fraction by MR"};
+static const struct code code_mass = {"18087-7", "LN", "Left Ventricle Mass"};
+static const struct code code_output = {"82799009", "SCT", "Cardiac Output"};
+static const struct code code_cardiac_index = {"54993008", "SCT", "Cardiac Index"};
+static const struct code code_rate = {"8867-4", "LN", "Heart rate"};
+static const struct code code_ejection = {"122616", "DCM", "Peak Ejection Rate"};
+static const struct code code_filling = {"122618", "DCM", "Peak Filling Rate"};
+static const struct code code_edvi = {"EDV-INDEX", "99ANODE", "Left ventricular ED volume / BSA"};
+static const struct code code_esvi = {"ESV-INDEX", "99ANODE", "Left ventricular ES volume / BSA"};
+static const struct code code_svi = {"SV-INDEX", "99ANODE", "Stroke volume / BSA"};
+static const struct code code_massi = {"MASS-INDEX", "99ANODE", "Left ventricular mass / BSA"};
+static const struct code by_slices = {"122562", "DCM", "Multiple Slices"};
+static const struct code code_ventricle = {"87878005", "SCT", "Left Ventricle"};
+static const struct code code_quality = {"SLICES", "99ANODE", "Slices of the ventricle"};
+static const struct code unit_ml = {"mL", "UCUM", "milliliter"};
+static const struct code unit_percent = {"%", "UCUM", "percent"};
+static const struct code unit_g = {"g", "UCUM", "gram"};
+static const struct code unit_l_min = {"l/min", "UCUM", "liter per minute"};
+static const struct code unit_l_min_m2 = {"l/min/m2", "UCUM", "liter per minute per square meter"};
+static const struct code unit_bpm = {"/min", "UCUM", "per minute"};
+static const struct code unit_ml_s = {"mL/s", "UCUM", "milliliter per second"};
+static const struct code unit_ml_m2 = {"mL/m2", "UCUM", "milliliter per square meter"};
+static const struct code unit_g_m2 = {"g/m2", "UCUM", "gram per square meter"};
+
+const char cardiac_doubt[] = "which slice is the last of the base or the apex is in doubt";
+static const double range_least = 0.005; // of the value: less is no range
+
+// ---- Numbers ------------------------------------------------------------------------------------
+
+struct cardiac_value cardiac_volume_at(const struct cardiac_ventricle *h, uint32_t point)
+{
+    return (struct cardiac_value){h->ml[point], fmin(h->low[point], h->ml[point]),
+                                  fmax(h->high[point], h->ml[point])};
+}
+
+// A slice that counts at end diastole may have left the ventricle at end systole, but not the other
+// way round.
+struct cardiac_value cardiac_stroke(const struct cardiac_ventricle *h)
+{
+    const struct cardiac_value ed = cardiac_volume_at(h, h->ed), es = cardiac_volume_at(h, h->es);
+    const double a = ed.low - es.low, b = ed.high - es.high, c = ed.value - es.value;
+    return (struct cardiac_value){c, fmin(fmin(a, b), c), fmax(fmax(a, b), ed.high - es.low)};
+}
+
+static double fraction(double ed, double es)
+{
+    return ed > 0 ? 100 * (1 - es / ed) : 0;
+}
+
+struct cardiac_value cardiac_ejection(const struct cardiac_ventricle *h)
+{
+    const struct cardiac_value ed = cardiac_volume_at(h, h->ed), es = cardiac_volume_at(h, h->es);
+    const double a = fraction(ed.low, es.low), b = fraction(ed.high, es.high);
+    const double c = fraction(ed.value, es.value);
+    return (struct cardiac_value){c, fmin(fmin(a, b), c),
+                                  fmax(fmax(a, b), fraction(ed.high, es.low))};
+}
+
+struct cardiac_value cardiac_times(struct cardiac_value v, double factor)
+{
+    return (struct cardiac_value){v.value * factor, v.low * factor, v.high * factor};
+}
+
+bool cardiac_is_range(const struct cardiac_value *v)
+{
+    return v->high - v->low > range_least * fabs(v->value);
+}
+
+static void add_cardiac_number(struct cardiac_writer *w, struct finding_group *g,
+                               const struct code *concept, struct cardiac_value v, int decimals,
+                               const struct code *unit)
+{
+    struct measurement *m = findings_add_number(w->f, g, concept, v.value, decimals, unit, NULL);
+    if (!m)
+        return;
+    m->method = by_slices;
+    if (cardiac_is_range(&v)) {
+        m->ranged = true;
+        m->low = v.low;
+        m->high = v.high;
+        m->range_why = cardiac_doubt;
+    }
+}
+
+static struct cardiac_value only(double value)
+{
+    return (struct cardiac_value){value, value, value};
+}
+
+// The steepest fall and rise of the curve, mL/s: differences over two steps.
+void cardiac_rates(const struct cardiac_result *r, double *ejection, double *filling)
+{
+    const struct cardiac_ventricle *h = r->v;
+    const double step_s = r->cycle_s / h->points;
+    *ejection = *filling = 0;
+    for (uint32_t p = 0; p < h->points; p++) {
+        const double before = h->ml[(p + h->points - 1) % h->points];
+        const double after = h->ml[(p + 1) % h->points];
+        const double rate = (after - before) / (2 * step_s);
+        *ejection = fmax(*ejection, -rate);
+        *filling = fmax(*filling, rate);
+    }
+}
+
+static void add_rates(struct cardiac_writer *w, struct finding_group *g)
+{
+    const struct cardiac_result *r = w->r;
+    double ejection, filling;
+    if (isnan(r->rate))
+        return;
+    const struct cardiac_value output = cardiac_times(cardiac_stroke(w->h), r->rate / 1000);
+    add_cardiac_number(w, g, &code_output, output, 2, &unit_l_min);
+    if (!isnan(r->surface_m2))
+        add_cardiac_number(w, g, &code_cardiac_index, cardiac_times(output, 1 / r->surface_m2), 2,
+                           &unit_l_min_m2);
+    findings_add_number(w->f, g, &code_rate, r->rate, 0, &unit_bpm, NULL);
+    cardiac_rates(r, &ejection, &filling);
+    add_cardiac_number(w, g, &code_ejection, only(ejection), 0, &unit_ml_s);
+    add_cardiac_number(w, g, &code_filling, only(filling), 0, &unit_ml_s);
+}
+
+struct cardiac_value cardiac_mass(const struct cardiac_ventricle *h)
+{
+    return (struct cardiac_value){h->mass_g, fmin(h->mass_low_g, h->mass_g),
+                                  fmax(h->mass_high_g, h->mass_g)};
+}
+
+void cardiac_add_numbers(struct cardiac_writer *w)
+{
+    const struct cardiac_ventricle *h = w->h;
+    struct finding_group *g = findings_add_group(w->f);
+    if (!g)
+        return;
+    g->label = "Left ventricle";
+    g->finding = code_ventricle;
+    g->site = code_ventricle;
+    g->region = CARDIAC_REGION_POOL;
+    g->has_key = true;
+    g->key = (struct place){w->r->image, (h->base + h->apex) / 2, 0};
+    const struct cardiac_value ed = cardiac_volume_at(h, h->ed), es = cardiac_volume_at(h, h->es);
+    const struct cardiac_value stroke = cardiac_stroke(h), mass = cardiac_mass(h);
+    add_cardiac_number(w, g, &code_edv, ed, 1, &unit_ml);
+    add_cardiac_number(w, g, &code_esv, es, 1, &unit_ml);
+    add_cardiac_number(w, g, &code_sv, stroke, 1, &unit_ml);
+    add_cardiac_number(w, g, &code_ef, cardiac_ejection(h), 1, &unit_percent);
+    add_cardiac_number(w, g, &code_mass, mass, 1, &unit_g);
+    if (!isnan(w->r->surface_m2)) {
+        const double by = 1 / w->r->surface_m2;
+        add_cardiac_number(w, g, &code_edvi, cardiac_times(ed, by), 1, &unit_ml_m2);
+        add_cardiac_number(w, g, &code_esvi, cardiac_times(es, by), 1, &unit_ml_m2);
+        add_cardiac_number(w, g, &code_svi, cardiac_times(stroke, by), 1, &unit_ml_m2);
+        add_cardiac_number(w, g, &code_massi, cardiac_times(mass, by), 1, &unit_g_m2);
+    }
+    add_rates(w, g);
+    struct evaluation *e = findings_add_evaluation(w->f, g);
+    if (e) {
+        e->concept = code_quality;
+        e->text = arena_printf(w->f->arena, "%u used, %u left out between base and apex", h->used,
+                               h->poor);
+    }
+}

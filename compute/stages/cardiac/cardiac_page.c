@@ -1,0 +1,214 @@
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include "compute/stages/cardiac/cardiac_writer.h"
+
+static const char *fate_name(enum cardiac_fate fate)
+{
+    return fate == CARDIAC_BEYOND_BASE   ? "beyond the base"
+           : fate == CARDIAC_BEYOND_APEX ? "beyond the apex"
+                                         : "contours not to be trusted";
+}
+
+bool cardiac_exclude_slices(struct cardiac_writer *w)
+{
+    for (uint32_t k = 0; k < w->h->slices; k++) {
+        const struct cardiac_part *part = &w->h->part[k];
+        if (part->fate == CARDIAC_USED)
+            continue;
+        struct exclusion *e = findings_add_exclusion(w->f);
+        if (!e)
+            return false;
+        e->what = arena_printf(w->f->arena, "slice %u of %u, %s", k + 1, w->h->slices,
+                               fate_name(part->fate));
+        e->reason = part->why;
+        e->has_place = true;
+        e->place = (struct place){w->r->image, k, 0};
+        if (!e->what)
+            return false;
+    }
+    return true;
+}
+
+static bool set_value_row(struct cardiac_writer *w, struct page_table *t, uint32_t row,
+                          const char *name, struct cardiac_value v, int decimals, const char *unit)
+{
+    struct findings *f = w->f;
+    bool ok = findings_set_cell(f, t, row, 0, "%s", name) &&
+              findings_set_cell(f, t, row, 1, "%.*f %s", decimals, v.value, unit);
+    if (ok && cardiac_is_range(&v))
+        return findings_set_cell(f, t, row, 2, "%.*f to %.*f", decimals, v.low, decimals, v.high);
+    return ok && findings_set_cell(f, t, row, 2, "-");
+}
+
+static bool set_index(struct cardiac_writer *w, struct page_table *t, uint32_t row, double value,
+                      const char *unit)
+{
+    if (isnan(w->r->surface_m2))
+        return findings_set_cell(w->f, t, row, 3, "-");
+    return findings_set_cell(w->f, t, row, 3, "%.1f %s", value / w->r->surface_m2, unit);
+}
+
+static bool add_value_table(struct cardiac_writer *w)
+{
+    const struct cardiac_ventricle *h = w->h;
+    const struct cardiac_value ed = cardiac_volume_at(h, h->ed), es = cardiac_volume_at(h, h->es);
+    const struct cardiac_value stroke = cardiac_stroke(h), mass = cardiac_mass(h);
+    const bool rate = !isnan(w->r->rate);
+    struct page_table *t = findings_add_table(w->f, "Left ventricle", rate ? 7 : 6, 4);
+    bool ok = t && findings_set_cell(w->f, t, 0, 0, "Measure") &&
+              findings_set_cell(w->f, t, 0, 1, "Value") &&
+              findings_set_cell(w->f, t, 0, 2, "Range") &&
+              findings_set_cell(w->f, t, 0, 3, "By body surface");
+    ok = ok && set_value_row(w, t, 1, "End-diastolic volume", ed, 1, "mL") &&
+         set_index(w, t, 1, ed.value, "mL/m2");
+    ok = ok && set_value_row(w, t, 2, "End-systolic volume", es, 1, "mL") &&
+         set_index(w, t, 2, es.value, "mL/m2");
+    ok = ok && set_value_row(w, t, 3, "Stroke volume", stroke, 1, "mL") &&
+         set_index(w, t, 3, stroke.value, "mL/m2");
+    ok = ok && set_value_row(w, t, 4, "Ejection fraction", cardiac_ejection(h), 1, "%") &&
+         findings_set_cell(w->f, t, 4, 3, "-");
+    ok = ok && set_value_row(w, t, 5, "Mass at end diastole", mass, 1, "g") &&
+         set_index(w, t, 5, mass.value, "g/m2");
+    if (ok && rate)
+        ok = set_value_row(w, t, 6, "Cardiac output", cardiac_times(stroke, w->r->rate / 1000), 2,
+                           "L/min") &&
+             set_index(w, t, 6, stroke.value * w->r->rate / 1000, "L/min/m2");
+    return ok;
+}
+
+static bool add_slice_table(struct cardiac_writer *w)
+{
+    const struct cardiac_ventricle *h = w->h;
+    struct page_table *t = findings_add_table(w->f, "Slices", h->apex - h->base + 2, 6);
+    static const char *const head[] = {"Slice",          "Pool ED, mm2", "Pool ES, mm2",
+                                       "Muscle ED, mm2", "Edge",         "Closed wall"};
+    bool ok = t != NULL;
+    for (uint32_t c = 0; ok && c < 6; c++)
+        ok = findings_set_cell(w->f, t, 0, c, "%s", head[c]);
+    for (uint32_t k = h->base; ok && k <= h->apex; k++) {
+        const struct cardiac_part *part = &h->part[k];
+        const struct cardiac_wall *ed = &part->s.walls[cardiac_phase_of(part, h->points, h->ed)];
+        const struct cardiac_wall *es = &part->s.walls[cardiac_phase_of(part, h->points, h->es)];
+        const uint32_t row = k - h->base + 1;
+        ok = findings_set_cell(w->f, t, row, 0, "%u", k + 1) &&
+             findings_set_cell(w->f, t, row, 1, "%.0f", ed->pool_mm2) &&
+             findings_set_cell(w->f, t, row, 2, cardiac_counts(h, k, h->es) ? "%.0f" : "(%.0f)",
+                               es->pool_mm2) &&
+             findings_set_cell(w->f, t, row, 3, "%.0f", ed->muscle_mm2) &&
+             findings_set_cell(w->f, t, row, 4, "%.0f %%", 100 * part->quality) &&
+             findings_set_cell(w->f, t, row, 5, "%.0f %%", 100 * part->closed);
+    }
+    return ok;
+}
+
+static bool add_volume_curve(struct cardiac_writer *w)
+{
+    static const char *const names[] = {"ED", "ES"};
+    const struct cardiac_ventricle *h = w->h;
+    double *x = arena_alloc(w->f->arena, h->points, sizeof *x);
+    double *guides = arena_alloc(w->f->arena, 2, sizeof *guides);
+    struct curve *c = findings_add_curve(w->f);
+    if (!x || !guides || !c)
+        return false;
+    const bool timed = !isnan(w->r->cycle_s);
+    for (uint32_t p = 0; p < h->points; p++)
+        x[p] = timed ? 1000 * w->r->cycle_s * p / h->points : 100.0 * p / h->points;
+    guides[0] = x[h->ed];
+    guides[1] = x[h->es];
+    c->title = "Volume of the left ventricle over the cycle";
+    c->x_name = timed ? "time" : "part of the cycle";
+    c->x_unit = timed ? "ms" : "%";
+    c->y_name = "volume";
+    c->y_unit = "mL";
+    c->guides = guides;
+    c->guide_names = names;
+    c->guide_count = 2;
+    struct curve_line *line = findings_add_line(w->f, c, "volume", x, h->ml, h->points);
+    if (line) {
+        line->marks = true;
+        memcpy(line->rgb, cardiac_pool_rgb, sizeof line->rgb);
+    }
+    return line != NULL;
+}
+
+// The part of an image that shows the heart.
+static void box_around_heart(const struct cardiac_writer *w, uint32_t slice, double box[4])
+{
+    static const double half_mm = 60;
+    const struct cardiac_slice *s = &w->h->part[slice].s;
+    for (int a = 0; a < 2; a++) {
+        const double half = half_mm / w->v->spacing[a];
+        const double middle = (s->centre[a] + 0.5) * w->r->factor;
+        box[a] = fmax(middle - half, 0);
+        box[2 + a] = fmin(middle + half, w->v->dim[a]) - box[a];
+    }
+}
+
+static bool add_cardiac_picture(struct cardiac_writer *w, uint32_t slice, uint32_t point,
+                                const char *what)
+{
+    struct page_image *p = findings_add_image(w->f);
+    if (!p)
+        return false;
+    p->place = (struct place){w->r->image, slice,
+                              cardiac_phase_of(&w->h->part[slice], w->h->points, point)};
+    p->map = -1;
+    box_around_heart(w, slice, p->box);
+    p->caption = arena_printf(w->f->arena, "slice %u, %s", slice + 1, what);
+    return p->caption != NULL;
+}
+
+static bool add_cardiac_pictures(struct cardiac_writer *w)
+{
+    bool ok = true;
+    for (int n = 0; n < 2; n++) {
+        for (uint32_t k = w->h->base; ok && k <= w->h->apex; k++)
+            ok = add_cardiac_picture(w, k, n ? w->h->es : w->h->ed,
+                                     n ? "end systole" : "end diastole");
+    }
+    return ok;
+}
+
+static bool add_cardiac_facts(struct cardiac_writer *w)
+{
+    const struct cardiac_ventricle *h = w->h;
+    struct findings *f = w->f;
+    bool ok =
+        findings_add_fact(
+            f, "Slices %u to %u of %u, %.1f mm apart, %u phases; ED is phase %u, ES %u",
+            h->base + 1, h->apex + 1, h->slices, h->gap_mm, h->points, h->ed + 1, h->es + 1) &&
+        findings_add_fact(f,
+                          "Papillary muscles and trabeculae are counted as blood; muscle %.2f "
+                          "g/mL",
+                          CARDIAC_DENSITY) &&
+        findings_add_fact(f, "Signal of muscle %.0f %% of that of blood", 100 * h->ratio) &&
+        findings_add_fact(f, "Healthy adults of 45 to 74 years (Petersen et al., J Cardiovasc Magn "
+                             "Reson 2017;19:18), mean and SD:") &&
+        findings_add_fact(f,
+                          "EF women 61 (5) %%, men 58 (5) %%; mass by body surface women 42 (7), "
+                          "men 53 (9) g/m2");
+    if (ok && !isnan(w->r->rate))
+        ok = findings_add_fact(f, "Heart rate %.0f per minute (%s)", w->r->rate, w->r->rate_from);
+    return ok && (isnan(w->r->surface_m2) ||
+                  findings_add_fact(f, "Body surface %.2f m2 (Mosteller)", w->r->surface_m2));
+}
+
+bool cardiac_add_page(struct cardiac_writer *w)
+{
+    const struct cardiac_value ed = cardiac_volume_at(w->h, w->h->ed),
+                               es = cardiac_volume_at(w->h, w->h->es);
+    const struct cardiac_value ef = cardiac_ejection(w->h);
+    w->f->page.headline =
+        arena_printf(w->f->arena, "EF %.0f %%   EDV %.0f mL   ESV %.0f mL   mass %.0f g", ef.value,
+                     ed.value, es.value, w->h->mass_g);
+    if (w->f->page.headline && cardiac_is_range(&ef))
+        findings_add_warning(w->f, "EF %.0f to %.0f %%: %s", ef.low, ef.high, cardiac_doubt);
+    if (w->h->poor)
+        findings_add_warning(w->f,
+                             "%u slices between base and apex are left out; their areas are "
+                             "taken from the slices beside them",
+                             w->h->poor);
+    return w->f->page.headline && add_value_table(w) && add_slice_table(w) && add_volume_curve(w) &&
+           add_cardiac_pictures(w) && add_cardiac_facts(w);
+}

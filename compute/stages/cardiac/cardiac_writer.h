@@ -1,0 +1,44 @@
+// The steps of cardiac_report(): numbers, page. Thread-safety: one thread a findings.
+#pragma once
+#include "compute/stages/cardiac/cardiac_report.h"
+
+struct cardiac_writer {
+    struct findings *f;
+    const struct stage_run *run;
+    const struct image_set *set;
+    const struct image *v;
+    const struct cardiac_result *r;
+    const struct cardiac_ventricle *h;
+};
+
+enum { CARDIAC_REGION_POOL, CARDIAC_REGION_MUSCLE, CARDIAC_REGIONS };
+extern const uint8_t cardiac_pool_rgb[3], cardiac_muscle_rgb[3];
+
+// ---- Numbers ------------------------------------------------------------------------------------
+
+struct cardiac_value {
+    double value, low, high;
+};
+
+extern const char cardiac_doubt[]; // why volumes are ranges
+
+// Of the pool at a point of the curve, mL; stroke volume, mL; ejection fraction, %; muscle, g.
+struct cardiac_value cardiac_volume_at(const struct cardiac_ventricle *h, uint32_t point);
+struct cardiac_value cardiac_stroke(const struct cardiac_ventricle *h);
+struct cardiac_value cardiac_ejection(const struct cardiac_ventricle *h);
+struct cardiac_value cardiac_mass(const struct cardiac_ventricle *h);
+struct cardiac_value cardiac_times(struct cardiac_value v, double factor);
+// Whether the ends differ by enough to be told.
+bool cardiac_is_range(const struct cardiac_value *v);
+
+// The steepest fall and rise of the curve, mL/s: differences over two of its steps.
+void cardiac_rates(const struct cardiac_result *r, double *ejection, double *filling);
+
+// The group of the ventricle with its numbers.
+void cardiac_add_numbers(struct cardiac_writer *w);
+
+// ---- The page -----------------------------------------------------------------------------------
+
+// False: no memory.
+bool cardiac_exclude_slices(struct cardiac_writer *w);
+bool cardiac_add_page(struct cardiac_writer *w);
