@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "conf/keys.h"
+#include "conf/network.h"
 #include "conf/reader.h"
 #include "conf/routes.h"
 #include "base/arena.h"
@@ -129,6 +130,49 @@ static void conf_read_sections(struct reader *r, const struct tree *root)
     }
 }
 
+// What only goes together.
+static void conf_check_tls(struct reader *r, const struct tree *root)
+{
+    static const char *const files[] = {"tls.certificate", "tls.key", "tls.ca"};
+    const struct conf *c = r->c;
+    const struct tree *section = tree_get(root, "tls", NULL);
+    const struct tree *at = NULL;
+    char path[READER_PATH_SIZE], why[KEYS_WHY_SIZE];
+    if (c->port == 0 && c->tls_port == 0) {
+        const struct tree *port = conf_given(root, "node.port");
+        reader_complain(r, port ? port : root, "node.port",
+                        "0 leaves no way in: give tls.port one, as 2762");
+    }
+    if (c->tls_port && c->tls_port == c->port && (at = conf_given(root, "tls.port")))
+        reader_complain(r, at, "tls.port", "is node.port: each needs a port of its own");
+    for (size_t i = 0; i < c->peer_count; i++) {
+        const struct conf_peer *p = &c->peers[i];
+        if (p->tls || !p->certificates.count)
+            continue;
+        reader_path(path, "peers[%zu].certificate", i);
+        at = tree_get(tree_get(root, "peers", NULL)->items[i], "certificate", NULL);
+        reader_complain(r, at ? at : root, path, "is asked for by TLS only: write tls: true");
+    }
+    if (!conf_uses_tls(c))
+        return;
+    const char *values[] = {c->tls_certificate, c->tls_key, c->tls_ca};
+    bool whole = true;
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        if (!values[i] || *values[i])
+            continue;
+        whole = false;
+        reader_complain(r, section ? section : root, files[i],
+                        "is missing: TLS needs certificate, key and ca");
+    }
+    const char *key = NULL;
+    if (!whole || !r->checks || !r->checks->tls)
+        return;
+    if (!r->checks->tls(c, &key, why, sizeof why)) {
+        at = conf_given(root, key);
+        reader_complain(r, at ? at : root, key, why);
+    }
+}
+
 static void derive_identity(struct reader *r)
 {
     struct conf *c = r->c;
@@ -171,6 +215,7 @@ static void conf_read_root(struct reader *r, const struct tree *root)
         routes_read(r, routes);
     else
         reader_complain(r, root, "routes", "is missing: say which series go to which analysis");
+    conf_check_tls(r, root);
 }
 
 static void conf_read_file(struct reader *r, const char *path, struct err *err)
@@ -249,6 +294,22 @@ const struct conf_peer *conf_find_peer(const struct conf *c, const char *ae_titl
             return &c->peers[i];
     }
     return NULL;
+}
+
+bool conf_uses_tls(const struct conf *c)
+{
+    bool uses = c->tls_port != 0;
+    for (size_t i = 0; i < c->peer_count; i++)
+        uses = uses || c->peers[i].tls;
+    return uses;
+}
+
+bool conf_address_is_of(const struct conf_texts *addresses, const char *address)
+{
+    bool is = addresses->count == 0;
+    for (size_t i = 0; i < addresses->count; i++)
+        is = is || network_has(addresses->items[i], address);
+    return is;
 }
 
 // The first condition that does not hold, or NULL.

@@ -21,9 +21,12 @@ struct conf_peer {
     char *name; // AE title
     char *host;
     uint16_t port;
-    uint32_t quota_mib; // of what it has sent and is kept; 0: no limit
-    bool may_send;      // its associations are accepted
-    bool find;          // ask it by C-FIND how many instances a series has
+    uint32_t quota_mib;             // of what it has sent and is kept; 0: no limit
+    bool may_send;                  // its associations are accepted
+    bool find;                      // ask it by C-FIND how many instances a series has
+    bool tls;                       // either way by TLS only
+    struct conf_texts certificates; // SHA-256 or names; none: any that tls.ca signed
+    struct conf_texts addresses;    // that its associations come from; none: any
 };
 
 struct conf_condition {
@@ -73,7 +76,11 @@ struct conf {
     char *cage;                // "auto", "required", "off": rights that its processes give up
     char *timezone; // Timezone Offset From UTC of results whose source has none: "+0100",
                     // or "none"
-    uint16_t port;
+    uint16_t port;  // 0: no associations without TLS
+    // tls; "": none
+    uint16_t tls_port; // 0: none
+    char *tls_certificate, *tls_key, *tls_ca, *tls_crl;
+    char *tls_version; // the lowest: "1.2" or "1.3"
     // completion
     double quiet_s, short_quiet_s, interrupted_quiet_s, longest_wait_s, find_timeout_s,
         study_wait_s;
@@ -108,6 +115,8 @@ struct conf_checks {
     bool (*has_option)(const char *stage, const char *name); // is it a parameter of the analysis?
     bool (*option)(const char *stage, const char *name, const char *value, char *why, size_t size);
     bool (*keyword)(const char *keyword, char *why, size_t size);
+    // The files of section tls; *key: the key of the one that is wrong ("tls.ca").
+    bool (*tls)(const struct conf *c, const char **key, char *why, size_t size);
 };
 
 // Reads and checks path. Every error is written to report, one a line: "anode.yaml:14:7:
@@ -126,6 +135,13 @@ void conf_print(const struct conf *c, FILE *out);
 const char *conf_timezone(const struct conf *c);
 
 const struct conf_peer *conf_find_peer(const struct conf *c, const char *ae_title); // NULL: none
+
+// Does anything of it go by TLS?
+bool conf_uses_tls(const struct conf *c);
+
+// Is a numeric address one of addresses ("192.0.2.7", "192.0.2.0/24", "2001:db8::/32")? Of none:
+// yes.
+bool conf_address_is_of(const struct conf_texts *addresses, const char *address);
 
 // May a reason show the values of identifying attributes (base/identifying.h)? Only where a person
 // asks about files that are at hand; never in a log, in the state or in a result.
@@ -150,25 +166,27 @@ struct conf_run *conf_find_run(const struct conf_route *route, const char *stage
 
 // One row of the table that reads, checks and prints the file; also what the manual is held to.
 enum conf_type {
-    CONF_UINT16,  // uint16_t
-    CONF_UINT32,  // uint32_t
-    CONF_INT32,   // int32_t
-    CONF_NUMBER,  // double
-    CONF_BOOL,    // bool
-    CONF_TEXT,    // char *: printable, at most 64 characters
-    CONF_AE,      // char *: AE title, PS3.5 6.2
-    CONF_HOST,    // char *: host name or address
-    CONF_ADDRESS, // char *: numeric address or ""
-    CONF_PATH,    // char *: absolute
-    CONF_UID,     // char *
-    CONF_CHOICE,  // char *: one of choices
-    CONF_ZONE,    // char *: offset from UTC ("+0100") or "none"
-    CONF_WHEN,    // mapping of attribute keywords to patterns
-    CONF_STAGE,   // name of an analysis, or a list of them
-    CONF_RESULTS, // list of result kinds
-    CONF_RETURN,  // list of "source" and AE titles of peers
-    CONF_OPTIONS, // mapping of parameters to values, or of analyses to such mappings
-    CONF_TEXTS,   // struct conf_texts: list of texts, none by default
+    CONF_UINT16,   // uint16_t
+    CONF_UINT32,   // uint32_t
+    CONF_INT32,    // int32_t
+    CONF_NUMBER,   // double
+    CONF_BOOL,     // bool
+    CONF_TEXT,     // char *: printable, at most 64 characters
+    CONF_AE,       // char *: AE title, PS3.5 6.2
+    CONF_HOST,     // char *: host name or address
+    CONF_ADDRESS,  // char *: numeric address or ""
+    CONF_PATH,     // char *: absolute
+    CONF_FILE,     // char *: absolute or ""
+    CONF_UID,      // char *
+    CONF_CHOICE,   // char *: one of choices
+    CONF_ZONE,     // char *: offset from UTC ("+0100") or "none"
+    CONF_WHEN,     // mapping of attribute keywords to patterns
+    CONF_STAGE,    // name of an analysis, or a list of them
+    CONF_RESULTS,  // list of result kinds
+    CONF_RETURN,   // list of "source" and AE titles of peers
+    CONF_OPTIONS,  // mapping of parameters to values, or of analyses to such mappings
+    CONF_TEXTS,    // struct conf_texts: list of texts, none by default
+    CONF_NETWORKS, // the same of numeric addresses and networks
 };
 struct conf_key {
     const char *name; // "node.port", "peers[].host"

@@ -14,7 +14,8 @@
 static const struct conf_key keys[] = {
     {"node.ae_title", CONF_AE, AT(ae_title), .def = "ANODE",
      .help = "AE title of this node: what peers call, and what it calls itself."},
-    {"node.port", CONF_UINT16, AT(port), 1, 65535, .def = "11112", .help = "TCP port for DICOM."},
+    {"node.port", CONF_UINT16, AT(port), 0, 65535, .def = "11112",
+     .help = "TCP port for DICOM; 0 accepts associations by TLS only."},
     {"node.bind", CONF_ADDRESS, AT(bind), .def = "",
      .help = "Numeric address to listen on; \"\" listens on all."},
     {"node.data_dir", CONF_PATH, AT(data_dir), .def = "/var/lib/anode",
@@ -38,6 +39,21 @@ static const struct conf_key keys[] = {
     {"node.device_uid", CONF_UID, AT(device_uid),
      .help = "Device UID in results, by which the node knows its own objects; derived from "
              "ae_title when not given."},
+
+    {"tls.port", CONF_UINT16, AT(tls_port), 0, 65535, .def = "0",
+     .help = "TCP port for DICOM by TLS, 2762 by custom; 0 opens none."},
+    {"tls.certificate", CONF_FILE, AT(tls_certificate), .def = "",
+     .help = "PEM file: the certificate of this node, then those between it and its root."},
+    {"tls.key", CONF_FILE, AT(tls_key), .def = "",
+     .help = "PEM file: its private key, without a passphrase; not for everybody on the machine to "
+             "read."},
+    {"tls.ca", CONF_FILE, AT(tls_ca), .def = "",
+     .help = "PEM file: the authorities whose signature makes the certificate of a peer good."},
+    {"tls.crl", CONF_FILE, AT(tls_crl), .def = "",
+     .help =
+         "PEM file: lists of certificates that these authorities have revoked; \"\" asks none."},
+    {"tls.version", CONF_CHOICE, AT(tls_version), .choices = "1.2|1.3", .def = "1.2",
+     .help = "Lowest version of TLS that is spoken."},
 
     {"completion.quiet_s", CONF_NUMBER, AT(quiet_s), 0.1, 86400, .def = "5",
      .help = "Silence after which a series is complete, unless its source has more; in seconds."},
@@ -127,6 +143,15 @@ static const struct conf_key keys[] = {
              "limit."},
     {"peers[].find", CONF_BOOL, PEER_AT(find), .def = "true",
      .help = "Whether it is asked by C-FIND how many instances a series has."},
+    {"peers[].tls", CONF_BOOL, PEER_AT(tls), .def = "false",
+     .help = "Whether it is spoken to by TLS, and accepted by TLS only."},
+    {"peers[].certificate", CONF_TEXTS, PEER_AT(certificates), .max = 253, .def = "[]",
+     .help = "Certificates that it may show, each by SHA-256 or by a DNS name in it.\n"
+             "Without one any certificate that tls.ca makes good may use this AE title, and as a "
+             "destination it must have the name host."},
+    {"peers[].address", CONF_NETWORKS, PEER_AT(addresses), .max = 64, .def = "[]",
+     .help = "Addresses and networks that its associations may come from, as 192.0.2.0/24; any by "
+             "default."},
 
     {"routes[].name", CONF_TEXT, ROUTE_AT(name), .max = 64, .required = true,
      .help = "Name of the route in logs and answers."},
@@ -280,6 +305,11 @@ static bool value_check_path(const char *text, char *why)
     return true;
 }
 
+static bool value_check_file(const char *text, char *why)
+{
+    return !*text || value_check_path(text, why);
+}
+
 // PS3.3 C.12.1.1.8: &ZZXX, from -1200 to +1400; -0000 is not used.
 static bool value_check_zone(const char *text, char *why)
 {
@@ -340,6 +370,8 @@ static bool value_check_string(const struct conf_key *key, const char *text, cha
         return value_check_address(text, why);
     case CONF_PATH:
         return value_check_path(text, why);
+    case CONF_FILE:
+        return value_check_file(text, why);
     case CONF_CHOICE:
         return value_check_choice(key->choices, text, why);
     case CONF_ZONE:
@@ -450,7 +482,7 @@ static void value_print_number(FILE *out, double value)
 
 void keys_print(FILE *out, const struct conf_key *key, const void *base)
 {
-    if (key->type == CONF_TEXTS) {
+    if (key->type == CONF_TEXTS || key->type == CONF_NETWORKS) {
         const struct conf_texts *list =
             (const struct conf_texts *)((const char *)base + key->offset);
         fputc('[', out);

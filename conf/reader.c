@@ -2,6 +2,7 @@
 #include <stdarg.h>
 #include <string.h>
 #include "conf/keys.h"
+#include "conf/network.h"
 #include "base/near.h"
 
 void *reader_reserve(struct reader *r, size_t count, size_t size)
@@ -127,6 +128,11 @@ static void read_texts(struct reader *r, const struct tree *t, const char *path,
         if (text && (!*text || strlen(text) > (size_t)key->max)) {
             snprintf(why, sizeof why, "wants a text of 1 to %g bytes", key->max);
             reader_complain(r, t->items[i], item, why);
+        } else if (text && key->type == CONF_NETWORKS && !network_check(text)) {
+            snprintf(why, sizeof why,
+                     "\"%.64s\" is no numeric address nor network, as 192.0.2.7 or 192.0.2.0/24",
+                     text);
+            reader_complain(r, t->items[i], item, why);
         } else if (text) {
             list->items[list->count] = reader_keep(r, text);
             list->count += list->items[list->count] != NULL;
@@ -150,7 +156,7 @@ void reader_scope(struct reader *r, const struct tree *map, const char *scope, c
         if (!value && key->required)
             conf_report_add(&r->report, map ? map->line : 1, map ? map->column : 1, path,
                             "is missing: %s", key->help);
-        if (key->type == CONF_TEXTS && value)
+        if ((key->type == CONF_TEXTS || key->type == CONF_NETWORKS) && value)
             read_texts(r, value, path, key, base);
         if (key->type >= CONF_WHEN)
             continue; // routes_read() does

@@ -9,6 +9,7 @@
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#include "base/log.h"
 #include <dcmtk/dcmnet/dul.h>
 
 static const size_t drain_max = 4 << 20; // bytes read after the end
@@ -35,6 +36,96 @@ void Link::attach(int socket)
     fcntl(fd_, F_SETFD, FD_CLOEXEC);
     setsockopt(fd_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on); // fails on a socket pair: no harm
     setsockopt(fd_, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+}
+
+void Link::secure(struct tls *tls, const char *host, const char *const *certificates, size_t count)
+{
+    tls_ = tls;
+    host_ = host;
+    certificates_ = certificates;
+    certificate_count_ = count;
+}
+
+// Is the certificate of the peer one of those that it may show?
+bool Link::recognise()
+{
+    struct tls_identity identity;
+    char hex[2 * DIGEST_SIZE + 1], how[64];
+    tls_session_identity(session_, &identity);
+    tls_session_describe(session_, how, sizeof how);
+    digest_hex(identity.sha256, hex);
+    log_debug("tls=\"%s\" subject=%s", how, identity.subject);
+    for (size_t i = 0; i < certificate_count_; i++) {
+        if (tls_identity_is(&identity, certificates_[i]))
+            return true;
+    }
+    if (certificate_count_ == 0)
+        return true; // the name was looked at
+    err_set(&tls_error_, ERR_NET, "the certificate of the peer (%s, SHA-256 %s) is not its own",
+            identity.subject, hex);
+    return fail(Fault::Tls);
+}
+
+bool Link::handshake()
+{
+    if (!tls_)
+        return true;
+    fcntl(fd_, F_SETFL, fcntl(fd_, F_GETFL) | O_NONBLOCK);
+    session_ = tls_session_create(tls_, fd_, certificate_count_ ? nullptr : host_, &tls_error_);
+    if (!session_)
+        return fail(Fault::Tls);
+    while (fault_ == Fault::None) {
+        switch (tls_session_handshake(session_, &tls_error_)) {
+        case TLS_DONE:
+            return recognise();
+        case TLS_WANTS_READ:
+            wait(POLLIN, in_, INT64_MAX);
+            break;
+        case TLS_WANTS_WRITE:
+            wait(POLLOUT, out_, INT64_MAX);
+            break;
+        case TLS_CLOSED:
+            return fail(Fault::Closed);
+        case TLS_FAILED:
+            return fail(Fault::Tls);
+        }
+    }
+    return false;
+}
+
+// More than 0: bytes; 0: the peer has closed; -1 with *wants: not now; -1 without: a fault.
+static ssize_t moved_bytes(enum tls_step step, size_t bytes, short *wants)
+{
+    *wants = step == TLS_WANTS_READ ? POLLIN : step == TLS_WANTS_WRITE ? POLLOUT : 0;
+    return step == TLS_DONE ? static_cast<ssize_t>(bytes) : step == TLS_CLOSED ? 0 : -1;
+}
+
+ssize_t Link::take(void *buf, size_t size, short *wants)
+{
+    if (session_) {
+        size_t got = 0;
+        const enum tls_step step = tls_session_read(session_, buf, size, &got, &tls_error_);
+        if (step == TLS_FAILED)
+            fail(Fault::Tls);
+        return moved_bytes(step, got, wants);
+    }
+    const ssize_t n = recv(fd_, buf, size, MSG_DONTWAIT);
+    *wants = n < 0 && errno == EAGAIN ? POLLIN : 0;
+    return n < 0 && errno != EAGAIN && errno != EINTR ? 0 : n;
+}
+
+ssize_t Link::give(const void *buf, size_t size, short *wants)
+{
+    if (session_) {
+        size_t put = 0;
+        const enum tls_step step = tls_session_write(session_, buf, size, &put, &tls_error_);
+        if (step == TLS_FAILED)
+            fail(Fault::Tls);
+        return moved_bytes(step, put, wants);
+    }
+    const ssize_t n = send(fd_, buf, size, MSG_DONTWAIT | MSG_NOSIGNAL);
+    *wants = n < 0 && errno == EAGAIN ? POLLOUT : 0;
+    return n < 0 && errno != EAGAIN && errno != EINTR ? 0 : n;
 }
 
 void Link::hurry(uint32_t seconds, uint64_t bytes)
@@ -119,8 +210,8 @@ ssize_t Link::read(void *buf, size_t size)
             fail(Fault::Flood);
             break;
         }
-        ssize_t n =
-            recv(fd_, buf, size < allowed_ ? size : static_cast<size_t>(allowed_), MSG_DONTWAIT);
+        short wants = 0;
+        ssize_t n = take(buf, size < allowed_ ? size : static_cast<size_t>(allowed_), &wants);
         if (n > 0) {
             allowed_ -= static_cast<uint64_t>(n);
             moved(in_, out_, static_cast<size_t>(n));
@@ -129,10 +220,10 @@ ssize_t Link::read(void *buf, size_t size)
             fail(Fault::Command);
             break;
         }
-        if (n == 0 || (errno != EAGAIN && errno != EINTR))
+        if (n == 0)
             fail(Fault::Closed);
-        else if (errno == EAGAIN)
-            wait(POLLIN, in_, INT64_MAX);
+        else if (wants)
+            wait(wants, in_, INT64_MAX);
     }
     return 0;
 }
@@ -143,16 +234,17 @@ ssize_t Link::write(const void *buf, size_t size)
     const char *from = static_cast<const char *>(buf);
     size_t left = size;
     while (left > 0 && !closed_ && fault_ == Fault::None) {
-        ssize_t n = send(fd_, from, left, MSG_DONTWAIT | MSG_NOSIGNAL);
-        if (n >= 0) {
+        short wants = 0;
+        ssize_t n = give(from, left, &wants);
+        if (n > 0) {
             from += n;
             left -= static_cast<size_t>(n);
             sent_ += static_cast<uint64_t>(n);
             moved(out_, in_, static_cast<size_t>(n));
-        } else if (errno == EAGAIN) {
-            wait(POLLOUT, out_, INT64_MAX);
-        } else if (errno != EINTR) {
+        } else if (n == 0) {
             fail(Fault::Closed);
+        } else if (wants) {
+            wait(wants, out_, INT64_MAX);
         }
     }
     if (left == 0)
@@ -167,6 +259,8 @@ bool Link::readable(int seconds)
         return true; // read() tells
     if (fault_ != Fault::None)
         return false;
+    if (session_ && tls_session_has_more(session_))
+        return true;
     return wait(POLLIN, in_, seconds > 0 ? static_cast<int64_t>(seconds) * 1000 : 0);
 }
 
@@ -181,6 +275,8 @@ bool Link::explain(struct err *err, const char *what, const char *detail) const
         return err_set(err, ERR_NET, "%s: the peer sent more than a message may have", what);
     case Fault::Command:
         return err_set(err, ERR_NET, "%s: the peer sent %s", what, command_.broken);
+    case Fault::Tls:
+        return err_set(err, ERR_NET, "%s: %s", what, tls_error_.text);
     case Fault::Closed:
         return err_set(err, ERR_NET, "%s: the connection was closed", what);
     case Fault::None:
@@ -192,14 +288,17 @@ bool Link::explain(struct err *err, const char *what, const char *detail) const
 void Link::abort(uint8_t source, uint8_t reason)
 {
     const uint8_t pdu[10] = {7, 0, 0, 0, 0, 4, 0, 0, source, reason};
-    if (fd_ >= 0 && fault_ != Fault::Closed)
-        sent_ += send(fd_, pdu, sizeof pdu, MSG_DONTWAIT | MSG_NOSIGNAL) > 0 ? sizeof pdu : 0;
+    short wants = 0;
+    if (fd_ >= 0 && fault_ != Fault::Closed && fault_ != Fault::Tls)
+        sent_ += give(pdu, sizeof pdu, &wants) > 0 ? sizeof pdu : 0;
 }
 
 void Link::finish(bool drain)
 {
     if (fd_ < 0)
         return;
+    if (session_)
+        tls_session_close(session_);
     if (drain && fault_ != Fault::Closed) {
         static char waste[65536];
         int64_t end = now_ms() + 1000;
@@ -213,6 +312,8 @@ void Link::finish(bool drain)
             n = got > 0 ? static_cast<size_t>(got) : 0;
         }
     }
+    tls_session_destroy(session_);
+    session_ = nullptr;
     close(fd_);
     fd_ = -1;
 }
@@ -237,7 +338,7 @@ class LinkConnection : public DcmTransportConnection
     }
     OFCondition clientSideHandshake() override
     {
-        return EC_Normal;
+        return link_.handshake() ? EC_Normal : DUL_NETWORKCLOSED; // explain() says more
     }
     OFCondition renegotiate(const char *) override
     {

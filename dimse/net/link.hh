@@ -9,6 +9,7 @@
 #include <cstdint>
 #include "base/err.h"
 #include "dimse/net/command.h"
+#include "dimse/net/tls.h"
 #include <dcmtk/config/osconfig.h>
 #include <dcmtk/dcmnet/dcmlayer.h>
 #include <dcmtk/dcmnet/dcmtrans.h>
@@ -16,7 +17,7 @@
 class Link
 {
   public:
-    enum class Fault { None, Closed, Silent, Slow, Flood, Command };
+    enum class Fault { None, Closed, Silent, Slow, Flood, Command, Tls };
 
     Link() = default;
     ~Link();
@@ -29,6 +30,12 @@ class Link
     {
         return fd_ >= 0;
     }
+
+    // The peer is to be spoken to by TLS, as requestor: handshake() makes it so. host: what its
+    // certificate must name where certificates is empty, else the certificate is one of those
+    // (tls_identity_is()). All are borrowed.
+    void secure(struct tls *tls, const char *host, const char *const *certificates, size_t count);
+    bool handshake();
 
     // All that follows must be done within seconds; at most bytes may come.
     void hurry(uint32_t seconds, uint64_t bytes);
@@ -73,6 +80,9 @@ class Link
         uint64_t bytes;
     };
 
+    ssize_t take(void *buf, size_t size, short *wants);
+    ssize_t give(const void *buf, size_t size, short *wants);
+    bool recognise();
     int64_t limit_ms(const Flow &flow) const;
     bool wait(short events, const Flow &flow, int64_t cap_ms);
     bool fail(Fault fault);
@@ -89,6 +99,12 @@ class Link
     uint64_t sent_ = 0;
     Flow in_ = {}, out_ = {}; // of the present message, either way
     struct command command_ = {};
+    struct tls *tls_ = nullptr;
+    struct tls_session *session_ = nullptr;
+    const char *host_ = nullptr;
+    const char *const *certificates_ = nullptr;
+    size_t certificate_count_ = 0;
+    struct err tls_error_ = {}; // with Fault::Tls
 };
 
 // Makes DCMTK use the link for the one connection of a network.

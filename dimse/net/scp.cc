@@ -1,10 +1,12 @@
 #include "dimse/net/scp.h"
 #include <algorithm>
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 #include <memory>
 #include <new>
 #include <fcntl.h>
+#include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
 #include "dimse/net/framing.h"
@@ -712,6 +714,16 @@ static bool session_serve(Session &s, struct err *err)
     return ok;
 }
 
+// DCMTK takes a socket for broken to which it cannot give the option of TCP; one that a gate has at
+// its other end (node/proc/gate.h) is none of TCP, and delays nothing.
+static void socket_spare(int fd)
+{
+    int domain = 0;
+    socklen_t size = sizeof domain;
+    if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size) == 0 && domain == AF_UNIX)
+        setenv("TCP_NODELAY", "0", 1);
+}
+
 bool scp_serve(const struct scp_config *config, const struct scp_handler *handler,
                struct scp_summary *summary, struct err *err)
 {
@@ -725,6 +737,7 @@ bool scp_serve(const struct scp_config *config, const struct scp_handler *handle
     s.summary = summary;
     snprintf(s.version, sizeof s.version, "%s", config->application_version);
     s.link.attach(fd);
+    socket_spare(fd);
     dcmExternalSocketHandle.set(fd);
     bool ok = false;
     try {

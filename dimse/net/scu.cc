@@ -141,6 +141,8 @@ bool Requestor::open(const std::vector<Context> &contexts, struct err *err)
     if (cond.bad())
         return err_set(err, ERR_INTERNAL, "cannot set up the network: %s", cond.text());
     ASC_setTransportLayer(net_, &layer_, 0);
+    if (peer_->tls)
+        link_.secure(peer_->tls, peer_->host, peer_->certificates, peer_->certificate_count);
     if (!propose(contexts, err))
         return false;
     time_t started = time(nullptr);

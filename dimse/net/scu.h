@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include "base/err.h"
 #include "base/identity.h"
+#include "dimse/net/tls.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -19,6 +20,10 @@ struct scu_peer {
     uint32_t connect_timeout_s;   // also of the A-ASSOCIATE answer
     uint32_t dimse_timeout_s;
     uint32_t max_pdu;
+    struct tls *tls; // by TLS (TLS_REQUESTOR), NULL: without
+    // Certificates that it may show (tls_identity_is()); none: one that names host.
+    const char *const *certificates;
+    size_t certificate_count;
 };
 
 struct scu_file {

@@ -236,7 +236,7 @@ static int analyze(struct analyze_run *run)
     struct err err = {0};
     int status;
     if (run->args->conf) {
-        run->conf = cmd_load_conf(run->args, &status);
+        run->conf = cmd_load_conf(run->args, &node_checks, &status);
         if (!run->conf)
             return status;
     }

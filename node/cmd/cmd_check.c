@@ -14,8 +14,11 @@ static void check_print_peers(const struct conf *conf)
     printf("peers\n");
     for (size_t i = 0; i < conf->peer_count; i++) {
         const struct conf_peer *p = &conf->peers[i];
-        printf("  %-16s %s:%u%s%s\n", p->name, p->host ? p->host : "-", p->port,
-               p->may_send ? ", may send" : ", may not send", p->find ? ", asked for counts" : "");
+        printf("  %-16s %s:%u%s%s%s\n", p->name, p->host ? p->host : "-", p->port,
+               p->may_send ? ", may send" : ", may not send", p->find ? ", asked for counts" : "",
+               p->tls ? ", by TLS" : "");
+        if (p->tls && p->certificates.count == 0)
+            printf("  %-16s any certificate that tls.ca makes good may use this AE title\n", "");
     }
 }
 
@@ -41,7 +44,12 @@ static void check_print_routes(const struct conf *conf)
 
 static int check_print(const struct conf *conf)
 {
-    printf("%s is valid: %s on port %u, data in %s\n", conf->path, conf->ae_title, conf->port,
+    char plain[32] = "", tls[32] = "";
+    if (conf->port)
+        snprintf(plain, sizeof plain, " on port %u", conf->port);
+    if (conf->tls_port)
+        snprintf(tls, sizeof tls, "%s by TLS on port %u", conf->port ? "," : "", conf->tls_port);
+    printf("%s is valid: %s%s%s, data in %s\n", conf->path, conf->ae_title, plain, tls,
            conf->data_dir);
     check_print_peers(conf);
     check_print_routes(conf);
@@ -60,6 +68,7 @@ static void check_add_peers(json_t *list, const struct conf *conf, bool *ok)
         json_put_integer(o, "port", p->port, ok);
         json_put_bool(o, "may_send", p->may_send, ok);
         json_put_bool(o, "find", p->find, ok);
+        json_put_bool(o, "tls", p->tls, ok);
         json_add(list, o, ok);
     }
 }
@@ -107,6 +116,7 @@ static void check_put_conf(json_t *o, const struct conf *conf, bool *ok)
         json_add(routes, check_route(conf, &conf->routes[i], ok), ok);
     json_put_text(o, "ae_title", conf->ae_title, ok);
     json_put_integer(o, "port", conf->port, ok);
+    json_put_integer(o, "tls_port", conf->tls_port, ok);
     json_put_text(o, "data_dir", conf->data_dir, ok);
     json_put(o, "peers", peers, ok);
     json_put(o, "routes", routes, ok);
@@ -125,7 +135,7 @@ static int check_in_json(const char *path)
     size_t size = 0, errors = 0;
     struct err err = {0};
     FILE *report = open_memstream(&lines, &size);
-    struct conf *conf = report ? conf_load(path, &node_checks, report, &errors, &err) : NULL;
+    struct conf *conf = report ? conf_load(path, &node_checks_files, report, &errors, &err) : NULL;
     bool ok = report && fclose(report) == 0;
     json_t *o = cmd_answer("anode.check/1", &ok), *list = json_array(), *devices = json_array();
     int status = conf ? 0 : 1;
@@ -147,7 +157,7 @@ static int check_in_json(const char *path)
 static int check_in_text(const struct cmd_args *args)
 {
     int status;
-    struct conf *conf = cmd_load_conf(args, &status);
+    struct conf *conf = cmd_load_conf(args, &node_checks_files, &status);
     if (!conf)
         return status;
     if (args->print) {

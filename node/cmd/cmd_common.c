@@ -6,15 +6,15 @@
 #include <time.h>
 #include <unistd.h>
 #include "base/fs.h"
-#include "node/core/checks.h"
 #include "node/job/json.h"
 
-struct conf *cmd_load_conf(const struct cmd_args *args, int *status)
+struct conf *cmd_load_conf(const struct cmd_args *args, const struct conf_checks *checks,
+                           int *status)
 {
     struct err err = {0};
     size_t errors = 0;
     struct conf *conf =
-        conf_load(args->conf ? args->conf : CMD_CONF_DEFAULT, &node_checks, stderr, &errors, &err);
+        conf_load(args->conf ? args->conf : CMD_CONF_DEFAULT, checks, stderr, &errors, &err);
     *status = conf ? 0 : 1;
     if (!conf && errors > 1)
         fprintf(stderr, "%zu errors\n", errors);

@@ -13,7 +13,8 @@
 
 // The configuration of -c, or the default one; errors go to stderr. NULL with the exit status in
 // *status.
-struct conf *cmd_load_conf(const struct cmd_args *args, int *status);
+struct conf *cmd_load_conf(const struct cmd_args *args, const struct conf_checks *checks,
+                           int *status);
 
 // Has all of stdout been written? Returns the exit status: status, or 2.
 int cmd_flush(int status);

@@ -8,6 +8,7 @@
 #include "dimse/read/object.h"
 #include "node/cmd/cmd.h"
 #include "node/cmd/cmd_common.h"
+#include "node/core/checks.h"
 #include "node/job/gather.h"
 #include "node/job/inspect.h"
 #include "node/job/json.h"
@@ -122,7 +123,7 @@ int cmd_inspect(const struct cmd_args *args)
         return 2;
     }
     if (args->conf)
-        conf = cmd_load_conf(args, &status);
+        conf = cmd_load_conf(args, &node_checks, &status);
     if (status == 0 && !inspect_paths(&run, conf ? conf->device_uid : "", &err)) {
         log_error("%s", err.text);
         status = cmd_exit_status(&err);

@@ -8,6 +8,7 @@
 #include "dimse/read/object.h"
 #include "node/cmd/cmd.h"
 #include "node/cmd/cmd_common.h"
+#include "node/core/checks.h"
 #include "node/job/gather.h"
 #include "node/job/json.h"
 #include "node/job/slots.h"
@@ -145,7 +146,7 @@ int cmd_route(const struct cmd_args *args)
         log_error("%s", err.text);
         return 2;
     }
-    struct conf *conf = cmd_load_conf(args, &status);
+    struct conf *conf = cmd_load_conf(args, &node_checks, &status);
     if (conf)
         status = route_paths(conf, args);
     conf_destroy(conf);

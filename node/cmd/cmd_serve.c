@@ -4,6 +4,7 @@
 #include "dimse/net/scp.h"
 #include "node/cmd/cmd.h"
 #include "node/cmd/cmd_common.h"
+#include "node/core/checks.h"
 #include "node/core/core.h"
 
 int cmd_serve(const struct cmd_args *args)
@@ -15,7 +16,7 @@ int cmd_serve(const struct cmd_args *args)
         fprintf(stderr, "anode serve: %s\n", err.text);
         return 2;
     }
-    struct conf *conf = cmd_load_conf(args, &status);
+    struct conf *conf = cmd_load_conf(args, &node_checks_files, &status);
     if (conf)
         status = core_run(conf);
     object_quit();

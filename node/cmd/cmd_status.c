@@ -12,6 +12,7 @@
 #include "dimse/read/object.h"
 #include "node/cmd/cmd.h"
 #include "node/cmd/cmd_common.h"
+#include "node/core/checks.h"
 #include "node/job/json.h"
 #include "node/proc/datadir.h"
 #include "node/proc/msg.h"
@@ -292,7 +293,7 @@ static int status_put(const struct cmd_args *args, const struct msg_control *con
         fprintf(stderr, "anode: %s\n", err.text);
         return 2;
     }
-    struct conf *conf = cmd_load_conf(args, &status);
+    struct conf *conf = cmd_load_conf(args, &node_checks, &status);
     if (conf) {
         char *text = status_ask(conf->data_dir, control, &err);
         if (!text)

@@ -329,12 +329,16 @@ static void watch_ask(struct arrivals *a, struct watch *w)
     const struct conf_peer *peer = conf_find_peer(a->core->conf, w->source);
     struct asker asker = {.conf = a->core->conf,
                           .peer = peer,
+                          .tls = &a->core->tls,
                           .series = w->series,
                           .study_instance_uid = w->study_instance_uid,
                           .series_instance_uid = w->series_instance_uid};
-    const int keep[] = {a->core->dir.lockfd};
-    struct child_options options = {
-        .role = "asker", .channel = true, .keep = keep, .keep_count = 1};
+    int keep[1 + TLS_FILES] = {a->core->dir.lockfd};
+    memcpy(keep + 1, a->core->tls.fds, sizeof a->core->tls.fds);
+    struct child_options options = {.role = "asker",
+                                    .channel = true,
+                                    .keep = keep,
+                                    .keep_count = peer->tls ? 1 + TLS_FILES : 1};
     w->evidence.asked = clock_steady();
     w->evidence.answer = SERIES_NO_ANSWER;
     bool started = child_start(&w->asker, &options, asker_run, &asker, &err);

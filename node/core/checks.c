@@ -1,9 +1,15 @@
 #include "node/core/checks.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 #include "base/arena.h"
 #include "base/result.h"
 #include "compute/stages/stage.h"
+#include "dimse/net/tls.h"
 #include "dimse/read/object.h"
 #include "base/near.h"
 
@@ -78,6 +84,63 @@ static bool node_check_keyword(const char *keyword, char *why, size_t size)
         snprintf(why, size, "no DICOM attribute \"%.64s\"", keyword);
     return false;
 }
+
+struct tls_answer {
+    bool ok;
+    enum tls_file file; // the one that is wrong
+    char why[256];
+};
+
+// The body of that process.
+static void tls_look(const struct conf *c, struct tls_answer *answer)
+{
+    const char *const paths[TLS_FILES] = {c->tls_certificate, c->tls_key, c->tls_ca, c->tls_crl};
+    struct tls_files files;
+    struct err err = {0};
+    struct tls *tls = NULL;
+    if (tls_files_open(&files, paths, &answer->file, &err)) {
+        tls = tls_create(&files, TLS_ACCEPTOR, strcmp(c->tls_version, "1.3") == 0, &answer->file,
+                         &err);
+        tls_files_close(&files);
+    }
+    answer->ok = tls != NULL;
+    tls_destroy(tls);
+    snprintf(answer->why, sizeof answer->why, "%s", err.text);
+}
+
+static bool node_check_tls(const struct conf *c, const char **key, char *why, size_t size)
+{
+    static const char *const keys[TLS_FILES] = {"tls.certificate", "tls.key", "tls.ca", "tls.crl"};
+    struct tls_answer answer = {0};
+    int ends[2];
+    *key = keys[TLS_CERTIFICATE];
+    if (pipe2(ends, O_CLOEXEC) != 0)
+        return snprintf(why, size, "cannot be looked at: %s", strerror(errno)) < 0;
+    const pid_t pid = fork();
+    if (pid == 0) {
+        tls_look(c, &answer);
+        _exit(write(ends[1], &answer, sizeof answer) == (ssize_t)sizeof answer ? 0 : 1);
+    }
+    close(ends[1]);
+    const bool read_whole = pid > 0 && read(ends[0], &answer, sizeof answer) == sizeof answer;
+    close(ends[0]);
+    if (pid > 0)
+        waitpid(pid, NULL, 0);
+    if (read_whole && answer.ok)
+        return true;
+    *key = keys[answer.file < TLS_FILES ? answer.file : TLS_CERTIFICATE];
+    snprintf(why, size, "%s", read_whole ? answer.why : "cannot be looked at");
+    return false;
+}
+
+const struct conf_checks node_checks_files = {
+    .stage = node_check_stage,
+    .result = node_check_result,
+    .has_option = node_has_option,
+    .option = node_check_option,
+    .keyword = node_check_keyword,
+    .tls = node_check_tls,
+};
 
 const struct conf_checks node_checks = {
     .stage = node_check_stage,

@@ -4,3 +4,6 @@
 #include "conf/conf.h"
 
 extern const struct conf_checks node_checks;
+// The same, and the files of section tls: for those who are to use them. They are read in a process
+// of its own, so that the private key is in no memory that children get.
+extern const struct conf_checks node_checks_files;

@@ -16,6 +16,8 @@
 #include "node/core/checks.h"
 #include "node/proc/cage.h"
 #include "node/core/collections.h"
+#include "node/proc/door.h"
+#include "node/proc/gatekeeper.h"
 #include "node/proc/child.h"
 #include "node/core/intake.h"
 #include "node/proc/inflight.h"
@@ -30,60 +32,93 @@
 #define DRAIN_S          20  // from SIGTERM to the end
 #define LISTENER_FIRST_S 0.1 // pause before a listener that ended is replaced; doubles
 #define LISTENER_MAX_S   10
-#define RETIRED_MAX      8
+#define RETIRED_MAX      16
 #define INFLIGHT_MAX     8192 // twice what limits.max_associations may be: a reload keeps open ones
 #define LISTENER_SOUND_S 60   // one that lived so long starts the pauses anew
+
+enum post_name { LISTENER, GATEKEEPER, POSTS };
+
+// A process that is there as long as the node, and is replaced when it ends.
+struct post {
+    struct child child;
+    double at, started, pause; // steady clock: when to start it; s
+};
 
 struct node { // the core and what only this file touches
     struct core core;
     int signals;
-    int listening; // TCP
-    struct child listener;
-    struct child
-        retired[RETIRED_MAX]; // listeners of earlier configurations whose associations go on
-    double listener_at, listener_started, listener_pause;
+    int listening, tls_listening; // TCP; -1: none
+    int door[2];                  // node/proc/door.h
+    struct post posts[POSTS];
+    struct child retired[RETIRED_MAX]; // of earlier configurations, whose associations go on
     double drain_end;
     double retain_at;
 };
 
-static bool start_listener(struct node *n)
+static const char *const post_names[POSTS] = {"listener", "gatekeeper"};
+
+static bool start_listener(struct node *n, struct err *err)
 {
     struct core *core = &n->core;
-    struct listener listener = {
-        .conf = core->conf, .dir = &core->dir, .fd = n->listening, .inflight = core->inflight};
-    const int keep[] = {n->listening, core->dir.dirfd, core->dir.lockfd};
+    struct listener listener = {.conf = core->conf,
+                                .dir = &core->dir,
+                                .fd = n->listening,
+                                .door = n->door[0],
+                                .inflight = core->inflight};
+    const int keep[] = {n->listening, n->door[0], core->dir.dirfd, core->dir.lockfd};
     struct child_options options = {
-        .role = "listener", .channel = true, .keep = keep, .keep_count = 3};
+        .role = "listener", .channel = true, .keep = keep, .keep_count = 4};
+    return child_start(&n->posts[LISTENER].child, &options, listener_run, &listener, err);
+}
+
+static bool start_gatekeeper(struct node *n, struct err *err)
+{
+    struct gatekeeper gatekeeper = {
+        .conf = n->core.conf, .files = &n->core.tls, .fd = n->tls_listening, .door = n->door[1]};
+    int keep[2 + TLS_FILES] = {n->tls_listening, n->door[1]};
+    memcpy(keep + 2, n->core.tls.fds, sizeof n->core.tls.fds);
+    struct child_options options = {
+        .role = "gatekeeper", .channel = true, .keep = keep, .keep_count = 2 + TLS_FILES};
+    return child_start(&n->posts[GATEKEEPER].child, &options, gatekeeper_run, &gatekeeper, err);
+}
+
+static bool start_post(struct node *n, enum post_name name)
+{
+    struct post *post = &n->posts[name];
     struct err err = {0};
-    n->listener_at = INFINITY;
-    n->listener_started = clock_steady();
-    if (child_start(&n->listener, &options, listener_run, &listener, &err))
+    post->at = INFINITY;
+    post->started = clock_steady();
+    if (name == GATEKEEPER && n->tls_listening < 0)
+        return true; // it is not wanted
+    if (name == LISTENER ? start_listener(n, &err) : start_gatekeeper(n, &err))
         return true;
-    log_error("no listener: %s", err.text);
-    n->listener_at = clock_steady() + LISTENER_MAX_S;
+    log_error("no %s: %s", post_names[name], err.text);
+    post->at = clock_steady() + LISTENER_MAX_S;
     return false;
 }
 
-static void listener_ended(struct node *n, int status)
+static void post_ended(struct node *n, enum post_name name, int status)
 {
+    struct post *post = &n->posts[name];
     double now = clock_steady();
-    child_forget(&n->listener);
+    child_forget(&post->child);
     if (n->core.draining)
         return;
-    if (now - n->listener_started > LISTENER_SOUND_S)
-        n->listener_pause = LISTENER_FIRST_S;
-    log_error("listener ended (%s %d), again in %.1f s", WIFSIGNALED(status) ? "signal" : "status",
-              WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status), n->listener_pause);
-    n->listener_at = now + n->listener_pause;
-    n->listener_pause = fmin(2 * n->listener_pause, LISTENER_MAX_S);
+    if (now - post->started > LISTENER_SOUND_S)
+        post->pause = LISTENER_FIRST_S;
+    log_error("%s ended (%s %d), again in %.1f s", post_names[name],
+              WIFSIGNALED(status) ? "signal" : "status",
+              WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status), post->pause);
+    post->at = now + post->pause;
+    post->pause = fmin(2 * post->pause, LISTENER_MAX_S);
 }
 
-// A listener keeps the configuration it was forked with: the next one takes over the socket, this
-// one waits for the end of its associations.
-static void retire_listener(struct node *n)
+// It keeps the configuration it was forked with: the next one takes over the socket, this one waits
+// for the end of its associations.
+static void retire_post(struct node *n, enum post_name name)
 {
-    struct child *place = NULL;
-    if (!n->listener.pid)
+    struct child *place = NULL, *child = &n->posts[name].child;
+    if (!child->pid)
         return;
     for (size_t i = 0; i < RETIRED_MAX && !place; i++)
         place = n->retired[i].pid == 0 ? &n->retired[i] : NULL;
@@ -92,9 +127,9 @@ static void retire_listener(struct node *n)
         kill(place->pid, SIGKILL);
         child_forget(place);
     }
-    *place = n->listener; // its channel stays open: its end would end its associations
+    *place = *child; // its channel stays open: its end would end its associations
     kill(place->pid, SIGUSR1);
-    n->listener = (struct child){0, -1};
+    *child = (struct child){0, -1};
 }
 
 static bool was_retired(struct node *n, pid_t pid)
@@ -122,8 +157,10 @@ static void reap(struct node *n)
     int status;
     pid_t pid;
     while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
-        if (pid == n->listener.pid)
-            listener_ended(n, status);
+        if (pid == n->posts[LISTENER].child.pid)
+            post_ended(n, LISTENER, status);
+        else if (pid == n->posts[GATEKEEPER].child.pid)
+            post_ended(n, GATEKEEPER, status);
         else if (!was_retired(n, pid) && !jobs_reaped(n->core.jobs, pid, status) &&
                  !outbox_reaped(n->core.outbox, pid, status))
             arrivals_reaped(n->core.arrivals, pid, status);
@@ -153,7 +190,7 @@ static struct conf *load_again(const char *path)
         log_error("configuration: no memory");
         return NULL;
     }
-    struct conf *conf = conf_load(path, &node_checks, out, &errors, &err);
+    struct conf *conf = conf_load(path, &node_checks_files, out, &errors, &err);
     fclose(out);
     if (!conf)
         log_report(report);
@@ -161,18 +198,66 @@ static struct conf *load_again(const char *path)
     return conf;
 }
 
-// Takes what a new configuration needs before it is used; the old one stays when that fails.
-static bool prepare(struct node *n, const struct conf *conf, int *listening, struct err *err)
+struct resources { // what a configuration needs beside memory
+    int listening, tls_listening;
+    struct tls_files tls;
+};
+
+static bool take_port(const char *bind, unsigned port, int *fd, struct err *err)
+{
+    *fd = port ? listener_bind(bind, port, err) : -1;
+    return port == 0 || *fd >= 0;
+}
+
+static bool take_tls(const struct conf *c, struct tls_files *files, struct err *err)
+{
+    const char *const paths[TLS_FILES] = {c->tls_certificate, c->tls_key, c->tls_ca, c->tls_crl};
+    const char *const none[TLS_FILES] = {"", "", "", ""};
+    return tls_files_open(files, conf_uses_tls(c) ? paths : none, NULL, err) ||
+           err_wrap(err, "section tls");
+}
+
+// Takes what a new configuration needs before it is used; the old one stays when that fails. What
+// is as before is what *have names.
+static bool prepare(const struct node *n, const struct conf *conf, struct resources *have,
+                    struct err *err)
 {
     const struct conf *old = n->core.conf;
+    const bool same_bind = strcmp(conf->bind, old->bind) == 0;
     char path[PATH_MAX];
-    *listening = n->listening;
+    *have = (struct resources){n->listening, n->tls_listening, {{-1, -1, -1, -1}}};
     if (!realpath(conf->data_dir, path) || strcmp(path, n->core.dir.path) != 0)
         return err_set(err, ERR_CONFIG, "node.data_dir changes only with a restart");
-    if (conf->port == old->port && strcmp(conf->bind, old->bind) == 0)
-        return true;
-    *listening = listener_bind(conf->bind, conf->port, err);
-    return *listening >= 0;
+    if (!take_tls(conf, &have->tls, err))
+        return false;
+    if ((!same_bind || conf->port != old->port) &&
+        !take_port(conf->bind, conf->port, &have->listening, err)) {
+        tls_files_close(&have->tls);
+        return false;
+    }
+    if ((!same_bind || conf->tls_port != old->tls_port) &&
+        !take_port(conf->bind, conf->tls_port, &have->tls_listening, err)) {
+        tls_files_close(&have->tls);
+        if (have->listening >= 0 && have->listening != n->listening)
+            close(have->listening);
+        return false;
+    }
+    return true;
+}
+
+static void use_socket(int *mine, int fd)
+{
+    if (*mine >= 0 && *mine != fd)
+        close(*mine);
+    *mine = fd;
+}
+
+static void use_resources(struct node *n, const struct resources *have)
+{
+    use_socket(&n->listening, have->listening);
+    use_socket(&n->tls_listening, have->tls_listening);
+    tls_files_close(&n->core.tls);
+    n->core.tls = have->tls;
 }
 
 static void set_log_level(const struct conf *conf)
@@ -185,24 +270,23 @@ static void set_log_level(const struct conf *conf)
 static void reload(struct node *n)
 {
     struct err err = {0};
-    int listening = -1;
+    struct resources have;
     notify("RELOADING=1");
     struct conf *conf = load_again(n->core.conf->path);
-    if (!conf || !prepare(n, conf, &listening, &err)) {
+    if (!conf || !prepare(n, conf, &have, &err)) {
         log_error("configuration not changed%s%s", conf ? ": " : "", conf ? err.text : "");
         conf_destroy(conf);
     } else {
         struct conf *old = n->core.conf;
-        if (listening != n->listening) {
-            close(n->listening);
-            n->listening = listening;
-        }
+        use_resources(n, &have);
         n->core.conf = conf;
         conf_destroy(old);
         set_log_level(conf);
         n->core.reserve_at = 0;
-        retire_listener(n);
-        start_listener(n);
+        for (enum post_name name = 0; name < POSTS; name++) {
+            retire_post(n, name);
+            start_post(n, name);
+        }
         jobs_reload(n->core.jobs);
         jobs_wake(n->core.jobs);
         outbox_wake(n->core.outbox);
@@ -222,9 +306,11 @@ static void drain(struct node *n)
     notify("STOPPING=1");
     n->core.draining = true;
     n->drain_end = clock_steady() + DRAIN_S;
-    n->listener_at = INFINITY;
-    if (n->listener.pid)
-        kill(n->listener.pid, SIGTERM);
+    for (enum post_name name = 0; name < POSTS; name++) {
+        n->posts[name].at = INFINITY;
+        if (n->posts[name].child.pid)
+            kill(n->posts[name].child.pid, SIGTERM);
+    }
     for (size_t i = 0; i < RETIRED_MAX; i++) {
         if (n->retired[i].pid)
             kill(n->retired[i].pid, SIGTERM);
@@ -233,8 +319,8 @@ static void drain(struct node *n)
 
 static bool drained(const struct node *n)
 {
-    return !n->listener.pid && !has_retired(n) && !jobs_busy(n->core.jobs) &&
-           !outbox_busy(n->core.outbox);
+    return !n->posts[LISTENER].child.pid && !n->posts[GATEKEEPER].child.pid && !has_retired(n) &&
+           !jobs_busy(n->core.jobs) && !outbox_busy(n->core.outbox);
 }
 
 static void on_signal(void *ctx, int fd, short revents)
@@ -303,8 +389,11 @@ static bool open_node(struct node *n, struct err *err)
         return err_set(err, ERR_NOMEM, "no memory");
     if (!take_signals(n, err))
         return false;
-    n->listening = listener_bind(core->conf->bind, core->conf->port, err); // root may have any port
-    if (n->listening < 0 || !drop_rights(core->conf, err) ||
+    // Root may have any port and read any file.
+    if (!take_port(core->conf->bind, core->conf->port, &n->listening, err) ||
+        !take_port(core->conf->bind, core->conf->tls_port, &n->tls_listening, err) ||
+        !take_tls(core->conf, &core->tls, err) || !door_make(n->door, err) ||
+        !drop_rights(core->conf, err) ||
         !datadir_open(&core->dir, core->conf->data_dir, true, err) ||
         !datadir_path(&core->dir, "state.db", path, err))
         return false;
@@ -323,9 +412,11 @@ static bool open_node(struct node *n, struct err *err)
 static void close_node(struct node *n)
 {
     struct core *core = &n->core;
-    if (n->listener.pid)
-        kill(n->listener.pid, SIGKILL);
-    child_forget(&n->listener);
+    for (enum post_name name = 0; name < POSTS; name++) {
+        if (n->posts[name].child.pid)
+            kill(n->posts[name].child.pid, SIGKILL);
+        child_forget(&n->posts[name].child);
+    }
     for (size_t i = 0; i < RETIRED_MAX; i++) {
         if (n->retired[i].pid) {
             kill(n->retired[i].pid, SIGKILL);
@@ -339,8 +430,12 @@ static void close_node(struct node *n)
     jobs_destroy(core->jobs);
     inflight_destroy(core->inflight);
     state_close(core->state);
-    if (n->listening >= 0)
-        close(n->listening);
+    const int open[] = {n->listening, n->tls_listening, n->door[0], n->door[1]};
+    for (size_t i = 0; i < sizeof open / sizeof *open; i++) {
+        if (open[i] >= 0)
+            close(open[i]);
+    }
+    tls_files_close(&core->tls);
     if (n->signals >= 0)
         close(n->signals);
     datadir_close(&core->dir);
@@ -357,15 +452,19 @@ static double tick(struct node *n)
 {
     struct core *core = &n->core;
     double now = clock_steady();
-    if (now >= n->listener_at)
-        start_listener(n);
+    double next = INFINITY;
+    for (enum post_name name = 0; name < POSTS; name++) {
+        if (now >= n->posts[name].at)
+            start_post(n, name);
+        next = earliest(next, n->posts[name].at);
+    }
     if (now >= n->retain_at && !core->draining) {
         retain_expire(core);
         retain_trim_quarantine(core);
         intake_recount(core->intake);
         n->retain_at = now + RETAIN_EVERY_S;
     }
-    double next = earliest(n->listener_at, n->retain_at);
+    next = earliest(next, n->retain_at);
     next = earliest(next, reserve_tick(core));
     next = earliest(next, arrivals_tick(core->arrivals));
     next = earliest(next, collections_tick(core->collections));
@@ -393,20 +492,22 @@ static void serve(struct node *n)
 
 int core_run(struct conf *conf)
 {
-    struct node n = {.core = {.conf = conf, .started = clock_wall()},
+    struct node n = {.core = {.conf = conf, .started = clock_wall(), .tls = {{-1, -1, -1, -1}}},
                      .signals = -1,
                      .listening = -1,
-                     .listener = {0, -1},
-                     .listener_at = INFINITY,
-                     .listener_pause = LISTENER_FIRST_S};
+                     .tls_listening = -1,
+                     .door = {-1, -1}};
+    for (enum post_name name = 0; name < POSTS; name++)
+        n.posts[name] = (struct post){{0, -1}, INFINITY, 0, LISTENER_FIRST_S};
     struct err err = {0};
     set_log_level(conf);
     raise_descriptor_limit();
     bool ok = open_node(&n, &err);
     if (ok) {
-        ok = start_listener(&n);
-        log_info("version=%s ae_title=%s port=%u data_dir=%s peers=%zu routes=%zu", ANODE_VERSION,
-                 conf->ae_title, conf->port, n.core.dir.path, conf->peer_count, conf->route_count);
+        ok = start_post(&n, LISTENER) && start_post(&n, GATEKEEPER);
+        log_info("version=%s ae_title=%s port=%u tls_port=%u data_dir=%s peers=%zu routes=%zu",
+                 ANODE_VERSION, conf->ae_title, conf->port, conf->tls_port, n.core.dir.path,
+                 conf->peer_count, conf->route_count);
         notify("READY=1");
         serve(&n);
         log_info("stopped");

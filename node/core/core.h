@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include "conf/conf.h"
 #include "node/proc/datadir.h"
+#include "dimse/net/tls.h"
 #include "node/core/loop.h"
 #include "node/core/state.h"
 
@@ -23,6 +24,7 @@ struct core {
     struct datadir dir;
     struct state *state;
     struct loop *loop;
+    struct tls_files tls;      // of section tls; for children that speak it
     struct inflight *inflight; // what associations may leave behind
     struct arrivals *arrivals;
     struct collections *collections;

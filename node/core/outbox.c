@@ -352,12 +352,16 @@ static void deliver(struct outbox *o, const char *destination)
     struct sender sender = {.conf = core->conf,
                             .dir = &core->dir,
                             .peer = peer,
+                            .tls = &core->tls,
                             .files = d->files,
                             .rows = d->rows,
                             .count = d->count};
-    const int keep[] = {core->dir.dirfd, core->dir.lockfd};
-    struct child_options options = {
-        .role = "sender", .channel = true, .keep = keep, .keep_count = 2};
+    int keep[2 + TLS_FILES] = {core->dir.dirfd, core->dir.lockfd};
+    memcpy(keep + 2, core->tls.fds, sizeof core->tls.fds);
+    struct child_options options = {.role = "sender",
+                                    .channel = true,
+                                    .keep = keep,
+                                    .keep_count = peer->tls ? 2 + TLS_FILES : 2};
     if (!child_start(&d->sender, &options, sender_run, &sender, &err)) {
         postpone(d, err.text);
         free_delivery(d);

@@ -4,9 +4,12 @@
 #include <stdint.h>
 #include "conf/conf.h"
 
+struct tls_files;
+
 struct asker {
     const struct conf *conf;
     const struct conf_peer *peer;
+    const struct tls_files *tls; // kept open
     int64_t series;
     const char *study_instance_uid, *series_instance_uid;
 };

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "dimse/net/scp.h"
+#include "dimse/net/tls.h"
 #include "base/fs.h"
 #include "base/log.h"
 #include "base/version.h"
@@ -58,6 +59,21 @@ static void association_on_term(int number)
     stop = 1;
 }
 
+// Whether a peer comes as the configuration has it; else why not.
+static const char *association_doubt(const struct association *a, const struct conf_peer *peer)
+{
+    bool known = peer->certificates.count == 0;
+    if (!peer->may_send)
+        return "peers[].may_send is false";
+    if (!conf_address_is_of(&peer->addresses, a->address))
+        return "its address is none of peers[].address";
+    if (!a->identity)
+        return peer->tls ? "peers[].tls is true, and it came without" : NULL;
+    for (size_t i = 0; i < peer->certificates.count; i++)
+        known = known || tls_identity_is(a->identity, peer->certificates.items[i]);
+    return known ? NULL : "its certificate is none of peers[].certificate";
+}
+
 static int association_admit(void *ctx, const char *calling, const char *called)
 {
     struct session *s = ctx;
@@ -72,9 +88,12 @@ static int association_admit(void *ctx, const char *calling, const char *called)
         return 7;
     }
     const struct conf_peer *peer = conf_find_peer(conf, calling);
-    if (!peer || !peer->may_send) {
-        log_warn("calling=%s rejected: %s", log_value(calling, name, sizeof name),
-                 peer ? "peers[].may_send is false" : "no such ae_title in peers");
+    const char *doubt =
+        peer ? association_doubt(s->association, peer) : "no such ae_title in peers";
+    if (doubt) {
+        const struct tls_identity *identity = s->association->identity;
+        log_warn("calling=%s rejected: %s%s%s", log_value(calling, name, sizeof name), doubt,
+                 identity ? " subject=" : "", identity ? identity->subject : "");
         return 3;
     }
     log_action("peer=%s address=%s", log_value(calling, name, sizeof name),

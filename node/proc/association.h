@@ -10,13 +10,16 @@
 #include "node/proc/datadir.h"
 #include "node/proc/guests.h"
 
+struct tls_identity;
+
 struct association {
     const struct conf *conf;
     const struct datadir *dir;
-    int fd;                          // the connection
-    const char *address;             // of the peer, numeric
-    struct guest_activity *activity; // written
-    struct inflight *inflight;       // the same; NULL: nobody looks after what is left behind
+    int fd;                              // the connection
+    const char *address;                 // of the peer, numeric
+    const struct tls_identity *identity; // who it is by its certificate; NULL: it came without TLS
+    struct guest_activity *activity;     // written
+    struct inflight *inflight;           // the same; NULL: nobody looks after what is left behind
 };
 
 // Body for child_start(); ctx is a struct association. Returns the exit status.

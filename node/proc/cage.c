@@ -225,14 +225,14 @@ static bool set_limits(enum cage_role role, const struct conf *conf, struct err 
     uint64_t file_mib = (uint64_t)conf->max_object_mib + FILE_MORE_MIB;
     if (file_mib < FILE_MIN_MIB)
         file_mib = FILE_MIN_MIB;
-    const uint64_t memory_mib = role == CAGE_ASSOCIATION ? ASSOCIATION_MIB : SENDER_MIB;
+    const bool small = role == CAGE_ASSOCIATION || role == CAGE_GATE;
+    const uint64_t memory_mib = small ? ASSOCIATION_MIB : SENDER_MIB;
     signal(SIGXFSZ, SIG_IGN); // a write beyond the limit is an error like that of a full disk
     if (role == CAGE_WORKER || role == CAGE_SCOUT)
         return true;
     return limit(RLIMIT_FSIZE, file_mib << 20, "the size of files", err) &&
            limit(RLIMIT_NPROC, 0, "processes", err) &&
-           (role != CAGE_ASSOCIATION ||
-            limit(RLIMIT_NOFILE, FILES_ASSOCIATION, "descriptors", err)) &&
+           (!small || limit(RLIMIT_NOFILE, FILES_ASSOCIATION, "descriptors", err)) &&
            (SANITIZED || limit(RLIMIT_AS, memory_mib << 20, "memory", err));
 }
 
@@ -251,6 +251,7 @@ static enum calls calls_of(enum cage_role role)
 {
     switch (role) {
     case CAGE_ASSOCIATION:
+    case CAGE_GATE:
         return CALLS_ASSOCIATION;
     case CAGE_SENDER:
         return CALLS_SENDER;
@@ -278,6 +279,8 @@ static bool enter_paths(enum cage_role role, const struct conf *conf, const stru
         paths_add_worker(&p, conf, dir, own);
     else if (role == CAGE_SCOUT)
         paths_add_machine(&p);
+    else if (role == CAGE_GATE)
+        paths_add_libraries(&p);
     else
         paths_add_sender(&p, dir);
     const bool ok =

@@ -11,6 +11,7 @@
 //                of drivers and fonts of its user
 //   sender       reads outbox/; names of hosts; sockets that go out
 //   scout        as a worker, without data
+//   gate         code alone: its two sockets and the door
 //
 // With AddressSanitizer the calls are wider (calls.h), memory has no limit, as its shadow is as
 // large as all that a process can address, and /proc/self can be read.
@@ -22,7 +23,7 @@
 #include "conf/conf.h"
 #include "node/proc/datadir.h"
 
-enum cage_role { CAGE_ASSOCIATION, CAGE_WORKER, CAGE_SCOUT, CAGE_SENDER };
+enum cage_role { CAGE_ASSOCIATION, CAGE_WORKER, CAGE_SCOUT, CAGE_SENDER, CAGE_GATE };
 
 // What the kernel has of it, said once at the start of the node: a line of the log. Prepares what
 // processes share.

@@ -140,6 +140,7 @@ struct guest *guests_add(struct guests *g, const struct lobby_caller *caller, ui
             continue;
         g->guests[i] = (struct guest){.here = true, .caller = *caller, .activity = activity};
         g->guests[i].caller.fd = -1;
+        g->guests[i].caller.identity = NULL;
         atomic_store(&activity->receiving, 0);
         atomic_store(&activity->objects, 0);
         atomic_store(&activity->at_ms, now_ms);

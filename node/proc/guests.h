@@ -19,7 +19,7 @@ struct guest_activity {
 struct guest {
     bool here; // else this is room for one
     pid_t pid;
-    struct lobby_caller caller; // fd: none of it
+    struct lobby_caller caller; // fd, identity: none
     struct guest_activity *activity;
     bool leaving; // was told to end: its place is given to another
 };

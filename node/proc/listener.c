@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "node/proc/child.h"
+#include "node/proc/door.h"
 #include "node/proc/guests.h"
 #include "node/proc/lobby.h"
 
@@ -97,6 +98,7 @@ static bool listener_start(const struct accepting *a, struct guest *guest,
                                       .dir = dir,
                                       .fd = caller->fd,
                                       .address = caller->address,
+                                      .identity = caller->identity,
                                       .activity = guest->activity,
                                       .inflight = a->listener->inflight};
     const int keep[] = {caller->fd, dir->dirfd, dir->lockfd};
@@ -141,28 +143,41 @@ static bool listener_welcome(void *ctx, const struct lobby_caller *caller)
     return false;
 }
 
-static void listener_accept_all(struct accepting *a)
+int listener_accept(int listening, char address[LOBBY_ADDRESS])
 {
     for (;;) {
         struct sockaddr_storage from = {0};
         socklen_t size = sizeof from;
-        int fd = accept4(a->listener->fd, (struct sockaddr *)&from, &size, SOCK_CLOEXEC);
-        if (fd < 0) {
-            if (errno == EINTR || errno == ECONNABORTED)
-                continue;
-            if (errno != EAGAIN && errno != EWOULDBLOCK) {
-                log_error("accept: %s", strerror(errno));
-                poll(NULL, 0, ACCEPT_PAUSE_MS);
-            }
-            return;
-        }
-        char address[LOBBY_ADDRESS];
-        int on = 1;
+        const int fd = accept4(listening, (struct sockaddr *)&from, &size, SOCK_CLOEXEC);
+        const int on = 1;
+        if (fd < 0 && (errno == EINTR || errno == ECONNABORTED))
+            continue;
+        if (fd < 0)
+            return -1;
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
         setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
         address_text(&from, address);
-        lobby_enter(a->lobby, fd, address, clock_steady());
+        return fd;
     }
+}
+
+static void listener_accept_all(struct accepting *a)
+{
+    char address[LOBBY_ADDRESS];
+    for (int fd; (fd = listener_accept(a->listener->fd, address)) >= 0;)
+        lobby_enter(a->lobby, fd, address, NULL, clock_steady());
+    if (errno != EAGAIN && errno != EWOULDBLOCK) {
+        log_error("accept: %s", strerror(errno));
+        poll(NULL, 0, ACCEPT_PAUSE_MS);
+    }
+}
+
+// Those who came by TLS.
+static void listener_take_all(struct accepting *a)
+{
+    static struct door_visitor visitor;
+    for (int fd; (fd = door_take(a->listener->door, &visitor)) >= 0;)
+        lobby_enter(a->lobby, fd, visitor.address, &visitor.identity, clock_steady());
 }
 
 static void listener_reap(struct accepting *a)
@@ -225,11 +240,12 @@ static bool listener_prepare(struct accepting *a)
 
 static void listener_wait(struct accepting *a, int channel)
 {
-    struct pollfd fds[3 + LOBBY_MAX] = {{a->signals, POLLIN, 0},
+    struct pollfd fds[4 + LOBBY_MAX] = {{a->signals, POLLIN, 0},
                                         {a->orphan ? -1 : channel, POLLIN, 0},
-                                        {a->open ? a->listener->fd : -1, POLLIN, 0}};
-    const size_t visitors = lobby_watch(a->lobby, fds + 3);
-    if (poll(fds, 3 + visitors, lobby_wait_ms(a->lobby, clock_steady())) < 0) {
+                                        {a->open ? a->listener->fd : -1, POLLIN, 0},
+                                        {a->open ? a->listener->door : -1, POLLIN, 0}};
+    const size_t visitors = lobby_watch(a->lobby, fds + 4);
+    if (poll(fds, 4 + visitors, lobby_wait_ms(a->lobby, clock_steady())) < 0) {
         if (errno != EINTR) {
             log_error("poll: %s", strerror(errno));
             poll(NULL, 0, ACCEPT_PAUSE_MS);
@@ -242,16 +258,18 @@ static void listener_wait(struct accepting *a, int channel)
         a->orphan = true;
         a->open = false;
     }
-    lobby_mind(a->lobby, fds + 3, visitors, clock_steady(), listener_welcome, a);
+    lobby_mind(a->lobby, fds + 4, visitors, clock_steady(), listener_welcome, a);
     if (fds[2].revents && a->open)
         listener_accept_all(a);
+    if (fds[3].revents && a->open)
+        listener_take_all(a);
 }
 
 int listener_run(void *ctx, int channel)
 {
     struct accepting a = {.listener = ctx, .open = true, .signals = -1};
     const struct conf *conf = a.listener->conf;
-    a.lobby = lobby_create(conf->acse_timeout_s);
+    a.lobby = lobby_create(conf->acse_timeout_s, LOBBY_DICOM);
     const bool ready =
         guests_init(&a.guests, conf->max_associations, conf->max_associations_per_peer) &&
         a.lobby && listener_prepare(&a);

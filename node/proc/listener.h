@@ -9,17 +9,23 @@
 #include "conf/conf.h"
 #include "base/err.h"
 #include "node/proc/datadir.h"
+#include "node/proc/lobby.h"
 
 struct listener {
     const struct conf *conf;
     const struct datadir *dir;
-    int fd; // listening, from listener_bind()
+    int fd;   // listening, from listener_bind(); -1: none without TLS
+    int door; // where connections by TLS come from (node/proc/door.h)
     struct inflight *inflight;
 };
 
 // A socket that listens on address (numeric, "": all) and port; close-on-exec, non-blocking.
 // -1: ERR_NET (in use, no such address here).
 int listener_bind(const char *address, unsigned port, struct err *err);
+
+// The next connection of a listening socket, close-on-exec, and the address of its peer, numeric.
+// -1: errno; EAGAIN: none waits.
+int listener_accept(int listening, char address[LOBBY_ADDRESS]);
 
 // The process: body for child_start(); ctx is a struct listener. Returns when it has stopped
 // accepting and all associations have ended, or when the core is gone (channel).

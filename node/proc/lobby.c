@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 #include "base/log.h"
+#include "dimse/net/tls.h"
 
 #define PDU_HEAD          6 // type, reserved, length (PS3.8 9.3.1)
 #define PDU_ASSOCIATE_RQ  1
@@ -15,6 +16,10 @@
 #define CALLING_AT        26
 #define TITLE             16
 #define REQUEST_WHOLE_MAX 65536 // of a larger one the rest is read by the association
+#define TLS_HEAD          5     // content type, version, length
+#define TLS_HANDSHAKE     22
+#define TLS_MAJOR         3     // of every version
+#define TLS_RECORD_MAX    16384 // bytes of a record without encryption
 #define FAREWELL_S        2     // for a peer to take the answer and to close
 
 struct visitor {
@@ -22,19 +27,23 @@ struct visitor {
     double until;  // steady clock
     bool answered; // what it still sends is thrown away until it closes
     char address[LOBBY_ADDRESS];
+    struct tls_identity *identity; // NULL: without TLS
 };
 
 struct lobby {
     double patience_s;
+    enum lobby_kind kind;
     size_t count;
     struct visitor visitors[LOBBY_MAX]; // in the order of their arrival
 };
 
-struct lobby *lobby_create(double patience_s)
+struct lobby *lobby_create(double patience_s, enum lobby_kind kind)
 {
     struct lobby *lobby = calloc(1, sizeof *lobby);
     if (lobby)
         lobby->patience_s = patience_s;
+    if (lobby)
+        lobby->kind = kind;
     return lobby;
 }
 
@@ -43,6 +52,8 @@ static void lobby_leave(struct visitor *v)
 {
     close(v->fd);
     v->fd = -1;
+    free(v->identity);
+    v->identity = NULL;
 }
 
 static void lobby_close_ranks(struct lobby *lobby)
@@ -81,8 +92,17 @@ static void lobby_expect(int fd, size_t bytes)
     setsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &low, sizeof low);
 }
 
-void lobby_enter(struct lobby *lobby, int fd, const char *address, double now)
+void lobby_enter(struct lobby *lobby, int fd, const char *address,
+                 const struct tls_identity *identity, double now)
 {
+    struct tls_identity *copy = identity ? malloc(sizeof *copy) : NULL;
+    if (identity && !copy) {
+        log_error("address=%s closed: no memory", address);
+        close(fd);
+        return;
+    }
+    if (copy)
+        *copy = *identity;
     if (lobby->count == LOBBY_MAX) {
         log_warn("address=%s closed: the oldest of %d connections without a request",
                  lobby->visitors[0].address, LOBBY_MAX);
@@ -90,7 +110,7 @@ void lobby_enter(struct lobby *lobby, int fd, const char *address, double now)
         lobby_close_ranks(lobby);
     }
     struct visitor *v = &lobby->visitors[lobby->count++];
-    *v = (struct visitor){.fd = fd, .until = now + lobby->patience_s};
+    *v = (struct visitor){.fd = fd, .until = now + lobby->patience_s, .identity = copy};
     snprintf(v->address, sizeof v->address, "%s", address);
     lobby_expect(fd, PDU_HEAD);
 }
@@ -140,21 +160,34 @@ static bool lobby_drain(const struct visitor *v)
     return recv(v->fd, rest, sizeof rest, MSG_DONTWAIT) > 0;
 }
 
+// Of how many bytes the first message is; 0: it is none of the kind.
+static size_t lobby_message_bytes(enum lobby_kind kind, const unsigned char *b)
+{
+    if (kind == LOBBY_TLS) {
+        const size_t length = (size_t)b[3] << 8 | b[4];
+        return b[0] == TLS_HANDSHAKE && b[1] == TLS_MAJOR && length <= TLS_RECORD_MAX
+                   ? TLS_HEAD + length
+                   : 0;
+    }
+    const size_t length = (size_t)b[2] << 24 | (size_t)b[3] << 16 | (size_t)b[4] << 8 | b[5];
+    if (b[0] != PDU_ASSOCIATE_RQ || length < REQUEST_FIXED)
+        return 0;
+    return length < REQUEST_WHOLE_MAX - PDU_HEAD ? PDU_HEAD + length : REQUEST_WHOLE_MAX;
+}
+
 enum reading { READ_MORE, READ_WHOLE, READ_OTHER, READ_END };
 
 // Looks at what is here of a request without taking it.
-static enum reading lobby_read(const struct visitor *v, struct lobby_caller *caller)
+static enum reading lobby_read(enum lobby_kind kind, const struct visitor *v,
+                               struct lobby_caller *caller)
 {
     static unsigned char request[REQUEST_WHOLE_MAX];
     const ssize_t got = recv(v->fd, request, sizeof request, MSG_PEEK | MSG_DONTWAIT);
     if (got < PDU_HEAD)
         return READ_END; // poll() would not have said so before
-    const size_t length =
-        (size_t)request[2] << 24 | (size_t)request[3] << 16 | (size_t)request[4] << 8 | request[5];
-    if (request[0] != PDU_ASSOCIATE_RQ || length < REQUEST_FIXED)
+    const size_t whole = lobby_message_bytes(kind, request);
+    if (whole == 0)
         return READ_OTHER;
-    const size_t whole =
-        length < REQUEST_WHOLE_MAX - PDU_HEAD ? PDU_HEAD + length : REQUEST_WHOLE_MAX;
     if ((size_t)got < whole) {
         int expected = 0;
         socklen_t size = sizeof expected;
@@ -162,15 +195,17 @@ static enum reading lobby_read(const struct visitor *v, struct lobby_caller *cal
         lobby_expect(v->fd, whole);
         return expected == (int)whole ? READ_END : READ_MORE;
     }
-    caller->fd = v->fd;
+    *caller = (struct lobby_caller){.fd = v->fd, .identity = v->identity};
     snprintf(caller->address, sizeof caller->address, "%s", v->address);
+    if (kind == LOBBY_TLS)
+        return READ_WHOLE;
     title_text(request + CALLED_AT, caller->called);
     title_text(request + CALLING_AT, caller->calling);
     return READ_WHOLE;
 }
 
 // False: it has left.
-static bool lobby_attend(struct visitor *v, double now,
+static bool lobby_attend(enum lobby_kind kind, struct visitor *v, double now,
                          bool (*welcome)(void *ctx, const struct lobby_caller *caller), void *ctx)
 {
     // Rejected transient, by the presentation service provider: local limit exceeded.
@@ -180,12 +215,17 @@ static bool lobby_attend(struct visitor *v, double now,
     struct lobby_caller caller;
     if (v->answered)
         return lobby_drain(v);
-    switch (lobby_read(v, &caller)) {
+    switch (lobby_read(kind, v, &caller)) {
     case READ_MORE:
         return true;
     case READ_END:
         return false;
     case READ_OTHER:
+        if (kind == LOBBY_TLS) {
+            log_warn("address=%s closed: what it sends is no TLS", v->address);
+            lobby_drain(v);
+            return false;
+        }
         log_warn("address=%s aborted: what it sends is no association request", v->address);
         lobby_dismiss(v, aborted, now);
         return lobby_drain(v);
@@ -193,7 +233,7 @@ static bool lobby_attend(struct visitor *v, double now,
         break;
     }
     lobby_expect(v->fd, 1);
-    if (welcome(ctx, &caller))
+    if (welcome(ctx, &caller) || kind == LOBBY_TLS)
         return false;
     lobby_dismiss(v, reject, now);
     return lobby_drain(v);
@@ -204,7 +244,7 @@ void lobby_mind(struct lobby *lobby, const struct pollfd *fds, size_t count, dou
 {
     for (size_t i = 0; i < count; i++) {
         struct visitor *v = &lobby->visitors[i];
-        if (fds[i].revents && !lobby_attend(v, now, welcome, ctx)) {
+        if (fds[i].revents && !lobby_attend(lobby->kind, v, now, welcome, ctx)) {
             lobby_leave(v);
         } else if (now >= v->until) {
             if (!v->answered)

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "node/proc/cage.h"
 #include "node/proc/msg.h"
+#include "node/proc/reach.h"
 
 struct batch {
     const struct sender *sender;
@@ -24,19 +25,16 @@ int sender_run(void *ctx, int channel)
 {
     const struct sender *s = ctx;
     const struct conf *conf = s->conf;
-    struct scu_peer peer = {.host = s->peer->host,
-                            .port = s->peer->port,
-                            .called = s->peer->name,
-                            .calling = conf->ae_title,
-                            .connect_timeout_s = conf->connect_timeout_s,
-                            .dimse_timeout_s = conf->dimse_timeout_s,
-                            .max_pdu = conf->max_pdu};
+    struct scu_peer peer;
     struct batch batch = {.sender = s, .channel = channel};
     struct err err = {0};
     struct msg_sent sent = {0};
     log_action("destination=%s", s->peer->name);
-    sent.ok = cage_enter(CAGE_SENDER, conf, s->dir, NULL, &err) &&
+    sent.ok = reach_init(&peer, conf, s->peer, s->tls, conf->connect_timeout_s,
+                         conf->dimse_timeout_s, &err) &&
+              cage_enter(CAGE_SENDER, conf, s->dir, NULL, &err) &&
               scu_store(&peer, s->files, s->count, on_outcome, &batch, &err);
+    reach_finish(&peer);
     snprintf(sent.text, sizeof sent.text, "%s", err.text);
     return msg_send(channel, MSG_SENT, &sent, NULL, 0, NULL) ? 0 : 2;
 }

@@ -12,6 +12,7 @@ struct sender {
     const struct conf *conf;
     const struct datadir *dir; // holds the files
     const struct conf_peer *peer;
+    const struct tls_files *tls; // kept open
     const struct scu_file *files;
     const int64_t *rows; // of the outbox, one a file
     size_t count;

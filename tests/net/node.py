@@ -95,13 +95,14 @@ def uid(path):
     return str(pydicom.dcmread(str(path), stop_before_pixels=True).SOPInstanceUID)
 
 
-def yaml(data_dir, port, peers, extra="", when="Modality: CT", options="", node="", return_to="source", find=(), run="calcium", results="sr, gsps, sc", route=""):
-    """A configuration of peers {AE title: port}."""
-    lines = ["node:", "  ae_title: ANODE", "  bind: 127.0.0.1", f"  port: {port}", f"  data_dir: {data_dir}"]
+def yaml(data_dir, port, peers, extra="", when="Modality: CT", options="", node="", return_to="source", find=(), run="calcium", results="sr, gsps, sc", route="", plain=None, peer=""):
+    """A configuration of peers {AE title: port}. plain: node.port where it is not the port that one waits for; peer: more keys of each peer."""
+    lines = ["node:", "  ae_title: ANODE", "  bind: 127.0.0.1", f"  port: {port if plain is None else plain}", f"  data_dir: {data_dir}"]
     lines += [f"  {line}" for line in node.splitlines()]
     lines += ["peers:"]
     for title, peer_port in peers.items():
         lines += [f"  - ae_title: {title}", "    host: 127.0.0.1", f"    port: {peer_port}", f"    find: {'true' if title in find else 'false'}"]
+        lines += [f"    {line}" for line in peer.splitlines()]
     lines += ["routes:", f"  - name: {route or run}", "    when:", f"      {when}", f"    run: {run}", f"    results: [{results}]", f"    return_to: [{return_to}]"]
     lines += [f"    options: {{{options}}}"] if options else []
     return "\n".join(lines) + "\n" + (extra or TIMES)

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#include "dimse/net/tls.h"
 #include "node/proc/lobby.h"
 #include "tests/check.h"
 #include "tests/net/helper_peer.h"
@@ -18,11 +19,13 @@ struct scene {
     bool refuse;                // what welcome() says
     struct lobby_caller caller; // the last one that was offered
     size_t offered;
+    const char *wanted; // a name of the last one's certificate
+    bool was_wanted;
 };
 
 static void scene_open(struct scene *s)
 {
-    *s = (struct scene){.lobby = lobby_create(PATIENCE_S)};
+    *s = (struct scene){.lobby = lobby_create(PATIENCE_S, LOBBY_DICOM)};
     s->listening = peer_listen(&s->port);
     CU_ASSERT_FATAL(s->lobby && s->listening >= 0);
 }
@@ -40,7 +43,7 @@ static struct peer visit(struct scene *s, double now)
     CU_ASSERT_TRUE_FATAL(peer_connect(&p, s->port));
     int fd = accept(s->listening, NULL, NULL);
     CU_ASSERT_FATAL(fd >= 0);
-    lobby_enter(s->lobby, fd, "127.0.0.1", now);
+    lobby_enter(s->lobby, fd, "127.0.0.1", NULL, now);
     return p;
 }
 
@@ -49,6 +52,7 @@ static bool welcome(void *ctx, const struct lobby_caller *caller)
     struct scene *s = ctx;
     s->caller = *caller;
     s->offered++;
+    s->was_wanted = s->wanted && caller->identity && tls_identity_is(caller->identity, s->wanted);
     return !s->refuse;
 }
 
@@ -267,6 +271,58 @@ static void a_huge_request_is_offered_with_what_is_here(void)
     scene_close(&s);
 }
 
+// The first record of a handshake is for a gate, whole; what is none is closed without a word.
+static void by_tls_a_handshake_is_offered_and_nothing_else(void)
+{
+    unsigned char hello[5 + 300] = {22, 3, 1, 300 >> 8, 300 & 255}; // RFC 8446 5.1
+    struct scene s;
+    scene_open(&s);
+    lobby_destroy(s.lobby);
+    s.lobby = lobby_create(PATIENCE_S, LOBBY_TLS);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(s.lobby);
+    struct peer p = visit(&s, 0);
+    CU_ASSERT_TRUE(peer_send(&p, hello, sizeof hello - 1));
+    turn(&s, 0, true);
+    turn(&s, 0, false);
+    CU_ASSERT_EQUAL(s.offered, 0);
+    CU_ASSERT_TRUE(peer_send(&p, hello, 1));
+    turn(&s, 0, true);
+    CU_ASSERT_EQUAL(s.offered, 1);
+    CU_ASSERT_STRING_EQUAL(s.caller.calling, "");
+    CU_ASSERT_STRING_EQUAL(s.caller.address, "127.0.0.1");
+    CU_ASSERT_EQUAL(lobby_count(s.lobby), 0);
+    peer_close(&p);
+    p = visit(&s, 0);
+    ask(&p);
+    turn(&s, 0, true);
+    CU_ASSERT_EQUAL(s.offered, 1);
+    CU_ASSERT_EQUAL(lobby_count(s.lobby), 0);
+    struct bytes body;
+    CU_ASSERT_TRUE(answer(&p, &body) <= 0);
+    bytes_free(&body);
+    peer_close(&p);
+    scene_close(&s);
+}
+
+// Who came by TLS is offered with its identity, which is its own.
+static void an_identity_comes_along(void)
+{
+    struct scene s;
+    struct tls_identity identity = {.name_count = 1, .names = {"ct.example"}};
+    scene_open(&s);
+    struct peer p;
+    CU_ASSERT_TRUE_FATAL(peer_connect(&p, s.port));
+    lobby_enter(s.lobby, accept(s.listening, NULL, NULL), "127.0.0.1", &identity, 0);
+    memset(&identity, 0, sizeof identity);
+    ask(&p);
+    s.wanted = "CT.example";
+    turn(&s, 0, true);
+    CU_ASSERT_EQUAL(s.offered, 1);
+    CU_ASSERT_TRUE(s.was_wanted);
+    peer_close(&p);
+    scene_close(&s);
+}
+
 int main(void)
 {
     static const struct check_case cases[] = {
@@ -282,6 +338,9 @@ int main(void)
          who_goes_before_its_request_is_whole_has_gone},
         {"a_huge_request_is_offered_with_what_is_here",
          a_huge_request_is_offered_with_what_is_here},
+        {"by_tls_a_handshake_is_offered_and_nothing_else",
+         by_tls_a_handshake_is_offered_and_nothing_else},
+        {"an_identity_comes_along", an_identity_comes_along},
     };
     return check_main("lobby", cases, sizeof cases / sizeof *cases);
 }

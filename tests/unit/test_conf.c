@@ -283,6 +283,35 @@ static void every_key_is_in_the_manual_as_the_table_has_it(void)
     free(text);
 }
 
+static void an_address_is_of_a_network(void)
+{
+    static const struct {
+        const char *network, *address;
+        bool is;
+    } rows[] = {
+        {"192.0.2.7", "192.0.2.7", true},
+        {"192.0.2.7", "192.0.2.8", false},
+        {"192.0.2.0/24", "192.0.2.255", true},
+        {"192.0.2.0/24", "192.0.3.0", false},
+        {"10.0.0.0/9", "10.127.1.1", true},
+        {"10.0.0.0/9", "10.128.0.0", false},
+        {"0.0.0.0/0", "192.0.2.7", true},
+        {"0.0.0.0/0", "2001:db8::1", false},
+        {"2001:db8::/33", "2001:db8:7fff::1", true},
+        {"2001:db8::/33", "2001:db8:8000::1", false},
+        {"::1", "::1", true},
+        {"192.0.2.7", "unknown", false},
+        {"192.0.2.0/24", "192.0.2.0/24", false},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        char *networks[] = {(char[]){"203.0.113.1"}, strdup(rows[i].network)};
+        const struct conf_texts list = {networks, 2};
+        CU_ASSERT_EQUAL(conf_address_is_of(&list, rows[i].address), rows[i].is);
+        free(networks[1]);
+    }
+    CU_ASSERT_TRUE(conf_address_is_of(&(struct conf_texts){0}, "192.0.2.7"));
+}
+
 static void identity_is_derived_from_the_ae_title(void)
 {
     struct conf *a = load(PEERS ROUTES), *b = load("node: {ae_title: OTHER}\n" PEERS ROUTES),
@@ -729,6 +758,7 @@ int main(void)
         {"every_key_is_in_the_example", every_key_is_in_the_example},
         {"every_key_is_in_the_manual_as_the_table_has_it",
          every_key_is_in_the_manual_as_the_table_has_it},
+        {"an_address_is_of_a_network", an_address_is_of_a_network},
         {"identity_is_derived_from_the_ae_title", identity_is_derived_from_the_ae_title},
         {"results_and_returns_have_defaults", results_and_returns_have_defaults},
         {"defaults_follow_smaller_limits", defaults_follow_smaller_limits},
