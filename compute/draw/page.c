@@ -375,9 +375,8 @@ static double draw_legend(struct layout *l, double y)
     unsigned row = 0;
     pen_font(l->pen, FONT_REGULAR, 16);
     for (uint32_t i = 0; i < count; i++) {
-        const struct layer *layer = i < f->layer_count ? &f->layers[i] : NULL;
-        const struct region *region = layer ? NULL : &f->regions[i - f->layer_count];
-        const char *name = layer ? layer_words(layer) : region->label;
+        const struct region *region = i < f->layer_count ? NULL : &f->regions[i - f->layer_count];
+        const char *name = region ? region->label : layer_words(&f->layers[i]);
         if (region && layer_names(f, region))
             continue;
         const double width = fmin(pen_width(l->pen, name), INNER - 120);
@@ -395,7 +394,7 @@ static double draw_legend(struct layout *l, double y)
             row++;
         }
         if (isfinite(y)) {
-            pen_rgb(l->pen, layer ? layer->rgb : region->rgb);
+            pen_rgb(l->pen, region ? region->rgb : f->layers[i].rgb);
             cairo_rectangle(pen_cairo(l->pen), x, y + row * LEGEND_STEP - 12, 14, 14);
             cairo_fill(pen_cairo(l->pen));
             pen_ink(l->pen, ink_caption);

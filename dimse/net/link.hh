@@ -14,6 +14,9 @@
 #include <dcmtk/dcmnet/dcmlayer.h>
 #include <dcmtk/dcmnet/dcmtrans.h>
 
+// The time-out that DCMTK is given, in seconds: the link keeps the time.
+constexpr int dcmtk_timeout_s = 86400;
+
 class Link
 {
   public:

@@ -32,7 +32,6 @@ static const uint64_t lost_max = 16 << 20;
 // Behind the place where the framing breaks, before the parser is asked: it tells an element of
 // unknown value representation by where the next one begins.
 static const uint64_t judge_after = 4 << 20;
-static const int no_limit_s = 86400;                     // for DCMTK: the link keeps the time
 static const uint8_t abort_user = 0, abort_provider = 2; // A-ABORT source, PS3.8 table 9-26
 
 bool scp_init(struct err *err)
@@ -368,7 +367,7 @@ static bool session_establish(Session &s, struct err *err)
     long max_pdu =
         std::min<long>(std::max<long>(c->max_pdu, ASC_MINIMUMPDUSIZE), ASC_MAXIMUMPDUSIZE);
     OFCondition cond = ASC_receiveAssociation(s.net, &s.assoc, max_pdu, nullptr, nullptr, OFFalse,
-                                              DUL_NOBLOCK, no_limit_s);
+                                              DUL_NOBLOCK, dcmtk_timeout_s);
     if (cond.bad()) {
         if (s.link.fault() == Link::Fault::None && !s.link.sent())
             s.link.abort(abort_provider, 0);
@@ -517,8 +516,8 @@ static bool store_receive(Session &s, Store &store, Sink &sink, struct err *err)
     SinkStream stream(&sink);
     uint64_t max = s.config->max_object_bytes;
     s.link.allow(max > UINT64_MAX / 4 ? UINT64_MAX : 2 * max + (1 << 20));
-    OFCondition cond = DIMSE_receiveDataSetInFile(s.assoc, DIMSE_NONBLOCKING, no_limit_s, &context,
-                                                  &stream, nullptr, nullptr);
+    OFCondition cond = DIMSE_receiveDataSetInFile(s.assoc, DIMSE_NONBLOCKING, dcmtk_timeout_s,
+                                                  &context, &stream, nullptr, nullptr);
     if (cond.bad() && s.link.fault() == Link::Fault::Flood)
         return err_set(err, ERR_NET, "data set: %s",
                        sink.hopeless() ? "broken, and the peer goes on with it"
@@ -660,8 +659,8 @@ static bool session_serve_commands(Session &s, struct err *err)
         T_DIMSE_Message message;
         DcmDataset *set = nullptr;
         s.link.allow(command_max);
-        OFCondition cond = DIMSE_receiveCommand(s.assoc, DIMSE_NONBLOCKING, no_limit_s, &context,
-                                                &message, nullptr, &set);
+        OFCondition cond = DIMSE_receiveCommand(s.assoc, DIMSE_NONBLOCKING, dcmtk_timeout_s,
+                                                &context, &message, nullptr, &set);
         const std::unique_ptr<DcmDataset> kept(set);
         if (cond.bad() && kept && request_without_uid(*kept, &message))
             cond = EC_Normal;
@@ -698,7 +697,7 @@ static int socket_lift(int fd, struct err *err)
 static bool session_serve(Session &s, struct err *err)
 {
     LinkLayer layer(s.link);
-    OFCondition cond = ASC_initializeNetwork(NET_ACCEPTOR, 0, no_limit_s, &s.net);
+    OFCondition cond = ASC_initializeNetwork(NET_ACCEPTOR, 0, dcmtk_timeout_s, &s.net);
     if (cond.bad())
         return err_set(err, ERR_INTERNAL, "cannot set up the network: %s", cond.text());
     ASC_setTransportLayer(s.net, &layer, 0);

@@ -16,7 +16,6 @@
 #include <dcmtk/dcmnet/dul.h>
 #include <dcmtk/dcmnet/diutil.h>
 
-static const int no_limit_s = 86400;         // for DCMTK: the link keeps the time
 static const uint64_t answer_max = 16 << 20; // bytes that come in answer to one request
 static const uint32_t slowest = 1000;        // bytes a second after dimse_timeout_s
 static const size_t contexts_max = 128;      // PS3.8 9.3.2.2: odd numbers up to 255
@@ -137,7 +136,7 @@ bool Requestor::open(const std::vector<Context> &contexts, struct err *err)
     if (!link_globals(err))
         return false;
     dcmConnectionTimeout.set(static_cast<Sint32>(peer_->connect_timeout_s));
-    OFCondition cond = ASC_initializeNetwork(NET_REQUESTOR, 0, no_limit_s, &net_);
+    OFCondition cond = ASC_initializeNetwork(NET_REQUESTOR, 0, dcmtk_timeout_s, &net_);
     if (cond.bad())
         return err_set(err, ERR_INTERNAL, "cannot set up the network: %s", cond.text());
     ASC_setTransportLayer(net_, &layer_, 0);
@@ -147,8 +146,8 @@ bool Requestor::open(const std::vector<Context> &contexts, struct err *err)
         return false;
     time_t started = time(nullptr);
     link_.hurry(peer_->connect_timeout_s, answer_max);
-    cond =
-        ASC_requestAssociation(net_, params_, &assoc_, nullptr, nullptr, DUL_NOBLOCK, no_limit_s);
+    cond = ASC_requestAssociation(net_, params_, &assoc_, nullptr, nullptr, DUL_NOBLOCK,
+                                  dcmtk_timeout_s);
     if (cond.bad())
         return refused(cond, started, err);
     established_ = true;
@@ -229,7 +228,7 @@ bool Requestor::store(size_t context, const struct scu_file *file, DcmDataset *d
     rq.Priority = DIMSE_PRIORITY_MEDIUM;
     link_.allow(answer_max);
     OFCondition cond = DIMSE_storeUser(assoc_, id(context), &rq, nullptr, data, nullptr, nullptr,
-                                       DIMSE_NONBLOCKING, no_limit_s, &rsp, &detail);
+                                       DIMSE_NONBLOCKING, dcmtk_timeout_s, &rsp, &detail);
     if (cond.bad()) {
         delete detail;
         return failed("C-STORE", cond, err);
@@ -254,7 +253,7 @@ bool Requestor::find(size_t context, DcmDataset *query, DIMSE_FindUserCallback o
     rq.Priority = DIMSE_PRIORITY_MEDIUM;
     link_.allow(answer_max);
     OFCondition cond = DIMSE_findUser(assoc_, id(context), &rq, query, answers, on_match, ctx,
-                                      DIMSE_NONBLOCKING, no_limit_s, &rsp, &detail);
+                                      DIMSE_NONBLOCKING, dcmtk_timeout_s, &rsp, &detail);
     char comment[128] = "";
     error_comment(detail, comment, sizeof comment);
     if (cond.bad())
@@ -269,8 +268,8 @@ bool Requestor::echo(struct err *err)
     DIC_US status = 0;
     DcmDataset *detail = nullptr;
     link_.allow(answer_max);
-    OFCondition cond = DIMSE_echoUser(assoc_, assoc_->nextMsgID++, DIMSE_NONBLOCKING, no_limit_s,
-                                      &status, &detail);
+    OFCondition cond = DIMSE_echoUser(assoc_, assoc_->nextMsgID++, DIMSE_NONBLOCKING,
+                                      dcmtk_timeout_s, &status, &detail);
     delete detail;
     if (cond.bad())
         return failed("C-ECHO", cond, err);

@@ -14,7 +14,7 @@ static const struct code derivation = {"121401", "DCM", "Derivation"};
 // CID 7203 is extensible: a code of our own where the analysis names none.
 static const struct code any_derivation = {"PARAMETRIC_MAP", "99ANODE", "Parametric map"};
 
-static const std::vector<struct multiframe_index> dimensions = {
+static const std::vector<struct multiframe_index> map_dimensions = {
     {DCM_ImagePositionPatient, DCM_PlanePositionSequence, "Position"},
 };
 
@@ -172,7 +172,7 @@ static void encode_map(const result_set &set, const struct value_map &map, objec
     DcmDataset &ds = *file->getDataset();
     const struct span s = span_of(map.values, (size_t)image.dim[0] * image.dim[1] * image.dim[2]);
     DcmItem &shared =
-        multiframe_begin(ds, of, map.name, map.title ? map.title : map.name, dimensions);
+        multiframe_begin(ds, of, map.name, map.title ? map.title : map.name, map_dimensions);
     encode_text(ds, DCM_ImageType, image_type);
     encode_text(ds, DCM_BurnedInAnnotation, "NO");
     encode_text(ds, DCM_RecognizableVisualFeatures, "NO");

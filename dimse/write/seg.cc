@@ -13,7 +13,7 @@ static const struct code any_type = {"85756007", "SCT", "Tissue"};
 // CID 7162 is extensible: a family of our own where the analysis names none.
 static const struct code any_family = {"IMAGE_PROCESSING", "99ANODE", "Image processing"};
 
-static const std::vector<struct multiframe_index> dimensions = {
+static const std::vector<struct multiframe_index> segment_dimensions = {
     {DCM_ReferencedSegmentNumber, DCM_SegmentIdentificationSequence, "Segment"},
     {DCM_ImagePositionPatient, DCM_PlanePositionSequence, "Position"},
 };
@@ -158,7 +158,7 @@ static void encode_labels(const result_set &set, uint32_t index, object_sink &si
     std::unique_ptr<DcmFileFormat> file =
         identity_object(set, name, UID_SegmentationStorage, "SEG");
     DcmDataset &ds = *file->getDataset();
-    multiframe_begin(ds, of, set.request.stage.name, set.request.stage.title, dimensions);
+    multiframe_begin(ds, of, set.request.stage.name, set.request.stage.title, segment_dimensions);
     put_format(ds, 1, "BINARY");
     encode_text(ds, DCM_SegmentsOverlap, "NO");
     Uint16 number = 0;
@@ -193,7 +193,7 @@ static void encode_fractions(const result_set &set, uint32_t index, object_sink 
     std::unique_ptr<DcmFileFormat> file =
         identity_object(set, name, UID_SegmentationStorage, "SEG");
     DcmDataset &ds = *file->getDataset();
-    multiframe_begin(ds, of, set.request.stage.name, set.request.stage.title, dimensions);
+    multiframe_begin(ds, of, set.request.stage.name, set.request.stage.title, segment_dimensions);
     put_format(ds, 8, "FRACTIONAL");
     encode_text(ds, DCM_SegmentationFractionalType, map.probability ? "PROBABILITY" : "OCCUPANCY");
     encode_u16(ds, DCM_MaximumFractionalValue, {255});
