@@ -412,10 +412,11 @@ static bool arrivals_add_jobs(struct core *core, const struct watch *w,
         struct route_job *j = &outcome->jobs[i];
         j->job.remark = remark;
         j->job.evidence = d->evidence;
-        bool ok = j->stage->scope == SCOPE_STUDY
-                      ? collections_add(core->collections, w->series, outcome->route->name,
-                                        j->stage, j->slot, evidence, err)
-                      : state_add_job(core->state, &j->job, &j->input, 1, &j->job_id, err);
+        bool ok =
+            j->stage->scope == SCOPE_STUDY
+                ? collections_add(core->collections, w->series, outcome->route->name, j->stage,
+                                  j->slot, evidence, w->evidence.now - w->evidence.last, err)
+                : state_add_job(core->state, &j->job, &j->input, 1, &j->job_id, err);
         if (!ok)
             return false;
     }

@@ -7,7 +7,7 @@
 #include "compute/stages/stage.h"
 
 struct collection_rules { // seconds, from the configuration
-    double quiet_s;       // after the last series that was complete: more may begin
+    double quiet_s;       // after the last instance of all series that are complete: more may begin
     double short_quiet_s; // the same where the source has confirmed the count of each series: it
                           // is quick to tell, and who sends them in a row has begun the next
     double study_wait_s;  // after the first one, for needed inputs that are missing
@@ -22,7 +22,8 @@ struct collection_slot {
 
 // Times: seconds on one clock.
 struct collection_evidence {
-    double now, started, grown; // first and last series of this run that was complete
+    double now, started; // the first series of this run was complete then
+    double grown;        // the last instance came of those that are complete
     const struct collection_slot *slots;
     size_t slot_count;
 };

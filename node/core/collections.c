@@ -430,11 +430,13 @@ double collections_tick(struct collections *c)
 }
 
 bool collections_add(struct collections *c, int64_t series, const char *route,
-                     const struct stage *stage, int slot, const char *evidence, struct err *err)
+                     const struct stage *stage, int slot, const char *evidence, double quiet_s,
+                     struct err *err)
 {
+    const double now = clock_wall();
     int64_t id = 0;
-    return state_collect(c->core->state, series, route, stage->name, slot, evidence, clock_wall(),
-                         &id, err);
+    return state_collect(c->core->state, series, route, stage->name, slot, evidence, now,
+                         now - fmax(quiet_s, 0), &id, err);
 }
 
 void collections_wake(struct collections *c)

@@ -13,9 +13,11 @@ struct collections *collections_create(struct core *core, struct err *err);
 void collections_destroy(struct collections *c); // NULL is fine
 
 // The series, which is complete (evidence says why), fills an input of an analysis for a route.
+// quiet_s: for how long none of its instances has come.
 // Inside the transaction that ends its run; collections_wake() afterwards.
 bool collections_add(struct collections *c, int64_t series, const char *route,
-                     const struct stage *stage, int slot, const char *evidence, struct err *err);
+                     const struct stage *stage, int slot, const char *evidence, double quiet_s,
+                     struct err *err);
 
 // A series begins to be received, or is complete: what waits for it is looked at again.
 void collections_wake(struct collections *c);

@@ -336,9 +336,10 @@ static const char *const sql[Q_COUNT] = {
         "UPDATE job SET state = 'queued', outcome = '', attempts = 0, refusals = 0, waits = 0,"
         " not_before = 0, verdict = '', reason = '' WHERE state = 'failed'",
     [Q_COLLECT] = "INSERT INTO collection(study_uid, patient, route, stage, started_at, grown_at,"
-                  " open) SELECT study_uid, patient, ?2, ?3, ?4, ?4, 1 FROM series WHERE id = ?1"
+                  " open) SELECT study_uid, patient, ?2, ?3, ?4, ?5, 1 FROM series WHERE id = ?1"
                   " ON CONFLICT(study_uid, patient, route, stage) DO UPDATE SET"
-                  " started_at = iif(open, started_at, ?4), grown_at = ?4, open = 1 RETURNING id",
+                  " started_at = iif(open, started_at, ?4),"
+                  " grown_at = iif(open, max(grown_at, ?5), ?5), open = 1 RETURNING id",
     [Q_ADD_MEMBER] = "INSERT INTO collection_member(collection, series, slot, evidence)"
                      " VALUES(?, ?, ?, ?) ON CONFLICT(collection, series) DO UPDATE SET"
                      " slot = excluded.slot, evidence = excluded.evidence",
@@ -1301,9 +1302,9 @@ bool state_failed_jobs_again(struct state *s, int *count, struct err *err)
 // Collections
 
 bool state_collect(struct state *s, int64_t series, const char *route, const char *stage, int slot,
-                   const char *evidence, double now, int64_t *id, struct err *err)
+                   const char *evidence, double now, double last, int64_t *id, struct err *err)
 {
-    sqlite3_stmt *stmt = bind(s, err, Q_COLLECT, "ittd", series, route, stage, now);
+    sqlite3_stmt *stmt = bind(s, err, Q_COLLECT, "ittdd", series, route, stage, now, last);
     enum step result = step(s, stmt, err);
     if (result == STEP_FAILED)
         return false;

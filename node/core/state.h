@@ -269,7 +269,7 @@ struct state_collection {
     int64_t id;
     const char *study_instance_uid, *route, *stage;
     double started_at; // when its first series was complete
-    double grown_at;   // when the last one was
+    double grown_at;   // when the last instance came of those that are complete
 };
 struct state_member {
     int64_t series;
@@ -280,9 +280,10 @@ struct state_member {
 
 // A complete series belongs to the collection of its study and patient for that route and analysis,
 // which begins with it, or begins anew when its job has been made. Texts as in struct
-// state_collection and state_member. *id: the collection.
+// state_collection and state_member. It is complete now, its last instance came at `last`; both on
+// the wall clock. *id: the collection.
 bool state_collect(struct state *s, int64_t series, const char *route, const char *stage, int slot,
-                   const char *evidence, double now, int64_t *id, struct err *err);
+                   const char *evidence, double now, double last, int64_t *id, struct err *err);
 // Those whose job is still to be made, oldest first.
 bool state_each_collection(struct state *s,
                            bool (*each)(void *ctx, const struct state_collection *row), void *ctx,

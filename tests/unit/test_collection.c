@@ -8,7 +8,7 @@ static const struct stage_input_spec needed = {.name = "needed", .count = INPUT_
                                      optional = {.name = "optional", .count = INPUT_OPTIONAL},
                                      many = {.name = "many", .count = INPUT_MANY};
 
-// The first series was complete at 100 s, the last at 110 s.
+// The first series was complete at 100 s, the last instance came at 110 s.
 static struct collection_decision decide(double now, struct collection_slot a,
                                          struct collection_slot b)
 {

@@ -130,8 +130,9 @@ static int64_t arrive(const char *series, const char *sop, const char *view, con
     return out.series;
 }
 
-// The series is complete: it is routed and collected, as arrivals do it.
-static void complete(int64_t series)
+// The series is complete, its last instance came quiet_s ago: it is routed and collected, as
+// arrivals do it.
+static void complete_after(int64_t series, double quiet_s)
 {
     struct route_outcome outcome = {0};
     struct err err = {0};
@@ -140,12 +141,17 @@ static void complete(int64_t series)
     for (size_t i = 0; i < outcome.job_count; i++)
         CU_ASSERT_TRUE(collections_add(core.collections, series, outcome.route->name,
                                        outcome.jobs[i].stage, outcome.jobs[i].slot,
-                                       "complete, 1 instances, source has 1", NULL));
+                                       "complete, 1 instances, source has 1", quiet_s, NULL));
     CU_ASSERT_TRUE(
         state_series_end(core.state, series, "routed", "complete", "", "r", outcome.why, NULL));
     CU_ASSERT_TRUE(state_commit(core.state, NULL));
     route_outcome_finish(&outcome);
     collections_wake(core.collections);
+}
+
+static void complete(int64_t series)
+{
+    complete_after(series, 0);
 }
 
 struct found {
@@ -232,6 +238,26 @@ static void a_study_becomes_one_job_when_each_needed_input_is_there(void)
                                        "spot: none has come, which may be");
     check_inputs(f.id, "0.0 1.2.1<=2;1.0 1.2.2<=1;");
     CU_ASSERT_EQUAL(collections_tick(core.collections), (double)INFINITY);
+    stop();
+}
+
+// The wait of a series is part of that of its study: both are for what may still begin. A node that
+// starts counts from then, as nothing could come before.
+static void a_study_is_quiet_since_its_last_instance(void)
+{
+    start("cines");
+    complete_after(arrive("1.2.1", "1.2.1.1", "CINE", "1"), 60);
+    wait_jobs(1);
+    complete_after(arrive("1.2.3", "1.2.3.1", "CINE", "3"), 60);
+    collections_tick(core.collections);
+    CU_ASSERT_EQUAL(jobs().count, 2); // at once
+    const int64_t coming = arrive("1.2.4", "1.2.4.1", "CINE", "4");
+    complete_after(arrive("1.2.5", "1.2.5.1", "CINE", "5"), 60);
+    collections_tick(core.collections);
+    CU_ASSERT_EQUAL(jobs().count, 2); // one more is being received
+    complete_after(coming, 60);
+    collections_tick(core.collections);
+    CU_ASSERT_EQUAL(jobs().count, 3);
     stop();
 }
 
@@ -383,6 +409,7 @@ int main(void)
     static const struct check_case cases[] = {
         {"a_study_becomes_one_job_when_each_needed_input_is_there",
          a_study_becomes_one_job_when_each_needed_input_is_there},
+        {"a_study_is_quiet_since_its_last_instance", a_study_is_quiet_since_its_last_instance},
         {"what_is_missing_after_the_wait_is_said", what_is_missing_after_the_wait_is_said},
         {"a_late_series_makes_a_new_run_with_all_there_is",
          a_late_series_makes_a_new_run_with_all_there_is},

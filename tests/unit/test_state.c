@@ -1033,25 +1033,26 @@ static void state_collects_the_series_of_a_study(void)
     put(s, "1.2.3.3", "3", 1, "Q", &other); // another patient in the same study
     check_collections(s, "");
     CU_ASSERT_TRUE(state_series_end(s, a, "routed", "complete", "all", "r", "", NULL));
-    CU_ASSERT_TRUE(state_collect(s, a, "r", "views", 2, "complete", 10, &id, NULL));
-    CU_ASSERT_TRUE(state_collect(s, other, "r", "views", 1, "quiet", 11, &again, NULL));
+    CU_ASSERT_TRUE(state_collect(s, a, "r", "views", 2, "complete", 10, 9, &id, NULL));
+    CU_ASSERT_TRUE(state_collect(s, other, "r", "views", 1, "quiet", 11, 10, &again, NULL));
     CU_ASSERT_NOT_EQUAL(again, id);
     struct listed l = {""};
     CU_ASSERT_TRUE(state_each_sibling(s, id, list_sibling, &l, NULL));
     CU_ASSERT_STRING_EQUAL(l.text, "2;"); // still receiving
     CU_ASSERT_TRUE(state_collection_end(s, again, NULL));
-    CU_ASSERT_TRUE(state_collect(s, b, "r", "views", 0, "quiet", 12, &again, NULL));
+    CU_ASSERT_TRUE(state_collect(s, b, "r", "views", 0, "quiet", 12, 11, &again, NULL));
     CU_ASSERT_EQUAL(again, id);
-    CU_ASSERT_TRUE(state_collect(s, a, "r", "views", 1, "more", 13, &again, NULL)); // a later run
+    CU_ASSERT_TRUE(
+        state_collect(s, a, "r", "views", 1, "more", 13, 12.5, &again, NULL)); // a later run
     check_members(s, id, "0 1.2.2 CT1 quiet;1 1.2.1 CT1 more;");
-    check_collections(s, "1 1.2 r views 10 13;");
+    check_collections(s, "1 1.2 r views 10 12.5;");
     CU_ASSERT_TRUE(state_collection_end(s, id, NULL));
     check_collections(s, "");
-    CU_ASSERT_TRUE(state_collect(s, b, "r", "views", 0, "late", 20, &again, NULL));
+    CU_ASSERT_TRUE(state_collect(s, b, "r", "views", 0, "late", 20, 11, &again, NULL));
     CU_ASSERT_EQUAL(again, id);
     check_members(s, id, "0 1.2.2 CT1 late;1 1.2.1 CT1 more;");
-    check_collections(s, "1 1.2 r views 20 20;"); // it has begun anew
-    CU_ASSERT_FALSE(state_collect(s, 99, "r", "views", 0, "", 21, &again, &err));
+    check_collections(s, "1 1.2 r views 20 11;"); // it has begun anew
+    CU_ASSERT_FALSE(state_collect(s, 99, "r", "views", 0, "", 21, 20, &again, &err));
     CU_ASSERT_EQUAL(err.code, ERR_INTERNAL);
     state_close(s);
 }
@@ -1063,7 +1064,7 @@ static void state_keeps_a_series_while_others_are_awaited(void)
     int files = 0;
     put(s, "1.2.3.1", "1", 1, "P", &series);
     CU_ASSERT_TRUE(state_series_end(s, series, "routed", "complete", "all", "r", "", NULL));
-    CU_ASSERT_TRUE(state_collect(s, series, "r", "views", 0, "complete", 10, &id, NULL));
+    CU_ASSERT_TRUE(state_collect(s, series, "r", "views", 0, "complete", 10, 9, &id, NULL));
     CU_ASSERT_TRUE(state_expired(s, 5000, note_id, &found, NULL));
     CU_ASSERT_EQUAL(found, 0);
     CU_ASSERT_TRUE(state_collection_end(s, id, NULL));
