@@ -2,7 +2,7 @@
 // around each step, less the mean of the first steps; 0 outside a mask. Four voxels an invocation.
 //   0 texels  scanned   float, planes of `scanned` points
 //   1 texels  mask      bit mask
-//   2 in      step      of each slice and step: the scanned point before, the point after, the
+//   2 texels  step      of each slice and step: the scanned point before, the point after, the
 //                       weight of the one after, unused
 //   3 out     curves    float, planes of `steps` points
 //   4 out     baseline  float: the mean that was taken off
@@ -12,14 +12,14 @@
 
 layout(binding = 0) uniform usamplerBuffer scanned;
 layout(binding = 1) uniform usamplerBuffer mask;
-layout(std430, binding = 2) readonly restrict buffer Step { vec4 step_at[]; };
+layout(binding = 2) uniform usamplerBuffer step_at;
 layout(std430, binding = 3) writeonly restrict buffer Curves { vec4 curves[]; };
 layout(std430, binding = 4) writeonly restrict buffer Baseline { vec4 baseline[]; };
 layout(push_constant, std430) uniform Push { Grid grid; uint points, steps, before; } push;
 
 vec4 value_at(uvec3 at, uint n)
 {
-    vec4 s = step_at[at.z * push.steps + n];
+    vec4 s = uintBitsToFloat(texelFetch(step_at, int(at.z * push.steps + n)));
     uint plane = (at.z - push.grid.in_first) * push.points;
     uint place = at.y * push.grid.row + at.x;
     uint one = ((plane + uint(s.x)) * push.grid.slice + place) / 4u;
@@ -42,10 +42,10 @@ void main()
         mean += value_at(at, n);
     mean /= float(push.before);
     baseline[grid_out(push.grid, at) / 4u] = mean;
-    for (uint n = 0u; n < push.steps; n++) {
-        vec4 v = any(inside) ? value_at(at, n) - mean : vec4(0.0);
-        uint plane = (at.z - push.grid.first) * push.steps + n;
-        curves[(plane * push.grid.slice + at.y * push.grid.row + at.x) / 4u] =
-            mix(vec4(0.0), v, inside);
-    }
+    uint first = (at.z - push.grid.first) * push.steps * push.grid.slice + at.y * push.grid.row + at.x;
+    uint taken = any(inside) ? push.steps : 0u; // by the loop, as a software device does both sides
+    for (uint n = 0u; n < taken; n++)
+        curves[(n * push.grid.slice + first) / 4u] = mix(vec4(0.0), value_at(at, n) - mean, inside);
+    for (uint n = taken; n < push.steps; n++)
+        curves[(n * push.grid.slice + first) / 4u] = vec4(0.0);
 }

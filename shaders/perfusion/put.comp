@@ -8,6 +8,7 @@
 #include "grid.glsl"
 
 layout(constant_id = 3) const bool FLOAT = false;
+layout(constant_id = 4) const uint WHOLE = 0u; // 2 or 4: int16, so many voxels across, no part blocks
 layout(binding = 0) uniform usamplerBuffer value;
 layout(std430, binding = 1) writeonly restrict buffer Curves { vec4 curves[]; };
 layout(std430, binding = 2) writeonly restrict buffer Blocks { vec4 blocks[]; };
@@ -38,14 +39,41 @@ float block(uvec3 at)
     return sum / float(max(size.x * size.y * size.z, 1u));
 }
 
+// Four blocks of two or four int16 across, which are one or two texels of a row.
+vec4 four_blocks(uvec3 at)
+{
+    uint j = at.y * push.down, k = at.z * push.through;
+    uint to_j = min(j + push.down, push.rows), to_k = min(k + push.through, push.slices);
+    ivec4 sum = ivec4(0); // 2^16 int16 fit
+    for (uint n = k; n < to_k; n++) {
+        for (uint m = j; m < to_j; m++) {
+            int texel = int((n * push.slice + m * push.row + at.x * WHOLE) / 8u);
+            uvec4 words = texelFetch(value, texel);
+            ivec4 pairs = bitfieldExtract(ivec4(words), 0, 16) + (ivec4(words) >> 16);
+            if (WHOLE == 2u) {
+                sum += pairs;
+            } else {
+                words = texelFetch(value, texel + 1);
+                ivec4 more = bitfieldExtract(ivec4(words), 0, 16) + (ivec4(words) >> 16);
+                sum += ivec4(pairs.xz + pairs.yw, more.xz + more.yw);
+            }
+        }
+    }
+    return vec4(sum) / float(max(WHOLE * (to_j - j) * (to_k - k), 1u));
+}
+
 void main()
 {
     uvec3 at;
     if (!grid_voxel(push.grid, uvec3(4, 1, 1), at))
         return;
     vec4 mean;
-    for (uint n = 0u; n < 4u; n++)
-        mean[n] = block(at + uvec3(n, 0u, 0u));
+    if (WHOLE > 0u) {
+        mean = four_blocks(at);
+    } else {
+        for (uint n = 0u; n < 4u; n++)
+            mean[n] = block(at + uvec3(n, 0u, 0u));
+    }
     uint plane = (at.z - push.grid.first) * push.points + push.point;
     curves[(plane * push.grid.slice + at.y * push.grid.row + at.x) / 4u] = mean;
     blocks[grid_out(push.grid, at) / 4u] = mean;

@@ -1,9 +1,11 @@
-// Tissue curves times one matrix: the scaled residue function at one level of truncation, of which
-// only its maximum is kept, of where blood can be. A voxel whose function oscillates more than is allowed is left to the
-// next level. Four voxels an invocation, eight rows of the matrix at a time.
-//   0 texels  curves  float, planes of `steps` points
+// The terms of tissue curves times one matrix: the scaled residue function at one level of truncation,
+// of which only its maximum is kept, of where blood can be. A voxel whose function oscillates more
+// than is allowed is left to the next level. Four voxels an invocation, eight rows of the matrix at a
+// time.
+//   0 texels  terms   float, planes of `planes` terms: what the curves are made of (terms.comp), or
+//                     the curves themselves
 //   1 texels  mask    bit mask
-//   2 in      matrix  of each level, of each eight rows, of each step: the eight rows, as two vec4
+//   2 texels  matrix  float: of each eight rows, of each term: the eight rows
 //   3 inout   peak    float: maximum of the function
 //   4 inout   when    float: the step of it, by the parabola through it and its neighbours; from
 //                     half the rows on, steps before the artery (negative)
@@ -12,9 +14,9 @@
 #extension GL_GOOGLE_include_directive : require
 #include "grid.glsl"
 
-layout(binding = 0) uniform usamplerBuffer curves;
+layout(binding = 0) uniform usamplerBuffer terms;
 layout(binding = 1) uniform usamplerBuffer mask;
-layout(std430, binding = 2) readonly restrict buffer Matrix { vec4 matrix[]; };
+layout(binding = 2) uniform usamplerBuffer matrix;
 layout(std430, binding = 3) restrict buffer Peak { vec4 peak[]; };
 layout(std430, binding = 4) restrict buffer When { vec4 when[]; };
 layout(std430, binding = 5) restrict buffer Level { vec4 level[]; };
@@ -22,6 +24,8 @@ layout(push_constant, std430) uniform Push
 {
     Grid grid;
     uint steps, rows; // rows: a multiple of 8
+    uint planes, used; // terms that there are, and how many of them count: the first
+    uint entry;        // where the matrix of this level begins: texels
     uint number;      // of this level
     uint last;        // 1: it is the last level, which every voxel takes
     float oscillation;
@@ -66,19 +70,19 @@ void main()
         }
         return;
     }
-    uint from = (((at.z - push.grid.in_first) * push.steps) * push.grid.slice +
+    uint from = (((at.z - push.grid.in_first) * push.planes) * push.grid.slice +
                  at.y * push.grid.row + at.x) / 4u;
     uint plane = push.grid.slice / 4u;
-    uint entry = push.number * push.rows * push.steps / 4u;
     precise vec4 bend = vec4(0.0);
     one = two = first = second = left = right = place = vec4(0.0);
     most = vec4(-3.0e38);
     for (uint block = 0u; block < push.rows / 8u; block++) {
         precise vec4 a = vec4(0.0), b = a, c = a, d = a, e = a, f = a, g = a, h = a;
-        for (uint n = 0u; n < push.steps; n++) {
-            vec4 v = uintBitsToFloat(texelFetch(curves, int(from + n * plane)));
-            vec4 m = matrix[entry], w = matrix[entry + 1u];
-            entry += 2u;
+        uint entry = push.entry + block * push.planes * 2u;
+        for (uint n = 0u; n < push.used; n++) {
+            vec4 v = uintBitsToFloat(texelFetch(terms, int(from + n * plane)));
+            vec4 m = uintBitsToFloat(texelFetch(matrix, int(entry + 2u * n)));
+            vec4 w = uintBitsToFloat(texelFetch(matrix, int(entry + 2u * n + 1u)));
             a += m.x * v;
             b += m.y * v;
             c += m.z * v;

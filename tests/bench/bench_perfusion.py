@@ -24,14 +24,14 @@ RUNS, QUIET_S, BUDGET_S, BUDGET_MB, STEPS = 3, 1.0, 5.0, 500, 60
 RESULTS = 14
 
 
-def results_in(pacs):
-    return sum(len(s["Instances"]) for modality in ("SR", "PR", "OT", "SEG", "CT") for s in pacs.find("Series", Modality=modality)
-               if modality != "CT" or len(s["Instances"]) < 100)
+def instances_in(pacs):
+    """A counter that the PACS keeps: to list series of a thousand images again and again takes it as long as all else."""
+    return pacs.get("/statistics")["CountInstances"]
 
 
 def one_run(pacs, node, files, ports):
-    before, peak = results_in(pacs), 0
     peers.store(files, ports[0])
+    before, peak = instances_in(pacs), 0
     peers.store(files, ports[2], called="ANODE", calling="ORTHANC")
     start = time.monotonic()
 
@@ -40,7 +40,7 @@ def one_run(pacs, node, files, ports):
         peak = max([peak] + [peers.memory(p, "VmHWM") for p in peers.descendants(node.pid)])
         if not node.running():
             raise peers.PeerError(node.tail())
-        return results_in(pacs) >= before + RESULTS
+        return instances_in(pacs) >= before + RESULTS
     peers.wait_for(complete, 300, f"{RESULTS} results\n{node.tail()}")
     return time.monotonic() - start, peak
 

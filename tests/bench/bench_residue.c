@@ -91,7 +91,9 @@ int main(int argc, char **argv)
     make_curves();
     const struct gpu_options options = {0};
     struct gpu *gpu = gpu_create(&options, &err);
-    need(gpu && matrix && perfusion_matrix(artery, STEPS, 1, &cut, matrix, gain));
+    struct perfusion_inverse inverse;
+    need(gpu && matrix && perfusion_matrix(artery, STEPS, 1, &cut, matrix, gain) &&
+         perfusion_invert(artery, STEPS, 1, &cut, &inverse));
     struct gpu_volume *on_device = perfusion_planes(gpu, dim, spacing, STEPS, &err);
     struct gpu_mask *in = gpu_mask_write(gpu, dim, spacing, mask, &err);
     need(on_device && in && gpu_volume_write_slices(on_device, 0, SLICES * STEPS, planes, &err));
@@ -99,7 +101,7 @@ int main(int argc, char **argv)
     for (int run = 0; run <= RUNS; run++) { // the first warms up
         struct perfusion_flow flow;
         const double wall = clock_steady(), cpu = clock_cpu();
-        need(perfusion_flow_of(on_device, in, STEPS, matrix, &cut, &flow, &err) &&
+        need(perfusion_flow_of(on_device, in, &inverse, &cut, &flow, &err) &&
              gpu_volume_read(flow.peak, 0, SLICES, peak, &err));
         device_s = run ? fmin(device_s, clock_steady() - wall) : device_s;
         device_cpu = run ? fmin(device_cpu, clock_cpu() - cpu) : device_cpu;
@@ -115,7 +117,8 @@ int main(int argc, char **argv)
         count += mask[v];
         off += mask[v] && fabsf(peak[v] - plain[v]) > 1e-3f * plain[v];
     }
-    printf("oSVD of %lu curves of %d steps\n", (unsigned long)count, STEPS);
+    printf("oSVD of %lu curves of %d steps, %u terms\n", (unsigned long)count, STEPS,
+           inverse.terms);
     printf("device   %6.2f s, processor %6.2f s\n", device_s, device_cpu);
     printf("plain C  %6.2f s, processor %6.2f s (one thread)\n", plain_s, plain_cpu);
     printf("differ by more than 0.1 %%: %.0f voxels\n", off);
@@ -131,6 +134,7 @@ int main(int argc, char **argv)
     gpu_mask_destroy(in);
     gpu_volume_destroy(on_device);
     gpu_destroy(gpu);
+    perfusion_inverse_finish(&inverse);
     free(matrix);
     return 0;
 }

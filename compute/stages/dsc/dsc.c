@@ -510,18 +510,16 @@ static bool deconvolve_dsc(struct dsc_job *j, struct perfusion_flow *flow)
     const uint32_t steps = j->r.steps;
     struct perfusion_cut cut = {.levels = PERFUSION_LEVELS_MAX,
                                 .oscillation = j->p[P_OSCILLATION].number};
-    double gain[PERFUSION_LEVELS_MAX];
+    struct perfusion_inverse inverse = {0};
     for (uint32_t n = 0; n < cut.levels; n++)
         cut.share[n] = 0.05 * (n + 1);
     double *artery = arena_alloc(j->arena, steps, sizeof *artery);
-    float *matrix = malloc((size_t)cut.levels * perfusion_rows(steps) * steps * sizeof *matrix);
-    bool ok = (artery && matrix) || no_dsc_memory(j);
+    bool ok = artery || no_dsc_memory(j);
     for (uint32_t n = j->r.before; ok && n < steps; n++)
         artery[n] = j->r.artery_scale * j->vessels.artery.curve[n];
-    ok = ok &&
-         (perfusion_matrix(artery, steps, j->r.step_s, &cut, matrix, gain) || no_dsc_memory(j));
-    ok = ok && perfusion_flow_of(j->smooth, j->mask, steps, matrix, &cut, flow, j->err);
-    free(matrix);
+    ok = ok && (perfusion_invert(artery, steps, j->r.step_s, &cut, &inverse) || no_dsc_memory(j));
+    ok = ok && perfusion_flow_of(j->smooth, j->mask, &inverse, &cut, flow, j->err);
+    perfusion_inverse_finish(&inverse);
     return ok;
 }
 
@@ -668,7 +666,7 @@ static const struct kernel_group *const dsc_groups[] = {
 const struct stage stage_dsc = {
     .name = "dsc",
     .title = "Brain perfusion by DSC-MR",
-    .version = "1",
+    .version = "2",
     .slot = 7,
     .help = "Blood flow and volume, transit time, delay and leakage from DSC-MR.",
     .scope = SCOPE_STUDY,

@@ -487,17 +487,18 @@ static bool deconvolve(struct perfusion_job *j, struct perfusion_flow *flow)
 {
     const uint32_t steps = j->r.steps;
     struct perfusion_cut cut;
+    struct perfusion_inverse inverse = {0};
     choose_cut(j, &cut);
     double *artery = arena_alloc(j->arena, steps, sizeof *artery);
-    float *matrix = malloc((size_t)cut.levels * perfusion_rows(steps) * steps * sizeof *matrix);
-    bool ok = (artery && matrix) || perfusion_no_memory(j);
+    bool ok = artery || perfusion_no_memory(j);
     // What stands before the bolus is noise, and none of the artery.
     for (uint32_t n = j->r.before; ok && n < steps; n++)
         artery[n] = j->r.artery_scale * j->vessels.artery.curve[n];
-    ok = ok && (perfusion_matrix(artery, steps, j->r.step_s, &cut, matrix, j->gain) ||
-                perfusion_no_memory(j));
-    ok = ok && perfusion_flow_of(j->smooth, j->tissue, steps, matrix, &cut, flow, j->err);
-    free(matrix);
+    ok = ok &&
+         (perfusion_invert(artery, steps, j->r.step_s, &cut, &inverse) || perfusion_no_memory(j));
+    ok = ok && perfusion_flow_of(j->smooth, j->tissue, &inverse, &cut, flow, j->err);
+    memcpy(j->gain, inverse.gain, sizeof j->gain);
+    perfusion_inverse_finish(&inverse);
     return ok;
 }
 
@@ -608,7 +609,7 @@ static const struct kernel_group *const perfusion_kernels[] = {
 const struct stage stage_perfusion = {
     .name = "perfusion",
     .title = "Brain perfusion",
-    .version = "6",
+    .version = "7",
     .slot = 3,
     .help = "Blood flow and volume, transit time and delay of the brain; core and mismatch.",
     .scope = SCOPE_STUDY,

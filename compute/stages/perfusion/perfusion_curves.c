@@ -1,8 +1,5 @@
 #include "compute/stages/perfusion/perfusion_curves.h"
-#include <complex.h>
 #include <math.h>
-#include <stdlib.h>
-#include <string.h>
 #include "compute/kernels/grid.h"
 #include "shaders/perfusion/shaders.h"
 
@@ -25,53 +22,57 @@ struct alike_push { // in alike.comp
     uint32_t stride;
     float share;
 };
+struct terms_push { // in terms.comp
+    uint32_t steps, planes;
+};
 struct residue_push { // in residue.comp
-    uint32_t steps, rows, number, last;
+    uint32_t steps, rows, planes, used, entry, number, last;
     float oscillation;
     uint32_t early;
 };
 
-// By the type of the values: enum gpu_voxel.
-static const struct kernel put[2] = {
-    {.shader = &shader_perfusion_put,
-     .group = {8, 8, 1},
-     .constants = {0},
-     .push_bytes = GRID_PUSH_BYTES + sizeof(struct put_push),
-     .bindings = 3,
-     .access = {KERNEL_TEXELS, KERNEL_OUT, KERNEL_OUT}},
-    {.shader = &shader_perfusion_put,
-     .group = {8, 8, 1},
-     .constants = {1},
-     .push_bytes = GRID_PUSH_BYTES + sizeof(struct put_push),
-     .bindings = 3,
-     .access = {KERNEL_TEXELS, KERNEL_OUT, KERNEL_OUT}},
-};
+#define PUT(is_float, whole)                                                                       \
+    {                                                                                              \
+        .shader = &shader_perfusion_put, .group = {8, 8, 1}, .constants = {is_float, whole},       \
+        .push_bytes = GRID_PUSH_BYTES + sizeof(struct put_push), .bindings = 3,                    \
+        .access = {KERNEL_TEXELS, KERNEL_OUT, KERNEL_OUT},                                         \
+    }
+static const struct kernel put_int16 = PUT(0, 0), put_float = PUT(1, 0);
+static const struct kernel put_pairs = PUT(0, 2), put_fours = PUT(0, 4); // of whole blocks
 static const struct kernel enhance = {
     .shader = &shader_perfusion_enhance,
     .group = {8, 8, 1},
     .push_bytes = GRID_PUSH_BYTES + sizeof(struct enhance_push),
     .bindings = 5,
-    .access = {KERNEL_TEXELS, KERNEL_TEXELS, KERNEL_IN, KERNEL_OUT, KERNEL_OUT}};
+    .access = {KERNEL_TEXELS, KERNEL_TEXELS, KERNEL_TEXELS, KERNEL_OUT, KERNEL_OUT}};
 static const struct kernel shape = {
     .shader = &shader_perfusion_shape,
     .group = {8, 8, 1},
     .push_bytes = GRID_PUSH_BYTES + sizeof(struct shape_push),
     .bindings = 6,
     .access = {KERNEL_TEXELS, KERNEL_TEXELS, KERNEL_OUT, KERNEL_OUT, KERNEL_OUT, KERNEL_OUT}};
-static const struct kernel alike = {
-    .shader = &shader_perfusion_alike,
+#define ALIKE(wide)                                                                                \
+    {                                                                                              \
+        .shader = &shader_perfusion_alike, .group = {8, 8, 1}, .constants = {wide},                \
+        .push_bytes = GRID_PUSH_BYTES + sizeof(struct alike_push), .bindings = 5,                  \
+        .access = {KERNEL_TEXELS, KERNEL_TEXELS, KERNEL_TEXELS, KERNEL_TEXELS, KERNEL_INOUT},      \
+    }
+static const struct kernel alike_near = ALIKE(0), alike_wide = ALIKE(1);
+static const struct kernel terms = {
+    .shader = &shader_perfusion_terms,
     .group = {8, 8, 1},
-    .push_bytes = GRID_PUSH_BYTES + sizeof(struct alike_push),
-    .bindings = 5,
-    .access = {KERNEL_IN, KERNEL_IN, KERNEL_IN, KERNEL_TEXELS, KERNEL_OUT}};
-static const struct kernel residue = {
-    .shader = &shader_perfusion_residue,
-    .group = {8, 8, 1},
-    .push_bytes = GRID_PUSH_BYTES + sizeof(struct residue_push),
-    .bindings = 6,
-    .access = {KERNEL_TEXELS, KERNEL_TEXELS, KERNEL_IN, KERNEL_INOUT, KERNEL_INOUT, KERNEL_INOUT}};
+    .push_bytes = GRID_PUSH_BYTES + sizeof(struct terms_push),
+    .bindings = 4,
+    .access = {KERNEL_TEXELS, KERNEL_TEXELS, KERNEL_TEXELS, KERNEL_OUT}};
+static const struct kernel residue = {.shader = &shader_perfusion_residue,
+                                      .group = {8, 8, 1},
+                                      .push_bytes = GRID_PUSH_BYTES + sizeof(struct residue_push),
+                                      .bindings = 6,
+                                      .access = {KERNEL_TEXELS, KERNEL_TEXELS, KERNEL_TEXELS,
+                                                 KERNEL_INOUT, KERNEL_INOUT, KERNEL_INOUT}};
 static const struct kernel *const perfusion_list[] = {
-    &put[GPU_VOXEL_I16], &put[GPU_VOXEL_F32], &enhance, &shape, &alike, &residue};
+    &put_int16, &put_float,  &put_pairs,  &put_fours, &enhance,
+    &shape,     &alike_near, &alike_wide, &terms,     &residue};
 const struct kernel_group kernels_perfusion = {perfusion_list,
                                                sizeof perfusion_list / sizeof *perfusion_list};
 
@@ -109,7 +110,12 @@ bool perfusion_put(const struct gpu_volume *planes, uint32_t points, uint32_t po
         .push_size = sizeof push,
         .trips = 4 * voxels,
         .work = voxels};
-    return grid_run(value->gpu, &put[value->type], &call, err);
+    const bool whole = value->type == GPU_VOXEL_I16 && value->dim[0] % factor[0] == 0;
+    const struct kernel *k = whole && factor[0] == 2        ? &put_pairs
+                             : whole && factor[0] == 4      ? &put_fours
+                             : value->type == GPU_VOXEL_I16 ? &put_int16
+                                                            : &put_float;
+    return grid_run(value->gpu, k, &call, err);
 }
 
 bool perfusion_enhance(const struct gpu_volume *scanned, uint32_t points,
@@ -196,86 +202,19 @@ bool perfusion_alike(const struct gpu_volume *curves, const struct gpu_volume *g
                                     .noise = (float)(noise * noise),
                                     .stride = stride,
                                     .share = 1.0f / (float)compared};
-    const uint64_t around = (uint64_t)(2 * push.reach + 1) * (uint64_t)(2 * push.reach + 1);
-    const struct grid_call call = {.bind = {planes_bind(curves, steps), planes_bind(guide, steps),
+    const uint64_t around = 2 * (uint64_t)push.reach + 1;
+    const struct grid_call call = {.per = {4, 1, 1},
+                                   .bind = {planes_bind(curves, steps), planes_bind(guide, steps),
                                             grid_volume(part), grid_mask(mask),
                                             planes_bind(out, steps)},
                                    .push = &push,
                                    .push_size = sizeof push,
-                                   .trips = around * steps * 2,
-                                   .work = around * steps * 2};
-    return grid_run(mask->gpu, &alike, &call, err);
+                                   .trips = around * (steps + compared),
+                                   .work = around * (steps + compared) * 3};
+    return grid_run(mask->gpu, push.reach == REACH_MAX ? &alike_wide : &alike_near, &call, err);
 }
 
 // ---- Deconvolution ------------------------------------------------------------------------------
-
-uint32_t perfusion_rows(uint32_t steps)
-{
-    return (2 * steps + 7) / 8 * 8;
-}
-
-// The artery as Ostergaard's linear form has it (Magn Reson Med 1996;36:715), and its transform.
-static void transform(const double *artery, uint32_t steps, double step_s, uint32_t rows,
-                      double complex *spectrum)
-{
-    for (uint32_t f = 0; f < rows; f++) {
-        spectrum[f] = 0;
-        for (uint32_t n = 0; n <= steps; n++) {
-            const double before = n > 0 ? artery[n - 1] : 0;
-            const double here = n < steps ? artery[n] : 0;
-            const double after = n + 1 < steps ? artery[n + 1] : 0;
-            const double angle = -2 * M_PI * (double)((uint64_t)f * n % rows) / rows;
-            spectrum[f] += step_s * (before + 4 * here + after) / 6 * cexp(I * angle);
-        }
-    }
-}
-
-// One column of the circulant inverse: what a unit of contrast now means for each time.
-static void invert_spectrum(const double complex *spectrum, uint32_t rows, double least,
-                            double *column)
-{
-    for (uint32_t m = 0; m < rows; m++)
-        column[m] = 0;
-    for (uint32_t f = 0; f < rows; f++) {
-        if (cabs(spectrum[f]) < least)
-            continue;
-        const double complex inverse = 1 / spectrum[f];
-        for (uint32_t m = 0; m < rows; m++) {
-            const double angle = 2 * M_PI * (double)((uint64_t)f * m % rows) / rows;
-            column[m] += creal(inverse * cexp(I * angle)) / rows;
-        }
-    }
-}
-
-bool perfusion_matrix(const double *artery, uint32_t steps, double step_s,
-                      const struct perfusion_cut *cut, float *matrix, double *gain)
-{
-    const uint32_t rows = perfusion_rows(steps);
-    double complex *spectrum = malloc(rows * sizeof *spectrum);
-    double *column = malloc(rows * sizeof *column);
-    double largest = 0;
-    if (spectrum)
-        transform(artery, steps, step_s, rows, spectrum);
-    for (uint32_t f = 0; spectrum && f < rows; f++)
-        largest = fmax(largest, cabs(spectrum[f]));
-    const bool ok = spectrum && column && largest > 0;
-    for (uint32_t level = 0; ok && level < cut->levels; level++) {
-        invert_spectrum(spectrum, rows, cut->share[level] * largest, column);
-        double squares = 0;
-        for (uint32_t m = 0; m < rows; m++)
-            squares += column[m] * (column[m] + 2 * cut->noise[0] * column[(m + 1) % rows] +
-                                    2 * cut->noise[1] * column[(m + 2) % rows]);
-        gain[level] = sqrt(squares * steps / rows); // of the rows, `steps` in a row see noise
-        for (uint32_t row = 0; row < rows; row++) {
-            float *to = matrix + (size_t)level * rows * steps + (size_t)(row / 8) * steps * 8;
-            for (uint32_t n = 0; n < steps; n++)
-                to[n * 8 + row % 8] = (float)column[(row + rows - n) % rows];
-        }
-    }
-    free(column);
-    free(spectrum);
-    return ok;
-}
 
 void perfusion_flow_finish(struct perfusion_flow *f)
 {
@@ -285,44 +224,95 @@ void perfusion_flow_finish(struct perfusion_flow *f)
     *f = (struct perfusion_flow){0};
 }
 
-static bool run_levels(const struct gpu_volume *curves, const struct gpu_mask *mask, uint32_t steps,
-                       struct gpu_buf *matrix, const struct perfusion_cut *cut,
-                       struct perfusion_flow *out, struct err *err)
+static bool run_levels(const struct gpu_volume *parts, const struct gpu_mask *mask,
+                       const struct perfusion_inverse *inverse, struct gpu_buf *matrix,
+                       const struct perfusion_cut *cut, struct perfusion_flow *out, struct err *err)
 {
-    const uint32_t rows = perfusion_rows(steps);
+    const uint32_t rows = inverse->rows;
     bool ok = true;
     for (uint32_t level = 0; ok && level < cut->levels; level++) {
-        const struct residue_push push = {steps,
-                                          rows,
-                                          level,
-                                          level + 1 == cut->levels,
-                                          (float)cut->oscillation,
-                                          cut->early < rows / 2 ? cut->early : rows / 2};
+        const struct residue_push push = {
+            .steps = inverse->steps,
+            .rows = rows,
+            .planes = inverse->terms,
+            .used = inverse->used[level],
+            .entry = inverse->to_terms ? 0 : level * rows * inverse->terms / 4,
+            .number = level,
+            .last = level + 1 == cut->levels,
+            .oscillation = (float)cut->oscillation,
+            .early = cut->early < rows / 2 ? cut->early : rows / 2};
+        const uint64_t trips = (uint64_t)rows / 8 * (inverse->used[level] + 1);
         const struct grid_call call = {.per = {4, 1, 1},
-                                       .bind = {planes_bind(curves, steps), grid_mask(mask),
+                                       .bind = {planes_bind(parts, inverse->terms), grid_mask(mask),
                                                 grid_buf(matrix), grid_volume(out->peak),
                                                 grid_volume(out->when), grid_volume(out->level)},
                                        .push = &push,
                                        .push_size = sizeof push,
-                                       .trips = (uint64_t)rows / 8 * steps,
-                                       .work = (uint64_t)rows / 8 * steps};
+                                       .trips = trips,
+                                       .work = trips};
         ok = grid_run(mask->gpu, &residue, &call, err);
     }
     return ok;
 }
 
-bool perfusion_flow_of(const struct gpu_volume *curves, const struct gpu_mask *mask, uint32_t steps,
-                       const float *matrix, const struct perfusion_cut *cut,
+static struct gpu_buf *floats_on_device(struct gpu *g, const char *name, const float *values,
+                                        uint64_t count, struct err *err)
+{
+    struct gpu_buf *buf = gpu_buf_create(g, name, count * sizeof *values, err);
+    if (buf && gpu_buf_write(buf, 0, values, count * sizeof *values, err))
+        return buf;
+    gpu_buf_destroy(buf);
+    return NULL;
+}
+
+// The terms of all curves of the mask.
+static struct gpu_volume *terms_of(const struct gpu_volume *curves, const struct gpu_mask *mask,
+                                   const struct perfusion_inverse *inverse, struct err *err)
+{
+    const uint32_t steps = inverse->steps, planes = inverse->terms;
+    struct gpu_buf *matrix = floats_on_device(mask->gpu, "perfusion terms", inverse->to_terms,
+                                              (uint64_t)planes * steps, err);
+    struct gpu_volume *out =
+        matrix ? perfusion_planes(mask->gpu, mask->dim, mask->spacing, planes, err) : NULL;
+    if (!out) {
+        gpu_buf_destroy(matrix);
+        return NULL;
+    }
+    const struct terms_push push = {steps, planes};
+    const uint64_t trips = (uint64_t)planes / 8 * (steps + 1);
+    const struct grid_call call = {.per = {4, 1, 1},
+                                   .bind = {planes_bind(curves, steps), grid_mask(mask),
+                                            grid_buf(matrix), planes_bind(out, planes)},
+                                   .push = &push,
+                                   .push_size = sizeof push,
+                                   .trips = trips,
+                                   .work = trips};
+    const bool ok = grid_run(mask->gpu, &terms, &call, err);
+    gpu_buf_destroy(matrix);
+    if (ok)
+        return out;
+    gpu_volume_destroy(out);
+    return NULL;
+}
+
+bool perfusion_flow_of(const struct gpu_volume *curves, const struct gpu_mask *mask,
+                       const struct perfusion_inverse *inverse, const struct perfusion_cut *cut,
                        struct perfusion_flow *out, struct err *err)
 {
-    const uint64_t bytes = (uint64_t)cut->levels * perfusion_rows(steps) * steps * sizeof *matrix;
-    struct gpu_buf *buf = gpu_buf_create(mask->gpu, "perfusion matrix", bytes, err);
-    *out = (struct perfusion_flow){.peak = buf ? float_like(mask, err) : NULL};
+    const uint64_t levels = inverse->to_terms ? 1 : cut->levels;
+    struct gpu_volume *parts = inverse->to_terms ? terms_of(curves, mask, inverse, err) : NULL;
+    struct gpu_buf *matrix = NULL;
+    *out = (struct perfusion_flow){0};
+    if (!inverse->to_terms || parts)
+        matrix = floats_on_device(mask->gpu, "perfusion matrix", inverse->matrix,
+                                  levels * inverse->rows * inverse->terms, err);
+    out->peak = matrix ? float_like(mask, err) : NULL;
     out->when = out->peak ? float_like(mask, err) : NULL;
     out->level = out->when ? float_like(mask, err) : NULL;
-    const bool ok = out->level && gpu_buf_write(buf, 0, matrix, bytes, err) &&
-                    run_levels(curves, mask, steps, buf, cut, out, err);
-    gpu_buf_destroy(buf);
+    const bool ok =
+        out->level && run_levels(parts ? parts : curves, mask, inverse, matrix, cut, out, err);
+    gpu_buf_destroy(matrix);
+    gpu_volume_destroy(parts);
     if (!ok)
         perfusion_flow_finish(out);
     return ok;

@@ -3,6 +3,7 @@
 // so that what works on slices works on them. All record; nothing waits.
 #pragma once
 #include "compute/kernels/kernels.h"
+#include "compute/stages/perfusion/perfusion_inverse.h"
 
 extern const struct kernel_group kernels_perfusion;
 
@@ -52,36 +53,12 @@ bool perfusion_alike(const struct gpu_volume *curves, const struct gpu_volume *g
 
 // ---- Deconvolution ------------------------------------------------------------------------------
 
-#define PERFUSION_LEVELS_MAX 19
-
-// How the inverse of the artery's circulant matrix is cut: singular values below a share of the
-// largest are left out. One level is cSVD; of several, each voxel takes the first whose residue
-// function oscillates at most so much (oSVD): OI = sum |f[k] - 2 f[k-1] + f[k-2]| / (rows max f).
-struct perfusion_cut {
-    uint32_t levels;
-    double share[PERFUSION_LEVELS_MAX];
-    double oscillation; // highest OI
-    // Steps before the artery at which a maximum counts, at most half the rows. Blood that noise
-    // puts farther back in time cannot be; behind the artery all steps count.
-    uint32_t early;
-    double noise[2]; // correlation of the noise of steps that are one and two apart
-};
-
-// Rows of the matrix: the artery is padded with zeros to twice its steps or a little more.
-uint32_t perfusion_rows(uint32_t steps);
-// matrix: [levels][rows / 8][steps][8]: the truncated inverse of the artery, per second.
-// gain: [levels] standard deviation of the function, per second, where curves have noise of 1 with
-// the correlation of the cut
-// False: the artery is nought, or no memory.
-bool perfusion_matrix(const double *artery, uint32_t steps, double step_s,
-                      const struct perfusion_cut *cut, float *matrix, double *gain);
-
 struct perfusion_flow {       // of the grid; 0 outside the mask
     struct gpu_volume *peak;  // maximum of the residue function, per second
     struct gpu_volume *when;  // step of it, with a fraction; negative: before the artery
     struct gpu_volume *level; // 1 + the level that was taken
 };
 void perfusion_flow_finish(struct perfusion_flow *f);
-bool perfusion_flow_of(const struct gpu_volume *curves, const struct gpu_mask *mask, uint32_t steps,
-                       const float *matrix, const struct perfusion_cut *cut,
+bool perfusion_flow_of(const struct gpu_volume *curves, const struct gpu_mask *mask,
+                       const struct perfusion_inverse *inverse, const struct perfusion_cut *cut,
                        struct perfusion_flow *out, struct err *err);

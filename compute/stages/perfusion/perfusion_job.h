@@ -48,7 +48,7 @@ struct perfusion_job {
     double guide_noise;              // HU
     struct gpu_mask *brain, *tissue;
     float *weight;                     // [voxels] smoothed mask
-    double gain[PERFUSION_LEVELS_MAX]; // as of perfusion_matrix()
+    double gain[PERFUSION_LEVELS_MAX]; // as of perfusion_invert()
 };
 
 #define PERFUSION_REFUSE(job, ...)                                                                 \

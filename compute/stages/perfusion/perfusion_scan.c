@@ -1,4 +1,5 @@
 #include <math.h>
+#include <pthread.h>
 #include <string.h>
 #include "compute/image/kind.h"
 #include "compute/image/load.h"
@@ -68,12 +69,11 @@ static bool make_grid(struct perfusion_job *j)
     j->mean = arena_alloc(j->arena, r->points, sizeof *j->mean);
     j->soft = arena_alloc(j->arena, j->voxels, 1);
     j->solid = arena_alloc(j->arena, j->voxels, 1);
-    j->values = arena_alloc(j->arena, j->voxels, sizeof *j->values);
     r->moved_mm = arena_alloc(j->arena, r->points, sizeof *r->moved_mm);
     r->moved_at = arena_alloc(j->arena, r->points, sizeof *r->moved_at);
     r->pose = arena_alloc(j->arena, r->points, sizeof *r->pose);
     j->slice_used = arena_alloc(j->arena, r->dim[2], 1);
-    return (j->mean && j->soft && j->solid && j->values && r->moved_mm && r->moved_at && r->pose &&
+    return (j->mean && j->soft && j->solid && r->moved_mm && r->moved_at && r->pose &&
             j->slice_used) ||
            perfusion_no_memory(j);
 }
@@ -125,22 +125,36 @@ static bool whole(const struct perfusion_job *j, uint32_t point)
     return true;
 }
 
+// ---- Loading ------------------------------------------------------------------------------------
+
+// A point between being decoded and being where the head was at first. How the head has moved is
+// looked for beside the decoding of the next point.
+struct coming {
+    struct perfusion_job *j;
+    uint32_t point;
+    bool seen; // a whole point has come before
+    struct gpu_volume *value;
+    float *values; // [voxels of the work grid]
+    pthread_t thread;
+    bool waiting, beside; // it is not settled; by the thread
+};
+
 // Puts a point where the head was at the first one.
-static bool put_point(struct perfusion_job *j, uint32_t point, struct gpu_volume *value,
-                      const struct gpu_volume *blocks)
+static bool put_point(struct coming *c, const struct gpu_volume *blocks)
 {
+    struct perfusion_job *j = c->j;
     const struct perfusion_result *r = &j->r;
     struct gpu_volume *moved = NULL;
-    if (r->pose[point].moved_mm > resample_mm) {
+    if (r->pose[c->point].moved_mm > resample_mm) {
         double map[3][4];
-        perfusion_pose_map(&j->track, &r->pose[point], j->v->spacing, map);
-        moved = gpu_volume_resample(value, value->dim, value->spacing, map, j->err);
+        perfusion_pose_map(&j->track, &r->pose[c->point], j->v->spacing, map);
+        moved = gpu_volume_resample(c->value, c->value->dim, c->value->spacing, map, j->err);
         if (!moved)
             return false;
     }
-    const bool ok = perfusion_put(j->scanned, r->points, point, moved ? moved : value, r->factor,
-                                  blocks, j->err) &&
-                    gpu_volume_read(blocks, 0, r->dim[2], j->values, j->err);
+    const bool ok = perfusion_put(j->scanned, r->points, c->point, moved ? moved : c->value,
+                                  r->factor, blocks, j->err) &&
+                    gpu_volume_read(blocks, 0, r->dim[2], c->values, j->err);
     gpu_volume_destroy(moved);
     return ok;
 }
@@ -155,52 +169,101 @@ static bool start_tracking(struct perfusion_job *j)
            perfusion_no_memory(j);
 }
 
-// Puts a point as scanned, finds how the head has moved since the first, and puts it anew where it
-// has. A point that lacks slices is taken to be where the one before was.
-static bool place_point(struct perfusion_job *j, uint32_t point, struct gpu_volume *value,
-                        const struct gpu_volume *blocks, bool *seen)
+// A point that lacks slices is taken to be where the one before was.
+static void find_pose(struct coming *c)
 {
-    struct perfusion_pose *pose = &j->r.pose[point];
-    const bool all = whole(j, point);
-    *pose = perfusion_still;
-    if (!put_point(j, point, value, blocks))
-        return false;
-    const struct perfusion_pose *before = point > 0 ? pose - 1 : &perfusion_still;
-    if (all && !*seen)
-        return start_tracking(j);
-    if (all && perfusion_tracked(j))
-        perfusion_track_pose(&j->track, j->values, before, pose);
-    else if (*seen)
+    struct perfusion_job *j = c->j;
+    struct perfusion_pose *pose = &j->r.pose[c->point];
+    const struct perfusion_pose *before = c->point > 0 ? pose - 1 : &perfusion_still;
+    if (whole(j, c->point) && perfusion_tracked(j))
+        perfusion_track_pose(&j->track, c->values, before, pose);
+    else
         *pose = *before;
-    return !(pose->moved_mm > resample_mm) || put_point(j, point, value, blocks);
 }
 
-static bool load_point(struct perfusion_job *j, uint32_t point, const struct gpu_volume *blocks,
-                       bool *seen)
+static void *find_pose_beside(void *coming)
 {
-    struct gpu_volume *value =
-        image_load(j->run->gpu, j->run->set, j->v, point, j->v->type, j->err);
-    const bool ok = value && place_point(j, point, value, blocks, seen);
-    gpu_volume_destroy(value);
-    if (ok && whole(j, point)) {
+    find_pose(coming);
+    return NULL;
+}
+
+// Begins to look for its pose; the point before is settled.
+static void begin_pose(struct coming *c)
+{
+    c->waiting = true;
+    if (!c->seen)
+        return; // it is where it is
+    c->beside = pthread_create(&c->thread, NULL, find_pose_beside, c) == 0;
+    if (!c->beside)
+        find_pose(c);
+}
+
+// Puts it anew where the head has moved, and looks at it.
+static bool settle_point(struct coming *c, const struct gpu_volume *blocks, bool *seen)
+{
+    struct perfusion_job *j = c->j;
+    if (!c->waiting)
+        return true;
+    if (c->beside)
+        pthread_join(c->thread, NULL);
+    c->waiting = c->beside = false;
+    const bool all = whole(j, c->point);
+    bool ok = !(j->r.pose[c->point].moved_mm > resample_mm) || put_point(c, blocks);
+    gpu_volume_destroy(c->value);
+    c->value = NULL;
+    j->values = c->values;
+    ok = ok && (!all || c->seen || start_tracking(j));
+    if (ok && all) {
         *seen = true;
-        look_at_point(j, point);
+        look_at_point(j, c->point);
     } else {
-        j->mean[point] = NAN;
+        j->mean[c->point] = NAN;
     }
     return ok;
+}
+
+// c: the point to come; before: that before it, which is settled while this one is decoded.
+static bool load_point(struct coming *c, struct coming *before, const struct gpu_volume *blocks,
+                       bool *seen)
+{
+    struct perfusion_job *j = c->j;
+    j->r.pose[c->point] = perfusion_still;
+    c->value = image_load(j->run->gpu, j->run->set, j->v, c->point, j->v->type, j->err);
+    if (!c->value || !put_point(c, blocks) || !settle_point(before, blocks, seen))
+        return false;
+    c->seen = *seen;
+    begin_pose(c);
+    return true;
+}
+
+// Ends a point that is not needed any more.
+static void coming_finish(struct coming *c)
+{
+    if (c->beside)
+        pthread_join(c->thread, NULL);
+    gpu_volume_destroy(c->value);
 }
 
 static bool load_scan(struct perfusion_job *j)
 {
     struct gpu *g = j->run->gpu;
     bool seen = false;
+    struct coming two[2] = {{.j = j}, {.j = j}};
     struct gpu_volume *blocks = gpu_volume_create(g, j->r.dim, j->r.spacing, GPU_VOXEL_F32, j->err);
     j->scanned = blocks ? perfusion_planes(g, j->r.dim, j->r.spacing, j->r.points, j->err) : NULL;
     bool ok = j->scanned != NULL;
-    for (uint32_t p = 0; ok && p < j->r.points; p++)
+    for (int n = 0; ok && n < 2; n++) {
+        two[n].values = arena_alloc(j->arena, j->voxels, sizeof *two[n].values);
+        ok = two[n].values || perfusion_no_memory(j);
+    }
+    for (uint32_t p = 0; ok && p < j->r.points; p++) {
+        two[p % 2].point = p;
         ok = stage_step(j->run, "decoding", 0.5 * p / j->r.points, j->err) &&
-             load_point(j, p, blocks, &seen);
+             load_point(&two[p % 2], &two[(p + 1) % 2], blocks, &seen);
+    }
+    ok = ok && settle_point(&two[(j->r.points + 1) % 2], blocks, &seen);
+    coming_finish(&two[0]);
+    coming_finish(&two[1]);
     gpu_volume_destroy(blocks);
     if (ok && !seen)
         return PERFUSION_REFUSE(j, "no point in time has all of its slices");
