@@ -173,6 +173,21 @@ static void conf_check_tls(struct reader *r, const struct tree *root)
     }
 }
 
+static void conf_check_alerts(struct reader *r, const struct tree *root)
+{
+    const struct tree *at = conf_given(root, "alerts.command");
+    const struct conf_texts *command = &r->c->alert_command;
+    char why[KEYS_WHY_SIZE];
+    if (!at || at->kind != TREE_LIST || command->count == 0)
+        return;
+    if (*command->items[0] != '/')
+        reader_complain(r, at->items[0], "alerts.command[0]",
+                        "wants an absolute path (starting with /)");
+    else if (r->checks && r->checks->program &&
+             !r->checks->program(command->items[0], why, sizeof why))
+        reader_complain(r, at->items[0], "alerts.command[0]", why);
+}
+
 static void derive_identity(struct reader *r)
 {
     struct conf *c = r->c;
@@ -216,6 +231,7 @@ static void conf_read_root(struct reader *r, const struct tree *root)
     else
         reader_complain(r, root, "routes", "is missing: say which series go to which analysis");
     conf_check_tls(r, root);
+    conf_check_alerts(r, root);
 }
 
 static void conf_read_file(struct reader *r, const char *path, struct err *err)

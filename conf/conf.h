@@ -81,6 +81,9 @@ struct conf {
     uint16_t tls_port; // 0: none
     char *tls_certificate, *tls_key, *tls_ca, *tls_crl;
     char *tls_version; // the lowest: "1.2" or "1.3"
+    // alerts
+    struct conf_texts alert_command; // program and arguments; none: nobody is told
+    double alert_pause_s, alert_timeout_s;
     // completion
     double quiet_s, short_quiet_s, interrupted_quiet_s, longest_wait_s, find_timeout_s,
         study_wait_s;
@@ -116,6 +119,7 @@ struct conf_checks {
     bool (*option)(const char *stage, const char *name, const char *value, char *why, size_t size);
     bool (*keyword)(const char *keyword, char *why, size_t size);
     // The files of section tls; *key: the key of the one that is wrong ("tls.ca").
+    bool (*program)(const char *path, char *why, size_t size); // can it be run?
     bool (*tls)(const struct conf *c, const char **key, char *why, size_t size);
 };
 

@@ -120,6 +120,15 @@ static const struct conf_key keys[] = {
      .help = "Longest wait for a connection and for the answer to an association request, in "
              "seconds."},
 
+    {"alerts.command", CONF_TEXTS, AT(alert_command), .max = 1024, .def = "[]",
+     .help = "Program and arguments that are run when a person should know of something: JSON on "
+             "standard input.\n"
+             "Without a shell; nothing that a peer has sent is in arguments or environment."},
+    {"alerts.pause_s", CONF_NUMBER, AT(alert_pause_s), 0, 604800, .def = "300",
+     .help = "The same about the same thing is told once in this time, in seconds."},
+    {"alerts.timeout_s", CONF_NUMBER, AT(alert_timeout_s), 0.1, 3600, .def = "30",
+     .help = "A command that takes longer is ended, in seconds."},
+
     {"storage.reserve_mib", CONF_UINT32, AT(reserve_mib), 0, 1048576, .def = "64",
      .help = "Size of a file that is given up on a full disk, so that results and the database can "
              "be written."},

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include "base/arena.h"
@@ -85,6 +86,18 @@ static bool node_check_keyword(const char *keyword, char *why, size_t size)
     return false;
 }
 
+static bool node_check_program(const char *path, char *why, size_t size)
+{
+    struct stat st;
+    if (stat(path, &st) != 0 || (S_ISREG(st.st_mode) && access(path, X_OK) != 0))
+        snprintf(why, size, "%.128s: %s", path, strerror(errno));
+    else if (!S_ISREG(st.st_mode))
+        snprintf(why, size, "%.128s is no program", path);
+    else
+        return true;
+    return false;
+}
+
 struct tls_answer {
     bool ok;
     enum tls_file file; // the one that is wrong
@@ -139,6 +152,7 @@ const struct conf_checks node_checks_files = {
     .has_option = node_has_option,
     .option = node_check_option,
     .keyword = node_check_keyword,
+    .program = node_check_program,
     .tls = node_check_tls,
 };
 

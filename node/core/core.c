@@ -10,6 +10,7 @@
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include "node/core/alerts.h"
 #include "node/core/arrivals.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -162,7 +163,8 @@ static void reap(struct node *n)
         else if (pid == n->posts[GATEKEEPER].child.pid)
             post_ended(n, GATEKEEPER, status);
         else if (!was_retired(n, pid) && !jobs_reaped(n->core.jobs, pid, status) &&
-                 !outbox_reaped(n->core.outbox, pid, status))
+                 !outbox_reaped(n->core.outbox, pid, status) &&
+                 !alerts_reaped(n->core.alerts, pid, status))
             arrivals_reaped(n->core.arrivals, pid, status);
     }
 }
@@ -401,7 +403,8 @@ static bool open_node(struct node *n, struct err *err)
     if (!core->state || !retain_reconcile(core, err))
         return false;
     core->inflight = inflight_create(INFLIGHT_MAX, err);
-    core->jobs = core->inflight ? jobs_create(core, err) : NULL;
+    core->alerts = core->inflight ? alerts_create(core, err) : NULL;
+    core->jobs = core->alerts ? jobs_create(core, err) : NULL;
     core->outbox = core->jobs ? outbox_create(core, err) : NULL;
     core->collections = core->outbox ? collections_create(core, err) : NULL;
     core->arrivals = core->collections ? arrivals_create(core, err) : NULL;
@@ -428,6 +431,7 @@ static void close_node(struct node *n)
     collections_destroy(core->collections);
     outbox_destroy(core->outbox);
     jobs_destroy(core->jobs);
+    alerts_destroy(core->alerts);
     inflight_destroy(core->inflight);
     state_close(core->state);
     const int open[] = {n->listening, n->tls_listening, n->door[0], n->door[1]};
@@ -466,6 +470,7 @@ static double tick(struct node *n)
     }
     next = earliest(next, n->retain_at);
     next = earliest(next, reserve_tick(core));
+    next = earliest(next, alerts_tick(core->alerts));
     next = earliest(next, arrivals_tick(core->arrivals));
     next = earliest(next, collections_tick(core->collections));
     next = earliest(next, jobs_tick(core->jobs));

@@ -12,6 +12,7 @@
 #include "node/core/loop.h"
 #include "node/core/state.h"
 
+struct alerts;
 struct arrivals;
 struct collections;
 struct inflight;
@@ -26,6 +27,7 @@ struct core {
     struct loop *loop;
     struct tls_files tls;      // of section tls; for children that speak it
     struct inflight *inflight; // what associations may leave behind
+    struct alerts *alerts;
     struct arrivals *arrivals;
     struct collections *collections;
     struct intake *intake;

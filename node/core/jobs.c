@@ -1,3 +1,4 @@
+#include "node/core/alerts.h"
 #include "node/core/jobs.h"
 #include <fcntl.h>
 #include <math.h>
@@ -243,6 +244,13 @@ static bool refuse_job(struct seat *p, enum verdict verdict, const char *reason,
     return state_job_refuse(p->jobs->core->state, p->job, verdict_name(verdict), reason, err);
 }
 
+static void tell_of_failure(const struct seat *p, const char *reason)
+{
+    char subject[32];
+    snprintf(subject, sizeof subject, "job %lld", (long long)p->job);
+    alerts_raise(p->jobs->core->alerts, ALERT_JOB_FAILED, subject, reason);
+}
+
 // An attempt did not work: again later, or a report that says so, or the plain reason.
 static void attempt_failed(struct seat *p, const char *reason)
 {
@@ -255,12 +263,14 @@ static void attempt_failed(struct seat *p, const char *reason)
              (long long)(p->refusing ? REFUSALS_MAX : most), reason);
     datadir_remove(&core->dir, p->folder);
     if (p->refusing && p->refusals >= REFUSALS_MAX) {
+        tell_of_failure(p, reason);
         log_error("job=%lld failed, and no report could be made: %s", (long long)p->job, reason);
         ok = state_job_end(core->state, p->job, JOB_FAILED, p->outcome, p->reason, "", 0, 0,
                            clock_wall(), &err);
     } else if (p->refusing) { // the reason of the analysis is the one that counts
         ok = state_job_requeue(core->state, p->job, REQUEUE_ATTEMPT, 0, p->reason, &err);
     } else if (p->attempts >= most) {
+        tell_of_failure(p, reason);
         ok = refuse_job(p, VERDICT_FAILED, reason, &err);
     } else {
         double pause = fmin(PAUSE_MAX_S, PAUSE_FIRST_S * exp2((double)(p->attempts - 1)));

@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "node/proc/child.h"
 #include "node/proc/msg.h"
+#include "node/core/alerts.h"
 #include "node/core/reserve.h"
 #include "node/proc/sender.h"
 
@@ -92,10 +93,14 @@ static bool give_up(struct delivery *d, const struct item *i, enum outlook outlo
     struct core *core = d->outbox->core;
     struct err err = {0};
     const double now = clock_wall();
+    char text[256];
     if (outlook != STAYS && (i->first_at <= 0 || now - i->first_at < core->conf->retry_give_up_s))
         return false;
     log_error("job=%lld destination=%s object=%s failed after %lld attempts: %s", (long long)i->job,
               d->destination, i->kind, (long long)i->attempts + 1, reason);
+    snprintf(text, sizeof text, "job %lld: %s not delivered: %s", (long long)i->job, i->kind,
+             reason);
+    alerts_raise(core->alerts, ALERT_DEAD_LETTER, d->destination, text);
     if (!state_object_fail(core->state, i->row, now, reason, &err))
         state_failed(d->outbox, &err);
     return true;
@@ -165,6 +170,8 @@ static void postpone(struct delivery *d, const char *reason)
     }
     if (!state_destination_waits(core->state, d->destination, until, reason, &err))
         state_failed(d->outbox, &err);
+    if (!known)
+        alerts_raise(core->alerts, ALERT_DESTINATION_DOWN, d->destination, reason);
     log_line(known ? LOG_LEVEL_INFO : LOG_LEVEL_WARN,
              "destination=%s objects=%zu not sent, again in %.0f s: %s", d->destination, left,
              until - now, reason);
@@ -179,6 +186,8 @@ static void resume(struct delivery *d)
         return;
     log_info("destination=%s takes objects again after %.0f s", d->destination,
              clock_wall() - outage->since);
+    alerts_raise(d->outbox->core->alerts, ALERT_DESTINATION_UP, d->destination,
+                 "it takes objects again");
     if (!state_destination_goes(d->outbox->core->state, d->destination, &err))
         state_failed(d->outbox, &err);
     *at = outage->next;

@@ -1,4 +1,5 @@
 #include "node/proc/cage.h"
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -20,7 +21,7 @@
 #define SANITIZED false
 #endif
 
-#define PATHS_MAX 96
+#define PATHS_MAX 512 // a herald's, of folders full of others
 // An association holds one PDU and the small elements of one data set: 30 MiB of address space with
 // its libraries. So much more is a defect, or somebody who makes use of one.
 #define ASSOCIATION_MIB   1024
@@ -208,6 +209,41 @@ static void paths_add_sender(struct paths *p, const struct datadir *dir)
         paths_add_copy(p, dir->path, "outbox", LANDLOCK_READ);
 }
 
+static bool path_is_below(const char *path, const char *folder)
+{
+    const size_t length = strlen(folder);
+    return strncmp(path, folder, length) == 0 && (path[length] == '/' || path[length] == 0);
+}
+
+// All that is in folder, but for what is at, above or below the two: above them its other entries.
+static void paths_add_but(struct paths *p, const char *folder, const char *const closed[2])
+{
+    DIR *dir = opendir(*folder ? folder : "/");
+    char path[PATH_MAX];
+    for (struct dirent *entry; dir && (entry = readdir(dir));) {
+        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0 ||
+            snprintf(path, sizeof path, "%s/%s", folder, entry->d_name) >= (int)sizeof path ||
+            strcmp(path, closed[0]) == 0 || strcmp(path, closed[1]) == 0)
+            continue;
+        if (path_is_below(closed[0], path) || path_is_below(closed[1], path))
+            paths_add_but(p, path, closed);
+        else
+            paths_add_copy(p, path, "", KEEP | LANDLOCK_RUN);
+    }
+    if (dir)
+        closedir(dir);
+}
+
+// What there is no room for is closed to it, too.
+static void paths_add_herald(struct paths *p, const struct conf *conf, const struct datadir *dir)
+{
+    char key[PATH_MAX];
+    const char *const closed[2] = {
+        dir->path, *conf->tls_key && realpath(conf->tls_key, key) ? key : dir->path};
+    paths_add_but(p, "", closed);
+    p->whole = true;
+}
+
 static bool limit(int resource, uint64_t most, const char *what, struct err *err)
 {
     struct rlimit now;
@@ -228,7 +264,7 @@ static bool set_limits(enum cage_role role, const struct conf *conf, struct err 
     const bool small = role == CAGE_ASSOCIATION || role == CAGE_GATE;
     const uint64_t memory_mib = small ? ASSOCIATION_MIB : SENDER_MIB;
     signal(SIGXFSZ, SIG_IGN); // a write beyond the limit is an error like that of a full disk
-    if (role == CAGE_WORKER || role == CAGE_SCOUT)
+    if (role == CAGE_WORKER || role == CAGE_SCOUT || role == CAGE_HERALD)
         return true;
     return limit(RLIMIT_FSIZE, file_mib << 20, "the size of files", err) &&
            limit(RLIMIT_NPROC, 0, "processes", err) &&
@@ -257,6 +293,7 @@ static enum calls calls_of(enum cage_role role)
         return CALLS_SENDER;
     case CAGE_WORKER:
     case CAGE_SCOUT:
+    case CAGE_HERALD: // has none
         break;
     }
     return CALLS_WORKER;
@@ -281,11 +318,13 @@ static bool enter_paths(enum cage_role role, const struct conf *conf, const stru
         paths_add_machine(&p);
     else if (role == CAGE_GATE)
         paths_add_libraries(&p);
+    else if (role == CAGE_HERALD)
+        paths_add_herald(&p, conf, dir);
     else
         paths_add_sender(&p, dir);
     const bool ok =
         (p.whole || err_set(err, ERR_INTERNAL, "more paths than a cage has room for")) &&
-        landlock_enter(p.list, p.count, role != CAGE_SENDER, err);
+        landlock_enter(p.list, p.count, role != CAGE_SENDER && role != CAGE_HERALD, err);
     paths_finish(&p);
     return ok;
 }
@@ -299,7 +338,7 @@ bool cage_enter(enum cage_role role, const struct conf *conf, const struct datad
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
         return err_errno(err, errno, "no_new_privs");
     return set_limits(role, conf, err) && enter_paths(role, conf, dir, own, err) &&
-           (!calls_work() || calls_enter(calls_of(role), err));
+           (role == CAGE_HERALD || !calls_work() || calls_enter(calls_of(role), err));
 }
 
 bool cage_check(const struct conf *conf, struct err *err)

@@ -11,6 +11,8 @@
 //                of drivers and fonts of its user
 //   sender       reads outbox/; names of hosts; sockets that go out
 //   scout        as a worker, without data
+//   herald       all files but the data folder and the private key, programs too: it becomes a
+//                command of the site
 //   gate         code alone: its two sockets and the door
 //
 // With AddressSanitizer the calls are wider (calls.h), memory has no limit, as its shadow is as
@@ -23,7 +25,7 @@
 #include "conf/conf.h"
 #include "node/proc/datadir.h"
 
-enum cage_role { CAGE_ASSOCIATION, CAGE_WORKER, CAGE_SCOUT, CAGE_SENDER, CAGE_GATE };
+enum cage_role { CAGE_ASSOCIATION, CAGE_WORKER, CAGE_SCOUT, CAGE_SENDER, CAGE_GATE, CAGE_HERALD };
 
 // What the kernel has of it, said once at the start of the node: a line of the log. Prepares what
 // processes share.

@@ -44,6 +44,8 @@ static uint64_t access_of(unsigned rights)
     uint64_t access = 0;
     if (rights & LANDLOCK_READ)
         access |= LANDLOCK_ACCESS_FS_READ_FILE;
+    if (rights & LANDLOCK_RUN)
+        access |= LANDLOCK_ACCESS_FS_EXECUTE;
     if (rights & LANDLOCK_LIST)
         access |= LANDLOCK_ACCESS_FS_READ_DIR;
     if (rights & LANDLOCK_WRITE)

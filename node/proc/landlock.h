@@ -15,6 +15,7 @@ enum landlock_right {
     LANDLOCK_MAKE = 8,     // new plain files
     LANDLOCK_REMOVE = 16,  // files; also what a rename replaces
     LANDLOCK_FOLDERS = 32, // make and remove folders
+    LANDLOCK_RUN = 128,    // programs
     LANDLOCK_MOVE = 64, // into another folder and out of it, which may allow no more than this one
 };
 
