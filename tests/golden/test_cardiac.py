@@ -24,6 +24,8 @@ def number(result, code):
 
 
 class Case(unittest.TestCase):
+    small = []
+
     @classmethod
     def setUpClass(cls):
         scratch = tempfile.TemporaryDirectory(prefix="anode-cardiac-")
@@ -31,16 +33,29 @@ class Case(unittest.TestCase):
         cls.folder = pathlib.Path(scratch.name)
 
     @classmethod
+    def plain(cls):
+        """The small phantom, analysed once."""
+        if not Case.small:
+            folder = tempfile.TemporaryDirectory(prefix="anode-cardiac-")
+            unittest.addModuleCleanup(folder.cleanup)
+            Case.small.extend(cls.analyse_in(pathlib.Path(folder.name), "plain", *SMALL))
+        return Case.small
+
+    @classmethod
     def analyse(cls, name, *words):
-        truth = cardiac.make(cardiac.arguments([str(cls.folder / name), *words]))
-        return Result(peers.dicom_files(cls.folder / name), cls.folder / f"out-{name}", "cardiac"), truth
+        return cls.analyse_in(cls.folder, name, *words)
+
+    @staticmethod
+    def analyse_in(folder, name, *words):
+        truth = cardiac.make(cardiac.arguments([str(folder / name), *words]))
+        return Result(peers.dicom_files(folder / name), folder / f"out-{name}", "cardiac"), truth
 
 
 class Heart(Case):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        cls.result, cls.truth = cls.analyse("plain", *SMALL)
+        cls.result, cls.truth = cls.plain()
 
     def test_the_objects_are_valid(self):
         self.assertEqual(self.result.errors(), [])
@@ -78,8 +93,9 @@ class Heart(Case):
             phases.setdefault((n - 1) % 12, []).append(area)
         self.assertEqual(len(phases), 2)
         volumes = sorted(sum(a) * 10 / 1000 for a in phases.values())
-        self.assertAlmostEqual(volumes[1], number(self.result, EDV)["value"], delta=0.5)
-        self.assertAlmostEqual(volumes[0], number(self.result, ESV)["value"], delta=0.5)
+        for volume, code in ((volumes[1], EDV), (volumes[0], ESV)):  # and half of what may lie past the last slice of the apex
+            self.assertGreater(number(self.result, code)["value"], volume - 0.5)
+            self.assertLess(number(self.result, code)["value"], volume + 1.5)
 
     def test_the_segmentation_has_the_volume(self):
         """Of pixels, at end diastole or end systole."""
@@ -93,18 +109,38 @@ class Heart(Case):
         self.assertTrue(any("beyond the base" in what for what, _ in said), said)
 
 
+class Ends(Case):
+    """Where the valve lies within a slice, numbers are ranges that hold what the slices below it have."""
+
+    def test_a_dilated_ventricle(self):
+        self.holds("dilated", "--seed", "111", "--kind", "dilated", "--slices", "12")
+
+    def test_an_effusion(self):
+        self.holds("effusion", "--seed", "311", "--kind", "effusion", "--slices", "9")
+
+    def holds(self, name, *words):
+        result, truth = self.analyse(name, *words, "--size", "96", "--pixel", "2", "--phases", "10")
+        for code, true, tolerance in ((EDV, truth["edv_ml"], 0.03 * truth["edv_ml"]), (ESV, truth["esv_ml"], 0.03 * truth["esv_ml"]), (EF, truth["ef"], 1.5)):
+            found = number(result, code)
+            low, high = found.get("low", found["value"]), found.get("high", found["value"])
+            print(f"{name} {code}: {found['value']} ({low} to {high}) of {true:.1f}")
+            self.assertLess(low, true + tolerance)
+            self.assertGreater(high, true - tolerance)
+        self.assertIn("base", number(result, EF)["range_reason"])
+
+
 class Shapes(Case):
     """The same heart sent in other ways gives the same numbers."""
 
     def test_one_series_a_slice_other_order_and_a_long_axis(self):
-        plain, _ = self.analyse("plain", *SMALL)
+        plain, _ = self.plain()
         other, _ = self.analyse("other", *SMALL, "--series", "slices", "--random-order", "--long-axis")
         for code in (EDV, ESV, EF, MASS):
             self.assertEqual(number(plain, code)["value"], number(other, code)["value"])
         self.assertTrue(any("cine 4ch" in e["what"] for e in other.entry["exclusions"]), other.entry["exclusions"])
 
     def test_a_mirror_image_changes_little(self):
-        plain, _ = self.analyse("plain2", *SMALL)
+        plain, _ = self.plain()
         other, _ = self.analyse("mirror", *SMALL, "--mirrored")
         self.assertLess(abs(number(plain, EF)["value"] - number(other, EF)["value"]), 1)
         self.assertLess(abs(number(plain, EDV)["value"] / number(other, EDV)["value"] - 1), 0.01)

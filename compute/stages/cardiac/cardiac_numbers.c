@@ -31,54 +31,28 @@ static const struct code unit_ml_s = {"mL/s", "UCUM", "milliliter per second"};
 static const struct code unit_ml_m2 = {"mL/m2", "UCUM", "milliliter per square meter"};
 static const struct code unit_g_m2 = {"g/m2", "UCUM", "gram per square meter"};
 
-const char cardiac_doubt[] = "which slice is the last of the base or the apex is in doubt";
+const char cardiac_doubt[] = "how far the ventricle reaches at its base or apex is in doubt";
+static const char doubt_of_mass[] = "an edge is known to half a pixel, and how far the ventricle "
+                                    "reaches may be in doubt";
 static const double range_least = 0.005; // of the value: less is no range
 
 // ---- Numbers ------------------------------------------------------------------------------------
 
-struct cardiac_value cardiac_volume_at(const struct cardiac_ventricle *h, uint32_t point)
+struct cardiac_bounds cardiac_times(struct cardiac_bounds v, double factor)
 {
-    return (struct cardiac_value){h->ml[point], fmin(h->low[point], h->ml[point]),
-                                  fmax(h->high[point], h->ml[point])};
+    return (struct cardiac_bounds){v.value * factor, v.low * factor, v.high * factor};
 }
 
-// A slice that counts at end diastole may have left the ventricle at end systole, but not the other
-// way round.
-struct cardiac_value cardiac_stroke(const struct cardiac_ventricle *h)
-{
-    const struct cardiac_value ed = cardiac_volume_at(h, h->ed), es = cardiac_volume_at(h, h->es);
-    const double a = ed.low - es.low, b = ed.high - es.high, c = ed.value - es.value;
-    return (struct cardiac_value){c, fmin(fmin(a, b), c), fmax(fmax(a, b), ed.high - es.low)};
-}
-
-static double fraction(double ed, double es)
-{
-    return ed > 0 ? 100 * (1 - es / ed) : 0;
-}
-
-struct cardiac_value cardiac_ejection(const struct cardiac_ventricle *h)
-{
-    const struct cardiac_value ed = cardiac_volume_at(h, h->ed), es = cardiac_volume_at(h, h->es);
-    const double a = fraction(ed.low, es.low), b = fraction(ed.high, es.high);
-    const double c = fraction(ed.value, es.value);
-    return (struct cardiac_value){c, fmin(fmin(a, b), c),
-                                  fmax(fmax(a, b), fraction(ed.high, es.low))};
-}
-
-struct cardiac_value cardiac_times(struct cardiac_value v, double factor)
-{
-    return (struct cardiac_value){v.value * factor, v.low * factor, v.high * factor};
-}
-
-bool cardiac_is_range(const struct cardiac_value *v)
+bool cardiac_is_range(const struct cardiac_bounds *v)
 {
     return v->high - v->low > range_least * fabs(v->value);
 }
 
 static void add_cardiac_number(struct cardiac_writer *w, struct finding_group *g,
-                               const struct code *concept, struct cardiac_value v, int decimals,
+                               const struct code *concept, struct cardiac_bounds v, int decimals,
                                const struct code *unit)
 {
+    const bool mass = concept == &code_mass || concept == &code_massi;
     struct measurement *m = findings_add_number(w->f, g, concept, v.value, decimals, unit, NULL);
     if (!m)
         return;
@@ -87,13 +61,13 @@ static void add_cardiac_number(struct cardiac_writer *w, struct finding_group *g
         m->ranged = true;
         m->low = v.low;
         m->high = v.high;
-        m->range_why = cardiac_doubt;
+        m->range_why = mass ? doubt_of_mass : cardiac_doubt;
     }
 }
 
-static struct cardiac_value only(double value)
+static struct cardiac_bounds only(double value)
 {
-    return (struct cardiac_value){value, value, value};
+    return (struct cardiac_bounds){value, value, value};
 }
 
 // The steepest fall and rise of the curve, mL/s: differences over two steps.
@@ -117,7 +91,7 @@ static void add_rates(struct cardiac_writer *w, struct finding_group *g)
     double ejection, filling;
     if (isnan(r->rate))
         return;
-    const struct cardiac_value output = cardiac_times(cardiac_stroke(w->h), r->rate / 1000);
+    const struct cardiac_bounds output = cardiac_times(w->h->sv, r->rate / 1000);
     add_cardiac_number(w, g, &code_output, output, 2, &unit_l_min);
     if (!isnan(r->surface_m2))
         add_cardiac_number(w, g, &code_cardiac_index, cardiac_times(output, 1 / r->surface_m2), 2,
@@ -126,12 +100,6 @@ static void add_rates(struct cardiac_writer *w, struct finding_group *g)
     cardiac_rates(r, &ejection, &filling);
     add_cardiac_number(w, g, &code_ejection, only(ejection), 0, &unit_ml_s);
     add_cardiac_number(w, g, &code_filling, only(filling), 0, &unit_ml_s);
-}
-
-struct cardiac_value cardiac_mass(const struct cardiac_ventricle *h)
-{
-    return (struct cardiac_value){h->mass_g, fmin(h->mass_low_g, h->mass_g),
-                                  fmax(h->mass_high_g, h->mass_g)};
 }
 
 void cardiac_add_numbers(struct cardiac_writer *w)
@@ -146,12 +114,11 @@ void cardiac_add_numbers(struct cardiac_writer *w)
     g->region = CARDIAC_REGION_POOL;
     g->has_key = true;
     g->key = (struct place){w->r->image, (h->base + h->apex) / 2, 0};
-    const struct cardiac_value ed = cardiac_volume_at(h, h->ed), es = cardiac_volume_at(h, h->es);
-    const struct cardiac_value stroke = cardiac_stroke(h), mass = cardiac_mass(h);
+    const struct cardiac_bounds ed = h->edv, es = h->esv, stroke = h->sv, mass = h->mass;
     add_cardiac_number(w, g, &code_edv, ed, 1, &unit_ml);
     add_cardiac_number(w, g, &code_esv, es, 1, &unit_ml);
     add_cardiac_number(w, g, &code_sv, stroke, 1, &unit_ml);
-    add_cardiac_number(w, g, &code_ef, cardiac_ejection(h), 1, &unit_percent);
+    add_cardiac_number(w, g, &code_ef, h->ef, 1, &unit_percent);
     add_cardiac_number(w, g, &code_mass, mass, 1, &unit_g);
     if (!isnan(w->r->surface_m2)) {
         const double by = 1 / w->r->surface_m2;

@@ -21,17 +21,21 @@ bool cardiac_exclude_slices(struct cardiac_writer *w)
             return false;
         e->what = arena_printf(w->f->arena, "slice %u of %u, %s", k + 1, w->h->slices,
                                fate_name(part->fate));
-        e->reason = part->why;
+        const double share = 100 * (double)part->weight[w->h->ed];
+        e->reason = part->fate == CARDIAC_BEYOND_BASE && share > 0
+                        ? arena_printf(w->f->arena, "%s: %.0f %% of it counts at end diastole",
+                                       part->why, share)
+                        : part->why;
         e->has_place = true;
         e->place = (struct place){w->r->image, k, 0};
-        if (!e->what)
+        if (!e->what || !e->reason)
             return false;
     }
     return true;
 }
 
 static bool set_value_row(struct cardiac_writer *w, struct page_table *t, uint32_t row,
-                          const char *name, struct cardiac_value v, int decimals, const char *unit)
+                          const char *name, struct cardiac_bounds v, int decimals, const char *unit)
 {
     struct findings *f = w->f;
     bool ok = findings_set_cell(f, t, row, 0, "%s", name) &&
@@ -52,8 +56,7 @@ static bool set_index(struct cardiac_writer *w, struct page_table *t, uint32_t r
 static bool add_value_table(struct cardiac_writer *w)
 {
     const struct cardiac_ventricle *h = w->h;
-    const struct cardiac_value ed = cardiac_volume_at(h, h->ed), es = cardiac_volume_at(h, h->es);
-    const struct cardiac_value stroke = cardiac_stroke(h), mass = cardiac_mass(h);
+    const struct cardiac_bounds ed = h->edv, es = h->esv, stroke = h->sv, mass = h->mass;
     const bool rate = !isnan(w->r->rate);
     struct page_table *t = findings_add_table(w->f, "Left ventricle", rate ? 7 : 6, 4);
     bool ok = t && findings_set_cell(w->f, t, 0, 0, "Measure") &&
@@ -66,7 +69,7 @@ static bool add_value_table(struct cardiac_writer *w)
          set_index(w, t, 2, es.value, "mL/m2");
     ok = ok && set_value_row(w, t, 3, "Stroke volume", stroke, 1, "mL") &&
          set_index(w, t, 3, stroke.value, "mL/m2");
-    ok = ok && set_value_row(w, t, 4, "Ejection fraction", cardiac_ejection(h), 1, "%") &&
+    ok = ok && set_value_row(w, t, 4, "Ejection fraction", h->ef, 1, "%") &&
          findings_set_cell(w->f, t, 4, 3, "-");
     ok = ok && set_value_row(w, t, 5, "Mass at end diastole", mass, 1, "g") &&
          set_index(w, t, 5, mass.value, "g/m2");
@@ -80,11 +83,12 @@ static bool add_value_table(struct cardiac_writer *w)
 static bool add_slice_table(struct cardiac_writer *w)
 {
     const struct cardiac_ventricle *h = w->h;
-    struct page_table *t = findings_add_table(w->f, "Slices", h->apex - h->base + 2, 6);
-    static const char *const head[] = {"Slice",          "Pool ED, mm2", "Pool ES, mm2",
-                                       "Muscle ED, mm2", "Edge",         "Closed wall"};
+    static const char *const head[] = {"Slice", "Pool ED, mm2", "Pool ES, mm2", "Muscle ED, mm2",
+                                       "Edge",  "Closed wall",  "Counts ED, ES"};
+    enum { COLUMNS = sizeof head / sizeof *head };
+    struct page_table *t = findings_add_table(w->f, "Slices", h->apex - h->base + 2, COLUMNS);
     bool ok = t != NULL;
-    for (uint32_t c = 0; ok && c < 6; c++)
+    for (uint32_t c = 0; ok && c < COLUMNS; c++)
         ok = findings_set_cell(w->f, t, 0, c, "%s", head[c]);
     for (uint32_t k = h->base; ok && k <= h->apex; k++) {
         const struct cardiac_part *part = &h->part[k];
@@ -97,7 +101,9 @@ static bool add_slice_table(struct cardiac_writer *w)
                                es->pool_mm2) &&
              findings_set_cell(w->f, t, row, 3, "%.0f", ed->muscle_mm2) &&
              findings_set_cell(w->f, t, row, 4, "%.0f %%", 100 * part->quality) &&
-             findings_set_cell(w->f, t, row, 5, "%.0f %%", 100 * part->closed);
+             findings_set_cell(w->f, t, row, 5, "%.0f %%", 100 * part->closed) &&
+             findings_set_cell(w->f, t, row, 6, "%.0f, %.0f %%", 100 * (double)part->weight[h->ed],
+                               100 * (double)part->weight[h->es]);
     }
     return ok;
 }
@@ -194,21 +200,37 @@ static bool add_cardiac_facts(struct cardiac_writer *w)
                   findings_add_fact(f, "Body surface %.2f m2 (Mosteller)", w->r->surface_m2));
 }
 
-bool cardiac_add_page(struct cardiac_writer *w)
+static void add_cardiac_warnings(struct cardiac_writer *w)
 {
-    const struct cardiac_value ed = cardiac_volume_at(w->h, w->h->ed),
-                               es = cardiac_volume_at(w->h, w->h->es);
-    const struct cardiac_value ef = cardiac_ejection(w->h);
-    w->f->page.headline =
-        arena_printf(w->f->arena, "EF %.0f %%   EDV %.0f mL   ESV %.0f mL   mass %.0f g", ef.value,
-                     ed.value, es.value, w->h->mass_g);
-    if (w->f->page.headline && cardiac_is_range(&ef))
-        findings_add_warning(w->f, "EF %.0f to %.0f %%: %s", ef.low, ef.high, cardiac_doubt);
-    if (w->h->poor)
+    const struct cardiac_ventricle *h = w->h;
+    if (cardiac_is_range(&h->ef))
+        findings_add_warning(w->f, "EF %.0f to %.0f %%: %s", h->ef.low, h->ef.high, cardiac_doubt);
+    if (h->open[0])
+        findings_add_warning(w->f, "The stack may begin below the base of the ventricle: volume "
+                                   "may be missing");
+    if (h->open[1] && h->beyond_mm2[0] > 0)
+        findings_add_warning(w->f, "The stack ends above the apex: volume may be missing");
+    if (h->poor)
         findings_add_warning(w->f,
                              "%u slices between base and apex are left out; their areas are "
                              "taken from the slices beside them",
-                             w->h->poor);
+                             h->poor);
+}
+
+static const double plain_points = 5; // an ejection fraction with a wider range is shown as that
+
+bool cardiac_add_page(struct cardiac_writer *w)
+{
+    const struct cardiac_bounds ed = w->h->edv, es = w->h->esv;
+    const struct cardiac_bounds ef = w->h->ef;
+    const char *fraction = ef.high - ef.low > plain_points
+                               ? arena_printf(w->f->arena, "%.0f to %.0f", ef.low, ef.high)
+                               : arena_printf(w->f->arena, "%.0f", ef.value);
+    if (fraction)
+        w->f->page.headline =
+            arena_printf(w->f->arena, "EF %s %%   EDV %.0f mL   ESV %.0f mL   mass %.0f g",
+                         fraction, ed.value, es.value, w->h->mass.value);
+    add_cardiac_warnings(w);
     return w->f->page.headline && add_value_table(w) && add_slice_table(w) && add_volume_curve(w) &&
            add_cardiac_pictures(w) && add_cardiac_facts(w);
 }

@@ -21,22 +21,31 @@ struct cardiac_part { // a slice of it
     double closed;   // mean over the phases
     double thick_mm; // mean over the phases
     double swing;    // pool at end systole by that at end diastole
-    // The least and the most that it may count at the ends of the ventricle: 0 or 1.
-    bool sure, possible;
+    // [points] How much of its pool counts, 0..1: the valve may lie within the slice.
+    float *weight;
+    bool unsure; // at the apex: it may be none of the ventricle
+};
+
+struct cardiac_bounds {
+    double value, low, high;
 };
 
 struct cardiac_ventricle {
     uint32_t slices, points; // points: phases of the curve
     struct cardiac_part *part;
-    double ratio;            // signal of muscle by that of blood
-    uint32_t base, apex;     // the first and the last slice of it
-    uint32_t basal;          // which of the two is at the base
-    uint32_t middle;         // the slice that is most surely of it
-    uint32_t ed, es;         // points
-    double *ml, *low, *high; // [points] volume of the pool; low and high: where an end is in doubt
-    double mass_g, mass_low_g, mass_high_g; // of the muscle at ed
+    double ratio;        // signal of muscle by that of blood
+    uint32_t base, apex; // the first and the last slice of it
+    uint32_t basal;      // which of the two is at the base
+    uint32_t middle;     // the slice that is most surely of it
+    uint32_t ed, es;     // points
+    // [points] volume of the pool; low and high: where it is in doubt what counts
+    double *ml, *low, *high;
+    struct cardiac_bounds edv, esv, sv, ef; // mL, %
+    struct cardiac_bounds mass;             // g, of the muscle at ed
     uint32_t used, poor;                    // slices
-    double gap_mm;
+    double gap_mm, pixel_mm;
+    double beyond_mm2[2]; // of the pool, at ed and es, past the last slice of the apex, at most
+    bool open[2];         // the stack ends before the ventricle does: at the base, at the apex
 };
 
 #define CARDIAC_DENSITY 1.05 // g/mL of muscle
@@ -49,8 +58,12 @@ bool cardiac_ventricle_find(const struct cardiac_cine *c, const struct cardiac_c
                             bool base_first, struct arena *arena, struct cardiac_ventricle *out,
                             const char **why);
 
-// How much of the pool of a slice counts at a point: 0 or 1.
+// Whether half of the pool of a slice or more counts at a point: what contours are drawn of.
 bool cardiac_counts(const struct cardiac_ventricle *v, uint32_t slice, uint32_t point);
 
 // The phase of a slice that is nearest to a point of the curve.
 uint32_t cardiac_phase_of(const struct cardiac_part *part, uint32_t points, uint32_t point);
+
+// The contours of a slice at a point of the curve.
+const struct cardiac_wall *cardiac_wall_at(const struct cardiac_ventricle *v, uint32_t slice,
+                                           uint32_t point);

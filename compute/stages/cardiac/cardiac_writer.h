@@ -16,20 +16,11 @@ extern const uint8_t cardiac_pool_rgb[3], cardiac_muscle_rgb[3];
 
 // ---- Numbers ------------------------------------------------------------------------------------
 
-struct cardiac_value {
-    double value, low, high;
-};
-
 extern const char cardiac_doubt[]; // why volumes are ranges
 
-// Of the pool at a point of the curve, mL; stroke volume, mL; ejection fraction, %; muscle, g.
-struct cardiac_value cardiac_volume_at(const struct cardiac_ventricle *h, uint32_t point);
-struct cardiac_value cardiac_stroke(const struct cardiac_ventricle *h);
-struct cardiac_value cardiac_ejection(const struct cardiac_ventricle *h);
-struct cardiac_value cardiac_mass(const struct cardiac_ventricle *h);
-struct cardiac_value cardiac_times(struct cardiac_value v, double factor);
+struct cardiac_bounds cardiac_times(struct cardiac_bounds v, double factor);
 // Whether the ends differ by enough to be told.
-bool cardiac_is_range(const struct cardiac_value *v);
+bool cardiac_is_range(const struct cardiac_bounds *v);
 
 // The steepest fall and rise of the curve, mL/s: differences over two of its steps.
 void cardiac_rates(const struct cardiac_result *r, double *ejection, double *filling);
