@@ -17,14 +17,17 @@ struct conf_texts { // a list of texts
     size_t count;
 };
 
+#define PEER_ASSOCIATIONS_MAX 4
+
 struct conf_peer {
     char *name; // AE title
     char *host;
     uint16_t port;
-    uint32_t quota_mib;             // of what it has sent and is kept; 0: no limit
-    bool may_send;                  // its associations are accepted
-    bool find;                      // ask it by C-FIND how many instances a series has
-    bool tls;                       // either way by TLS only
+    uint32_t quota_mib;    // of what it has sent and is kept; 0: no limit
+    bool may_send;         // its associations are accepted
+    bool find;             // ask it by C-FIND how many instances a series has
+    uint32_t associations; // that large deliveries to it take at a time: 1 to PEER_ASSOCIATIONS_MAX
+    bool tls;              // either way by TLS only
     struct conf_texts certificates; // SHA-256 or names; none: any that tls.ca signed
     struct conf_texts addresses;    // that its associations come from; none: any
 };

@@ -152,6 +152,10 @@ static const struct conf_key keys[] = {
              "limit."},
     {"peers[].find", CONF_BOOL, PEER_AT(find), .def = "true",
      .help = "Whether it is asked by C-FIND how many instances a series has."},
+    {"peers[].associations", CONF_UINT32, PEER_AT(associations), 1, PEER_ASSOCIATIONS_MAX,
+     .def = "2",
+     .help = "Most associations at a time for one delivery to it; more than one where images of "
+             "8 MiB and more are sent."},
     {"peers[].tls", CONF_BOOL, PEER_AT(tls), .def = "false",
      .help = "Whether it is spoken to by TLS, and accepted by TLS only."},
     {"peers[].certificate", CONF_TEXTS, PEER_AT(certificates), .max = 253, .def = "[]",

@@ -1,6 +1,8 @@
-// Delivers a batch of result objects to one destination over one association and tells the core of
-// each answer at once, so that nothing that was stored is sent again after a crash.
-// Process: sender (forked by the core for one batch).
+// Delivers a batch of result objects to one destination and tells the core of each answer at once,
+// so that nothing that was stored is sent again after a crash. One association; large images go by
+// as many at a time as the peer takes (peers[].associations), each in a process of its own, before
+// all that refers to them. Those that one of them does not get through go over the first. Process:
+// sender (forked by the core for one batch).
 #pragma once
 #include <stddef.h>
 #include <stdint.h>
