@@ -25,7 +25,7 @@ from results import PLAIN_CHEST, Result  # noqa: E402
 SMALL = ("--size", "320", "--fov", "350", "--noise", "16")  # fewer pixels: a third of the time
 SCORED = {
     "plain": ("--seed", "1"),
-    "not gated": ("--seed", "9", "--no-gated"),
+    "not gated": ("--seed", "9", *SMALL, "--no-gated"),
     "turned and moved": ("--seed", "4", *SMALL, "--rotate", "7", "--shift", "12", "-9", "250"),
     "pacemaker lead": ("--seed", "8", *SMALL, "--metal"),
     "tilted gantry": ("--seed", "14", *SMALL, "--tilt", "20"),
