@@ -26,7 +26,8 @@ enum scp_status { // what a C-STORE is answered with
     SCP_NO_ANSWER = 0x10000, // none: the association is aborted, since nobody knows what holds
 };
 
-// An instance that is whole in its draft file, not yet durable.
+// An instance that is whole in its file, not yet durable. The file has a head with room
+// (dimse/read/meta.h), of which nothing is used.
 struct scp_instance {
     struct instance_id id;
     char device_uid[UID_SIZE];

@@ -56,3 +56,19 @@ size_t meta_write(const struct meta *m, uint8_t out[META_MAX])
     put32(length + 4, (size_t)(p - first));
     return (size_t)(p - out);
 }
+
+_Static_assert(META_MAX + 8 + sizeof ANODE_IMPLEMENTATION_CLASS_UID + 12 <= META_ROOM_AT,
+               "the room begins behind all that goes before it");
+
+size_t meta_add_room(uint8_t head[META_ROOM], size_t size)
+{
+    if (!size)
+        return 0;
+    memset(head + size, 0, META_ROOM - size);
+    uint8_t *p = put_text(head + size, 0x0100, "UI", ANODE_IMPLEMENTATION_CLASS_UID);
+    p = put16(put16(p, 2), 0x0102);
+    memcpy(p, "OB\0\0", 4);
+    put32(p + 4, META_ROOM - (size_t)(p + 8 - head));
+    put32(head + 140, META_ROOM - 144); // (0002,0000), the first element
+    return META_ROOM;
+}

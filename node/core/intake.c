@@ -19,6 +19,9 @@
 #include "node/proc/msg.h"
 
 #define TEXT_PIECE 32768
+// So many instances have rows that a power cut may take, and that their files then give back: at
+// start each of these is read, some milliseconds a MiB.
+#define UNSETTLED_MAX 256
 
 struct sent { // a series of which a client has sent some
     int64_t series;
@@ -48,7 +51,8 @@ struct staged { // a record of this round
     struct state_recorded recorded;
     enum msg_answer answer;
     bool failed, over_quota;
-    int jobs; // queued again, since a lost or damaged file has come again
+    bool taken; // its bytes count as those of its peer
+    int jobs;   // queued again, since a lost or damaged file has come again
 };
 
 struct seen {
@@ -66,6 +70,7 @@ struct intake {
     size_t staged_count, staged_room;
     struct seen *seen;
     size_t seen_count;
+    size_t unsettled; // rows that may not be on stable media
     bool recount;     // what was written did not stay
     bool sweep;       // a client is gone
     bool quarantined; // something has come into quarantine
@@ -135,31 +140,42 @@ json_t *intake_peers(const struct intake *in)
 
 // Clients
 
-// What an association that was killed has left behind. All that it said has been heard: a file of
-// which nobody was told that it is here, and that is not recorded, goes.
-static void client_clear_up(const struct client *c)
+// A file that an association has left behind when it was killed. All that it said has been heard:
+// if nobody was told that it is here, and it is not recorded, it goes.
+static void client_clear_file(struct core *core, const char *name)
 {
-    struct core *core = c->intake->core;
-    char name[DATADIR_NAME], quarantine[DATADIR_NAME];
+    char quarantine[DATADIR_NAME];
     enum state_owner owner = OWNER_INSTANCE;
     struct err err = {0};
-    datadir_drafts_name(c->pid, name);
-    datadir_remove(&core->dir, name);
-    if (!core->inflight || !inflight_left(core->inflight, c->pid, name) || !name[0])
-        return;
     if (!datadir_is_new_name(name)) {
         log_error("a killed association has noted a file that is none of its own");
         return;
     }
+    const int64_t bytes = datadir_file_bytes(&core->dir, name);
     if (!datadir_quarantine_name(name, quarantine, &err) ||
         !state_owner(core->state, name, quarantine, &owner, &err)) {
         log_error("file=%s of a killed association: %s", name, err.text);
     } else if (owner == OWNER_QUARANTINE) {
-        if (datadir_exists(&core->dir, name) && !datadir_move(&core->dir, name, quarantine, &err))
+        if (bytes >= 0 && !datadir_move(&core->dir, name, quarantine, &err))
             log_error("file=%s not quarantined: %s", name, err.text); // the next start does it
-    } else if (owner == OWNER_NONE && datadir_exists(&core->dir, name)) {
+    } else if (owner == OWNER_NONE && bytes >= 0) {
         datadir_remove(&core->dir, name);
-        log_info("file=%s removed: its association ended before it was recorded", name);
+        if (bytes > 0)
+            log_info("file=%s removed: its association ended before it was recorded", name);
+    }
+}
+
+static void client_clear_up(const struct client *c)
+{
+    struct core *core = c->intake->core;
+    char names[INFLIGHT_FILES][DATADIR_NAME], drafts[DATADIR_NAME];
+    datadir_drafts_name(c->pid, drafts);
+    datadir_remove(&core->dir, drafts);
+    if (!core->inflight || !inflight_left(core->inflight, c->pid, names))
+        return;
+    for (size_t i = 0; i < INFLIGHT_FILES; i++) {
+        if (names[i][0])
+            client_clear_file(core, names[i]);
     }
 }
 
@@ -283,6 +299,13 @@ static void record_stage(struct client *c, const struct msg *m)
     in->staged_count++;
 }
 
+static void record_give_back(struct intake *in, struct staged *s)
+{
+    if (s->taken)
+        seen_peer(in, s->client->hello.calling)->kept -= s->record.bytes; // seen_take() has made it
+    s->taken = false;
+}
+
 static bool record_write(struct intake *in, struct staged *s, struct err *err)
 {
     const struct msg_record *r = &s->record;
@@ -297,7 +320,9 @@ static bool record_write(struct intake *in, struct staged *s, struct err *err)
                                       .at = clock_wall(),
                                       .attrs = &s->attrs};
     memcpy(instance.digest, r->digest, sizeof instance.digest);
-    s->over_quota = !seen_take(in, s->client->hello.calling, r->bytes);
+    s->jobs = 0;
+    s->taken = seen_take(in, s->client->hello.calling, r->bytes);
+    s->over_quota = !s->taken;
     s->answer = ANSWER_OVER_QUOTA;
     if (s->over_quota)
         return true;
@@ -310,7 +335,7 @@ static bool record_write(struct intake *in, struct staged *s, struct err *err)
                                               [RECORD_CONFLICTED] = ANSWER_QUARANTINED};
     s->answer = answers[s->recorded.what];
     if (s->recorded.what != RECORD_STORED)
-        seen_peer(in, s->client->hello.calling)->kept -= r->bytes; // seen_take() has made it
+        record_give_back(in, s);
     if (s->recorded.what == RECORD_DUPLICATE &&
         (s->recorded.bytes < 0 ||
          datadir_file_bytes(&core->dir, s->recorded.path) != s->recorded.bytes)) {
@@ -373,23 +398,65 @@ static bool record_try(struct intake *in, struct staged *s, struct err *err)
     return false;
 }
 
-void intake_flush(struct intake *in)
+// Whether its row may follow later than its answer: the file alone brings it back. What else is
+// said of an instance is nowhere but in the database.
+static bool record_may_follow(const struct staged *s)
+{
+    return s->record.speaks && !s->failed &&
+           (s->over_quota || (s->recorded.what == RECORD_STORED && s->answer == ANSWER_STORED) ||
+            (s->recorded.what == RECORD_DUPLICATE && s->answer == ANSWER_DUPLICATE));
+}
+
+// Writes what is staged in one transaction. *soft: it may last as long as the machine does; false
+// afterwards where that is not enough, and nothing was written.
+static bool staged_write(struct intake *in, bool *soft, struct err *err)
+{
+    struct state *state = in->core->state;
+    bool ok = *soft ? state_begin_soft(state, err) : state_begin(state, err);
+    bool may_follow = true;
+    for (size_t i = 0; ok && i < in->staged_count; i++) {
+        struct staged *s = &in->staged[i];
+        s->failed = false;
+        ok = in->staged_count == 1 ? record_write(in, s, err) : record_try(in, s, err);
+        may_follow = may_follow && record_may_follow(s);
+    }
+    if (!ok || !*soft || may_follow)
+        return ok && state_commit(state, err);
+    *soft = false;
+    state_rollback(state);
+    for (size_t i = 0; i < in->staged_count; i++)
+        record_give_back(in, &in->staged[i]);
+    return true;
+}
+
+// False: nothing is recorded.
+static bool staged_record(struct intake *in)
 {
     struct err err = {0};
-    bool ok = true;
-    if (in->staged_count > 0) {
-        ok = state_begin(in->core->state, &err);
-        for (size_t i = 0; ok && i < in->staged_count; i++)
-            ok = in->staged_count == 1 ? record_write(in, &in->staged[i], &err)
-                                       : record_try(in, &in->staged[i], &err);
-        ok = ok && state_commit(in->core->state, &err);
-        in->recount = in->recount || !ok;
-        if (!ok) {
-            state_rollback(in->core->state);
-            log_error("instances=%zu not recorded: %s", in->staged_count, err.text);
-            reserve_spend(in->core, err.code, err.text);
-        }
+    bool soft = true;
+    for (size_t i = 0; i < in->staged_count; i++)
+        soft = soft && in->staged[i].record.speaks;
+    const bool was_soft = soft;
+    bool ok = staged_write(in, &soft, &err);
+    if (ok && was_soft && !soft)
+        ok = staged_write(in, &soft, &err);
+    in->unsettled = soft ? in->unsettled + in->staged_count : 0;
+    if (!ok) {
+        state_rollback(in->core->state);
+        in->recount = true;
+        log_error("instances=%zu not recorded: %s", in->staged_count, err.text);
+        reserve_spend(in->core, err.code, err.text);
+    } else if (in->unsettled >= UNSETTLED_MAX && state_settle(in->core->state, &err)) {
+        in->unsettled = 0;
+    } else if (err.code) {
+        log_error("database: not synced: %s", err.text); // the next time
     }
+    return ok;
+}
+
+void intake_flush(struct intake *in)
+{
+    const bool ok = in->staged_count == 0 || staged_record(in);
     for (size_t i = 0; i < in->staged_count; i++) {
         struct staged *s = &in->staged[i];
         struct msg_verdict verdict = {.number = s->record.number,

@@ -1,6 +1,6 @@
 // The socket of the core: associations that have instances to record, commands that ask. All
 // records that wait in one round of the loop go into one transaction, then all are answered (group
-// commit).
+// commit). It is synced only where a file does not speak for itself (node/proc/receipt.h).
 // Process: core.
 #pragma once
 #include <jansson.h>

@@ -3,10 +3,12 @@
 #include <string.h>
 #include "base/clock.h"
 #include "base/log.h"
+#include "node/proc/receipt.h"
 
 struct names { // to be removed
     char (*list)[DATADIR_NAME];
     size_t count, room;
+    bool cut; // there was no memory for more
 };
 
 static bool names_keep(struct names *n, const char *name)
@@ -14,8 +16,10 @@ static bool names_keep(struct names *n, const char *name)
     if (n->count == n->room) {
         size_t room = n->room ? 2 * n->room : 64;
         void *grown = realloc(n->list, room * sizeof *n->list);
-        if (!grown)
+        if (!grown) {
+            n->cut = true;
             return false;
+        }
         n->list = grown;
         n->room = room;
     }
@@ -31,11 +35,45 @@ static void names_remove(struct core *core, struct names *n)
     n->list = NULL;
 }
 
+static int names_order(const void *a, const void *b)
+{
+    return strcmp(a, b);
+}
+
+// Removes the files of forgotten instances so that they do not come back with a power cut: each of
+// them says that it is one, and would be taken for one that has just come.
+static void names_remove_for_ever(struct core *core, struct names *n)
+{
+    struct err err = {0};
+    bool ok = true;
+    if (n->count)
+        qsort(n->list, n->count, sizeof *n->list, names_order);
+    for (size_t i = 0; i < n->count; i++)
+        datadir_remove(&core->dir, n->list[i]);
+    for (size_t i = 0; ok && i < n->count; i++) {
+        const size_t folder = (size_t)(strrchr(n->list[i], '/') - n->list[i]);
+        const bool last = i + 1 == n->count || strncmp(n->list[i], n->list[i + 1], folder + 1) != 0;
+        ok = !last || datadir_sync_folder_of(&core->dir, n->list[i], &err);
+    }
+    if (n->count && (!ok || n->cut || !state_gone_clear(core->state, &err)))
+        log_error("forgotten files: %s", err.text); // the next start removes them again
+    free(n->list);
+    n->list = NULL;
+}
+
 // Reconciliation
+
+struct arrived { // a file without a row that says itself what it is
+    struct receipt receipt;
+    char name[DATADIR_NAME];
+};
 
 struct check {
     struct core *core;
     struct err *err;
+    struct arrived *arrived;
+    size_t arrived_count, arrived_room;
+    size_t empty; // files that waited for an instance
     struct names orphans;
     struct names damaged; // received files
     int64_t *jobs;        // of whose results some are lost
@@ -43,6 +81,105 @@ struct check {
     size_t quarantined;
     bool ok;
 };
+
+static bool retain_keep_arrived(struct check *c, const struct receipt *receipt, const char *name)
+{
+    if (c->arrived_count == c->arrived_room) {
+        const size_t room = c->arrived_room ? 2 * c->arrived_room : 64;
+        struct arrived *grown = realloc(c->arrived, room * sizeof *grown);
+        if (!grown)
+            return err_set(c->err, ERR_NOMEM, "no memory");
+        c->arrived = grown;
+        c->arrived_room = room;
+    }
+    struct arrived *a = &c->arrived[c->arrived_count++];
+    a->receipt = *receipt;
+    snprintf(a->name, sizeof a->name, "%s", name);
+    return true;
+}
+
+// A file without a row.
+static bool retain_check_stranger(struct check *c, const char *name)
+{
+    struct receipt receipt;
+    enum receipt_found found = RECEIPT_NONE;
+    if (datadir_file_bytes(&c->core->dir, name) == 0)
+        c->empty++;
+    else
+        found = receipt_read(&c->core->dir, name, &receipt, c->err);
+    if (found == RECEIPT_FAILED)
+        return false;
+    if (found == RECEIPT_NONE)
+        return names_keep(&c->orphans, name) || err_set(c->err, ERR_NOMEM, "no memory");
+    if (retain_keep_arrived(c, &receipt, name))
+        return true;
+    attrs_finish(&receipt.attrs);
+    return false;
+}
+
+static int arrived_order(const void *a, const void *b)
+{
+    const struct arrived *left = a, *right = b;
+    if (left->receipt.at != right->receipt.at)
+        return left->receipt.at < right->receipt.at ? -1 : 1;
+    return strcmp(left->name, right->name);
+}
+
+// What the core would have done with it.
+static bool retain_record(struct check *c, const struct arrived *a)
+{
+    struct core *core = c->core;
+    const struct receipt *r = &a->receipt;
+    char quarantine[DATADIR_NAME];
+    struct state_instance instance = {.id = r->id,
+                                      .instance_number = r->instance_number,
+                                      .bytes = r->bytes,
+                                      .path = a->name,
+                                      .calling = r->calling,
+                                      .address = r->address,
+                                      .at = r->at,
+                                      .attrs = &r->attrs};
+    struct state_recorded recorded;
+    int jobs = 0;
+    memcpy(instance.digest, r->digest, sizeof instance.digest);
+    if (!datadir_quarantine_name(a->name, quarantine, c->err) ||
+        !state_record(core->state, &instance, quarantine, &recorded, c->err))
+        return false;
+    switch (recorded.what) {
+    case RECORD_STORED:
+        return true;
+    case RECORD_CONFLICT:
+        c->quarantined++;
+        return datadir_move(&core->dir, a->name, quarantine, c->err);
+    case RECORD_DUPLICATE:
+        if (recorded.bytes < 0 || datadir_file_bytes(&core->dir, recorded.path) != recorded.bytes) {
+            return state_replace_file(core->state, r->id.sop_instance_uid, a->name, r->bytes, &jobs,
+                                      c->err) &&
+                   (names_keep(&c->orphans, recorded.path) ||
+                    err_set(c->err, ERR_NOMEM, "no memory"));
+        }
+        break;
+    case RECORD_CONFLICTED:
+        break;
+    }
+    return names_keep(&c->orphans, a->name) || err_set(c->err, ERR_NOMEM, "no memory");
+}
+
+// Rows of which a power cut has taken those that were not yet on stable media.
+static bool retain_record_arrived(struct check *c)
+{
+    struct state *state = c->core->state;
+    if (!c->arrived_count)
+        return true;
+    qsort(c->arrived, c->arrived_count, sizeof *c->arrived, arrived_order);
+    bool ok = state_begin(state, c->err);
+    for (size_t i = 0; ok && i < c->arrived_count; i++)
+        ok = retain_record(c, &c->arrived[i]);
+    ok = ok && state_commit(state, c->err);
+    if (!ok)
+        state_rollback(state);
+    return ok;
+}
 
 static bool retain_check_file(void *ctx, const char *name)
 {
@@ -52,7 +189,7 @@ static bool retain_check_file(void *ctx, const char *name)
     c->ok = datadir_quarantine_name(name, quarantine, c->err) &&
             state_owner(c->core->state, name, quarantine, &owner, c->err);
     if (c->ok && owner == OWNER_NONE)
-        c->ok = names_keep(&c->orphans, name) || err_set(c->err, ERR_NOMEM, "no memory");
+        c->ok = retain_check_stranger(c, name);
     if (c->ok && owner == OWNER_QUARANTINE) {
         c->ok = datadir_move(&c->core->dir, name, quarantine, c->err);
         c->quarantined++;
@@ -134,11 +271,37 @@ static bool retain_check_folder(void *ctx, const char *name)
     return c->ok;
 }
 
+static bool retain_note_path(void *ctx, const char *path)
+{
+    return names_keep(ctx, path);
+}
+
+// First of all: files that say what they are, but are no more.
+static bool retain_remove_gone(struct core *core, struct err *err)
+{
+    struct names names = {0};
+    const bool ok = state_each_gone(core->state, retain_note_path, &names, err);
+    names_remove_for_ever(core, &names);
+    return ok && (!names.cut || err_set(err, ERR_NOMEM, "no memory"));
+}
+
+static void check_finish(struct check *c)
+{
+    for (size_t i = 0; i < c->arrived_count; i++)
+        attrs_finish(&c->arrived[i].receipt.attrs);
+    free(c->arrived);
+    free(c->orphans.list);
+    free(c->damaged.list);
+    free(c->jobs);
+}
+
 bool retain_reconcile(struct core *core, struct err *err)
 {
     struct check c = {.core = core, .err = err, .ok = true};
     size_t drafts = datadir_sweep_drafts(&core->dir);
-    bool ok = datadir_each(&core->dir, DATADIR_SERIES, retain_check_file, &c, err) && c.ok;
+    bool ok = retain_remove_gone(core, err) &&
+              datadir_each(&core->dir, DATADIR_SERIES, retain_check_file, &c, err) && c.ok &&
+              retain_record_arrived(&c);
     ok = ok && datadir_each(&core->dir, DATADIR_QUARANTINE, retain_check_quarantined, &c, err) &&
          c.ok;
     size_t files = c.orphans.count;
@@ -148,14 +311,13 @@ bool retain_reconcile(struct core *core, struct err *err)
          retain_note_damage(&c);
     if (ok)
         names_remove(core, &c.orphans);
-    if (ok && (drafts || c.orphans.count || c.quarantined || c.damaged.count || c.job_count))
-        log_warn("drafts=%zu files_without_row=%zu unfinished_results=%zu removed; quarantined=%zu "
-                 "damaged=%zu jobs_again=%zu",
-                 drafts, files, c.orphans.count - files, c.quarantined, c.damaged.count,
-                 c.job_count);
-    free(c.orphans.list);
-    free(c.damaged.list);
-    free(c.jobs);
+    if (ok && (drafts || c.orphans.count > c.empty || c.arrived_count || c.quarantined ||
+               c.damaged.count || c.job_count))
+        log_warn("drafts=%zu files_without_row=%zu unfinished_results=%zu removed; rows_again=%zu "
+                 "quarantined=%zu damaged=%zu jobs_again=%zu",
+                 drafts, files - c.empty, c.orphans.count - files, c.arrived_count, c.quarantined,
+                 c.damaged.count, c.job_count);
+    check_finish(&c);
     return ok;
 }
 
@@ -181,11 +343,6 @@ static bool retain_note_series(void *ctx, int64_t series)
     return true;
 }
 
-static bool retain_note_path(void *ctx, const char *path)
-{
-    return names_keep(ctx, path);
-}
-
 static void retain_forget(struct core *core, int64_t series)
 {
     struct err err = {0};
@@ -195,7 +352,7 @@ static void retain_forget(struct core *core, int64_t series)
               state_commit(core->state, &err);
     if (ok) {
         log_info("series=%lld forgotten: files=%zu", (long long)series, names.count);
-        names_remove(core, &names);
+        names_remove_for_ever(core, &names);
     } else {
         state_rollback(core->state);
         log_error("series=%lld not forgotten: %s", (long long)series, err.text);

@@ -5,8 +5,10 @@
 
 #define RETAIN_EVERY_S 600
 
-// Before anything else runs. Drafts, files without a row (whole, but never acknowledged) and
-// results of unfinished jobs go; what belongs in quarantine is moved there. Rows whose file is
+// Before anything else runs. Files without a row that say what they are, and are that to the last
+// bit, are recorded as if they had just come, oldest first: a power cut has taken the row, or their
+// peer was not answered. Drafts, other files without a row and results of unfinished jobs go; what
+// belongs in quarantine is moved there. Rows whose file is
 // missing or has another size are reported and marked: the same instance takes its place when it
 // comes again. Jobs of which results that wait to be sent are missing run again. ERR_DATABASE,
 // ERR_IO, ERR_NOMEM.

@@ -5,10 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <jansson.h>
+#include "base/log.h"
 #include "node/job/patient.h"
 #include "node/job/tally.h"
 
-#define SCHEMA_VERSION 4
+#define SCHEMA_VERSION 5
 
 // Jobs and what they take. A job_input is never changed.
 #define JOB_TABLES                                                                                 \
@@ -42,6 +43,8 @@
     " series INTEGER NOT NULL REFERENCES series(id), slot INTEGER NOT NULL,"                       \
     " evidence TEXT NOT NULL, PRIMARY KEY(collection, series)) WITHOUT ROWID;"                     \
     "CREATE INDEX collection_member_series ON collection_member(series);"
+// Files of forgotten instances that may still be there.
+#define GONE_TABLE "CREATE TABLE gone(path TEXT PRIMARY KEY) WITHOUT ROWID;"
 #define JOB_INDICES                                                                                \
     "CREATE INDEX job_state ON job(state);"                                                        \
     "CREATE INDEX job_study ON job(study_uid);"                                                    \
@@ -78,7 +81,7 @@ static const char schema[] =
     " sent_at REAL NOT NULL DEFAULT 0, reason TEXT NOT NULL DEFAULT '',"
     " UNIQUE(job, destination, sop_uid));"
     "CREATE INDEX outbox_due ON outbox(state, destination, next_at);"
-    "CREATE INDEX outbox_path ON outbox(path);";
+    "CREATE INDEX outbox_path ON outbox(path);" GONE_TABLE;
 
 // Version 1 had one series a job, and its options as "name=value;name=value". Rows of the outbox
 // refer to job by name, so the new table takes the name of the old one. Foreign keys must be off.
@@ -110,6 +113,10 @@ static const char migrate_2_to_3[] =
 // Version 3 did not know the size of what is in quarantine.
 static const char migrate_3_to_4[] =
     "ALTER TABLE quarantine ADD COLUMN bytes INTEGER NOT NULL DEFAULT 0;";
+
+// Version 4 knew every file by its row: a file without one was nobody's. Now it may be an instance
+// that is acknowledged, which an older program would remove: it must not open this.
+static const char migrate_4_to_5[] = GONE_TABLE;
 
 #define SERIES_COLUMNS                                                                             \
     "SELECT id, series_uid, study_uid, modality, source, address, state, first_at, last_at,"       \
@@ -216,6 +223,9 @@ enum query {
     Q_COUNT_QUARANTINE,
     Q_EXPIRED,
     Q_PATHS_OF_SERIES,
+    Q_ADD_GONE,
+    Q_GONE,
+    Q_GONE_CLEAR,
     Q_FORGET_OBJECTS,
     Q_FORGET_JOBS,
     Q_FORGET_INSTANCES,
@@ -414,6 +424,9 @@ static const char *const sql[Q_COUNT] = {
                   " its.job = j.id AND (b.state = 'receiving' OR b.last_at >= ?1))))",
     [Q_PATHS_OF_SERIES] = "SELECT path FROM instance WHERE series = ?1 UNION ALL"
                           " SELECT DISTINCT 'outbox/' || job FROM job_input WHERE series = ?1",
+    [Q_ADD_GONE] = "INSERT OR IGNORE INTO gone(path) SELECT path FROM instance WHERE series = ?",
+    [Q_GONE] = "SELECT path FROM gone",
+    [Q_GONE_CLEAR] = "DELETE FROM gone",
     // ?1 the series; jobs go with the first of their series
     [Q_FORGET_OBJECTS] = "DELETE FROM outbox WHERE job IN"
                          " (SELECT job FROM job_input WHERE series = ?1)",
@@ -427,6 +440,7 @@ static const char *const sql[Q_COUNT] = {
 
 struct state {
     sqlite3 *db;
+    bool soft; // of the transaction that is open
     sqlite3_stmt *statements[Q_COUNT];
 };
 
@@ -590,7 +604,8 @@ static bool prepare_schema(struct state *s, struct err *err)
     bool ok = state_begin(s, err) && (version != 0 || execute(s, schema, err)) &&
               (version != 1 || execute(s, migrate_1_to_2, err)) &&
               (version == 0 || version > 2 || execute(s, migrate_2_to_3, err)) &&
-              (version == 0 || execute(s, migrate_3_to_4, err)) && execute(s, mark, err) &&
+              (version == 0 || version > 3 || execute(s, migrate_3_to_4, err)) &&
+              (version == 0 || execute(s, migrate_4_to_5, err)) && execute(s, mark, err) &&
               state_commit(s, err);
     if (!ok)
         state_rollback(s);
@@ -633,15 +648,40 @@ void state_close(struct state *s)
     free(s);
 }
 
+// After a soft transaction. To go on without would be to promise what does not hold.
+static void state_harden(struct state *s)
+{
+    if (!s->soft)
+        return;
+    if (!execute(s, "PRAGMA synchronous = FULL", NULL)) {
+        log_error("database: commits would not be synced any more");
+        abort();
+    }
+    s->soft = false;
+}
+
 bool state_begin(struct state *s, struct err *err)
 {
     return done(s, bind(s, err, Q_BEGIN, ""), err);
 }
 
+bool state_begin_soft(struct state *s, struct err *err)
+{
+    if (!execute(s, "PRAGMA synchronous = NORMAL", err))
+        return false;
+    s->soft = true;
+    if (state_begin(s, err))
+        return true;
+    state_harden(s);
+    return false;
+}
+
 bool state_commit(struct state *s, struct err *err)
 {
-    if (done(s, bind(s, err, Q_COMMIT, ""), err))
+    if (done(s, bind(s, err, Q_COMMIT, ""), err)) {
+        state_harden(s);
         return true;
+    }
     state_rollback(s);
     return false;
 }
@@ -650,6 +690,19 @@ void state_rollback(struct state *s)
 {
     if (!sqlite3_get_autocommit(s->db)) // SQLite rolls back by itself after some errors
         done(s, bind(s, NULL, Q_ROLLBACK, ""), NULL);
+    state_harden(s);
+}
+
+bool state_settle(struct state *s, struct err *err)
+{
+    sqlite3_file *wal = NULL;
+    if (sqlite3_file_control(s->db, "main", SQLITE_FCNTL_JOURNAL_POINTER, (void *)&wal) !=
+        SQLITE_OK)
+        return fail(s, "write-ahead log", err);
+    if (!wal || !wal->pMethods)
+        return true; // nothing was ever written
+    return wal->pMethods->xSync(wal, SQLITE_SYNC_NORMAL) == SQLITE_OK ||
+           err_set(err, ERR_DATABASE, "database: the write-ahead log cannot be synced");
 }
 
 bool state_part_begin(struct state *s, struct err *err)
@@ -822,6 +875,25 @@ bool state_replace_file(struct state *s, const char *sop_instance_uid, const cha
         done(s, bind(s, err, Q_JOBS_MENDED, "t", sop_instance_uid), err);
     *jobs = ok ? sqlite3_changes(s->db) : 0;
     return ok;
+}
+
+bool state_each_gone(struct state *s, bool (*each)(void *ctx, const char *path), void *ctx,
+                     struct err *err)
+{
+    sqlite3_stmt *stmt = bind(s, err, Q_GONE, "");
+    enum step result;
+    while ((result = step(s, stmt, err)) == STEP_ROW) {
+        if (!each(ctx, text(stmt, 0))) {
+            sqlite3_reset(stmt);
+            return true;
+        }
+    }
+    return result == STEP_END;
+}
+
+bool state_gone_clear(struct state *s, struct err *err)
+{
+    return done(s, bind(s, err, Q_GONE_CLEAR, ""), err);
 }
 
 static bool exists(struct state *s, sqlite3_stmt *stmt, bool *found, struct err *err)
@@ -1592,8 +1664,8 @@ bool state_expired(struct state *s, double before, bool (*each)(void *ctx, int64
 bool state_forget_series(struct state *s, int64_t series, bool (*each)(void *ctx, const char *path),
                          void *ctx, struct err *err)
 {
-    static const enum query deletions[] = {Q_FORGET_OBJECTS, Q_FORGET_JOBS, Q_FORGET_INSTANCES,
-                                           Q_FORGET_MEMBER, Q_FORGET_SERIES};
+    static const enum query deletions[] = {Q_ADD_GONE,         Q_FORGET_OBJECTS, Q_FORGET_JOBS,
+                                           Q_FORGET_INSTANCES, Q_FORGET_MEMBER,  Q_FORGET_SERIES};
     sqlite3_stmt *stmt = bind(s, err, Q_PATHS_OF_SERIES, "i", series);
     enum step result;
     while ((result = step(s, stmt, err)) == STEP_ROW) {

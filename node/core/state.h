@@ -23,7 +23,12 @@ void state_close(struct state *s); // NULL is fine
 
 bool state_begin(struct state *s, struct err *err);
 bool state_commit(struct state *s, struct err *err); // false: rolled back
-void state_rollback(struct state *s);                // no transaction is fine
+// The same, of a change that only has to outlive this process: a power cut may undo it, and all
+// such changes after it, until state_settle() or any other change has been committed. For what can
+// be made again from elsewhere.
+bool state_begin_soft(struct state *s, struct err *err);
+bool state_settle(struct state *s, struct err *err);
+void state_rollback(struct state *s); // no transaction is fine
 
 // Part of a transaction that may fail by itself: between the two, then with the word whether it is
 // to stay. False: the whole transaction is lost.
@@ -94,6 +99,12 @@ bool state_replace_file(struct state *s, const char *sop_instance_uid, const cha
 // How many bytes of received files are kept, by AE title of the peer that sent them.
 bool state_each_kept(struct state *s, bool (*each)(void *ctx, const char *calling, uint64_t bytes),
                      void *ctx, struct err *err);
+
+// Files whose instances are forgotten, as of state_forget_series(): they are to go, and must not
+// come back with a power cut. Until state_gone_clear(), when it is certain.
+bool state_each_gone(struct state *s, bool (*each)(void *ctx, const char *path), void *ctx,
+                     struct err *err);
+bool state_gone_clear(struct state *s, struct err *err);
 
 enum state_owner { OWNER_NONE, OWNER_INSTANCE, OWNER_QUARANTINE };
 // Whose file is this? By path below the data folder; for OWNER_QUARANTINE by its name there.

@@ -8,12 +8,16 @@
 #include <unistd.h>
 #include "dimse/net/scp.h"
 #include "dimse/net/tls.h"
+#include "dimse/read/meta.h"
+#include "base/clock.h"
 #include "base/fs.h"
 #include "base/log.h"
 #include "base/version.h"
 #include "node/proc/cage.h"
 #include "node/proc/inflight.h"
 #include "node/proc/msg.h"
+#include "node/proc/receipt.h"
+#include "node/proc/shelf.h"
 
 // What comes in that time after the core has said so is not even written.
 #define OVER_QUOTA_MS 10000
@@ -27,7 +31,8 @@ struct session {
     bool broken;           // the core and we may disagree on what is recorded: nothing more is said
     uint64_t records;      // asked for so far: numbers them
     char drafts[PATH_MAX]; // folder of its own
-    struct fs_draft draft;
+    struct shelf shelf;
+    struct shelf_file *file; // that the instance is received into; NULL: none
     struct inflight_place *place;
     uint32_t over_quota_until_ms; // guests_clock_ms(); 0: nothing of the kind was said
     struct msg_hello hello;
@@ -124,7 +129,7 @@ static bool association_room(void *ctx, struct err *err)
                (unsigned long long)missing);
 }
 
-static int association_new_draft(struct session *s, struct err *err)
+static int association_new_file(struct session *s, struct err *err)
 {
     if (s->over_quota_until_ms && (int32_t)(s->over_quota_until_ms - guests_clock_ms()) > 0) {
         err_set(err, ERR_FULL, "peers[].quota_mib is used up");
@@ -132,16 +137,17 @@ static int association_new_draft(struct session *s, struct err *err)
     }
     if (!association_room(s, err))
         return -1;
-    return fs_draft_open(&s->draft, s->drafts, err) ? s->draft.fd : -1;
+    s->file = shelf_take(&s->shelf, err);
+    return s->file ? s->file->fd : -1;
 }
 
-static int association_open_draft(void *ctx, struct err *err)
+static int association_open_file(void *ctx, struct err *err)
 {
     struct session *s = ctx;
     if (stop)
         _exit(0); // the last answer has arrived: the peer speaks again
     association_works(s);
-    const int fd = association_new_draft(s, err);
+    const int fd = association_new_file(s, err);
     if (fd < 0)
         association_rests(s);
     return fd;
@@ -150,15 +156,17 @@ static int association_open_draft(void *ctx, struct err *err)
 static void association_discard(void *ctx)
 {
     struct session *s = ctx;
-    fs_draft_finish(&s->draft);
+    shelf_put_back(&s->shelf, s->file);
     association_rests(s);
     if (stop)
         _exit(0);
 }
 
-static void fill_record(const struct scp_instance *in, const char *name, struct msg_record *out)
+static void fill_record(const struct scp_instance *in, const char *name, bool speaks,
+                        struct msg_record *out)
 {
     memset(out, 0, sizeof *out);
+    out->speaks = speaks;
     out->id = in->id;
     memcpy(out->digest, in->digest, sizeof out->digest);
     out->instance_number = in->instance_number;
@@ -200,50 +208,79 @@ static enum scp_status contradiction(const struct session *s, char comment[65])
                                                                           : SCP_DUPLICATE;
 }
 
+// The file says itself what it is, if that fits into its head, and is on stable media.
+static bool association_make_durable(const struct session *s, const struct scp_instance *in,
+                                     bool *speaks, struct err *err)
+{
+    uint8_t head[META_ROOM];
+    const size_t room = sizeof head - META_ROOM_AT;
+    struct receipt receipt = {.id = in->id,
+                              .instance_number = in->instance_number,
+                              .bytes = in->bytes,
+                              .at = clock_wall(),
+                              .attrs = *in->attrs}; // borrowed
+    memcpy(receipt.digest, in->digest, sizeof receipt.digest);
+    memcpy(receipt.calling, s->hello.calling, sizeof receipt.calling);
+    memcpy(receipt.address, s->hello.address, sizeof receipt.address);
+    if (pread(s->file->fd, head, sizeof head, 0) != (ssize_t)sizeof head)
+        return err_errno(err, errno, "read %s", s->file->name);
+    *speaks = receipt_pack(&receipt, head);
+    if (*speaks && pwrite(s->file->fd, head + META_ROOM_AT, room, META_ROOM_AT) != (ssize_t)room)
+        return err_errno(err, errno, "write %s", s->file->name);
+    return fdatasync(s->file->fd) == 0 || err_errno(err, errno, "sync %s", s->file->name);
+}
+
+// What the core has said of the file, which goes where it belongs.
+static enum scp_status association_obey(struct session *s, enum msg_answer answer, char comment[65],
+                                        struct err *err)
+{
+    char quarantine[DATADIR_NAME];
+    switch (answer) {
+    case ANSWER_STORED:
+        shelf_keep(&s->shelf, s->file);
+        return SCP_SUCCESS;
+    case ANSWER_DUPLICATE:
+        shelf_put_back(&s->shelf, s->file);
+        return SCP_SUCCESS;
+    case ANSWER_QUARANTINE: {
+        const bool moved = datadir_quarantine_name(s->file->name, quarantine, err) &&
+                           datadir_move(s->association->dir, s->file->name, quarantine, err);
+        shelf_keep(&s->shelf, s->file);
+        return moved ? contradiction(s, comment) : SCP_OUT_OF_RESOURCES; // the next start moves it
+    }
+    case ANSWER_QUARANTINED:
+        shelf_put_back(&s->shelf, s->file);
+        return contradiction(s, comment);
+    case ANSWER_OVER_QUOTA:
+        s->over_quota_until_ms = guests_clock_ms() + OVER_QUOTA_MS;
+        err_set(err, ERR_FULL, "peers[].quota_mib is used up");
+        break;
+    case ANSWER_OUT_OF_RESOURCES:
+        err_set(err, ERR_DATABASE, "not recorded");
+        break;
+    }
+    shelf_put_back(&s->shelf, s->file);
+    return SCP_OUT_OF_RESOURCES;
+}
+
 static enum scp_status association_keep(struct session *s, const struct scp_instance *in,
                                         char comment[65], struct err *err)
 {
-    const struct datadir *dir = s->association->dir;
     struct msg_record record;
-    char name[DATADIR_NAME], path[PATH_MAX], quarantine[DATADIR_NAME];
+    bool speaks = false;
     enum msg_answer answer = ANSWER_OUT_OF_RESOURCES;
-    if (!datadir_new_name(name, err) || !datadir_path(dir, name, path, err))
+    if (!association_make_durable(s, in, &speaks, err)) {
+        shelf_remove(&s->shelf, s->file); // what its next sync would say means nothing
         return SCP_OUT_OF_RESOURCES;
-    inflight_note(s->place, name);
-    if (!fs_draft_publish(&s->draft, path, err))
-        return SCP_OUT_OF_RESOURCES;
-    fill_record(in, name, &record);
+    }
+    fill_record(in, s->file->name, speaks, &record);
     // Without a verdict the file stays: it may be recorded. If not, the core removes it. A verdict
     // that comes later must find nobody who takes it for that on another file.
     if (!ask_core(s, &record, in->attrs, &answer, err)) {
         s->broken = true;
         return SCP_NO_ANSWER;
     }
-    switch (answer) {
-    case ANSWER_STORED:
-        return SCP_SUCCESS;
-    case ANSWER_DUPLICATE:
-        datadir_remove(dir, name);
-        return SCP_SUCCESS;
-    case ANSWER_QUARANTINE:
-        if (!datadir_quarantine_name(name, quarantine, err) ||
-            !datadir_move(dir, name, quarantine, err))
-            return SCP_OUT_OF_RESOURCES; // the next start moves it
-        return contradiction(s, comment);
-    case ANSWER_QUARANTINED:
-        datadir_remove(dir, name);
-        return contradiction(s, comment);
-    case ANSWER_OVER_QUOTA:
-        datadir_remove(dir, name);
-        s->over_quota_until_ms = guests_clock_ms() + OVER_QUOTA_MS;
-        err_set(err, ERR_FULL, "peers[].quota_mib is used up");
-        break;
-    case ANSWER_OUT_OF_RESOURCES:
-        datadir_remove(dir, name);
-        err_set(err, ERR_DATABASE, "not recorded");
-        break;
-    }
-    return SCP_OUT_OF_RESOURCES;
+    return association_obey(s, answer, comment, err);
 }
 
 static enum scp_status association_commit(void *ctx, const struct scp_instance *in,
@@ -254,13 +291,11 @@ static enum scp_status association_commit(void *ctx, const struct scp_instance *
     enum scp_status status;
     if (in->device_uid[0] && strcmp(in->device_uid, s->association->conf->device_uid) == 0) {
         log_info("sop=%s ignored: a result of this node has come back", in->id.sop_instance_uid);
+        shelf_put_back(&s->shelf, s->file);
         status = SCP_SUCCESS;
     } else {
         status = association_keep(s, in, comment, &err);
-        if (status != SCP_NO_ANSWER)
-            inflight_note(s->place, "");
     }
-    fs_draft_finish(&s->draft);
     if (status == SCP_NO_ANSWER) {
         log_error("sop=%s not answered: %s", in->id.sop_instance_uid, err.text);
         snprintf(comment, 65, "%.64s", err.text);
@@ -293,7 +328,7 @@ static void association_serve(struct session *s)
     };
     struct scp_handler handler = {.ctx = s,
                                   .admit = association_admit,
-                                  .open = association_open_draft,
+                                  .open = association_open_file,
                                   .room = association_room,
                                   .commit = association_commit,
                                   .discard = association_discard};
@@ -304,6 +339,8 @@ static void association_serve(struct session *s)
         return;
     struct msg_goodbye goodbye = {
         .released = summary.released, .stored = summary.stored, .refused = summary.refused};
+    if (!s->broken) // else the core looks which of the files are recorded
+        shelf_finish(&s->shelf);
     if (!s->broken)
         msg_send(s->core, MSG_GOODBYE, &goodbye, NULL, 0, NULL); // without it, it counts as aborted
     log_info("stored=%u refused=%u %s%s", summary.stored, summary.refused,
@@ -345,6 +382,7 @@ int association_run(void *ctx, int channel)
     s.place = s.association->inflight ? inflight_enter(s.association->inflight) : NULL;
     if (s.association->inflight)
         inflight_alone(s.association->inflight, s.place);
+    shelf_init(&s.shelf, dir, s.drafts, s.place);
     association_serve(&s);
     if (!s.broken)
         inflight_leave(s.place);

@@ -1,10 +1,10 @@
-// One connection of a peer: speaks DICOM through dimse/net/scp.h, makes each instance durable under
-// a name of ours and asks the core to record it before it answers. A crash here costs the peer its
-// connection, and nothing else. When the core gives no verdict on an instance within
-// limits.dimse_timeout_s, or one on another instance, nobody knows what is recorded: the connection
-// is aborted without an answer, and the core keeps the file if it is recorded.
-// SIGTERM: ends at once when no object is being received, else after that object.
-// Process: association (forked by the listener).
+// One connection of a peer: speaks DICOM through dimse/net/scp.h, makes each instance durable, with
+// what it is in the file itself, and asks the core to record it before it answers. A crash here
+// costs the peer its connection, and nothing else. When the core gives no verdict on an instance
+// within limits.dimse_timeout_s, or one on another instance, nobody knows what is recorded: the
+// connection is aborted without an answer, and the core keeps the file if it is recorded. SIGTERM:
+// ends at once when no object is being received, else after that object. Process: association
+// (forked by the listener).
 #pragma once
 #include "conf/conf.h"
 #include "node/proc/datadir.h"

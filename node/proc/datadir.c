@@ -146,7 +146,7 @@ bool datadir_quarantine_name(const char *name, char out[DATADIR_NAME], struct er
     return (n > 0 && n < DATADIR_NAME) || err_set(err, ERR_INTERNAL, "file name too long");
 }
 
-static bool sync_folder_of(const struct datadir *d, const char *name, struct err *err)
+bool datadir_sync_folder_of(const struct datadir *d, const char *name, struct err *err)
 {
     char path[PATH_MAX];
     if (!datadir_path(d, name, path, err))
@@ -159,7 +159,7 @@ bool datadir_move(const struct datadir *d, const char *from, const char *to, str
 {
     if (renameat(d->dirfd, from, d->dirfd, to) != 0)
         return err_errno(err, errno, "move %s to %s", from, to);
-    return sync_folder_of(d, to, err) && sync_folder_of(d, from, err);
+    return datadir_sync_folder_of(d, to, err) && datadir_sync_folder_of(d, from, err);
 }
 
 bool datadir_exists(const struct datadir *d, const char *name)

@@ -1,9 +1,11 @@
 // The data folder: who owns it, what is where, names that were never used before.
 //   state.db  lock  anode.sock  cache/ (pipelines of the Vulkan device)
 //   reserve                  room for results and the database on a full disk
-//   drafts/<pid>/            files that an association receives; emptied at its end and at start
-//   series/<2 hex>/<30 hex>.dcm   received instances; random names, so that no name is ever reused
-//                            and a folder stays small; the database knows which series each is of
+//   drafts/<pid>/            where an association makes files; emptied at its end and at start
+//   series/<2 hex>/<30 hex>.dcm   received instances, and files that wait for one
+//                            (node/proc/shelf.h); random names, so that no name is ever reused and
+//                            a folder stays small; the database knows which series each is of, and
+//                            each file itself (node/proc/receipt.h)
 //   desks/<worker>/<job>-<try>/  a job that runs: its order, then its results; emptied at start
 //   outbox/<job>/<try>/      results, moved here when the job is done
 //   quarantine/              instances that contradict one that is there
@@ -42,6 +44,8 @@ bool datadir_new_name(char out[DATADIR_NAME], struct err *err);
 bool datadir_is_new_name(const char *name);
 // The name in quarantine of a file: its last part below "quarantine/".
 bool datadir_quarantine_name(const char *name, char out[DATADIR_NAME], struct err *err);
+// Makes the names in the folder of a file below the data folder durable, and what is gone of them.
+bool datadir_sync_folder_of(const struct datadir *d, const char *name, struct err *err);
 // Moves a file below the folder to another name below it, durably.
 bool datadir_move(const struct datadir *d, const char *from, const char *to, struct err *err);
 bool datadir_exists(const struct datadir *d, const char *name);

@@ -4,6 +4,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -11,8 +12,10 @@ struct inflight_place {
     _Atomic int32_t pid; // whose it is; 0: nobody's
     bool writes;         // an object
     struct inflight_shared *shared;
-    char name[DATADIR_NAME];
+    char names[INFLIGHT_FILES][DATADIR_NAME];
 };
+
+_Static_assert(sizeof(struct inflight_place) <= 4096, "a place has a page");
 
 struct inflight_shared { // with what is forked; its page, then one for each place
     _Atomic uint32_t writing, missing;
@@ -71,7 +74,7 @@ struct inflight_place *inflight_enter(struct inflight *f)
         struct inflight_place *place = place_at(f, (size_t)pid + i);
         int32_t nobody = 0;
         if (atomic_compare_exchange_strong(&place->pid, &nobody, pid)) {
-            place->name[0] = 0;
+            memset(place->names, 0, sizeof place->names);
             place->writes = false;
             place->shared = f->shared;
             return place;
@@ -90,10 +93,10 @@ void inflight_alone(struct inflight *f, struct inflight_place *place)
         munmap(mine + f->page, (size_t)(end - mine) - f->page);
 }
 
-void inflight_note(struct inflight_place *place, const char *name)
+void inflight_note(struct inflight_place *place, size_t index, const char *name)
 {
     if (place)
-        snprintf(place->name, sizeof place->name, "%s", name);
+        snprintf(place->names[index], DATADIR_NAME, "%s", name);
 }
 
 void inflight_write(struct inflight_place *place, bool writes)
@@ -119,21 +122,23 @@ uint32_t inflight_missing(const struct inflight *f)
 
 void inflight_leave(struct inflight_place *place)
 {
-    inflight_note(place, "");
     inflight_write(place, false);
-    if (place)
-        atomic_store(&place->pid, 0);
+    if (!place)
+        return;
+    memset(place->names, 0, sizeof place->names);
+    atomic_store(&place->pid, 0);
 }
 
-bool inflight_left(struct inflight *f, pid_t pid, char name[DATADIR_NAME])
+bool inflight_left(struct inflight *f, pid_t pid, char names[INFLIGHT_FILES][DATADIR_NAME])
 {
-    name[0] = 0;
+    memset(names, 0, (size_t)INFLIGHT_FILES * DATADIR_NAME);
     for (size_t i = 0; i < f->room; i++) {
         struct inflight_place *place = place_at(f, (size_t)pid + i);
         if (atomic_load(&place->pid) != (int32_t)pid)
             continue;
-        snprintf(name, DATADIR_NAME, "%.*s", DATADIR_NAME - 1, place->name);
-        place->name[0] = 0;
+        for (size_t k = 0; k < INFLIGHT_FILES; k++)
+            snprintf(names[k], DATADIR_NAME, "%.*s", DATADIR_NAME - 1, place->names[k]);
+        memset(place->names, 0, sizeof place->names);
         place_writes(f->shared, place, false);
         atomic_store(&place->pid, 0);
         return true;

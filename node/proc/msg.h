@@ -40,6 +40,8 @@ struct msg_record {
     int32_t instance_number;
     uint64_t bytes;
     uint8_t digest[DIGEST_SIZE];
+    uint32_t
+        speaks;    // 1: the file has a receipt (node/proc/receipt.h), and its row may follow later
     char path[64]; // below the data folder
 };
 

@@ -4,7 +4,7 @@ acknowledged is there, whole and once, when the node is started again.
 shim_power.c writes down all file operations of a node. From them follows what is sure to be on the
 disk at a moment: of a file what was synced, of a folder the names that were there when it was synced.
 Of what came after that any part may be there, too: pages of a file, its size, names of a folder, one
-without the other, whatever a file system does between two syncs. A cut takes one of these states.
+without the other, whatever a file system does between two syncs; only a renaming is there or is not. A cut takes one of these states.
 
     power.py [CUTS [SEED]]      prints a line a load and a table; exit status 1 where something is wrong
 """
@@ -155,8 +155,9 @@ class Disk:
     def after_cut(self, part, to):
         """Writes what the disk has after a cut. part(): whether something that was not synced is there."""
         names = dict(self.synced)
-        for _, path, file in self.since:
-            if part():
+        there = {}  # a file that is renamed has one of its names: its operation is there, or it is not
+        for at, path, file in self.since:
+            if there.setdefault(at, part()):
                 self.put_name(names, path, file)
         to.mkdir(parents=True)
         for path in sorted(p for p, file in names.items() if file is None):

@@ -1131,7 +1131,7 @@ def many_senders_at_once_leave_what_must_stay_free(tmp):
             check(least >= 16, f"{least:.1f} MiB were free, not 16")
             for connection in senders:
                 connection.close()
-            wait_for(lambda: not any(f.is_file() for f in (data / "drafts").rglob("*")), 30, "drafts that go")
+            wait_for(lambda: not any((data / "series").rglob("*.dcm")), 30, "files that go")
             check(free() > 30, f"{free():.1f} MiB free afterwards")
             return site.log_text()
     finally:

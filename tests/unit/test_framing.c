@@ -306,6 +306,30 @@ static void a_meta_header_is_laid_out_by_the_standard(void)
     CU_ASSERT(meta_write(&longest, out) > 0 && meta_write(&longest, out) <= META_MAX);
 }
 
+static void a_head_with_room_is_a_page(void)
+{
+    static uint8_t out[META_ROOM];
+    char text[65];
+    memset(text, '1', 64);
+    text[64] = 0;
+    const struct meta metas[] = {{"1.2.840.10008.5.1.4.1.1.2", "1.2.3", EXPLICIT, "ANODE 1", ""},
+                                 {text, text, text, "1234567890123456", "1234567890123456"}};
+    for (size_t i = 0; i < sizeof metas / sizeof *metas; i++) {
+        memset(out, 0xff, sizeof out);
+        const size_t size = meta_write(&metas[i], out);
+        CU_ASSERT_EQUAL(meta_add_room(out, size), META_ROOM);
+        CU_ASSERT_EQUAL(out[140] + 256u * out[141] + 144, META_ROOM);
+        const size_t last = size + 8 + out[size + 6]; // behind the creator
+        CU_ASSERT_EQUAL(memcmp(out + size, "\2\0\0\1UI", 6), 0);
+        CU_ASSERT_EQUAL(memcmp(out + last, "\2\0\2\1OB\0\0", 8), 0);
+        CU_ASSERT_EQUAL(out[last + 8] + 256u * out[last + 9] + last + 12, META_ROOM);
+        CU_ASSERT(last + 12 <= META_ROOM_AT);
+        for (size_t k = last + 12; k < META_ROOM; k++)
+            CU_ASSERT_EQUAL(out[k], 0);
+    }
+    CU_ASSERT_EQUAL(meta_add_room(out, 0), 0);
+}
+
 int main(void)
 {
     static const struct check_case cases[] = {
@@ -319,6 +343,7 @@ int main(void)
         {"the head has a limit", the_head_has_a_limit},
         {"private elements are kept on demand", private_elements_are_kept_on_demand},
         {"a meta header is laid out by the standard", a_meta_header_is_laid_out_by_the_standard},
+        {"a_head_with_room_is_a_page", a_head_with_room_is_a_page},
     };
     return check_main("framing", cases, sizeof cases / sizeof *cases);
 }

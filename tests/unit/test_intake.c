@@ -161,7 +161,7 @@ static void what_a_killed_association_leaves_goes_at_once(void)
         snprintf(draft, sizeof draft, "%s/half", drafts);
         CU_ASSERT_TRUE(fs_write_file(below(draft), "1", 1, NULL));
         int fd = client();
-        inflight_note(place, name);
+        inflight_note(place, INFLIGHT_FILES - 1, name);
         CU_ASSERT_TRUE(fs_write_file(below(name), "12345", 5, NULL));
         rounds(1);
         if (recorded)
@@ -193,7 +193,7 @@ static void an_association_names_no_file_of_others(void)
         struct inflight_place *place = inflight_enter(core.inflight);
         CU_ASSERT_PTR_NOT_NULL_FATAL(place);
         int fd = client();
-        inflight_note(place, names[i]);
+        inflight_note(place, 0, names[i]);
         rounds(1);
         close(fd);
         rounds(3);
@@ -222,21 +222,21 @@ static void an_association_gives_no_commands(void)
 static void a_place_can_be_had_alone(void)
 {
     struct inflight *f = inflight_create(3, NULL);
-    char name[DATADIR_NAME];
+    char names[INFLIGHT_FILES][DATADIR_NAME];
     CU_ASSERT_PTR_NOT_NULL_FATAL(f);
     const pid_t child = fork();
     if (child == 0) {
         struct inflight_place *place = inflight_enter(f), *other = inflight_enter(f);
         inflight_alone(f, place);
-        inflight_note(place, "series/00/a.dcm");
-        inflight_note(other, "series/00/b.dcm"); // is no memory any more
+        inflight_note(place, 1, "series/00/a.dcm");
+        inflight_note(other, 1, "series/00/b.dcm"); // is no memory any more
         _exit(0);
     }
     int status = 0;
     CU_ASSERT_EQUAL(waitpid(child, &status, 0), child);
     CU_ASSERT(!WIFEXITED(status) || WEXITSTATUS(status) != 0);
-    CU_ASSERT_TRUE(inflight_left(f, child, name));
-    CU_ASSERT_STRING_EQUAL(name, "series/00/a.dcm");
+    CU_ASSERT_TRUE(inflight_left(f, child, names));
+    CU_ASSERT_STRING_EQUAL(names[1], "series/00/a.dcm");
     inflight_destroy(f);
 }
 
@@ -297,21 +297,21 @@ static void a_peer_keeps_to_its_quota(void)
 static void places_are_given_and_taken_back(void)
 {
     struct inflight *f = inflight_create(2, NULL);
-    char name[DATADIR_NAME];
+    char names[INFLIGHT_FILES][DATADIR_NAME];
     struct inflight_place *a = inflight_enter(f), *b = inflight_enter(f);
     CU_ASSERT_FATAL(a && b && a != b);
     CU_ASSERT_PTR_NULL(inflight_enter(f));
-    inflight_note(NULL, "series/00/x.dcm");
+    inflight_note(NULL, 0, "series/00/x.dcm");
     inflight_leave(NULL);
-    inflight_note(a, "series/00/a.dcm");
+    inflight_note(a, 3, "series/00/a.dcm");
     inflight_leave(b);
-    CU_ASSERT_TRUE(inflight_left(f, getpid(), name));
-    CU_ASSERT_STRING_EQUAL(name, "series/00/a.dcm");
-    CU_ASSERT_FALSE(inflight_left(f, getpid(), name));
-    CU_ASSERT_STRING_EQUAL(name, "");
+    CU_ASSERT_TRUE(inflight_left(f, getpid(), names));
+    CU_ASSERT_STRING_EQUAL(names[3], "series/00/a.dcm");
+    CU_ASSERT_FALSE(inflight_left(f, getpid(), names));
+    CU_ASSERT_STRING_EQUAL(names[3], "");
     b = inflight_enter(f);
-    CU_ASSERT_TRUE(inflight_left(f, getpid(), name));
-    CU_ASSERT_STRING_EQUAL(name, ""); // nothing of who was there before
+    CU_ASSERT_TRUE(inflight_left(f, getpid(), names));
+    CU_ASSERT_STRING_EQUAL(names[3], ""); // nothing of who was there before
     inflight_destroy(f);
     inflight_destroy(NULL);
 }

@@ -89,7 +89,7 @@ static void the_reserve_follows_the_configuration(void)
 
 static void who_writes_is_counted_until_it_ends_or_is_killed(void)
 {
-    char name[DATADIR_NAME];
+    char names[INFLIGHT_FILES][DATADIR_NAME];
     open_core();
     struct inflight_place *a = inflight_enter(core.inflight), *b = inflight_enter(core.inflight);
     inflight_write(a, true);
@@ -98,7 +98,7 @@ static void who_writes_is_counted_until_it_ends_or_is_killed(void)
     CU_ASSERT_EQUAL(inflight_writing(core.inflight), 2);
     inflight_leave(b);
     CU_ASSERT_EQUAL(inflight_writing(core.inflight), 1);
-    CU_ASSERT_TRUE(inflight_left(core.inflight, getpid(), name)); // killed while it wrote
+    CU_ASSERT_TRUE(inflight_left(core.inflight, getpid(), names)); // killed while it wrote
     CU_ASSERT_EQUAL(inflight_writing(core.inflight), 0);
     close_core();
 }
