@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <cairo-pdf.h>
+#include "compute/draw/bullseye.h"
 #include "compute/draw/pen.h"
 #include "compute/draw/plane.h"
 #include "compute/draw/plot.h"
@@ -24,6 +25,8 @@
 #define TILES_A_ROW  4
 #define PLOT_HEIGHT  330.0
 #define PLOTS_A_ROW  2
+#define EYE_HEIGHT   350.0
+#define EYES_A_ROW   3
 #define LEGEND_STEP  24.0
 #define LEGEND_ROWS  4
 #define A4_WIDTH     841.89 // points, landscape
@@ -37,13 +40,13 @@ struct layout {
     const struct page_table *exclusions; // NULL: none
     struct plane *sections;              // [section_count]; NULL: not read
     struct pen *pen;
-    bool dry;                                         // pixels are not needed
-    bool refused;                                     // not evaluable or failed
-    bool lacks_glyphs;                                // on this page
-    uint32_t page, pages;                             // pages 0: not known yet
-    double y;                                         // first free line of this page
-    uint32_t warning, table, row, fact, curve, image; // image: page images, then sections
-    bool pixels_broken;                               // *pixels_err says why
+    bool dry;                                              // pixels are not needed
+    bool refused;                                          // not evaluable or failed
+    bool lacks_glyphs;                                     // on this page
+    uint32_t page, pages;                                  // pages 0: not known yet
+    double y;                                              // first free line of this page
+    uint32_t warning, table, row, fact, curve, eye, image; // image: page images, then sections
+    bool pixels_broken;                                    // *pixels_err says why
     struct err pixels_err;
 };
 
@@ -248,6 +251,26 @@ static void draw_curves(struct layout *l)
     }
 }
 
+// ---- rings of segments ----
+
+static bool eyes_left(const struct layout *l)
+{
+    return !l->refused && l->eye < l->f->page.bullseye_count;
+}
+
+static void draw_eyes(struct layout *l)
+{
+    while (eyes_left(l) && l->y + EYE_HEIGHT <= BODY_END) {
+        const uint32_t left = l->f->page.bullseye_count - l->eye;
+        const uint32_t columns = left < EYES_A_ROW ? left : EYES_A_ROW;
+        const double width = (INNER - (columns - 1) * GUTTER) / columns;
+        for (uint32_t n = 0; n < columns; n++, l->eye++)
+            bullseye_draw(l->pen, &l->f->page.bullseyes[l->eye], MARGIN + n * (width + GUTTER),
+                          l->y, width, EYE_HEIGHT - 20);
+        l->y += EYE_HEIGHT;
+    }
+}
+
 // ---- images and sections ----
 
 static bool has_pixels(const struct layout *l)
@@ -443,7 +466,7 @@ static void draw_images(struct layout *l)
 static bool anything_left(const struct layout *l)
 {
     return l->warning < l->f->page.warning_count || body_left(l) || curves_left(l) ||
-           images_left(l);
+           eyes_left(l) || images_left(l);
 }
 
 static void draw_page(struct layout *l)
@@ -460,6 +483,8 @@ static void draw_page(struct layout *l)
     if (l->warning == l->f->page.warning_count && !body_left(l)) {
         draw_curves(l);
         if (!curves_left(l))
+            draw_eyes(l);
+        if (!curves_left(l) && !eyes_left(l))
             draw_images(l);
     }
     draw_foot(l, l->page == PAGES_MAX && anything_left(l));

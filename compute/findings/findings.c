@@ -274,6 +274,14 @@ struct page_section *findings_add_section(struct findings *f)
     return APPEND(f, f->page.sections, f->page.section_count, fresh);
 }
 
+struct bullseye *findings_add_bullseye(struct findings *f)
+{
+    struct bullseye fresh = {.palette = PALETTE_DIFFERENCE};
+    for (int n = 0; n < BULLSEYE_SEGMENTS; n++)
+        fresh.values[n] = NAN;
+    return APPEND(f, f->page.bullseyes, f->page.bullseye_count, fresh);
+}
+
 const struct label_map *findings_labels(const struct findings *f, uint32_t image, uint32_t point)
 {
     for (uint32_t i = 0; i < f->label_count; i++) {

@@ -51,6 +51,7 @@ struct measurement {
     struct code unit;       // UCUM
     struct code method;     // measurement method; value NULL: none
     struct code derivation; // value NULL: none
+    struct code phase;      // of the cardiac cycle, PS3.16 CID 12233; value NULL: none
     int region;             // index into regions, or -1
 };
 
@@ -240,6 +241,17 @@ struct page_section {
     const char *caption;
     bool regions;
 };
+// A value for each of the 17 segments of the left ventricle (Cerqueira et al., Circulation
+// 2002;105:539), as rings: the base outside, the apex inside, the anterior wall above, the septum
+// to the left.
+#define BULLSEYE_SEGMENTS 17
+struct bullseye {
+    const char *title, *unit;         // unit for people
+    double values[BULLSEYE_SEGMENTS]; // of segment n + 1; NAN: not evaluable
+    int decimals;
+    double window[2]; // values of the first and the last colour
+    enum palette palette;
+};
 struct page {
     const char *title;    // "Coronary calcium scoring"
     const char *headline; // "Agatston 605.9   CAC-DRS A3/N4"
@@ -252,6 +264,8 @@ struct page {
     uint32_t image_count;
     struct page_section *sections;
     uint32_t section_count;
+    struct bullseye *bullseyes;
+    uint32_t bullseye_count;
     const char *const *facts; // scan and method, a line each: "kVp 120", "increment 3.0 mm"
     uint32_t fact_count;
 };
@@ -339,6 +353,8 @@ bool findings_set_cell(struct findings *f, struct page_table *t, uint32_t row, u
                        const char *format, ...) __attribute__((format(printf, 5, 6)));
 struct page_image *findings_add_image(struct findings *f);
 struct page_section *findings_add_section(struct findings *f);
+// With values of NAN.
+struct bullseye *findings_add_bullseye(struct findings *f);
 bool findings_add_parameter(struct findings *f, const char *name, const char *unit,
                             const char *format, ...) __attribute__((format(printf, 4, 5)));
 bool findings_add_warning(struct findings *f, const char *format, ...)

@@ -344,6 +344,8 @@ static void put_measurement(DcmItem &group, const result_set &set, const struct 
         content_code(number, REL_CONCEPT_MOD, method_concept, m.method);
     if (m.derivation.value)
         content_code(number, REL_CONCEPT_MOD, {"121401", "DCM", "Derivation"}, m.derivation);
+    if (m.phase.value)
+        content_code(number, REL_CONCEPT_MOD, {"272518008", "SCT", "Cardiac Cycle Point"}, m.phase);
     ohif_number(number, own_algorithm(set));
     if (m.ranged)
         put_range(number, set, m);
@@ -650,7 +652,7 @@ static void note_schemes(std::set<std::string> &schemes, const struct finding_gr
         note_scheme(schemes, code);
     for (uint32_t i = 0; i < g.measurement_count; i++) {
         const struct measurement &m = g.measurements[i];
-        for (const struct code &code : {m.concept, m.unit, m.method, m.derivation})
+        for (const struct code &code : {m.concept, m.unit, m.method, m.derivation, m.phase})
             note_scheme(schemes, code);
     }
     note_schemes(schemes, g.evaluations, g.evaluation_count);

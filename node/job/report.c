@@ -40,6 +40,7 @@ static json_t *report_measurement(const struct finding_group *g, const struct me
     report_put_code(o, "code", &m->concept, ok);
     report_put_code(o, "method", &m->method, ok);
     report_put_code(o, "derivation", &m->derivation, ok);
+    report_put_code(o, "phase", &m->phase, ok);
     json_put_number(o, "value", report_number(m), ok);
     json_put_text(o, "unit", m->unit.value ? m->unit.value : "1", ok);
     if (m->ranged) {

@@ -135,6 +135,10 @@ static void tables_and_curves_hold_what_is_put_into_them(void)
     CU_ASSERT_FALSE(findings_set_cell(f, t, 0, 2, "x"));
     CU_ASSERT_STRING_EQUAL(t->cells[3], "12.3 mL");
     CU_ASSERT_STRING_EQUAL(t->cells[0], "");
+    struct bullseye *b = findings_add_bullseye(f);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(b);
+    for (int n = 0; n < BULLSEYE_SEGMENTS; n++)
+        CU_ASSERT(isnan(b->values[n]));
     double x[3] = {0, 1, 2}, y[3] = {5, NAN, 7};
     struct curve *c = findings_add_curve(f);
     CU_ASSERT_PTR_NOT_NULL_FATAL(c);

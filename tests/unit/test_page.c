@@ -526,6 +526,48 @@ static void curves_are_drawn_with_names_units_and_guides(void)
     findings_destroy(f);
 }
 
+// The colours of one value at the places of four segments: that of the anterior wall is above, of
+// the septum to the left.
+static void segments_are_rings_with_the_septum_to_the_left(void)
+{
+    static const uint8_t red[3] = {215, 25, 30}, blue[3] = {30, 60, 220};
+    struct findings *f = make_findings(0, 0);
+    f->page.fact_count = f->page.warning_count = 0;
+    struct bullseye *b = findings_add_bullseye(f);
+    b->title = "Thickness";
+    b->unit = "mm";
+    b->window[0] = 4;
+    b->window[1] = 16;
+    b->decimals = 1;
+    b->values[0] = 16.25; // basal anterior
+    b->values[7] = 3.5;   // mid anteroseptal: left, above the middle
+    draw(f, NULL);
+    const struct picture *p = &f->pictures[0];
+    CU_ASSERT(count_all(p, red, 8) > 1500);
+    CU_ASSERT(count_all(p, blue, 8) > 1500);
+    unsigned top = PAGE_HEIGHT, bottom = 0;
+    for (unsigned j = 130; j < PAGE_HEIGHT - 60; j++) {
+        if (count_near(p, red, 8, 0, j, PAGE_WIDTH, 1)) {
+            top = j < top ? j : top;
+            bottom = j;
+        }
+    }
+    CU_ASSERT_EQUAL(count_near(p, blue, 8, PAGE_WIDTH / 2, 130, PAGE_WIDTH / 2, 800), 0);
+    CU_ASSERT_EQUAL(count_near(p, blue, 8, 0, 130, PAGE_WIDTH, top - 130), 0);
+    CU_ASSERT(bottom - top < 100);
+    document(f, NULL);
+    const char *text = document_text(f, 0);
+    if (text) {
+        CU_ASSERT_PTR_NOT_NULL(strstr(text, "Thickness, mm"));
+        CU_ASSERT_PTR_NOT_NULL(strstr(text, "16.2"));
+        CU_ASSERT_PTR_NOT_NULL(strstr(text, "3.5"));
+        CU_ASSERT_PTR_NOT_NULL(strstr(text, "colours from 4 to 16 mm"));
+    }
+    findings_refuse(f, VERDICT_NOT_EVALUABLE, "no ring");
+    CU_ASSERT_EQUAL(f->page.bullseye_count, 0);
+    findings_destroy(f);
+}
+
 static void maps_and_sections_are_drawn_with_bar_and_regions(void)
 {
     static const uint8_t red[3] = {255, 0, 0}, lilac[3] = {200, 80, 255};
@@ -818,6 +860,8 @@ int main(void)
         {"empty_and_overwide_tables_are_drawn", empty_and_overwide_tables_are_drawn},
         {"exclusions_have_reason_place_and_value", exclusions_have_reason_place_and_value},
         {"what_no_typeface_has_is_remarked", what_no_typeface_has_is_remarked},
+        {"segments_are_rings_with_the_septum_to_the_left",
+         segments_are_rings_with_the_septum_to_the_left},
         {"curves_are_drawn_with_names_units_and_guides",
          curves_are_drawn_with_names_units_and_guides},
         {"maps_and_sections_are_drawn_with_bar_and_regions",
