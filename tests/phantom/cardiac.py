@@ -14,6 +14,8 @@ ventricle, fat, lung, liver, chest wall. Pixels are means of 2 x 2 points in pla
 
 truth.json: for each phase `pool_ml` is the sum over the slices below the valve of the area of the pool in the middle plane, times
 the distance of slices; `exact_ml` the volume of the half ellipsoid. They differ by what the slices cut at the valve.
+`walls_mm` is the wall along directions of 5 degrees at end diastole and end systole, `septum_deg` the direction of the right ventricle,
+`insertions_deg` how far to both sides of it it reaches in the middle.
 
 KIND: normal, hypertrophic (asymmetric), dilated, scar (a thin sector that does not move), aneurysm (of the apex), rv (a large right
 ventricle), effusion (bright fluid around the heart), trabeculae, banding (dark stripes), void (dark streaks of flow in the pool).
@@ -44,7 +46,7 @@ def arguments(words=None):
         p.add_argument(f"--{name}", type=kind, default=default)
     p.add_argument("--kind", choices=KINDS, default="normal")
     p.add_argument("--series", choices=("one", "slices"), default="one")
-    for name in ("random-order", "mirrored", "no-papillary", "long-axis", "still"):
+    for name in ("random-order", "mirrored", "no-papillary", "no-right", "long-axis", "still"):
         p.add_argument(f"--{name}", action="store_true")
     return p.parse_args(words)
 
@@ -131,6 +133,26 @@ class Heart:
         return float((inner**2).mean() * np.pi), float(((outer**2).mean() - (inner**2).mean()) * np.pi)
 
 
+def right_ventricle(heart, s, z):
+    """Centre, and half axes along the direction of the septum and across it, of the ellipse that the left ventricle cuts."""
+    ed = heart.state(0)
+    h = z - s["valve"]
+    shape = np.sqrt(max(1 - (h / (s["outer_long"] * 0.95)) ** 2, 0))
+    squeeze = 1 - 0.28 * s["out"] * heart.ef / 60
+    width = ed["outer"] * (0.95 + 0.55 * heart.right) * shape * squeeze
+    far = ed["outer"] * 0.75 * heart.right * shape
+    return far, max(width * 0.72, 1), max(width * 0.98, 1)
+
+
+def insertions(heart, s, z):
+    """Directions, from the middle of the septum, in which the left ventricle's outside leaves the right ventricle."""
+    angle = heart.septum + np.deg2rad(np.arange(-180, 180))
+    _, outer = heart.radii(np.full(angle.shape, float(z)), angle, s)
+    far, along, across = right_ventricle(heart, s, z)
+    inside = ((outer * np.cos(angle - heart.septum) - far) / along) ** 2 + (outer * np.sin(angle - heart.septum) / across) ** 2 <= 1
+    return float(inside[:180][::-1].argmin()), float(inside[180:].argmin())
+
+
 def background(x, y, o, rng_phase):
     """What does not move: body, lung, liver, chest wall."""
     values = np.full(x.shape, float(LUNG))
@@ -166,6 +188,8 @@ def paint(values, heart, s, x, y, z, o):
         along = (x - rx) * np.cos(heart.septum) + (y - ry) * np.sin(heart.septum)
         beside = -(x - rx) * np.sin(heart.septum) + (y - ry) * np.cos(heart.septum)
         rv = (along / max(width * 0.72, 1)) ** 2 + (beside / max(width * 0.98, 1)) ** 2
+        if o.no_right:
+            rv = np.full(x.shape, np.inf)
         fat = (r <= outer + 4) & (np.abs((angle - heart.septum + np.pi) % (2 * np.pi) - np.pi) < 2.2)
         if heart.kind == "effusion":
             values[r <= outer + 9] = FLUID
@@ -306,7 +330,14 @@ def truth_of(o, heart, zs, interval):
     areas = np.array([[heart.area(z, s) for z in zs] for s in states])  # [phase][slice][pool, muscle]
     pool = areas[:, :, 0].sum(1) * o.gap / 1000
     ed, es = int(pool.argmax()), int(pool.argmin())
-    return {"kind": heart.kind, "pool_ml": pool.tolist(), "exact_ml": [heart.edv * (1 - heart.ef / 100 * s["out"]) for s in states],
+    walls = []  # [end diastole, end systole][slice][directions of 5 degrees]: mm; nothing above the valve
+    angle = np.deg2rad(np.arange(0, 360, 5))
+    for p in (ed, es):
+        radii = [heart.radii(np.full(angle.shape, z), angle, states[p]) if z >= states[p]["valve"] else None for z in zs]
+        walls.append([(outer - inner).tolist() if inner is not None and inner.min() > 0 else None for inner, outer in (r or (None, None) for r in radii)])
+    middle = min(range(len(zs)), key=lambda k: abs(zs[k] - heart.long0 / 2))
+    return {"walls_mm": walls, "septum_deg": float(np.rad2deg(heart.septum)), "insertions_deg": insertions(heart, states[ed], zs[middle]),
+            "kind": heart.kind, "pool_ml": pool.tolist(), "exact_ml": [heart.edv * (1 - heart.ef / 100 * s["out"]) for s in states],
             "edv_ml": float(pool[ed]), "esv_ml": float(pool[es]), "ef": float(100 * (1 - pool[es] / pool[ed])), "ed": ed, "es": es,
             "mass_g": float(areas[ed, :, 1].sum() * o.gap / 1000 * DENSITY), "areas_mm2": areas[:, :, 0].tolist(), "rate": 60000 / interval,
             "phases": o.phases, "pixel_mm": o.pixel}

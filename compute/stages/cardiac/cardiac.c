@@ -30,6 +30,7 @@ struct cardiac_job {
     struct cardiac_cine cine;
     struct cardiac_rings rings[2];
     struct cardiac_ventricle ventricle;
+    struct cardiac_segments segments;
 };
 
 #define CARDIAC_REFUSE(j, ...) (findings_refuse((j)->f, VERDICT_NOT_EVALUABLE, __VA_ARGS__), false)
@@ -198,7 +199,21 @@ static bool find_ventricle(struct cardiac_job *j)
     return true;
 }
 
+static bool find_segments(struct cardiac_job *j)
+{
+    double way[2][3];
+    for (int n = 0; n < 2; n++) {
+        for (int a = 0; a < 3; a++)
+            way[n][a] = j->v->to_patient[a][n] / j->v->spacing[n];
+    }
+    return cardiac_segments_find(&j->cine, &j->ventricle, way[0], way[1], &j->segments) ||
+           cardiac_memory(j);
+}
+
 // ---- What the header says -----------------------------------------------------------------------
+
+// ms from beat to beat; the second is that of enhanced objects.
+static const char *const intervals[] = {"NominalInterval", "RRIntervalTimeNominal"};
 
 static void read_rate(const struct cardiac_job *j, struct cardiac_result *r)
 {
@@ -210,11 +225,12 @@ static void read_rate(const struct cardiac_job *j, struct cardiac_result *r)
     if (said.low > 0) {
         r->rate = (said.low + said.high) / 2;
         r->rate_from = "HeartRate";
-    } else {
-        image_said(set, j->v, "NominalInterval", &said);
+    }
+    for (size_t n = 0; isnan(r->rate) && n < sizeof intervals / sizeof *intervals; n++) {
+        image_said(set, j->v, intervals[n], &said);
         if (said.low > 0) {
             r->rate = 60000 / ((said.low + said.high) / 2);
-            r->rate_from = "NominalInterval";
+            r->rate_from = intervals[n];
         }
     }
     if (!(r->rate >= 20 && r->rate <= 240)) {
@@ -243,13 +259,14 @@ static enum stage_end run_cardiac(const struct stage_run *run, struct findings *
     const bool ok =
         choose_cine(&j) && check_cine(&j) &&
         cardiac_cine_load(run->gpu, run->set, j.v, load_step, &j, run->arena, &j.cine, err) &&
-        find_ventricle(&j);
+        find_ventricle(&j) && find_segments(&j);
     if (!ok)
         return out->verdict == VERDICT_NOT_EVALUABLE ? STAGE_REFUSED : STAGE_BROKEN;
     struct cardiac_result r = {.image = j.image,
                                .factor = cardiac_cine_factor(j.v),
                                .cine = &j.cine,
                                .v = &j.ventricle,
+                               .segments = &j.segments,
                                .surface_m2 = body_surface(&j),
                                .all_phases = run->params[P_CONTOURS].choice == CONTOURS_ALL};
     read_rate(&j, &r);
@@ -267,7 +284,7 @@ static const struct kernel_group *const cardiac_kernels[] = {&kernels_smooth, &k
 const struct stage stage_cardiac = {
     .name = "cardiac",
     .title = "Cardiac function",
-    .version = "3",
+    .version = "4",
     .slot = 4,
     .help = "Volumes, ejection fraction and mass of the left ventricle from cine MR.",
     .scope = SCOPE_STUDY,

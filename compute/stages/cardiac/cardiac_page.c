@@ -232,5 +232,5 @@ bool cardiac_add_page(struct cardiac_writer *w)
                          fraction, ed.value, es.value, w->h->mass.value);
     add_cardiac_warnings(w);
     return w->f->page.headline && add_value_table(w) && add_slice_table(w) && add_volume_curve(w) &&
-           add_cardiac_pictures(w) && add_cardiac_facts(w);
+           cardiac_add_segment_page(w) && add_cardiac_pictures(w) && add_cardiac_facts(w);
 }

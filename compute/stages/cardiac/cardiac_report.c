@@ -113,7 +113,7 @@ static bool add_cardiac_regions(struct cardiac_writer *w)
     return true;
 }
 
-static double radius_towards(const float *radius, double x, double y)
+double cardiac_radius_towards(const float *radius, double x, double y)
 {
     double way = atan2(y, x) / (2 * M_PI) * CARDIAC_WAYS;
     way = way < 0 ? way + CARDIAC_WAYS : way;
@@ -135,9 +135,9 @@ static void paint_slice(struct cardiac_writer *w, uint32_t slice, uint32_t phase
             const double y = ((j + 0.5) / w->r->factor - 0.5 - s->centre[1]) * mm[1];
             const double r = hypot(x, y);
             uint16_t *to = labels + ((size_t)slice * w->v->dim[1] + j) * w->v->dim[0] + i;
-            if (r <= radius_towards(wall->endo, x, y))
+            if (r <= cardiac_radius_towards(wall->endo, x, y))
                 *to = CARDIAC_REGION_POOL + 1;
-            else if (r <= radius_towards(wall->epi, x, y))
+            else if (r <= cardiac_radius_towards(wall->epi, x, y))
                 *to = CARDIAC_REGION_MUSCLE + 1;
         }
     }
@@ -167,10 +167,13 @@ bool cardiac_report(struct findings *f, const struct stage_run *run, const struc
     if (!stage_step(run, "drawing", 0.9, err))
         return false;
     const bool ok = add_cardiac_regions(&w) && paint_point(&w, r->v->ed) &&
-                    paint_point(&w, r->v->es) && cardiac_exclude_slices(&w);
-    if (ok)
+                    paint_point(&w, r->v->es) && cardiac_exclude_slices(&w) &&
+                    cardiac_exclude_segments(&w);
+    if (ok) {
         cardiac_add_numbers(&w);
-    if (!ok || !add_contours(&w) || !cardiac_add_page(&w))
+        cardiac_add_segments(&w);
+    }
+    if (!ok || !add_contours(&w) || !cardiac_mark_insertions(&w) || !cardiac_add_page(&w))
         return err_set(err, ERR_NOMEM, "cardiac: report");
     f->verdict = VERDICT_DONE;
     f->reason = "";

@@ -1,5 +1,6 @@
 // What was measured of the left ventricle, as findings. Thread-safety: one thread a findings.
 #pragma once
+#include "compute/stages/cardiac/cardiac_segments.h"
 #include "compute/stages/cardiac/cardiac_ventricle.h"
 #include "compute/stages/stage.h"
 
@@ -8,6 +9,7 @@ struct cardiac_result {
     uint32_t factor;
     const struct cardiac_cine *cine;
     const struct cardiac_ventricle *v;
+    const struct cardiac_segments *segments;
     double rate; // beats a minute; NAN: not known
     const char *rate_from;
     double cycle_s;    // time of the curve from a point to the same of the next beat; NAN

@@ -1,4 +1,4 @@
-// The steps of cardiac_report(): numbers, page. Thread-safety: one thread a findings.
+// The steps of cardiac_report(): numbers, segments, page. Thread-safety: one thread a findings.
 #pragma once
 #include "compute/stages/cardiac/cardiac_report.h"
 
@@ -27,6 +27,19 @@ void cardiac_rates(const struct cardiac_result *r, double *ejection, double *fil
 
 // The group of the ventricle with its numbers.
 void cardiac_add_numbers(struct cardiac_writer *w);
+
+// ---- The wall by segments
+// ------------------------------------------------------------------------
+
+// A group a segment: its thickness at both phases, or why there is none.
+void cardiac_add_segments(struct cardiac_writer *w);
+// The others: false, no memory. Insertions: of the right ventricle, as points on the images.
+bool cardiac_exclude_segments(struct cardiac_writer *w);
+bool cardiac_mark_insertions(struct cardiac_writer *w);
+bool cardiac_add_segment_page(struct cardiac_writer *w);
+
+// The radius, mm, of a contour of CARDIAC_WAYS radii in the direction (x, y).
+double cardiac_radius_towards(const float *radius, double x, double y);
 
 // ---- The page -----------------------------------------------------------------------------------
 
