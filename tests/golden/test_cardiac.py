@@ -77,6 +77,17 @@ class Heart(Case):
         self.assertAlmostEqual(group.number("8821-1") - group.number("8823-7"), group.number("90096001"), delta=0.2)
         self.assertAlmostEqual(group.number("8821-1") / 2.0, group.number("EDV-INDEX"), delta=0.2)  # 80 kg, 1.8 m: 2 m2
 
+    def test_the_steepest_parts_of_the_curve(self):
+        """As differences over two phases of the volume that the phantom has, which the valve makes no steps in."""
+        exact, step_s = self.truth["exact_ml"], 60 / self.truth["rate"] / self.truth["phases"]
+        slopes = [(exact[(p + 1) % len(exact)] - exact[p - 1]) / (2 * step_s) for p in range(len(exact))]
+        for code, true in (("122616", -min(slopes)), ("122618", max(slopes))):
+            found = number(self.result, code)
+            print(f"{code}: {found['value']} ({found['low']:.0f} to {found['high']:.0f}) of {true:.0f} mL/s")
+            self.assertLess(found["low"], true)
+            self.assertGreater(found["high"], true)
+            self.assertLess(abs(found["value"] / true - 1), 0.2)
+
     def test_contours_enclose_the_volume(self):
         """The areas of the inner contours on the images of end diastole, times the distance of slices."""
         areas = {}

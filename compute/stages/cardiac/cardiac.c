@@ -212,6 +212,8 @@ static bool find_segments(struct cardiac_job *j)
 
 // ---- What the header says -----------------------------------------------------------------------
 
+static const double beat_covered = 0.93; // a prospective scan covers less
+
 // ms from beat to beat; the second is that of enhanced objects.
 static const char *const intervals[] = {"NominalInterval", "RRIntervalTimeNominal"};
 
@@ -219,7 +221,7 @@ static void read_rate(const struct cardiac_job *j, struct cardiac_result *r)
 {
     const struct image_set *set = j->run->set;
     struct image_said said;
-    r->rate = r->cycle_s = NAN;
+    r->rate = NAN;
     r->rate_from = "";
     image_said(set, j->v, "HeartRate", &said);
     if (said.low > 0) {
@@ -237,7 +239,23 @@ static void read_rate(const struct cardiac_job *j, struct cardiac_result *r)
         r->rate = NAN;
         r->rate_from = "";
     }
-    r->cycle_s = 60 / r->rate;
+}
+
+// Trigger times tell the step; without them the phases are taken to cover the beat.
+static void read_step(const struct cardiac_job *j, struct cardiac_result *r)
+{
+    const struct image *v = j->v;
+    const uint32_t k = j->ventricle.middle, last = j->cine.phases[k] - 1;
+    r->step_s = 60 / r->rate / v->dim[3];
+    r->whole_beat = true;
+    if (v->axis != IMAGE_PHASE || j->cine.phases[k] != v->dim[3])
+        return;
+    const double from = v->at[k], to = v->at[(size_t)last * v->dim[2] + k];
+    const double step_s = (to - from) / last / 1000; // of ms
+    if (!(step_s > 0))
+        return;
+    r->step_s = step_s;
+    r->whole_beat = !(step_s * v->dim[3] < beat_covered * 60 / r->rate);
 }
 
 static double body_surface(const struct cardiac_job *j)
@@ -270,6 +288,7 @@ static enum stage_end run_cardiac(const struct stage_run *run, struct findings *
                                .surface_m2 = body_surface(&j),
                                .all_phases = run->params[P_CONTOURS].choice == CONTOURS_ALL};
     read_rate(&j, &r);
+    read_step(&j, &r);
     return cardiac_report(out, run, &r, err) ? STAGE_DONE : STAGE_BROKEN;
 }
 
@@ -284,7 +303,7 @@ static const struct kernel_group *const cardiac_kernels[] = {&kernels_smooth, &k
 const struct stage stage_cardiac = {
     .name = "cardiac",
     .title = "Cardiac function",
-    .version = "4",
+    .version = "5",
     .slot = 4,
     .help = "Volumes, ejection fraction and mass of the left ventricle from cine MR.",
     .scope = SCOPE_STUDY,

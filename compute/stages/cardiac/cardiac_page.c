@@ -58,7 +58,10 @@ static bool add_value_table(struct cardiac_writer *w)
     const struct cardiac_ventricle *h = w->h;
     const struct cardiac_bounds ed = h->edv, es = h->esv, stroke = h->sv, mass = h->mass;
     const bool rate = !isnan(w->r->rate);
-    struct page_table *t = findings_add_table(w->f, "Left ventricle", rate ? 7 : 6, 4);
+    struct cardiac_bounds ejection, filling;
+    const bool rates = cardiac_rates(w->r, &ejection, &filling);
+    struct page_table *t =
+        findings_add_table(w->f, "Left ventricle", (rate ? 7 : 6) + (rates ? 2 : 0), 4);
     bool ok = t && findings_set_cell(w->f, t, 0, 0, "Measure") &&
               findings_set_cell(w->f, t, 0, 1, "Value") &&
               findings_set_cell(w->f, t, 0, 2, "Range") &&
@@ -77,6 +80,11 @@ static bool add_value_table(struct cardiac_writer *w)
         ok = set_value_row(w, t, 6, "Cardiac output", cardiac_times(stroke, w->r->rate / 1000), 2,
                            "L/min") &&
              set_index(w, t, 6, stroke.value * w->r->rate / 1000, "L/min/m2");
+    if (ok && rates)
+        ok = set_value_row(w, t, 7, "Peak ejection rate", ejection, 0, "mL/s") &&
+             findings_set_cell(w->f, t, 7, 3, "-") &&
+             set_value_row(w, t, 8, "Peak filling rate", filling, 0, "mL/s") &&
+             findings_set_cell(w->f, t, 8, 3, "-");
     return ok;
 }
 
@@ -117,9 +125,9 @@ static bool add_volume_curve(struct cardiac_writer *w)
     struct curve *c = findings_add_curve(w->f);
     if (!x || !guides || !c)
         return false;
-    const bool timed = !isnan(w->r->cycle_s);
+    const bool timed = !isnan(w->r->step_s);
     for (uint32_t p = 0; p < h->points; p++)
-        x[p] = timed ? 1000 * w->r->cycle_s * p / h->points : 100.0 * p / h->points;
+        x[p] = timed ? 1000 * w->r->step_s * p : 100.0 * p / h->points;
     guides[0] = x[h->ed];
     guides[1] = x[h->es];
     c->title = "Volume of the left ventricle over the cycle";
@@ -193,7 +201,12 @@ static bool add_cardiac_facts(struct cardiac_writer *w)
                              "Reson 2017;19:18), mean and SD:") &&
         findings_add_fact(f,
                           "EF women 61 (5) %%, men 58 (5) %%; mass by body surface women 42 (7), "
-                          "men 53 (9) g/m2");
+                          "men 53 (9) g/m2") &&
+        findings_add_fact(f, "Stroke volume women 75 (14), men 96 (20) mL; by body surface women "
+                             "45 (8), men 49 (10) mL/m2; mass there is of contours drawn within "
+                             "the wall");
+    if (ok && !w->r->whole_beat)
+        ok = findings_add_fact(f, "The phases do not cover the whole beat");
     if (ok && !isnan(w->r->rate))
         ok = findings_add_fact(f, "Heart rate %.0f per minute (%s)", w->r->rate, w->r->rate_from);
     return ok && (isnan(w->r->surface_m2) ||

@@ -12,7 +12,8 @@ struct cardiac_result {
     const struct cardiac_segments *segments;
     double rate; // beats a minute; NAN: not known
     const char *rate_from;
-    double cycle_s;    // time of the curve from a point to the same of the next beat; NAN
+    double step_s;     // from a point of the curve to the next; NAN
+    bool whole_beat;   // the points cover the beat: after the last comes the first again
     double surface_m2; // of the body (Mosteller, N Engl J Med 1987;317:1098); NAN
     bool all_phases;   // contours in every phase
 };

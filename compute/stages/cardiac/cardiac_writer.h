@@ -22,8 +22,11 @@ struct cardiac_bounds cardiac_times(struct cardiac_bounds v, double factor);
 // Whether the ends differ by enough to be told.
 bool cardiac_is_range(const struct cardiac_bounds *v);
 
-// The steepest fall and rise of the curve, mL/s: differences over two of its steps.
-void cardiac_rates(const struct cardiac_result *r, double *ejection, double *filling);
+// The steepest fall and rise of the volume, mL/s: the stroke volume times differences over two
+// steps of the curve that those slices have, by their own stroke, which count wholly at all points.
+// False: fewer than three such slices, or the heart rate is not known.
+bool cardiac_rates(const struct cardiac_result *r, struct cardiac_bounds *ejection,
+                   struct cardiac_bounds *filling);
 
 // The group of the ventricle with its numbers.
 void cardiac_add_numbers(struct cardiac_writer *w);
