@@ -11,26 +11,31 @@
 #include "compute/draw/table.h"
 #include "compute/draw/tile.h"
 
-#define MARGIN       40.0
-#define INNER        (PAGE_WIDTH - 2 * MARGIN)
-#define BODY_END     (PAGE_HEIGHT - 54.0) // above the footer
-#define FACTS_WIDTH  520.0
-#define GUTTER       40.0
-#define WARNING_STEP 25.0
-#define FACT_STEP    22.0
-#define TEXT_LINES   10    // of one wrapped warning, fact or reason
-#define TILE_LEAST   250.0 // height below which an image is moved to the next page
-#define TILE_GAP     14.0
-#define CAPTION      26.0
-#define TILES_A_ROW  4
-#define PLOT_HEIGHT  330.0
-#define PLOTS_A_ROW  2
-#define EYE_HEIGHT   350.0
-#define EYES_A_ROW   3
-#define LEGEND_STEP  24.0
-#define LEGEND_ROWS  4
-#define A4_WIDTH     841.89 // points, landscape
-#define A4_HEIGHT    595.28
+#define MARGIN         40.0
+#define INNER          (PAGE_WIDTH - 2 * MARGIN)
+#define BODY_END       (PAGE_HEIGHT - 54.0) // above the footer
+#define FACTS_WIDTH    520.0
+#define HEADLINE       42.0
+#define HEADLINE_SMALL 36.0 // where it would not fit into a line
+#define MOSAIC_WIDTH   760.0
+#define MOSAIC_GAP     4.0
+#define MOSAIC_LEAST   60.0 // smaller tiles show nothing
+#define GUTTER         40.0
+#define WARNING_STEP   25.0
+#define FACT_STEP      22.0
+#define TEXT_LINES     10    // of one wrapped warning, fact or reason
+#define TILE_LEAST     250.0 // height below which an image is moved to the next page
+#define TILE_GAP       14.0
+#define CAPTION        26.0
+#define TILES_A_ROW    4
+#define PLOT_HEIGHT    330.0
+#define PLOTS_A_ROW    2
+#define EYE_HEIGHT     350.0
+#define EYES_A_ROW     3
+#define LEGEND_STEP    24.0
+#define LEGEND_ROWS    4
+#define A4_WIDTH       841.89 // points, landscape
+#define A4_HEIGHT      595.28
 
 // What is left to lay out, page by page. The first pass only counts pages.
 struct layout {
@@ -116,7 +121,9 @@ static void draw_headline(struct layout *l)
     if (!text || !*text)
         return;
     pen_ink(l->pen, ink_accent);
-    pen_font(l->pen, FONT_BOLD, 42);
+    pen_font(l->pen, FONT_BOLD, HEADLINE);
+    if (pen_width(l->pen, text) > INNER)
+        pen_font(l->pen, FONT_BOLD, HEADLINE_SMALL);
     const unsigned lines = pen_wrap(l->pen, text, MARGIN, l->y + 46, INNER, 50, 2, LEFT);
     l->y += 22 + 50.0 * lines;
 }
@@ -215,17 +222,6 @@ static double draw_facts(struct layout *l, double x, double width)
     return y + 20;
 }
 
-// Tables on the left, facts beside them or, without tables, over the whole width.
-static void draw_body(struct layout *l)
-{
-    const bool facts = l->fact < l->f->page.fact_count, tables = table_at(l, l->table) != NULL;
-    const double left = facts ? INNER - FACTS_WIDTH - GUTTER : INNER;
-    const double facts_x = tables ? MARGIN + left + GUTTER : MARGIN;
-    const double a = tables ? draw_tables(l, left) : l->y;
-    const double b = facts ? draw_facts(l, facts_x, tables ? FACTS_WIDTH : INNER) : l->y;
-    l->y = fmax(a, b);
-}
-
 static bool body_left(const struct layout *l)
 {
     return l->fact < l->f->page.fact_count || table_at(l, l->table);
@@ -302,29 +298,11 @@ static void note_pixels(struct layout *l, const struct err *err)
 static void draw_image(struct layout *l, const struct page_image *image, double x, double y,
                        double width, double height)
 {
-    struct plane plane;
+    static const struct tile plain = {0};
+    const double at[4] = {x, y, width, height};
     struct err err = {0};
-    struct tile tile = {.plane = &plane};
-    const struct value_map *map = NULL;
-    bool ok;
-    if (image->map >= 0) {
-        ok = plane_read_map(&plane, l->set, l->f, image->map, &image->place, image->regions, &err);
-        map = ok ? &l->f->maps[image->map] : NULL;
-    } else {
-        ok = plane_read_slice(&plane, l->set, l->f, &image->place, image->regions, &err);
-    }
-    if (!ok)
+    if (!tile_image(l->pen, l->set, l->f, image, &plain, true, at, &err))
         note_pixels(l, &err);
-    memcpy(tile.box, image->box, sizeof tile.box);
-    memcpy(tile.window, image->window, sizeof tile.window);
-    if (map) {
-        tile.palette = map->palette;
-        tile.unit = tile_unit(&map->unit);
-        if (!(image->window[1] > 0))
-            memcpy(tile.window, map->window, sizeof tile.window);
-    }
-    tile_draw(l->pen, l->f, &tile, x, y, width, height);
-    plane_finish(&plane);
 }
 
 static void draw_section(struct layout *l, uint32_t n, double x, double y, double width,
@@ -384,9 +362,9 @@ static bool layer_names(const struct findings *f, const struct region *region)
     return false;
 }
 
-// Names of layers and regions with their colours, from y on; y NAN: only measured. What does not
-// fit in its rows is counted. Returns its height.
-static double draw_legend(struct layout *l, double y)
+// Names of layers and regions with their colours, from (left_x, y) on, within inner; y NAN: only
+// measured. What does not fit in its rows is counted. Returns its height.
+static double draw_legend(struct layout *l, double left_x, double inner, double y)
 {
     const struct findings *f = l->f;
     const uint32_t regions = regions_shown(l) ? f->region_count : 0;
@@ -394,7 +372,7 @@ static double draw_legend(struct layout *l, double y)
     uint32_t left = f->layer_count;
     for (uint32_t i = 0; i < regions; i++)
         left += !layer_names(f, &f->regions[i]);
-    double x = MARGIN;
+    double x = left_x;
     unsigned row = 0;
     pen_font(l->pen, FONT_REGULAR, 16);
     for (uint32_t i = 0; i < count; i++) {
@@ -402,9 +380,9 @@ static double draw_legend(struct layout *l, double y)
         const char *name = region ? region->label : layer_words(&f->layers[i]);
         if (region && layer_names(f, region))
             continue;
-        const double width = fmin(pen_width(l->pen, name), INNER - 120);
-        const double room = row + 1 == LEGEND_ROWS ? INNER - 120 : INNER; // "and 100 more"
-        if (x > MARGIN && x + 22 + width > MARGIN + room) {
+        const double width = fmin(pen_width(l->pen, name), inner - 120);
+        const double room = row + 1 == LEGEND_ROWS ? inner - 120 : inner; // "and 100 more"
+        if (x > left_x && x + 22 + width > left_x + room) {
             char more[32];
             snprintf(more, sizeof more, "and %u more", left);
             if (row + 1 == LEGEND_ROWS) {
@@ -413,7 +391,7 @@ static double draw_legend(struct layout *l, double y)
                     pen_line(l->pen, more, x, y + row * LEGEND_STEP, 120, LEFT);
                 break;
             }
-            x = MARGIN;
+            x = left_x;
             row++;
         }
         if (isfinite(y)) {
@@ -429,12 +407,85 @@ static double draw_legend(struct layout *l, double y)
     return count ? 10 + LEGEND_STEP * (row + 1) : 10;
 }
 
+// Whether the page has a mosaic, which is on the first one.
+static bool has_mosaic(const struct layout *l)
+{
+    const struct page *page = &l->f->page;
+    return l->page == 1 && page->mosaic && page->mosaic <= page->image_count &&
+           page->mosaic_columns && tile_count(l);
+}
+
+// The row and the column of an image of the mosaic, whose kinds (an image, a map) begin rows.
+static void mosaic_cell(const struct page *page, uint32_t image, uint32_t *row, uint32_t *column)
+{
+    *row = *column = 0;
+    for (uint32_t n = 1; n <= image; n++) {
+        const bool next =
+            *column + 1 == page->mosaic_columns || page->images[n].map != page->images[n - 1].map;
+        *column = next ? 0 : *column + 1;
+        *row += next;
+    }
+}
+
+// The first images, small. The last of a row of a map has the bar of its colours. Returns its lower
+// border.
+static double draw_mosaic(struct layout *l, double x, double width)
+{
+    const struct page *page = &l->f->page;
+    const double legend = draw_legend(l, x + 10, width - 20, NAN);
+    uint32_t row, column;
+    mosaic_cell(page, page->mosaic - 1, &row, &column);
+    const double room = (BODY_END - l->y - legend) / (row + 1) - 2 * MOSAIC_GAP;
+    const double most = (width - TILE_BAR_ROOM) / page->mosaic_columns - MOSAIC_GAP;
+    const double side = fmin(room, most), step = side + MOSAIC_GAP;
+    const double height = legend + (row + 1) * step + MOSAIC_GAP;
+    if (side < MOSAIC_LEAST)
+        return l->y;
+    pen_box(l->pen, x, l->y, width, height, ink_black);
+    draw_legend(l, x + 10, width - 20, l->y + 24);
+    for (uint32_t n = 0; n < page->mosaic; n++, l->image++) {
+        const struct page_image *image = &page->images[n];
+        mosaic_cell(page, n, &row, &column);
+        const bool last = column + 1 == page->mosaic_columns || n + 1 == page->mosaic ||
+                          image[1].map != image->map;
+        const struct tile how = {.bare = column > 0, .filled = true};
+        const double at[4] = {x + MOSAIC_GAP + column * step,
+                              l->y + legend + MOSAIC_GAP + row * step,
+                              side + (last && image->map >= 0 ? TILE_BAR_ROOM : 0), side};
+        struct err err = {0};
+        if (!l->dry && !tile_image(l->pen, l->set, l->f, image, &how, last, at, &err))
+            note_pixels(l, &err);
+        pen_ink(l->pen, ink_caption);
+        pen_font(l->pen, FONT_BOLD, 13);
+        if (image->caption)
+            pen_edged(l->pen, image->caption, at[0] + 3, at[1] + 14);
+    }
+    return l->y + height + 14;
+}
+
+// Tables on the left, facts beside them or, without tables, over the whole width. Where there is a
+// mosaic it stands beside the tables, and facts are on the next page.
+static void draw_body(struct layout *l)
+{
+    const bool mosaic = has_mosaic(l);
+    const bool facts = !mosaic && l->fact < l->f->page.fact_count;
+    const bool tables = table_at(l, l->table) != NULL;
+    const double beside = mosaic ? MOSAIC_WIDTH : facts ? FACTS_WIDTH : 0;
+    const double left = beside > 0 ? INNER - beside - GUTTER : INNER;
+    const double x = tables || mosaic ? MARGIN + left + GUTTER : MARGIN;
+    const double a = tables ? draw_tables(l, left) : l->y;
+    const double b = mosaic  ? draw_mosaic(l, x, beside)
+                     : facts ? draw_facts(l, x, tables ? FACTS_WIDTH : INNER)
+                             : l->y;
+    l->y = fmax(a, b);
+}
+
 // Rows of tiles in what is left of the page, on a black strip over its whole width.
 static void draw_images(struct layout *l)
 {
     if (!images_left(l))
         return;
-    const double legend = draw_legend(l, NAN), room = BODY_END - l->y - legend;
+    const double legend = draw_legend(l, MARGIN, INNER, NAN), room = BODY_END - l->y - legend;
     if (room < TILE_LEAST)
         return;
     const uint32_t left = tile_count(l) - l->image, images = l->f->page.image_count;
@@ -446,7 +497,7 @@ static void draw_images(struct layout *l)
     const double width = (INNER - (columns - 1) * TILE_GAP) / columns;
     const double height = fmin(room / rows - CAPTION - TILE_GAP, width * 1.1);
     pen_box(l->pen, 0, l->y, PAGE_WIDTH, BODY_END - l->y, ink_black);
-    draw_legend(l, l->y + 24);
+    draw_legend(l, MARGIN, INNER, l->y + 24);
     double y = l->y + legend;
     for (uint32_t n = 0; n < rows * columns && images_left(l); n++, l->image++) {
         const double x = MARGIN + n % columns * (width + TILE_GAP);

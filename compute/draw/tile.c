@@ -10,7 +10,7 @@
 #define TEXT_SIZE   12.0
 #define TEXT_STEP   14.0
 #define SURFACE_MAX 2048 // pixels along one side; larger parts are drawn with every n-th pixel
-#define BAR_ROOM    78.0 // right of the picture, for the colour bar
+#define FILLED_PART 0.75 // of the colour of a region that is filled, so that it is seen through
 #define BAR_WIDTH   14.0
 #define BAR_COLOURS 256
 
@@ -439,7 +439,7 @@ static bool trace_region(cairo_t *cr, const struct plane *v, uint16_t label, con
     return ok;
 }
 
-static void draw_regions(cairo_t *cr, const struct findings *fi, const struct plane *v,
+static void draw_regions(cairo_t *cr, const struct findings *fi, const struct plane *v, bool filled,
                          const struct part *p, const struct frame *f)
 {
     static const double dashes[] = {5, 4};
@@ -451,7 +451,13 @@ static void draw_regions(cairo_t *cr, const struct findings *fi, const struct pl
         if (!trace_region(cr, v, (uint16_t)(r + 1), &extents[r], p, f))
             continue;
         cairo_set_dash(cr, dashes, fi->regions[r].role == REGION_SEARCHED ? 2 : 0, 0);
-        stroke(cr, fi->regions[r].rgb);
+        const uint8_t *rgb = fi->regions[r].rgb;
+        if (filled && fi->regions[r].role == REGION_FOUND) {
+            cairo_set_source_rgba(cr, rgb[0] / 255.0, rgb[1] / 255.0, rgb[2] / 255.0, FILLED_PART);
+            cairo_fill(cr);
+        } else {
+            stroke(cr, rgb);
+        }
     }
     cairo_set_dash(cr, NULL, 0, 0);
     free(extents);
@@ -500,7 +506,7 @@ static void draw_bar(struct pen *pen, const struct tile *t, const struct part *p
     cairo_stroke(cr);
     pen_font(pen, FONT_REGULAR, TEXT_SIZE);
     const double unit = pen_width(pen, t->unit); // a long one reaches over the picture
-    pen_edged(pen, t->unit, fmin(x, x + BAR_ROOM - 14 - unit), f->y + 14);
+    pen_edged(pen, t->unit, fmin(x, x + TILE_BAR_ROOM - 14 - unit), f->y + 14);
     const struct axis axis = axis_between(p->low, p->high, (unsigned)fmin(6, height / 30));
     for (unsigned n = 0; n < axis.ticks; n++) {
         char text[32];
@@ -508,7 +514,7 @@ static void draw_bar(struct pen *pen, const struct tile *t, const struct part *p
                      y = top + height * (axis.high - value) / (axis.high - axis.low);
         pen_stroke(pen, x + BAR_WIDTH, y, x + BAR_WIDTH + 4, y, 1);
         pen_line(pen, axis_text(&axis, value, text, sizeof text), x + BAR_WIDTH + 7, y + 4.5,
-                 BAR_ROOM - BAR_WIDTH - 15, LEFT);
+                 TILE_BAR_ROOM - BAR_WIDTH - 15, LEFT);
     }
 }
 
@@ -524,23 +530,49 @@ void tile_draw(struct pen *pen, const struct findings *f, const struct tile *til
     cairo_paint(cr);
     if (v && v->values) {
         struct part part = part_of(v, tile);
-        struct frame frame = fit(
-            v, &part, x, y, width - (tile->unit && width > 2 * BAR_ROOM ? BAR_ROOM : 0), height);
+        struct frame frame =
+            fit(v, &part, x, y,
+                width - (tile->unit && width > 2 * TILE_BAR_ROOM ? TILE_BAR_ROOM : 0), height);
         cairo_surface_t *colours = colours_of(v, &part, tile->palette);
         if (colours)
             paint_pixels(cr, colours, &part, &frame);
         cairo_surface_destroy(colours);
-        if (tile->unit && width > 2 * BAR_ROOM)
+        if (tile->unit && width > 2 * TILE_BAR_ROOM)
             draw_bar(pen, tile, &part, &frame);
         cairo_rectangle(cr, frame.x, frame.y, frame.width, frame.height);
         cairo_clip(cr);
         if (v->labels)
-            draw_regions(cr, f, v, &part, &frame);
-        draw_directions(pen, v, &frame);
-        if (v->scaled)
+            draw_regions(cr, f, v, tile->filled, &part, &frame);
+        if (!tile->bare)
+            draw_directions(pen, v, &frame);
+        if (v->scaled && !tile->bare)
             draw_scale(pen, v, &frame);
         if (v->has_place)
             draw_marks(pen, f, v, &part, &frame);
     }
     cairo_restore(cr);
+}
+
+bool tile_image(struct pen *pen, const struct image_set *set, const struct findings *f,
+                const struct page_image *image, const struct tile *how, bool bar,
+                const double at[4], struct err *err)
+{
+    struct plane plane;
+    struct tile tile = {.plane = &plane, .bare = how->bare, .filled = how->filled};
+    const bool is_map = image->map >= 0;
+    const bool ok =
+        is_map ? plane_read_map(&plane, set, f, image->map, &image->place, image->regions, err)
+               : plane_read_slice(&plane, set, f, &image->place, image->regions, err);
+    const struct value_map *map = ok && is_map ? &f->maps[image->map] : NULL;
+    memcpy(tile.box, image->box, sizeof tile.box);
+    memcpy(tile.window, image->window, sizeof tile.window);
+    if (map) {
+        tile.palette = map->palette;
+        tile.unit = bar ? tile_unit(&map->unit) : NULL;
+        if (!(image->window[1] > 0))
+            memcpy(tile.window, map->window, sizeof tile.window);
+    }
+    tile_draw(pen, f, &tile, at[0], at[1], at[2], at[3]);
+    plane_finish(&plane);
+    return ok;
 }

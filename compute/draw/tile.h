@@ -13,6 +13,8 @@ struct tile {
                       // wants it; with a bar, or where it does not say: from the least to the most
     enum palette palette;
     const char *unit; // of the colour bar beside it; NULL: no bar
+    bool bare;        // without scale bar and patient directions
+    bool filled;      // regions that were found are filled, so that they show when they are small
 };
 
 // Draws into the rectangle (x, y, width, height): the part of the plane that box names, in colours
@@ -22,6 +24,15 @@ struct tile {
 // colours with ticks and unit.
 void tile_draw(struct pen *pen, const struct findings *f, const struct tile *tile, double x,
                double y, double width, double height);
+
+// The same of an image of the page: of its slice or map, in the window that it names or, of a map
+// without, that of the map. bar: beside a map. False: its pixels cannot be read (it is black
+// then), with *err.
+bool tile_image(struct pen *pen, const struct image_set *set, const struct findings *f,
+                const struct page_image *image, const struct tile *how, bool bar,
+                const double at[4], struct err *err);
+
+#define TILE_BAR_ROOM 78.0 // right of the picture, for the colour bar
 
 // How people write a unit: "HU", "mm2", "" for a number without one. Borrowed from unit.
 const char *tile_unit(const struct code *unit);

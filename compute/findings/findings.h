@@ -262,6 +262,9 @@ struct page {
     uint32_t table_count;
     struct page_image *images;
     uint32_t image_count;
+    // So many of the first images are a mosaic beside the tables of the first page, instead of the
+    // facts: small, so many a row, captions in their corners, regions filled. 0: none.
+    uint32_t mosaic, mosaic_columns;
     struct page_section *sections;
     uint32_t section_count;
     struct bullseye *bullseyes;

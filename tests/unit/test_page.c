@@ -623,6 +623,57 @@ static void maps_and_sections_are_drawn_with_bar_and_regions(void)
     chest_finish(&chest);
 }
 
+// Four slices filled with a region, and a map of two of them with one bar, on the first page; facts
+// are behind it. Findings without a mosaic have them on the first page.
+static void a_mosaic_stands_beside_the_tables_of_the_first_page(void)
+{
+    static const uint8_t lilac[3] = {200, 80, 255}, red[3] = {255, 0, 0};
+    struct chest chest;
+    chest_init(&chest);
+    struct findings *f = make_findings(0, 6);
+    f->mark_count = f->layer_count = 0;
+    struct region *region = findings_add_region(f);
+    region->label = "Lung";
+    memcpy(region->rgb, lilac, 3);
+    struct label_map *labels = findings_add_labels(f, &chest.images.set, 0, 0);
+    struct value_map *map = findings_add_map(f, &chest.images.set, 0);
+    for (uint32_t n = 0; n < columns * rows * slices; n++) {
+        labels->labels[n] = chest.voxels[n] == 24;
+        map->values[n] = chest.voxels[n] == 1064 ? 80 : NAN;
+    }
+    map->palette = PALETTE_PERFUSION;
+    map->window[0] = 30;
+    map->window[1] = 60;
+    map->unit = (struct code){"s", "UCUM", "second"};
+    for (uint32_t n = 0; n < 6; n++) {
+        struct page_image *image = findings_add_image(f);
+        image->place.slice = n % 4;
+        image->map = n < 4 ? -1 : 0;
+        image->regions = n < 4;
+        image->caption = n == 5 ? "last of all" : NULL;
+    }
+    draw(f, &chest.images.set); // as large images, with outlines
+    const unsigned outlined = count_all(&f->pictures[0], lilac, 70);
+    const uint32_t plain = f->picture_count;
+    f->page.mosaic = 6;
+    f->page.mosaic_columns = 3;
+    draw(f, &chest.images.set);
+    CU_ASSERT_EQUAL_FATAL(f->picture_count, plain + 2);
+    const struct picture *first = &f->pictures[plain], *second = first + 1;
+    const unsigned beside = PAGE_WIDTH / 2 - 80;
+    CU_ASSERT(count_all(first, lilac, 70) > 5 * outlined);
+    CU_ASSERT(count_near(first, red, 3, beside, 0, PAGE_WIDTH - beside, PAGE_HEIGHT) > 5000);
+    CU_ASSERT_EQUAL(count_near(first, red, 3, 0, 0, beside, PAGE_HEIGHT), 0); // tables are there
+    CU_ASSERT_EQUAL(count_all(second, red, 3), 0); // all are on the first
+    document(f, &chest.images.set);
+    const char *text = document_text(f, 0);
+    const char *fact = text ? strstr(text, "kVp 120") : NULL;
+    const char *last = text ? strstr(text, "last of all") : NULL;
+    CU_ASSERT(!text || (fact && last && last < fact));
+    findings_destroy(f);
+    chest_finish(&chest);
+}
+
 static enum err_code broken_code;
 static bool broken_read(void *ctx, const uint32_t *frames, size_t count, enum image_voxel type,
                         void *values, struct err *err)
@@ -866,6 +917,8 @@ int main(void)
          curves_are_drawn_with_names_units_and_guides},
         {"maps_and_sections_are_drawn_with_bar_and_regions",
          maps_and_sections_are_drawn_with_bar_and_regions},
+        {"a_mosaic_stands_beside_the_tables_of_the_first_page",
+         a_mosaic_stands_beside_the_tables_of_the_first_page},
         {"pixels_that_cannot_be_read_end_the_pages_or_stay_black",
          pixels_that_cannot_be_read_end_the_pages_or_stay_black},
         {"very_long_texts_stay_on_their_pages", very_long_texts_stay_on_their_pages},
