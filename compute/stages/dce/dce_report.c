@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "compute/draw/picture.h"
+#include "compute/stages/perfusion/perfusion_blocks.h"
 
 // Sources: PS3.16 CID 4107, 7180 (quantities), 4106 (models, T1, arterial input), 7203, 7464, 7150;
 // UCUM.
@@ -49,6 +50,7 @@ struct dce_quantity {
 
 struct dce_writer {
     struct findings *f;
+    struct perfusion_blocks blocks; // from the work grid to that of the image
     const struct stage_run *run;
     const struct image *v;
     const struct dce_result *r;
@@ -74,29 +76,6 @@ static void list_quantities(struct dce_writer *w)
     }
 }
 
-static size_t block_of(const struct dce_writer *w, uint32_t i, uint32_t j, uint32_t k)
-{
-    const uint32_t *f = w->r->factor, *dim = w->r->dim;
-    return ((size_t)(k / f[2]) * dim[1] + j / f[1]) * dim[0] + i / f[0];
-}
-
-// A value of the work grid for each voxel of the image. labels: 1 where set, else values.
-static void spread_blocks(const struct dce_writer *w, const float *values, float *to,
-                          uint16_t *labels)
-{
-    size_t n = 0;
-    for (uint32_t k = 0; k < w->v->dim[2]; k++) {
-        for (uint32_t j = 0; j < w->v->dim[1]; j++) {
-            for (uint32_t i = 0; i < w->v->dim[0]; i++, n++) {
-                if (labels)
-                    labels[n] = w->r->enhancing[block_of(w, i, j, k)];
-                else
-                    to[n] = values[block_of(w, i, j, k)];
-            }
-        }
-    }
-}
-
 static bool add_dce_maps(struct dce_writer *w)
 {
     for (uint32_t n = 0; n < w->count; n++) {
@@ -115,7 +94,7 @@ static bool add_dce_maps(struct dce_writer *w)
         m->window[0] = q->most / 2;
         m->window[1] = q->most;
         m->palette = PALETTE_PERFUSION;
-        spread_blocks(w, q->values, m->values, NULL);
+        perfusion_blocks_spread(&w->blocks, q->values, m->values);
     }
     return true;
 }
@@ -132,7 +111,7 @@ static bool paint_enhancing(struct dce_writer *w)
                          .group = 0,
                          .automatic = true};
     memcpy(r->rgb, enhancing_rgb, sizeof r->rgb);
-    spread_blocks(w, NULL, NULL, map->labels);
+    perfusion_blocks_spread_labels(&w->blocks, w->r->enhancing, map->labels);
     const size_t plane = (size_t)w->v->dim[0] * w->v->dim[1];
     size_t most = 0;
     for (uint32_t k = 0; k < w->v->dim[2]; k++) {
@@ -378,6 +357,7 @@ bool dce_report(struct findings *f, const struct stage_run *run, const struct dc
                 struct err *err)
 {
     struct dce_writer w = {.f = f, .run = run, .v = r->scan->v, .r = r};
+    perfusion_blocks_init(&w.blocks, w.v, r->factor, r->dim);
     w.ml = r->spacing[0] * r->spacing[1] * r->spacing[2] / 1000;
     list_quantities(&w);
     const bool ok = paint_enhancing(&w) && add_dce_maps(&w) && add_dce_numbers(&w) &&

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "compute/draw/picture.h"
+#include "compute/stages/perfusion/perfusion_blocks.h"
 
 const double dsc_late_s = 6;
 
@@ -45,6 +46,7 @@ struct dsc_quantity {
 
 struct dsc_writer {
     struct findings *f;
+    struct perfusion_blocks blocks; // from the work grid to that of the image
     const struct stage_run *run;
     const struct image *v;
     const struct dsc_result *r;
@@ -73,29 +75,6 @@ static void list_dsc_quantities(struct dsc_writer *w)
     }
 }
 
-static size_t dsc_block(const struct dsc_writer *w, uint32_t i, uint32_t j, uint32_t k)
-{
-    const uint32_t *f = w->r->factor, *dim = w->r->dim;
-    return ((size_t)(k / f[2]) * dim[1] + j / f[1]) * dim[0] + i / f[0];
-}
-
-// A value of the work grid for each voxel of the image; labels: late tissue instead.
-static void fill_from_blocks(const struct dsc_writer *w, const float *values, float *to,
-                             uint16_t *labels)
-{
-    size_t n = 0;
-    for (uint32_t k = 0; k < w->v->dim[2]; k++) {
-        for (uint32_t j = 0; j < w->v->dim[1]; j++) {
-            for (uint32_t i = 0; i < w->v->dim[0]; i++, n++) {
-                if (labels)
-                    labels[n] = w->r->late[dsc_block(w, i, j, k)];
-                else
-                    to[n] = values[dsc_block(w, i, j, k)];
-            }
-        }
-    }
-}
-
 static bool add_dsc_maps(struct dsc_writer *w)
 {
     for (uint32_t n = 0; n < w->count; n++) {
@@ -113,7 +92,7 @@ static bool add_dsc_maps(struct dsc_writer *w)
         m->window[0] = q->middle;
         m->window[1] = q->width;
         m->palette = q->quantity == &dsc_k2 ? PALETTE_DIFFERENCE : PALETTE_PERFUSION;
-        fill_from_blocks(w, q->values, m->values, NULL);
+        perfusion_blocks_spread(&w->blocks, q->values, m->values);
     }
     return true;
 }
@@ -131,7 +110,7 @@ static bool paint_late(struct dsc_writer *w)
                          .group = 0,
                          .automatic = true};
     memcpy(r->rgb, late_rgb, sizeof r->rgb);
-    fill_from_blocks(w, NULL, NULL, map->labels);
+    perfusion_blocks_spread_labels(&w->blocks, w->r->late, map->labels);
     const size_t plane = (size_t)w->v->dim[0] * w->v->dim[1];
     size_t most = 0;
     w->key = w->v->dim[2] / 2;
@@ -326,6 +305,7 @@ bool dsc_report(struct findings *f, const struct stage_run *run, const struct ds
                 struct err *err)
 {
     struct dsc_writer w = {.f = f, .run = run, .v = &run->set->images[r->image], .r = r};
+    perfusion_blocks_init(&w.blocks, w.v, r->factor, r->dim);
     list_dsc_quantities(&w);
     const bool ok = paint_late(&w) && add_dsc_maps(&w) && add_dsc_numbers(&w) &&
                     add_dsc_vessel(&w, &r->vessels->artery, 0, "Artery", dsc_artery_rgb) &&

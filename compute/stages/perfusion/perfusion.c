@@ -7,12 +7,10 @@
 
 // ---- What the analysis is told, and what it takes for granted -----------------------------------
 
-enum { METHOD_OSVD, METHOD_CSVD };
-
 static const char *const methods[] = {"osvd", "csvd", NULL};
 static const struct stage_param perfusion_params[P_COUNT] = {
     [P_METHOD] = {"method", "", "Deconvolution: osvd (cut by oscillation) or csvd (fixed cut).",
-                  PARAM_CHOICE, 0, 0, METHOD_OSVD, methods, NULL},
+                  PARAM_CHOICE, 0, 0, PERFUSION_OSVD, methods, NULL},
     // Wu et al. (Magn Reson Med 2003;50:164) have 0.035 to 0.095 by signal-to-noise ratio; the
     // number means what it does for a matrix padded to twice the steps, cut in steps of 5 %.
     [P_OSCILLATION] = {"oscillation", "", "Highest oscillation index of a residue function (osvd).",
@@ -23,7 +21,7 @@ static const struct stage_param perfusion_params[P_COUNT] = {
     [P_SMOOTH] = {"smooth_mm", "mm", "Standard deviation of the Gaussian within slices.",
                   PARAM_NUMBER, 0, 6, 2.5, NULL, NULL},
     [P_CLUSTER] = {"cluster_ml", "mL", "Smaller pieces of delayed tissue or core do not count.",
-                   PARAM_NUMBER, 0, 10, 1, NULL, NULL},
+                   PARAM_NUMBER, 0, 10, 2, NULL, NULL},
     [P_SCALE] = {"scale_artery", "", "Whether an artery is enlarged to the area of the vein.",
                  PARAM_BOOL, 0, 1, 1, NULL, NULL},
     // (1 - 0.45) / (1 - 0.25): hematocrit of large and of small vessels.
@@ -42,27 +40,23 @@ static const struct stage_param perfusion_params[P_COUNT] = {
     // A head that turns farther shows other parts of it at the ends of a slab of 40 mm.
     [P_MOTION_MOST] = {"motion_most_mm", "mm", "Images that moved farther are left out.",
                        PARAM_NUMBER, 1, 50, 20, NULL, NULL},
+    [P_ARTERY_AT] = {"artery_at", "mm",
+                     "Place of the artery (x y z, patient coordinates, LPS) instead of that found.",
+                     PARAM_TEXT, 0, 0, 0, NULL, NULL},
+    [P_VEIN_AT] = {"vein_at", "mm", "The same of the vein.", PARAM_TEXT, 0, 0, 0, NULL, NULL},
 };
 
 static const double after_artery_min_s = 20; // tissue that is 10 s late has its peak by then
 static const double artery_min_hu = 50;
 static const double artery_noise_min = 15; // peak of an artery by the noise of a voxel
-static const double guide_mm = 1.7;
 // Of an old infarct, by the mean of the brain: 16 HU in one of 33. Acute tissue loses 2 to 5 HU,
 // and has more blood than that.
 static const double old_attenuation = 0.65, old_blood = 0.3, old_smooth_mm = 3, old_warn_ml = 3;
-static const double early_s = 5; // tissue before its artery: one that was found downstream
-static const double least_smooth_mm = 0.05, least_noise_hu = 1e-3; // not to divide by 0
-static const double tissue_noise_aim = 7;  // peak of a tissue curve by its noise
-static const double smooth_more_max = 1.6; // of what was asked for
-static const double tissue_noise_min = 5;
 static const double tail_warn = 0.3, tail_max = 0.6; // of the peak, at the end of the scan
-static const double scale_max = 2;                   // an artery is of no use that needs more
+// By how much an artery is enlarged to the area of the vein at most: what is left of one in voxels
+// of which it fills a quarter is its shape, and a tenth of tissue.
+static const double scale_warn = 2, scale_max = 4;
 static const double width_warn_s = 20; // of an artery: low cardiac output, slow injection
-// The maximum of a function of noise alone is about so many of its standard deviations high: the
-// mean of the maximum of 40 to 100 normal values is 2.2 to 2.5. What a maximum F owes to noise is
-// taken off as that of a magnitude is: sqrt(F^2 - (2.5 sd)^2). tests/phantom/perfusion.py
-static const double noise_maximum = 2.5;
 static const double brain_min_ml = 100;
 static const double bone_least_hu = 150; // blood without contrast and clots are below 90
 
@@ -133,8 +127,8 @@ static bool find_brain(struct perfusion_job *j)
 }
 
 // Root of the mean square before the bolus over a mask, each value divided by `weight` (NULL: 1).
-static bool noise_of(struct perfusion_job *j, const struct gpu_volume *square, const uint8_t *mask,
-                     const float *weight, double *noise)
+bool perfusion_noise_of(struct perfusion_job *j, const struct gpu_volume *square,
+                        const uint8_t *mask, const float *weight, double *noise)
 {
     float *values = malloc(j->voxels * sizeof *values);
     double sum = 0;
@@ -196,6 +190,11 @@ static void warn_of_vessels(struct perfusion_job *j)
                              "The scan ends while the vein has %.0f %% of its peak: volumes of "
                              "blood and late tissue may be underestimated",
                              100 * v->curve[r->steps - 1] / v->peak);
+    if (v->count && v->area > scale_warn * a->area)
+        findings_add_warning(j->f,
+                             "The artery has %.2f of the area of the vein (limit %.2f): it is "
+                             "enlarged, and flow and volume of blood are uncertain",
+                             a->area / v->area, 1 / scale_warn);
     if (j->axis.halved)
         findings_add_warning(j->f,
                              "Images every %.1f s (limit %.1f s): late tissue may be a quarter too "
@@ -231,11 +230,11 @@ static bool find_vessels(struct perfusion_job *j, struct perfusion_shape *shape)
     bool ok = mask || perfusion_no_memory(j);
     ok = ok && perfusion_shape_of(j->curves, j->brain, r->steps, r->before, shape, j->err) &&
          gpu_mask_read(j->brain, mask, j->err) &&
-         noise_of(j, shape->square, mask, NULL, &r->noise_hu) &&
+         perfusion_noise_of(j, shape->square, mask, NULL, &r->noise_hu) &&
          perfusion_vessels_find(j->curves, shape, r->steps, r->before, r->noise_hu, j->arena,
                                 &j->vessels, &why, j->err);
     free(mask);
-    if (!ok)
+    if (!ok || !perfusion_vessels_given(j, shape))
         return false;
     if (!j->vessels.artery.count)
         return PERFUSION_REFUSE(j, "no bolus: %s (highest peak %.0f HU, noise %.1f HU)", why,
@@ -248,17 +247,6 @@ static bool find_vessels(struct perfusion_job *j, struct perfusion_shape *shape)
         r->artery_scale = j->vessels.vein.area / j->vessels.artery.area;
     warn_of_vessels(j);
     return true;
-}
-
-static double artery_area(const struct perfusion_job *j)
-{
-    return j->r.artery_scale * j->vessels.artery.area;
-}
-
-// 100 kH / rho: from parts of the artery to mL in 100 g.
-static double per_100_g(const struct perfusion_job *j)
-{
-    return 100 * j->p[P_HEMATOCRIT].number / j->p[P_DENSITY].number;
 }
 
 static bool count_ml(struct perfusion_job *j, const struct gpu_mask *m, double *ml)
@@ -316,8 +304,9 @@ static bool find_tissue(struct perfusion_job *j, const struct perfusion_shape *s
     struct gpu_volume *sum = gpu_volume_smooth(shape->sum, one, j->err);
     struct gpu_volume *base = sum ? gpu_volume_smooth(j->baseline, wide, j->err) : NULL;
     struct gpu_mask *vessel =
-        base ? gpu_mask_threshold(sum, j->p[P_VESSEL].number / per_100_g(j) * artery_area(j), 1e30,
-                                  j->err)
+        base ? gpu_mask_threshold(
+                   sum, j->p[P_VESSEL].number / perfusion_per_100_g(j) * perfusion_artery_area(j),
+                   1e30, j->err)
              : NULL;
     struct gpu_mask *fluid =
         vessel ? gpu_mask_threshold(base, -1e30, j->p[P_FLUID].number, j->err) : NULL;
@@ -348,209 +337,6 @@ static bool find_tissue(struct perfusion_job *j, const struct perfusion_shape *s
     return ok;
 }
 
-static bool read_map(struct perfusion_job *j, const struct gpu_volume *v, float **values)
-{
-    *values = arena_alloc(j->arena, j->voxels, sizeof **values);
-    if (!*values)
-        return perfusion_no_memory(j);
-    return gpu_volume_read(v, 0, j->r.dim[2], *values, j->err);
-}
-
-// Curves of tissue only, not smoothed; those that were scanned are no longer needed then.
-static bool keep_tissue(struct perfusion_job *j)
-{
-    struct perfusion_result *r = &j->r;
-    const bool ok = perfusion_enhance(j->scanned, r->points, j->tissue, j->axis.at, r->steps,
-                                      r->before, j->curves, j->baseline, j->err);
-    gpu_volume_destroy(j->scanned);
-    j->scanned = NULL;
-    return ok;
-}
-
-// The mask, smoothed: also to host memory.
-static struct gpu_volume *smooth_part(struct perfusion_job *j, const uint8_t *mask,
-                                      const double sigma[3], float *weight)
-{
-    const struct perfusion_result *r = &j->r;
-    for (size_t n = 0; n < j->voxels; n++)
-        weight[n] = mask[n] ? 1 : 0;
-    struct gpu_volume *flat =
-        gpu_volume_write(j->run->gpu, r->dim, r->spacing, GPU_VOXEL_F32, weight, j->err);
-    struct gpu_volume *part = flat ? gpu_volume_smooth(flat, sigma, j->err) : NULL;
-    gpu_volume_destroy(flat);
-    if (part && gpu_volume_read(part, 0, r->dim[2], weight, j->err))
-        return part;
-    gpu_volume_destroy(part);
-    return NULL;
-}
-
-// What says which curves are alike: the curves, smoothed a little; and how much of it is noise.
-static bool make_guide(struct perfusion_job *j, const uint8_t *mask)
-{
-    const double sigma[3] = {guide_mm, guide_mm, 0};
-    struct perfusion_shape shape = {0};
-    j->part = smooth_part(j, mask, sigma, j->weight);
-    j->guide = j->part ? gpu_volume_smooth(j->curves, sigma, j->err) : NULL;
-    const bool ok =
-        j->guide &&
-        perfusion_shape_of(j->guide, j->tissue, j->r.steps, j->r.before, &shape, j->err) &&
-        noise_of(j, shape.square, mask, j->weight, &j->guide_noise);
-    perfusion_shape_finish(&shape);
-    return ok;
-}
-
-// Smooths them within slices. Where there is no noise to smooth they stay as they are.
-static bool smooth_curves(struct perfusion_job *j, const uint8_t *mask)
-{
-    const struct perfusion_result *r = &j->r;
-    gpu_volume_destroy(j->smooth);
-    j->smooth = perfusion_planes(j->run->gpu, r->dim, r->spacing, r->steps, j->err);
-    for (size_t n = 0; n < j->voxels; n++)
-        j->weight[n] = mask[n] ? 1 : 0;
-    return j->smooth && perfusion_alike(j->curves, j->guide, j->part, j->tissue, r->steps,
-                                        r->before, fmax(r->smooth_mm, least_smooth_mm),
-                                        fmax(j->guide_noise, least_noise_hu), j->smooth, j->err);
-}
-
-// The mean peak of smoothed tissue curves, and their noise.
-static bool tissue_contrast(struct perfusion_job *j, struct perfusion_shape *shape,
-                            const uint8_t *mask)
-{
-    struct perfusion_result *r = &j->r;
-    float *peak = NULL;
-    double sum = 0;
-    uint64_t count = 0;
-    perfusion_shape_finish(shape);
-    if (!perfusion_shape_of(j->smooth, j->tissue, r->steps, r->before, shape, j->err) ||
-        !noise_of(j, shape->square, mask, j->weight, &r->smooth_noise_hu) ||
-        !read_map(j, shape->peak, &peak))
-        return false;
-    for (size_t n = 0; n < j->voxels; n++) {
-        sum += mask[n] ? (double)peak[n] / (double)j->weight[n] : 0;
-        count += mask[n];
-    }
-    r->tissue_hu = count ? sum / (double)count : 0;
-    return true;
-}
-
-// Smooths as much as was asked for, and more where noise asks for it.
-static bool smooth_enough(struct perfusion_job *j, struct perfusion_shape *shape,
-                          const uint8_t *mask)
-{
-    struct perfusion_result *r = &j->r;
-    r->smooth_mm = j->p[P_SMOOTH].number;
-    j->weight = arena_alloc(j->arena, j->voxels, sizeof *j->weight);
-    if (!j->weight)
-        return perfusion_no_memory(j);
-    if (!make_guide(j, mask) || !smooth_curves(j, mask) || !tissue_contrast(j, shape, mask))
-        return false;
-    const double lacking = tissue_noise_aim * r->smooth_noise_hu / r->tissue_hu;
-    if (lacking > 1 && r->smooth_mm > 0) {
-        r->smooth_mm *= fmin(lacking, smooth_more_max);
-        if (!smooth_curves(j, mask) || !tissue_contrast(j, shape, mask))
-            return false;
-        r->noisy = true;
-        findings_add_warning(j->f,
-                             "Noise of %.1f HU: smoothed with %.1f mm instead of %.1f mm; core may "
-                             "be too small by a third",
-                             r->noise_hu, r->smooth_mm, j->p[P_SMOOTH].number);
-    }
-    gpu_volume_destroy(j->curves);
-    j->curves = NULL;
-    if (r->tissue_hu < tissue_noise_min * r->smooth_noise_hu)
-        return PERFUSION_REFUSE(
-            j,
-            "low contrast: tissue rises by %.1f HU at a noise of %.2f HU (at least %.1f "
-            "times)",
-            r->tissue_hu, r->smooth_noise_hu, tissue_noise_min);
-    return true;
-}
-
-static void choose_cut(const struct perfusion_job *j, struct perfusion_cut *cut)
-{
-    *cut = (struct perfusion_cut){.levels = 1,
-                                  .oscillation = j->p[P_OSCILLATION].number,
-                                  .early = (uint32_t)ceil(early_s / j->r.step_s)};
-    // Of white noise at every other step, linear between: variance 1 and 1/2, covariances of steps
-    // one apart 1/2, two apart 0 and 1/4.
-    cut->noise[0] = j->axis.halved ? 2.0 / 3 : 0;
-    cut->noise[1] = j->axis.halved ? 1.0 / 6 : 0;
-    cut->share[0] = j->p[P_TRUNCATION].number / 100;
-    if (j->p[P_METHOD].choice == METHOD_CSVD)
-        return;
-    cut->levels = PERFUSION_LEVELS_MAX;
-    for (uint32_t n = 0; n < cut->levels; n++)
-        cut->share[n] = 0.05 * (n + 1);
-}
-
-static bool deconvolve(struct perfusion_job *j, struct perfusion_flow *flow)
-{
-    const uint32_t steps = j->r.steps;
-    struct perfusion_cut cut;
-    struct perfusion_inverse inverse = {0};
-    choose_cut(j, &cut);
-    double *artery = arena_alloc(j->arena, steps, sizeof *artery);
-    bool ok = artery || perfusion_no_memory(j);
-    // What stands before the bolus is noise, and none of the artery.
-    for (uint32_t n = j->r.before; ok && n < steps; n++)
-        artery[n] = j->r.artery_scale * j->vessels.artery.curve[n];
-    ok = ok &&
-         (perfusion_invert(artery, steps, j->r.step_s, &cut, &inverse) || perfusion_no_memory(j));
-    ok = ok && perfusion_flow_of(j->smooth, j->tissue, &inverse, &cut, flow, j->err);
-    memcpy(j->gain, inverse.gain, sizeof j->gain);
-    perfusion_inverse_finish(&inverse);
-    return ok;
-}
-
-// ---- Maps ---------------------------------------------------------------------------------------
-
-static void scale_maps(struct perfusion_job *j, const uint8_t *mask, const float *level)
-{
-    struct perfusion_result *r = &j->r;
-    const double flow = 60 * per_100_g(j), volume = per_100_g(j) / artery_area(j);
-    for (size_t n = 0; n < j->voxels; n++) {
-        const double w = (double)j->weight[n];
-        if (!mask[n] || !(w > 0)) {
-            r->clean_flow[n] = r->flow[n] = r->volume[n] = r->transit[n] = r->tmax[n] =
-                r->peak_time[n] = NAN;
-            continue;
-        }
-        const double cbf = fmax(flow * (double)r->flow[n] / w, 0);
-        const double cbv = fmax(volume * (double)r->volume[n] / w, 0);
-        const double noise = noise_maximum * flow * r->smooth_noise_hu *
-                             j->gain[level[n] >= 1 ? (size_t)level[n] - 1 : 0];
-        r->flow[n] = (float)cbf;
-        r->clean_flow[n] = (float)sqrt(fmax(cbf * cbf - noise * noise, 0));
-        r->volume[n] = (float)cbv;
-        r->transit[n] = cbf > 0 ? (float)(60 * cbv / cbf) : NAN;
-        r->tmax[n] = cbf > 0 ? (float)((double)r->tmax[n] * r->step_s) : NAN;
-        r->peak_time[n] = (float)((double)r->peak_time[n] * r->step_s);
-    }
-}
-
-static bool make_maps(struct perfusion_job *j, const uint8_t *mask)
-{
-    struct perfusion_flow flow = {0};
-    struct perfusion_shape shape = {0};
-    struct perfusion_result *r = &j->r;
-    float *level = NULL;
-    const bool ok = keep_tissue(j) && smooth_enough(j, &shape, mask) &&
-                    stage_step(j->run, "deconvolution", 0.6, j->err) && deconvolve(j, &flow) &&
-                    read_map(j, flow.peak, &r->flow) && read_map(j, flow.when, &r->tmax) &&
-                    read_map(j, shape.sum, &r->volume) && read_map(j, shape.when, &r->peak_time) &&
-                    read_map(j, flow.level, &level);
-    perfusion_shape_finish(&shape);
-    perfusion_flow_finish(&flow);
-    if (!ok)
-        return false;
-    r->transit = arena_alloc(j->arena, j->voxels, sizeof *r->transit);
-    r->clean_flow = arena_alloc(j->arena, j->voxels, sizeof *r->clean_flow);
-    if (!r->transit || !r->clean_flow)
-        return perfusion_no_memory(j);
-    scale_maps(j, mask, level);
-    return true;
-}
-
 // ---- The row ------------------------------------------------------------------------------------
 
 static bool find_curves(struct perfusion_job *j)
@@ -569,8 +355,9 @@ static bool analyse_scan(struct perfusion_job *j)
     uint8_t *mask = arena_alloc(j->arena, j->voxels, 1);
     if (!mask)
         return perfusion_no_memory(j);
-    return gpu_mask_read(j->tissue, mask, j->err) && make_maps(j, mask) &&
-           stage_step(j->run, "measuring", 0.8, j->err) && perfusion_volumes_measure(j);
+    return gpu_mask_read(j->tissue, mask, j->err) && perfusion_maps_make(j, mask) &&
+           stage_step(j->run, "measuring", 0.8, j->err) && perfusion_volumes_measure(j) &&
+           perfusion_maps_compare(j, mask);
 }
 
 static enum stage_end run_perfusion(const struct stage_run *run, struct findings *out,
@@ -609,7 +396,7 @@ static const struct kernel_group *const perfusion_kernels[] = {
 const struct stage stage_perfusion = {
     .name = "perfusion",
     .title = "Brain perfusion",
-    .version = "7",
+    .version = "8",
     .slot = 3,
     .help = "Blood flow and volume, transit time and delay of the brain; core and mismatch.",
     .scope = SCOPE_STUDY,

@@ -4,6 +4,7 @@
 #include <string.h>
 #include "compute/draw/picture.h"
 #include "compute/stages/perfusion/perfusion_axis.h"
+#include "compute/stages/perfusion/perfusion_writer.h"
 
 const double perfusion_tmax_limits[PERFUSION_TMAX_LIMITS] = {4, 6, 8, 10};
 const double perfusion_flow_limits[PERFUSION_FLOW_LIMITS] = {20, 30, 34, 38};
@@ -16,6 +17,7 @@ static const double target_core_ml = 70, target_ratio = 1.8, target_mismatch_ml 
 static const double error_late_share = 0.1, error_late_ml = 3;
 static const double error_core_share = 0.25, error_core_ml = 5;
 static const double error_poor = 1.6;
+static const double shown_ml = 0.05; // smaller differences are not shown
 
 // Late tissue around a core has 60 to 75 % of normal flow, tissue behind a narrow artery in the
 // neck all of it. tests/phantom/perfusion.py
@@ -63,77 +65,11 @@ static const struct code unit_ml = {"mL", "UCUM", "milliliter"};
 static const struct code unit_ratio = {"{ratio}", "UCUM", "ratio"};
 
 enum { REGION_MISMATCH, REGION_CORE, REGIONS }; // the last one is drawn on top
-enum { LAYER_ARTERY, LAYER_VEIN, LAYERS };
 static const uint8_t core_rgb[3] = {255, 60, 200}, mismatch_rgb[3] = {70, 220, 90};
-static const uint8_t artery_rgb[3] = {255, 80, 60}, vein_rgb[3] = {80, 140, 255};
-static const uint8_t tissue_rgb[3] = {230, 230, 230};
 
-#define SHOWN 6 // slices on the page
+// ---- Maps and segments ------------------------------------------------------------------------
 
-struct writer {
-    struct findings *f;
-    const struct stage_run *run;
-    const struct image_set *set;
-    uint32_t image;
-    const struct image *v;
-    const struct perfusion_result *r;
-    uint16_t *labels;
-    uint32_t slices[SHOWN], shown; // from the head down
-    uint32_t key;                  // slice with most late tissue, or the middle one
-};
-
-// ---- From the work grid to that of the image ----------------------------------------------------
-
-static size_t work_at(const struct writer *w, uint32_t i, uint32_t j, uint32_t k)
-{
-    const uint32_t *f = w->r->factor, *dim = w->r->dim;
-    return ((size_t)(k / f[2]) * dim[1] + j / f[1]) * dim[0] + i / f[0];
-}
-
-// Where a column or row lies between the centres of two blocks.
-static void between(uint32_t at, uint32_t factor, uint32_t count, uint32_t pair[2], double *part)
-{
-    const double x = fmin(fmax((at - (factor - 1) / 2.0) / factor, 0), count - 1);
-    pair[0] = (uint32_t)x;
-    pair[1] = pair[0] + 1 < count ? pair[0] + 1 : pair[0];
-    *part = x - pair[0];
-}
-
-// Bilinear within slices, of the values there are. NAN where the voxel's own block has none.
-static float spread_block(const struct writer *w, const float *values, uint32_t i, uint32_t j,
-                          uint32_t k)
-{
-    const struct perfusion_result *r = w->r;
-    const float own = values[work_at(w, i, j, k)];
-    if (isnan(own) || r->factor[0] == 1)
-        return own;
-    uint32_t columns[2], rows[2];
-    double x, y, sum = 0, weight = 0;
-    between(i, r->factor[0], r->dim[0], columns, &x);
-    between(j, r->factor[1], r->dim[1], rows, &y);
-    for (int n = 0; n < 4; n++) {
-        const size_t at =
-            ((size_t)(k / r->factor[2]) * r->dim[1] + rows[n / 2]) * r->dim[0] + columns[n % 2];
-        const double part = (n % 2 ? x : 1 - x) * (n / 2 ? y : 1 - y);
-        if (!isnan(values[at])) {
-            sum += part * (double)values[at];
-            weight += part;
-        }
-    }
-    return weight > 0 ? (float)(sum / weight) : own;
-}
-
-static void fill_map(struct writer *w, const float *values, float *to)
-{
-    for (uint32_t k = 0; k < w->v->dim[2]; k++) {
-        for (uint32_t j = 0; j < w->v->dim[1]; j++) {
-            for (uint32_t i = 0; i < w->v->dim[0]; i++)
-                *to++ = spread_block(w, values, i, j, k);
-        }
-    }
-}
-
-static bool add_perfusion_map(struct writer *w, const char *name, const char *title,
+static bool add_perfusion_map(struct perfusion_writer *w, const char *name, const char *title,
                               const float *values, const struct code *quantity,
                               const struct code *unit, double most)
 {
@@ -149,12 +85,12 @@ static bool add_perfusion_map(struct writer *w, const char *name, const char *ti
     m->window[0] = most / 2;
     m->window[1] = most;
     m->palette = PALETTE_PERFUSION;
-    fill_map(w, values, m->values);
+    perfusion_blocks_spread_smoothly(&w->blocks, values, m->values);
     return true;
 }
 
 // Windows are those in which maps of adults are usually shown.
-static bool add_perfusion_maps(struct writer *w)
+static bool add_perfusion_maps(struct perfusion_writer *w)
 {
     const struct perfusion_result *r = w->r;
     return add_perfusion_map(w, "cbf", "Cerebral blood flow (CBF)", r->flow, &code_flow, &unit_flow,
@@ -169,7 +105,7 @@ static bool add_perfusion_maps(struct writer *w)
                              &code_peak_time, &unit_s, (r->steps - 1) * r->step_s);
 }
 
-static bool paint_perfusion(struct writer *w)
+static bool paint_perfusion(struct perfusion_writer *w)
 {
     struct label_map *map = findings_add_labels(w->f, w->set, w->image, 0);
     if (!map || !map->labels)
@@ -181,7 +117,7 @@ static bool paint_perfusion(struct writer *w)
         size_t painted = 0;
         for (uint32_t j = 0; j < w->v->dim[1]; j++) {
             for (uint32_t i = 0; i < w->v->dim[0]; i++, n++) {
-                const size_t at = work_at(w, i, j, k);
+                const size_t at = perfusion_blocks_at(&w->blocks, i, j, k);
                 w->labels[n] = (uint16_t)(w->r->core[at]      ? REGION_CORE + 1
                                           : w->r->delayed[at] ? REGION_MISMATCH + 1
                                                               : 0);
@@ -194,7 +130,7 @@ static bool paint_perfusion(struct writer *w)
     return true;
 }
 
-static bool add_perfusion_regions(struct writer *w)
+static bool add_perfusion_regions(struct perfusion_writer *w)
 {
     for (int n = 0; n < REGIONS; n++) {
         struct region *r = findings_add_region(w->f);
@@ -213,17 +149,7 @@ static bool add_perfusion_regions(struct writer *w)
 
 // ---- Numbers ------------------------------------------------------------------------------------
 
-static double delayed_ml(const struct writer *w)
-{
-    return w->r->tmax_ml[PERFUSION_TMAX_MAIN];
-}
-
-static double core_ml(const struct writer *w)
-{
-    return w->r->flow_ml[PERFUSION_FLOW_MAIN];
-}
-
-static struct finding_group *add_perfusion_group(struct writer *w, const char *label,
+static struct finding_group *add_perfusion_group(struct perfusion_writer *w, const char *label,
                                                  const struct code *finding, int region)
 {
     struct finding_group *g = findings_add_group(w->f);
@@ -233,14 +159,14 @@ static struct finding_group *add_perfusion_group(struct writer *w, const char *l
     g->finding = *finding;
     g->site = code_brain;
     g->region = region;
-    if (delayed_ml(w) > 0) {
+    if (perfusion_delayed_ml(w) > 0) {
         g->has_key = true;
         g->key = (struct place){w->image, w->key, 0};
     }
     return g;
 }
 
-static void add_by_method(struct writer *w, struct finding_group *g, double ml,
+static void add_by_method(struct perfusion_writer *w, struct finding_group *g, double ml,
                           const struct code *method)
 {
     struct measurement *m = findings_add_number(w->f, g, &code_volume, ml, 1, &unit_ml, NULL);
@@ -248,7 +174,57 @@ static void add_by_method(struct writer *w, struct finding_group *g, double ml,
         m->method = *method;
 }
 
-static bool add_sides(struct writer *w)
+// ---- What depends on the artery -----------------------------------------------------------------
+
+// The last measurement of a group lies between what two arteries give.
+static void set_artery_range(struct perfusion_writer *w, struct finding_group *g, double other)
+{
+    struct measurement *m =
+        g->measurement_count ? &g->measurements[g->measurement_count - 1] : NULL;
+    if (!w->r->other || !m || fabs(other - m->value) < shown_ml)
+        return;
+    m->ranged = true;
+    m->low = fmin(m->value, other);
+    m->high = fmax(m->value, other);
+    m->range_why = "by which artery is taken";
+}
+
+// Whether the other artery gives volumes that are not those of this one within their error.
+static bool artery_matters(const struct perfusion_writer *w)
+{
+    const double late = perfusion_delayed_ml(w), core = perfusion_core_ml(w);
+    return w->r->other &&
+           (fabs(perfusion_other_late_ml(w) - late) >
+                fmax(error_late_share * late, error_late_ml) ||
+            fabs(perfusion_other_core_ml(w) - core) > fmax(error_core_share * core, error_core_ml));
+}
+
+static bool say_other_artery(struct perfusion_writer *w)
+{
+    const struct perfusion_result *r = w->r;
+    const struct perfusion_vessel *v = &r->vessels->other;
+    const uint32_t *f = r->factor;
+    if (!v->count || !(fabs(r->other_later_s) > 0))
+        return true;
+    const char *where =
+        arena_printf(w->f->arena, "at column %u, row %u of slice %u, %.1f s %s",
+                     v->voxels[0][0] * f[0], v->voxels[0][1] * f[1], v->voxels[0][2] * f[2] + 1,
+                     fabs(r->other_later_s), r->other_later_s > 0 ? "later" : "earlier");
+    if (!where)
+        return false;
+    if (!artery_matters(w))
+        return findings_add_fact(w->f, "Another artery (%s): %s", where,
+                                 r->other ? "the same volumes within their error"
+                                          : "as early, it gives the same volumes");
+    return findings_add_warning(w->f,
+                                "With another artery (%s) late tissue is %.0f mL instead of %.0f "
+                                "mL, core %.0f mL instead of %.0f mL: volumes are ranges, maps and "
+                                "segments are those of the first artery",
+                                where, perfusion_other_late_ml(w), perfusion_delayed_ml(w),
+                                perfusion_other_core_ml(w), perfusion_core_ml(w));
+}
+
+static bool add_sides(struct perfusion_writer *w)
 {
     const bool high_is_left = image_direction(w->v, 0) == 'L';
     for (int side = 0; side < PERFUSION_SIDES; side++) {
@@ -264,32 +240,40 @@ static bool add_sides(struct writer *w)
     return true;
 }
 
-static bool add_perfusion_groups(struct writer *w)
+static bool add_perfusion_groups(struct perfusion_writer *w)
 {
     const struct perfusion_result *r = w->r;
     struct findings *f = w->f;
     struct finding_group *g = add_perfusion_group(w, "Late inflow", &code_delayed, -1);
     if (!g)
         return false;
-    for (int n = 0; n < PERFUSION_TMAX_LIMITS; n++)
+    for (int n = 0; n < PERFUSION_TMAX_LIMITS; n++) {
         add_by_method(w, g, r->tmax_ml[n], &method_tmax[n]);
-    if (delayed_ml(w) > 0) {
-        findings_add_number(f, g, &code_hir, r->tmax_ml[PERFUSION_TMAX_LIMITS - 1] / delayed_ml(w),
-                            2, &unit_ratio, NULL);
+        set_artery_range(w, g, r->other_tmax_ml[n]);
+    }
+    if (perfusion_delayed_ml(w) > 0) {
+        findings_add_number(f, g, &code_hir,
+                            r->tmax_ml[PERFUSION_TMAX_LIMITS - 1] / perfusion_delayed_ml(w), 2,
+                            &unit_ratio, NULL);
         findings_add_number(f, g, &code_index, r->volume_index, 2, &unit_ratio, NULL);
     }
-    g = add_perfusion_group(w, "Core", &code_core, core_ml(w) > 0 ? REGION_CORE : -1);
+    g = add_perfusion_group(w, "Core", &code_core, perfusion_core_ml(w) > 0 ? REGION_CORE : -1);
     if (!g)
         return false;
-    for (int n = 0; n < PERFUSION_FLOW_LIMITS; n++)
+    for (int n = 0; n < PERFUSION_FLOW_LIMITS; n++) {
         add_by_method(w, g, r->flow_ml[n], &method_flow[n]);
+        set_artery_range(w, g, r->other_flow_ml[n]);
+    }
     g = add_perfusion_group(w, "Mismatch", &code_mismatch,
-                            delayed_ml(w) > core_ml(w) ? REGION_MISMATCH : -1);
+                            perfusion_delayed_ml(w) > perfusion_core_ml(w) ? REGION_MISMATCH : -1);
     if (!g)
         return false;
-    findings_add_number(f, g, &code_volume, delayed_ml(w) - core_ml(w), 1, &unit_ml, NULL);
-    if (core_ml(w) > 0)
-        findings_add_number(f, g, &code_ratio, delayed_ml(w) / core_ml(w), 2, &unit_ratio, NULL);
+    findings_add_number(f, g, &code_volume, perfusion_delayed_ml(w) - perfusion_core_ml(w), 1,
+                        &unit_ml, NULL);
+    set_artery_range(w, g, perfusion_other_late_ml(w) - perfusion_other_core_ml(w));
+    if (perfusion_core_ml(w) > 0)
+        findings_add_number(f, g, &code_ratio, perfusion_delayed_ml(w) / perfusion_core_ml(w), 2,
+                            &unit_ratio, NULL);
     g = add_perfusion_group(w, "Normal tissue", &code_normal, -1);
     if (!g)
         return false;
@@ -306,10 +290,10 @@ static bool is_target(double late, double core)
 }
 
 // Whether volumes within their error give another answer.
-static bool target_is_open(const struct writer *w)
+static bool target_is_open(const struct perfusion_writer *w)
 {
     const struct perfusion_result *r = w->r;
-    const double late = delayed_ml(w), core = core_ml(w);
+    const double late = perfusion_delayed_ml(w), core = perfusion_core_ml(w);
     const double worse = r->noisy || r->interval_s > PERFUSION_HALF_S ? error_poor : 1;
     const double late_off = fmax(worse * error_late_share * late, error_late_ml);
     const double core_off = fmax(worse * error_core_share * core, error_core_ml);
@@ -325,7 +309,7 @@ static bool target_is_open(const struct writer *w)
     return false;
 }
 
-static bool add_target(struct writer *w)
+static bool add_target(struct perfusion_writer *w)
 {
     struct evaluation *e = findings_add_evaluation(w->f, NULL);
     if (!e)
@@ -346,262 +330,30 @@ static bool add_target(struct writer *w)
                                     100 * w->r->late_of_side, 100 * w->r->late_flow);
     }
     const bool open = target_is_open(w);
+    const bool differs = is_target(perfusion_other_late_ml(w), perfusion_other_core_ml(w)) !=
+                         is_target(perfusion_delayed_ml(w), perfusion_core_ml(w));
     e->text = arena_printf(w->f->arena,
                            "%s: core %.0f mL (below %.0f mL), mismatch %.0f mL (at least %.0f mL), "
                            "ratio at least %.1f",
-                           open ? "uncertain, within the error of the volumes"
-                           : is_target(delayed_ml(w), core_ml(w)) ? "yes"
-                                                                  : "no",
-                           core_ml(w), target_core_ml, delayed_ml(w) - core_ml(w),
-                           target_mismatch_ml, target_ratio);
+                           differs ? "uncertain, by which artery is taken"
+                           : open  ? "uncertain, within the error of the volumes"
+                           : is_target(perfusion_delayed_ml(w), perfusion_core_ml(w)) ? "yes"
+                                                                                      : "no",
+                           perfusion_core_ml(w), target_core_ml,
+                           perfusion_delayed_ml(w) - perfusion_core_ml(w), target_mismatch_ml,
+                           target_ratio);
     return e->text != NULL;
-}
-
-// ---- Vessels ------------------------------------------------------------------------------------
-
-static bool add_vessel_marks(struct writer *w, const struct perfusion_vessel *v, int layer,
-                             const char *name, const uint8_t rgb[3])
-{
-    struct layer *l = findings_add_layer(w->f);
-    if (!l)
-        return false;
-    l->name = layer == LAYER_ARTERY ? "ARTERY" : "VEIN";
-    l->description = name;
-    memcpy(l->rgb, rgb, sizeof l->rgb);
-    for (uint32_t n = 0; n < v->count; n++) {
-        const uint32_t *at = v->voxels[n], *f = w->r->factor;
-        const uint32_t middle = at[2] * f[2] + (f[2] - 1) / 2, last = w->v->dim[2] - 1;
-        const struct place place = {w->image, middle < last ? middle : last, 0};
-        if (!findings_add_point(w->f, place, layer, (at[0] + 0.5) * f[0], (at[1] + 0.5) * f[1]))
-            return false;
-    }
-    return true;
-}
-
-static bool add_vessel_fact(struct writer *w, const char *name, const struct perfusion_vessel *v)
-{
-    const uint32_t *f = w->r->factor;
-    if (!v->count)
-        return findings_add_fact(w->f, "%s: not found", name);
-    return findings_add_fact(w->f,
-                             "%s: mean of %u voxels, the first at column %u, row %u of slice %u; "
-                             "peak %.0f HU at %.1f s, "
-                             "%.1f s wide at half of it",
-                             name, v->count, v->voxels[0][0] * f[0], v->voxels[0][1] * f[1],
-                             v->voxels[0][2] * f[2] + 1, v->peak,
-                             w->r->start_s + v->top * w->r->step_s, v->width * w->r->step_s);
-}
-
-static bool add_curve_line(struct writer *w, struct curve *c, const char *name, const double *y,
-                           const double *x, const uint8_t rgb[3])
-{
-    struct curve_line *line = findings_add_line(w->f, c, name, x, y, w->r->steps);
-    if (line)
-        memcpy(line->rgb, rgb, sizeof line->rgb);
-    return line != NULL;
-}
-
-static bool add_bolus_curve(struct writer *w)
-{
-    const struct perfusion_result *r = w->r;
-    double *x = arena_alloc(w->f->arena, r->steps, sizeof *x);
-    double *brain = arena_alloc(w->f->arena, r->steps, sizeof *brain);
-    double *guide = arena_alloc(w->f->arena, 1, sizeof *guide);
-    static const char *const names[] = {"end of the baseline"};
-    struct curve *c = findings_add_curve(w->f);
-    if (!x || !brain || !guide || !c)
-        return false;
-    for (uint32_t n = 0; n < r->steps; n++) {
-        x[n] = r->start_s + n * r->step_s;
-        brain[n] = 10 * r->brain_curve[n];
-    }
-    guide[0] = x[r->before - 1];
-    c->title = "Enhancement in artery, vein and brain";
-    c->x_name = "time";
-    c->x_unit = "s";
-    c->y_name = "enhancement";
-    c->y_unit = "HU";
-    c->guides = guide;
-    c->guide_names = names;
-    c->guide_count = 1;
-    return add_curve_line(w, c, "artery", r->vessels->artery.curve, x, artery_rgb) &&
-           (!r->vessels->vein.count ||
-            add_curve_line(w, c, "vein", r->vessels->vein.curve, x, vein_rgb)) &&
-           add_curve_line(w, c, "10 x brain", brain, x, tissue_rgb);
-}
-
-static bool add_motion_curve(struct writer *w)
-{
-    struct curve *c = findings_add_curve(w->f);
-    if (!c)
-        return false;
-    c->title = w->r->tracked ? "Motion of the head, from its bone"
-                             : "Motion of the head, from its outline";
-    c->x_name = "time";
-    c->x_unit = "s";
-    c->y_name = "motion";
-    c->y_unit = "mm";
-    struct curve_line *line = findings_add_line(w->f, c, "since the first point", w->r->moved_at,
-                                                w->r->moved_mm, w->r->points);
-    if (line)
-        line->marks = true;
-    return line != NULL;
-}
-
-// ---- The page -----------------------------------------------------------------------------------
-
-static bool add_ladder(struct writer *w)
-{
-    const struct perfusion_result *r = w->r;
-    struct findings *f = w->f;
-    struct page_table *t =
-        findings_add_table(f, "Volumes by threshold", PERFUSION_TMAX_LIMITS + 1, 4);
-    bool ok = t && findings_set_cell(f, t, 0, 0, "Tmax") && findings_set_cell(f, t, 0, 1, "mL") &&
-              findings_set_cell(f, t, 0, 2, "CBF of normal") && findings_set_cell(f, t, 0, 3, "mL");
-    for (uint32_t n = 0; ok && n < PERFUSION_TMAX_LIMITS; n++)
-        ok = findings_set_cell(f, t, n + 1, 0, "> %.0f s", perfusion_tmax_limits[n]) &&
-             findings_set_cell(f, t, n + 1, 1, "%.1f", r->tmax_ml[n]) &&
-             findings_set_cell(f, t, n + 1, 2, "< %.0f %%", perfusion_flow_limits[n]) &&
-             findings_set_cell(f, t, n + 1, 3, "%.1f", r->flow_ml[n]);
-    return ok;
-}
-
-static bool add_perfusion_summary(struct writer *w)
-{
-    const struct perfusion_result *r = w->r;
-    struct findings *f = w->f;
-    const bool high_is_left = image_direction(w->v, 0) == 'L';
-    const int left = high_is_left ? PERFUSION_HIGH : PERFUSION_LOW, right = 1 - left;
-    struct page_table *t = findings_add_table(f, "Core and mismatch", 4, 4);
-    bool ok = t && findings_set_cell(f, t, 0, 0, "Volume, mL") &&
-              findings_set_cell(f, t, 0, 1, "Right") && findings_set_cell(f, t, 0, 2, "Left") &&
-              findings_set_cell(f, t, 0, 3, "Both");
-    ok = ok && findings_set_cell(f, t, 1, 0, "Tmax > 6 s") &&
-         findings_set_cell(f, t, 1, 1, "%.1f", r->delayed_side_ml[right]) &&
-         findings_set_cell(f, t, 1, 2, "%.1f", r->delayed_side_ml[left]) &&
-         findings_set_cell(f, t, 1, 3, "%.1f", delayed_ml(w));
-    ok = ok && findings_set_cell(f, t, 2, 0, "Core: CBF < 30 %%, Tmax > 6 s") &&
-         findings_set_cell(f, t, 2, 1, "%.1f", r->core_side_ml[right]) &&
-         findings_set_cell(f, t, 2, 2, "%.1f", r->core_side_ml[left]) &&
-         findings_set_cell(f, t, 2, 3, "%.1f", core_ml(w));
-    for (int c = 1; ok && c < 4; c++) {
-        const double late = c == 3 ? delayed_ml(w) : r->delayed_side_ml[c == 1 ? right : left];
-        const double core = c == 3 ? core_ml(w) : r->core_side_ml[c == 1 ? right : left];
-        ok = findings_set_cell(f, t, 3, (uint32_t)c, "%.1f", late - core);
-    }
-    return ok && findings_set_cell(f, t, 3, 0, "Mismatch");
-}
-
-static void choose_perfusion_slices(struct writer *w)
-{
-    const uint32_t slices = w->v->dim[2], step = w->r->factor[2];
-    const uint32_t blocks = w->r->dim[2];
-    const bool head_last = image_direction(w->v, 2) == 'H';
-    for (uint32_t n = 0; n < SHOWN; n++) {
-        const uint32_t part = head_last ? SHOWN - n : n + 1;
-        uint32_t k = blocks * part / (SHOWN + 1) * step + (step - 1) / 2;
-        k = k < slices ? k : slices - 1;
-        if (!w->shown || w->slices[w->shown - 1] != k)
-            w->slices[w->shown++] = k;
-    }
-}
-
-static bool add_picture(struct writer *w, uint32_t slice, int map, const char *what)
-{
-    char name[64];
-    struct page_image *p = findings_add_image(w->f);
-    if (!p)
-        return false;
-    image_place_name(w->set, w->image, slice, 0, name, sizeof name);
-    p->place = (struct place){w->image, slice, 0};
-    p->window[0] = 40;
-    p->window[1] = 100;
-    p->map = map;
-    p->regions = map < 0;
-    p->caption = arena_printf(w->f->arena, "%s, %s", what, name);
-    return p->caption != NULL;
-}
-
-static bool add_perfusion_pictures(struct writer *w)
-{
-    static const char *const maps[] = {"CBF", "CBV", "MTT", "Tmax"};
-    bool ok = true;
-    for (uint32_t n = 0; ok && n < w->shown; n++)
-        ok = add_picture(w, w->slices[n], -1, "Core and mismatch");
-    for (int m = 0; ok && m < 4; m++)
-        ok = add_picture(w, w->key, m, maps[m]);
-    return ok;
-}
-
-static bool add_motion_fact(struct writer *w)
-{
-    const struct perfusion_result *r = w->r;
-    if (!r->tracked)
-        return findings_add_fact(w->f, "Motion: by the outline of the head, not corrected");
-    return findings_add_fact(w->f,
-                             "Motion: by bone%s; %u points corrected (by up to %.1f mm), %u left "
-                             "out",
-                             r->through ? "" : ", which tells only motion within slices",
-                             r->points_corrected, r->corrected_mm, r->points_dropped);
-}
-
-static bool add_perfusion_facts(struct writer *w)
-{
-    const struct perfusion_result *r = w->r;
-    struct findings *f = w->f;
-    return findings_add_fact(f,
-                             "%u points in time every %.2f s; %u steps of %.2f s for %.1f s, %u "
-                             "before the bolus",
-                             r->points, r->interval_s, r->steps, r->step_s,
-                             (r->steps - 1) * r->step_s, r->before) &&
-           findings_add_fact(f, "Computed in blocks of %u x %u x %u voxels (%.2f x %.2f x %.2f mm)",
-                             r->factor[0], r->factor[1], r->factor[2], r->spacing[0], r->spacing[1],
-                             r->spacing[2]) &&
-           add_vessel_fact(w, "Artery", &r->vessels->artery) &&
-           add_vessel_fact(w, "Vein", &r->vessels->vein) && add_motion_fact(w) &&
-           findings_add_fact(f, "Artery multiplied by %.3f", r->artery_scale) &&
-           findings_add_fact(
-               f,
-               "Noise %.1f HU in a voxel, %.2f HU smoothed with %.1f mm; tissue rises by %.1f HU",
-               r->noise_hu, r->smooth_noise_hu, r->smooth_mm, r->tissue_hu) &&
-           findings_add_fact(f,
-                             "Brain %.0f mL; left out: vessels %.0f mL, fluid %.0f mL, dark and "
-                             "without blood %.0f mL; small pieces of all thresholds together %.1f "
-                             "mL",
-                             r->brain_ml, r->vessels_ml, r->fluid_ml, r->old_ml, r->dropped_ml) &&
-           findings_add_fact(f, "Normal tissue: Tmax of at most 4 s, %s; CBF %.1f, CBV %.2f",
-                             r->normal_side == PERFUSION_SIDES ? "both sides"
-                                                               : "the side with less late tissue",
-                             r->normal_flow, r->normal_volume) &&
-           findings_add_fact(f,
-                             "Core: CBF below 30 %% of normal tissue where Tmax is above 6 s; both "
-                             "less what a maximum owes to noise, which maps are not");
-}
-
-static bool add_perfusion_page(struct writer *w)
-{
-    struct findings *f = w->f;
-    const double late = delayed_ml(w), core = core_ml(w);
-    const char *ratio = core > 0 ? arena_printf(f->arena, "%.1f", late / core) : "- (no core)";
-    f->page.headline =
-        arena_printf(f->arena, "Core %.0f mL   Tmax > 6 s %.0f mL   mismatch %.0f mL   ratio %s",
-                     core, late, late - core, ratio);
-    choose_perfusion_slices(w);
-    return ratio && f->page.headline && add_perfusion_summary(w) && add_ladder(w) &&
-           add_perfusion_pictures(w) && add_bolus_curve(w) && add_motion_curve(w) &&
-           add_perfusion_facts(w);
 }
 
 bool perfusion_report(struct findings *f, const struct stage_run *run, uint32_t image,
                       const struct perfusion_result *r, struct err *err)
 {
-    struct writer w = {
+    struct perfusion_writer w = {
         .f = f, .run = run, .set = run->set, .image = image, .v = &run->set->images[image], .r = r};
+    perfusion_blocks_init(&w.blocks, w.v, r->factor, r->dim);
     const bool ok = add_perfusion_regions(&w) && paint_perfusion(&w) && add_perfusion_maps(&w) &&
-                    add_perfusion_groups(&w) && add_target(&w) &&
-                    add_vessel_marks(&w, &r->vessels->artery, LAYER_ARTERY, "Artery", artery_rgb) &&
-                    add_vessel_marks(&w, &r->vessels->vein, LAYER_VEIN, "Vein", vein_rgb) &&
-                    add_perfusion_page(&w);
+                    add_perfusion_groups(&w) && add_target(&w) && say_other_artery(&w) &&
+                    perfusion_page_add(&w);
     if (!ok)
         return err_set(err, ERR_NOMEM, "perfusion: report");
     f->verdict = VERDICT_DONE;

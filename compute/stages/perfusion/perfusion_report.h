@@ -26,7 +26,8 @@ struct perfusion_result {
     double brain_ml, tissue_ml, vessels_ml, fluid_ml, old_ml, normal_ml, dropped_ml;
     int normal_side;                   // PERFUSION_SIDES: both
     double normal_flow, normal_volume; // mean of normal tissue
-    double late_flow; // mean of late tissue that is no core, by that of normal tissue; NAN
+    double
+        late_flow; // mean of late tissue that is no core, by that of normal tissue as bright; NAN
     double
         late_of_side; // part of the tissue of a side that is late: of the side where that is more
     double volume_index; // CBV in delayed tissue by that of normal tissue; NAN
@@ -34,8 +35,13 @@ struct perfusion_result {
     uint32_t steps, before;
     double step_s, start_s, interval_s; // interval_s: between images as scanned
     const struct perfusion_vessels *vessels;
-    double *brain_curve; // [steps] mean enhancement, HU
-    double artery_scale; // by which the artery was multiplied; 1: not
+    double *brain_curve;           // [steps] mean enhancement, HU
+    double artery_scale;           // by which the artery was multiplied; 1: not
+    bool artery_given, vein_given; // named by options, not found
+    // With the other artery, which is later by so much; other: they hold.
+    bool other;
+    double other_later_s, other_tmax_ml[PERFUSION_TMAX_LIMITS],
+        other_flow_ml[PERFUSION_FLOW_LIMITS];
     // Motion: of each point as scanned.
     uint32_t points, points_dropped, points_corrected;
     uint32_t slices_dropped;                     // of the work grid

@@ -292,6 +292,88 @@ static bool find_vein(struct search *s, struct arena *arena, const struct perfus
     return count < cluster_least || average(s->list, count, s, arena, v);
 }
 
+// ---- The other artery ---------------------------------------------------------------------------
+
+static const double place_mm = 10;    // within: voxels of one artery, branches included
+static const double other_peak = 0.5; // of the artery's: lower ones are mostly tissue
+
+// First moment of what rises above a quarter of the peak, so that no step enters it at once.
+static double soft_moment(const double *curve, double peak, uint32_t before, uint32_t steps)
+{
+    double moment = 0, weight = 0;
+    for (uint32_t n = before; n < steps; n++) {
+        const double part = fmax(curve[n] - moment_share * peak, 0);
+        moment += n * part;
+        weight += part;
+    }
+    return weight > 0 ? moment / weight : 0;
+}
+
+// What may be an artery goes to the front of the list, the highest first: high, smooth, and not
+// nearer to the vein in time. Returns how many.
+static uint32_t gather_early(struct search *s, const struct perfusion_vessels *found)
+{
+    const double peak = fmax(s->limit, other_peak * found->artery.peak);
+    const double late = found->vein.count ? (found->artery.moment + found->vein.moment) / 2
+                                          : found->artery.moment + found->artery.width / 2;
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < s->count; i++) {
+        if (s->list[i].peak >= peak && s->list[i].moment <= late) {
+            const struct candidate c = s->list[i];
+            s->list[i] = s->list[count];
+            s->list[count++] = c;
+        }
+    }
+    qsort(s->list, count, sizeof *s->list, by_rough);
+    count = (uint32_t)(irregular_share * count);
+    qsort(s->list, count, sizeof *s->list, by_peak_down);
+    return count;
+}
+
+// Those within place_mm of the first go to the front. Returns how many.
+static uint32_t gather_place(struct candidate *list, uint32_t count, const double spacing[3])
+{
+    const struct candidate first = list[0];
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        double square = 0;
+        for (int a = 0; a < 3; a++) {
+            const double mm = ((double)list[i].at[a] - first.at[a]) * spacing[a];
+            square += mm * mm;
+        }
+        if (square <= place_mm * place_mm) {
+            const struct candidate c = list[i];
+            memmove(list + kept + 1, list + kept, (i - kept) * sizeof *list); // keeps their order
+            list[kept++] = c;
+        }
+    }
+    return kept;
+}
+
+static bool find_other(struct search *s, const double spacing[3], struct arena *arena,
+                       struct perfusion_vessels *out)
+{
+    uint32_t left = gather_early(s, out);
+    struct candidate *list = s->list;
+    const double moment = soft_moment(out->artery.curve, out->artery.peak, s->before, s->steps);
+    while (left >= cluster_least) {
+        struct perfusion_vessel v = {0};
+        const uint32_t count = gather_place(list, left, spacing);
+        if (count >= cluster_least) {
+            if (!average(list, count, s, arena, &v))
+                return false;
+            const double later = soft_moment(v.curve, v.peak, s->before, s->steps) - moment;
+            if (fabs(later) > fabs(out->other_later)) {
+                out->other = v;
+                out->other_later = later;
+            }
+        }
+        list += count;
+        left -= count;
+    }
+    return true;
+}
+
 bool perfusion_vessels_find(const struct gpu_volume *curves, const struct perfusion_shape *shape,
                             uint32_t steps, uint32_t before, double noise, struct arena *arena,
                             struct perfusion_vessels *out, const char **why, struct err *err)
@@ -322,7 +404,8 @@ bool perfusion_vessels_find(const struct gpu_volume *curves, const struct perfus
         return false;
     out->candidates = s.count;
     if (!find_artery(&s, arena, &out->artery) ||
-        (out->artery.count && !find_vein(&s, arena, &out->artery, &out->vein)))
+        (out->artery.count && (!find_vein(&s, arena, &out->artery, &out->vein) ||
+                               !find_other(&s, shape->peak->spacing, arena, out))))
         return err_set(err, ERR_NOMEM, "perfusion: no memory for vessels");
     if (!out->artery.count)
         *why = "no curve looks like that of an artery";

@@ -26,6 +26,10 @@ struct perfusion_vessel {
 
 struct perfusion_vessels {
     struct perfusion_vessel artery, vein;
+    // The artery in another place whose bolus is most earlier or later than that of `artery`, among
+    // places that could have been taken as well; count 0: there is none.
+    struct perfusion_vessel other;
+    double other_later;  // steps by which it is later
     uint32_t candidates; // curves that were looked at
     double highest;      // peak of the highest ones
 };

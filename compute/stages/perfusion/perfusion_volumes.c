@@ -5,7 +5,8 @@
 
 static const double normal_tmax_s = 4, normal_min_ml = 50;
 static const double overlap_min = 0.8;
-enum { median_reach = 2 };                 // voxels of the work grid: squares of 8.5 mm
+// Voxels of the work grid: squares of 8.5 mm, where noise is much 12 mm.
+static const int median_reach_usual = 2, median_reach_noisy = 3;
 static const uint32_t known_min = 3;       // of eight neighbours
 static const uint32_t unknown_rounds = 12; // voxels: the radius of a core of 30 mL
 
@@ -51,6 +52,7 @@ static bool keep_median(const struct perfusion_job *j, const uint8_t *of, uint8_
 {
     const struct perfusion_result *r = &j->r;
     const int columns = (int)r->dim[0], rows = (int)r->dim[1];
+    const int median_reach = r->noisy ? median_reach_noisy : median_reach_usual;
     uint8_t *before = arena_alloc(j->arena, j->voxels, 1);
     if (!before)
         return perfusion_no_memory(j);
@@ -121,12 +123,17 @@ static bool measure_tmax(struct perfusion_job *j, const uint8_t *side)
     uint8_t *known = arena_alloc(j->arena, j->voxels, 1);
     if (!mask || !known)
         return perfusion_no_memory(j);
+    if (!perfusion_border_init(j))
+        return false;
     for (size_t n = 0; n < j->voxels; n++)
         known[n] = r->clean_flow[n] > 0;
     for (int t = 0; t < PERFUSION_TMAX_LIMITS; t++) {
         for (size_t n = 0; n < j->voxels; n++)
             mask[n] = r->clean_flow[n] > 0 && (double)r->tmax[n] > perfusion_tmax_limits[t];
-        if (!keep_median(j, known, mask) || !add_unknown(j, mask) || !clean(j, mask))
+        if (!keep_median(j, known, mask) || !add_unknown(j, mask))
+            return false;
+        perfusion_border_move(j, mask);
+        if (!clean(j, mask))
             return false;
         r->tmax_ml[t] = mask_ml(j, mask, side, PERFUSION_SIDES);
         if (t == PERFUSION_TMAX_MAIN)
@@ -138,7 +145,7 @@ static bool measure_tmax(struct perfusion_job *j, const uint8_t *side)
 }
 
 // The mean of tissue that is in time, on the side with less late tissue where there is any.
-static bool find_normal(struct perfusion_job *j, const uint8_t *side)
+static void find_normal(struct perfusion_job *j, const uint8_t *side)
 {
     struct perfusion_result *r = &j->r;
     double flow = 0, volume = 0, count = 0;
@@ -155,15 +162,8 @@ static bool find_normal(struct perfusion_job *j, const uint8_t *side)
         count++;
     }
     r->normal_ml = count * perfusion_voxel_ml(j);
-    if (r->normal_ml < normal_min_ml)
-        return PERFUSION_REFUSE(
-            j,
-            "no normal tissue to compare with: %.0f mL with Tmax of at most %.0f s (at "
-            "least %.0f mL)",
-            r->normal_ml, normal_tmax_s, normal_min_ml);
-    r->normal_flow = flow / count;
-    r->normal_volume = volume / count;
-    return true;
+    r->normal_flow = count > 0 ? flow / count : NAN;
+    r->normal_volume = count > 0 ? volume / count : NAN;
 }
 
 static bool measure_flow(struct perfusion_job *j, const uint8_t *side)
@@ -191,27 +191,25 @@ static bool measure_flow(struct perfusion_job *j, const uint8_t *side)
     for (size_t n = 0; n < j->voxels; n++) {
         volume += r->delayed[n] ? (double)r->volume[n] : 0;
         count += r->delayed[n];
-        flow += r->delayed[n] && !r->core[n] ? (double)r->clean_flow[n] : 0;
+        flow += r->delayed[n] && !r->core[n] ? (double)j->part_of_normal[n] : 0;
         pale += r->delayed[n] && !r->core[n];
         tissue[side[n] == PERFUSION_HIGH] += r->clean_flow[n] >= 0;
         late[side[n] == PERFUSION_HIGH] += r->delayed[n];
     }
-    r->late_flow = pale > 0 && r->normal_flow > 0 ? flow / pale / r->normal_flow : NAN;
+    r->late_flow = pale > 0 ? flow / pale : NAN;
     for (int s = 0; s < PERFUSION_SIDES; s++)
         r->late_of_side = fmax(r->late_of_side, tissue[s] > 0 ? late[s] / tissue[s] : 0);
     r->volume_index = count > 0 && r->normal_volume > 0 ? volume / count / r->normal_volume : NAN;
     return true;
 }
 
-bool perfusion_volumes_measure(struct perfusion_job *j)
+static bool find_sides(struct perfusion_job *j)
 {
     struct perfusion_result *r = &j->r;
     struct perfusion_midline line;
     uint8_t *brain = arena_alloc(j->arena, j->voxels, 1);
-    uint8_t *side = arena_alloc(j->arena, j->voxels, 1);
-    r->delayed = arena_alloc(j->arena, j->voxels, 1);
-    r->core = arena_alloc(j->arena, j->voxels, 1);
-    if (!brain || !side || !r->delayed || !r->core)
+    j->side = arena_alloc(j->arena, j->voxels, 1);
+    if (!brain || !j->side)
         return perfusion_no_memory(j);
     if (!gpu_mask_read(j->brain, brain, j->err))
         return false;
@@ -225,8 +223,42 @@ bool perfusion_volumes_measure(struct perfusion_job *j)
                              100 * line.overlap, 100 * overlap_min);
     for (size_t n = 0; n < j->voxels; n++) {
         const double column = (double)(n % r->dim[0]), row = (double)(n / r->dim[0] % r->dim[1]);
-        side[n] =
+        j->side[n] =
             perfusion_side(&line, r->spacing, column, row) < 0 ? PERFUSION_LOW : PERFUSION_HIGH;
     }
-    return measure_tmax(j, side) && find_normal(j, side) && measure_flow(j, side);
+    return true;
+}
+
+static bool make_result_masks(struct perfusion_job *j)
+{
+    j->r.delayed = arena_alloc(j->arena, j->voxels, 1);
+    j->r.core = arena_alloc(j->arena, j->voxels, 1);
+    return (j->r.delayed && j->r.core) || perfusion_no_memory(j);
+}
+
+bool perfusion_volumes_measure(struct perfusion_job *j)
+{
+    const struct perfusion_result *r = &j->r;
+    if (!find_sides(j) || !make_result_masks(j) || !measure_tmax(j, j->side))
+        return false;
+    find_normal(j, j->side);
+    if (r->normal_ml < normal_min_ml)
+        return PERFUSION_REFUSE(
+            j,
+            "no normal tissue to compare with: %.0f mL with Tmax of at most %.0f s (at "
+            "least %.0f mL)",
+            r->normal_ml, normal_tmax_s, normal_min_ml);
+    return measure_flow(j, j->side);
+}
+
+bool perfusion_volumes_again(struct perfusion_job *j)
+{
+    struct perfusion_result *r = &j->r;
+    memset(r->flow_ml, 0, sizeof r->flow_ml);
+    if (!make_result_masks(j) || !measure_tmax(j, j->side))
+        return false;
+    find_normal(j, j->side);
+    if (r->normal_ml < normal_min_ml)
+        r->normal_ml = 0;
+    return !(r->normal_ml > 0) || measure_flow(j, j->side);
 }

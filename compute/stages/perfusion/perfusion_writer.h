@@ -1,0 +1,40 @@
+// What the parts of the perfusion report share.
+#pragma once
+#include "compute/stages/perfusion/perfusion_blocks.h"
+#include "compute/stages/perfusion/perfusion_report.h"
+
+struct perfusion_writer {
+    struct findings *f;
+    const struct stage_run *run;
+    const struct image_set *set;
+    uint32_t image;
+    const struct image *v;
+    const struct perfusion_result *r;
+    struct perfusion_blocks blocks; // from the work grid to that of the image
+    uint16_t *labels;
+    uint32_t key; // slice with most late tissue, or the middle one
+};
+
+static inline double perfusion_delayed_ml(const struct perfusion_writer *w)
+{
+    return w->r->tmax_ml[PERFUSION_TMAX_MAIN];
+}
+
+static inline double perfusion_core_ml(const struct perfusion_writer *w)
+{
+    return w->r->flow_ml[PERFUSION_FLOW_MAIN];
+}
+
+static inline double perfusion_other_late_ml(const struct perfusion_writer *w)
+{
+    return w->r->other ? w->r->other_tmax_ml[PERFUSION_TMAX_MAIN] : perfusion_delayed_ml(w);
+}
+
+static inline double perfusion_other_core_ml(const struct perfusion_writer *w)
+{
+    return w->r->other ? w->r->other_flow_ml[PERFUSION_FLOW_MAIN] : perfusion_core_ml(w);
+}
+
+// Marks of artery and vein, and the page: headline, tables, mosaic, pictures, curves, facts. After
+// the maps. False: no memory.
+bool perfusion_page_add(struct perfusion_writer *w);
