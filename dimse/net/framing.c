@@ -32,6 +32,7 @@ struct framing {
     uint64_t bytes, max_bytes;
     const char *broken; // why; NULL: sound so far
     bool no_memory;
+    bool claims_too_much; // the pixel data alone, by their length
 
     uint8_t *head; // elements kept
     size_t head_size, head_room;
@@ -165,6 +166,11 @@ static void begin_undefined(struct framing *f, uint32_t tag, const uint8_t *vr, 
         framing_broken(f, "an undefined length where none may be");
 }
 
+static bool is_pixel_data(uint32_t tag) // also float and double ones
+{
+    return tag == 0x7fe00008 || tag == 0x7fe00009 || tag == 0x7fe00010;
+}
+
 static void begin_element(struct framing *f, uint32_t tag)
 {
     bool implicit = f->stack[f->depth].implicit;
@@ -183,7 +189,11 @@ static void begin_element(struct framing *f, uint32_t tag)
                                               : f->keep_private && length <= PRIVATE_MAX);
     }
     framing_keep(f, f->header, f->header_size);
-    if (length == UNDEFINED)
+    f->claims_too_much = f->depth == 0 && is_pixel_data(tag) && length != UNDEFINED &&
+                         length > f->max_bytes && !f->broken;
+    if (f->claims_too_much)
+        framing_broken(f, "larger than allowed");
+    else if (length == UNDEFINED)
         begin_undefined(f, tag, f->header + 4, implicit);
     else
         f->skip = length;
@@ -285,6 +295,11 @@ bool framing_add(struct framing *f, const void *data, size_t size)
         size -= n;
     }
     return !f->broken;
+}
+
+bool framing_claims_too_much(const struct framing *f)
+{
+    return f->claims_too_much;
 }
 
 bool framing_end(struct framing *f, struct err *err)

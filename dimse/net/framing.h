@@ -30,6 +30,9 @@ void framing_keep_private(struct framing *f);
 // ignored.
 bool framing_add(struct framing *f, const void *data, size_t size);
 
+// Whether that is since Pixel Data says that it is longer than a data set may be.
+bool framing_claims_too_much(const struct framing *f);
+
 // No more bytes come.
 //   ERR_INPUT says what is wrong: truncated, no data set, nested too deep, ...; ERR_NOMEM
 bool framing_end(struct framing *f, struct err *err);

@@ -27,8 +27,10 @@ static const uint64_t command_max = 131072 + 16384;
 static const uint64_t handshake_max = 1 << 20; // bytes of an A-ASSOCIATE-RQ
 static const uint64_t room_step = 1 << 20;     // bytes received between two looks at the room left
 // What was received goes to the disk while more comes: of the sync at the end little is left (of
-// 0.4 ms for half a MB 0.1). Smaller pieces cost more calls, and gain nothing.
+// 0.4 ms for half a MB 0.1). Smaller pieces cost more calls and gain nothing; of a large object an
+// eighth at a time is enough.
 static const uint64_t writeback_step = 256 << 10;
+static const uint64_t writeback_part = 8;
 static const uint64_t writeback_min = 64 << 10; // bytes for which a call by itself is worth it
 // Of an object that is lost already: what is left of most comes, and the association goes on; who
 // has more to say is cut off.
@@ -113,7 +115,7 @@ class Sink : public DcmConsumer
     } // errno of the file, 0: none
     bool too_large() const
     {
-        return bytes_ > max_bytes_;
+        return bytes_ > max_bytes_ || claims_too_much_;
     }
     bool hopeless() const
     {
@@ -142,7 +144,7 @@ class Sink : public DcmConsumer
     Link *link_;
     struct digest *digest_;
     struct framing *framing_;
-    bool hopeless_ = false;
+    bool hopeless_ = false, claims_too_much_ = false;
     uint64_t judge_at_ = 0; // bytes
     int error_ = 0;
     uint8_t head_[META_ROOM];
@@ -233,10 +235,17 @@ offile_off_t Sink::write(const void *buf, offile_off_t size)
     bool with_head = head_size_ > 0;
     head_size_ = 0;
     if (put(with_head ? parts : parts + 1, with_head ? 2 : 1)) {
-        write_back(writeback_step);
+        write_back(std::max(writeback_step, written_ / writeback_part));
         digest_add(digest_, buf, static_cast<size_t>(size));
-        if (!framing_add(framing_, buf, static_cast<size_t>(size)))
+        if (framing_add(framing_, buf, static_cast<size_t>(size)))
+            return size;
+        claims_too_much_ = framing_claims_too_much(framing_);
+        if (claims_too_much_) { // what follows would be received in vain
+            stop(0);
+            link_->allow(lost_max);
+        } else {
             judge();
+        }
     }
     return size;
 }

@@ -164,6 +164,29 @@ static void a_deflated_bomb_is_stopped(void)
     free(packed);
 }
 
+static void pixel_data_that_claim_too_much_are_told_at_once(void)
+{
+    static const struct {
+        const char *header;
+        bool claims;
+    } table[] = {{"\xe0\x7f\x10\0OW\0\0\0\0\x20\0", true}, // 2 MiB of 1
+                 {"\xe0\x7f\x08\0OF\0\0\0\0\x20\0", true},
+                 {"\xe0\x7f\x10\0OW\0\0\0\0\x08\0", false}, // 1/2 MiB
+                 {"\xe0\x7f\x10\0OB\0\0\xff\xff\xff\xff", false},
+                 {"\x09\0\x02\x10UT\0\0\0\0\x20\0", false}};
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        struct framing *f = framing_create(EXPLICIT, 1 << 20);
+        struct err err = {0};
+        CU_ASSERT_PTR_NOT_NULL_FATAL(f);
+        CU_ASSERT_EQUAL(framing_add(f, table[i].header, 12), !table[i].claims);
+        CU_ASSERT_EQUAL(framing_claims_too_much(f), table[i].claims);
+        CU_ASSERT_FALSE(framing_end(f, &err));
+        CU_ASSERT_STRING_EQUAL(err.text, table[i].claims ? "data set: larger than allowed"
+                                                         : "data set: truncated");
+        framing_destroy(f);
+    }
+}
+
 static void what_is_no_data_set_is_told(void)
 {
     static const struct {
@@ -339,6 +362,8 @@ int main(void)
         {"a deflated bomb is stopped", a_deflated_bomb_is_stopped},
         {"what is no data set is told", what_is_no_data_set_is_told},
         {"nesting ends at its limit", nesting_ends_at_its_limit},
+        {"pixel_data_that_claim_too_much_are_told_at_once",
+         pixel_data_that_claim_too_much_are_told_at_once},
         {"the head has small public elements, whole", the_head_has_small_public_elements_whole},
         {"the head has a limit", the_head_has_a_limit},
         {"private elements are kept on demand", private_elements_are_kept_on_demand},
