@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 """How fast are instances received? anode, which answers once an instance and its record are on stable
-media, beside storescp --fork and Orthanc, which do not wait for that. All with TCP_NODELAY=1, the same
-load, in turn in the same run: compare only inside one table, and ignore differences below 1.5.
+media, beside storescp --fork, with and without +B (bit-preserving, as anode), and Orthanc, which do not wait
+for that. All with TCP_NODELAY=1, the same load, in turn in the same run: compare only inside one table, and
+ignore differences below 1.5. CPU is that of all processes of the server, those that have ended included.
 
 Exit status 1 when an object was not answered with success.
 """
@@ -19,7 +20,7 @@ import peers  # noqa: E402
 
 ROUNDS = 3
 ASSOCIATIONS = 1, 4, 16
-LOADS = (("CT 512x512, 0.52 MB", 512, 300), ("CT 64x64, 9 kB", 64, 600))  # name, columns, objects
+LOADS = (("CT 512x512, 0.52 MB", 512, 300), ("CT 64x64, 9 kB", 64, 600), ("CT 4096x4096, 34 MB", 4096, 16))  # name, columns, objects
 LOAD = peers.ANODE.parent / "tests" / "bench_load"
 
 NODE = """node:
@@ -51,6 +52,11 @@ def start_storescp(folder, port):
     return peers.Process(["storescp", "--fork", "-od", folder / "files", port], folder / "log")
 
 
+def start_storescp_bits(folder, port):
+    (folder / "files").mkdir(parents=True)
+    return peers.Process(["storescp", "--fork", "+B", "-pdu", "131072", "-od", folder / "files", port], folder / "log")
+
+
 def start_orthanc(folder, port):
     folder.mkdir(parents=True)
     http, = peers.free_ports(1)
@@ -60,7 +66,8 @@ def start_orthanc(folder, port):
     return peers.Process([shutil.which("Orthanc") or "/usr/sbin/Orthanc", folder / "orthanc.json"], folder / "log")
 
 
-SERVERS = {"anode": ("ANODE", start_anode), "storescp --fork": ("STORESCP", start_storescp), "Orthanc": ("ORTHANC", start_orthanc)}
+SERVERS = {"anode": ("ANODE", start_anode), "storescp --fork": ("STORESCP", start_storescp),
+           "storescp +B": ("STORESCP", start_storescp_bits), "Orthanc": ("ORTHANC", start_orthanc)}
 
 
 def send(port, called, associations, columns, objects):
@@ -71,6 +78,16 @@ def send(port, called, associations, columns, objects):
     return json.loads(done.stdout)
 
 
+def cpu_s(pid):
+    """CPU seconds of a process and all below it, those that have ended included."""
+    try:
+        times = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[11:15]
+        below = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+    return sum(map(int, times)) / os.sysconf("SC_CLK_TCK") + sum(map(cpu_s, below))
+
+
 def measure(name, folder, columns, objects):
     """{associations: what the load tool said} of a server with an empty store."""
     called, start = SERVERS[name]
@@ -78,7 +95,11 @@ def measure(name, folder, columns, objects):
     with start(folder, port) as server:
         server.wait_listening(port)
         send(port, called, 1, columns, 10)
-        found = {n: send(port, called, n, columns, objects) for n in ASSOCIATIONS}
+        found = {}
+        for n in ASSOCIATIONS:
+            before = cpu_s(server.pid)
+            found[n] = send(port, called, n, columns, objects)
+            found[n]["server_cpu_s"] = cpu_s(server.pid) - before
     shutil.rmtree(folder)
     return found
 
@@ -90,13 +111,14 @@ def rate(run):
 def table(title, runs):
     """runs: {(server, associations): [run, ...]}"""
     print(f"\n{title}: medians of {ROUNDS} rounds, servers in turn")
-    print(f"{'server':16}{'assoc':>6}{'obj/s':>8}{'min-max':>14}{'MB/s':>7}{'p50 ms':>8}{'p99 ms':>8}{'x storescp':>12}{'x Orthanc':>11}")
+    print(f"{'server':16}{'assoc':>6}{'obj/s':>8}{'min-max':>14}{'MB/s':>7}{'p50 ms':>8}{'p99 ms':>8}{'CPU ms':>8}{'x storescp':>12}{'x +B':>7}{'x Orthanc':>11}")
     for (server, count), each in runs.items():
         rates = [rate(r) for r in each]
         middle = statistics.median(rates)
-        ratios = [middle / statistics.median(map(rate, runs[other, count])) for other in ("storescp --fork", "Orthanc")]
+        ratios = [middle / statistics.median(map(rate, runs[other, count])) for other in ("storescp --fork", "storescp +B", "Orthanc")]
+        cpu = statistics.median(r["server_cpu_s"] / r["objects"] * 1000 for r in each)
         print(f"{server:16}{count:6}{middle:8.0f}{min(rates):8.0f}-{max(rates):<5.0f}{middle * each[0]['bytes'] / 1e6:7.0f}"
-              f"{statistics.median(r['p50_ms'] for r in each):8.2f}{statistics.median(r['p99_ms'] for r in each):8.1f}{ratios[0]:12.2f}{ratios[1]:11.2f}")
+              f"{statistics.median(r['p50_ms'] for r in each):8.2f}{statistics.median(r['p99_ms'] for r in each):8.1f}{cpu:8.2f}{ratios[0]:12.2f}{ratios[1]:7.2f}{ratios[2]:11.2f}")
 
 
 def main():
