@@ -273,7 +273,7 @@ static enum stage_end run_cardiac(const struct stage_run *run, struct findings *
 {
     struct cardiac_job j = {.run = run, .f = out, .err = err};
     out->page.title = "Cardiac function";
-    out->procedure = (struct code){"241620005", "SCT", "Magnetic resonance imaging of heart"};
+    out->procedure = (struct code){"25056-3", "LN", "MRI unspecified body region"};
     const bool ok =
         choose_cine(&j) && check_cine(&j) &&
         cardiac_cine_load(run->gpu, run->set, j.v, load_step, &j, run->arena, &j.cine, err) &&
@@ -303,7 +303,7 @@ static const struct kernel_group *const cardiac_kernels[] = {&kernels_smooth, &k
 const struct stage stage_cardiac = {
     .name = "cardiac",
     .title = "Cardiac function",
-    .version = "5",
+    .version = "6",
     .slot = 4,
     .help = "Volumes, ejection fraction and mass of the left ventricle from cine MR.",
     .scope = SCOPE_STUDY,
