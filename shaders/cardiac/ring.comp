@@ -30,12 +30,13 @@ uint element_at(vec2 pixel, uint k, out bool inside)
     return inside ? k * push.slice + uint(at.y) * push.row + uint(at.x) : 0u;
 }
 
-float ring(vec2 centre, uint k, float mm)
+const uint WAYS_MOST = 24u;
+
+float ring(vec2 centre, uint k, float mm, vec2 ways[WAYS_MOST])
 {
     precise float contrast = 0.0, moves = 0.0, blood = 0.0;
     for (uint n = 0u; n < push.ways; n++) {
-        float angle = 6.28318530718 * float(n) / float(push.ways);
-        vec2 way = vec2(cos(angle) / push.column_mm, sin(angle) / push.row_mm);
+        vec2 way = ways[n];
         bool in_one, in_two, in_edge;
         uint one = element_at(centre + way * (mm - push.beside_mm), k, in_one);
         uint two = element_at(centre + way * (mm + push.beside_mm), k, in_two);
@@ -56,10 +57,15 @@ void main()
     if (!grid_voxel(push.grid, uvec3(1), at))
         return;
     vec2 centre = vec2(push.column_first + at.x * push.step, push.row_first + at.y * push.step);
+    vec2 ways[WAYS_MOST]; // pixels a mm; the sines of all radii
+    for (uint n = 0u; n < WAYS_MOST; n++) {
+        float angle = 6.28318530718 * float(n) / float(max(push.ways, 1u));
+        ways[n] = vec2(cos(angle) / push.column_mm, sin(angle) / push.row_mm);
+    }
     float best = 0.0, mm = 0.0;
     for (uint n = 0u; n < push.radii; n++) {
         float r = push.first_mm + float(n) * push.step_mm;
-        float s = ring(centre, at.z, r);
+        float s = ring(centre, at.z, r, ways);
         if (s > best) {
             best = s;
             mm = r;
