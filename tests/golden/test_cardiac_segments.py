@@ -75,14 +75,14 @@ class Segments(unittest.TestCase):
 
     def test_a_scar_neither_thickens_nor_moves_in_a_mirror_image(self):
         result, made = self.analyse("scar", "--kind", "scar", "--seed", "11", "--mirrored")
+        self.names_segments_and_phases(result)
         self.compare(result, made, ED)
         own = measured(result)
         thickening = {n: own[n, ES] / own[n, ED] - 1 for n in (7, 8, 10, 11)}
         self.assertLess(thickening[10], 0.2)  # where the scar is
         self.assertGreater(min(thickening[n] for n in (7, 8, 11)), 0.25)
 
-    def test_the_report_names_segments_and_phases(self):
-        result, _ = self.analyse("plain", "--seed", "11")
+    def names_segments_and_phases(self, result):
         groups = {g.tracking.split(",")[0]: g for g in result.report.groups}
         for number, site in SITES.items():
             self.assertEqual(groups[f"segment {number}"].site[0], site)

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""A cine that comes as a series a slice, the last of them when the others have been analysed: the results are then, to the UID, those
+"""A cine that comes as a series a slice, the last of them when the others have been analysed, beside one of a long axis: the results are then, to the UID, those
 of all slices together.
 """
 import pathlib
@@ -38,10 +38,11 @@ class Late(unittest.TestCase):
         need("storescp", "storescu")
         folder = pathlib.Path(tempfile.mkdtemp(prefix="anode-cardiac-"))
         self.addCleanup(shutil.rmtree, folder)
-        cardiac.make(cardiac.arguments([str(folder / "in"), *SMALL, "--series", "slices"]))
+        cardiac.make(cardiac.arguments([str(folder / "in"), *SMALL, "--series", "slices", "--long-axis"]))
         files = peers.dicom_files(folder / "in")
         late = [f for f in files if int(pydicom.dcmread(f, stop_before_pixels=True).SeriesNumber) == 1]
         alone = Result(files, folder / "out", "cardiac")
+        self.assertTrue(any("cine 4ch" in e["what"] for e in alone.entry["exclusions"]), alone.entry["exclusions"])
         expected = {pydicom.dcmread(p, stop_before_pixels=True).SOPInstanceUID for p in alone.out.glob("*.dcm")}
         own, pacs = ports(2)
         with Sink(folder / "pacs", pacs) as sink, Site(folder / "node", own, {"PACS": pacs}, run="cardiac", when="Modality: MR", results="sr, gsps, sc, seg", extra=times(quiet_s=1)) as site:
