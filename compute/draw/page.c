@@ -16,7 +16,7 @@
 #define BODY_END       (PAGE_HEIGHT - 54.0) // above the footer
 #define FACTS_WIDTH    520.0
 #define HEADLINE       42.0
-#define HEADLINE_SMALL 36.0 // where it would not fit into a line
+#define HEADLINE_SMALL 32.0 // where it would not fit into a line
 #define MOSAIC_WIDTH   760.0
 #define MOSAIC_GAP     4.0
 #define MOSAIC_LEAST   60.0 // smaller tiles show nothing

@@ -24,6 +24,11 @@ MEASURED = {
     "three points moved": ("--jump", "3", "--turn", "3", "--through"),
     "moved for good": ("--jump", "3", "--turn", "3", "--through", "--stay"),
     "drifts": ("--drift", "3"),
+    "box residues": ("--residue", "box"),
+    "gamma residues": ("--residue", "gamma"),
+    "linear residues": ("--residue", "linear"),
+    "much comes again": ("--again", "0.25"),
+    "a late artery": ("--late-artery", "2"),
     "finer": ("--size", "256", "--slices", "6"),
 }
 EITHER = {  # at the limit: right, or refused

@@ -55,7 +55,7 @@ class Case(unittest.TestCase):
     def run_phantom(self, name, *words, options=None):
         o = perfusion.arguments([str(self.folder / name), *words])
         truth = perfusion.make(o)
-        return truth, self.run_again(name, f"{name}-out", options)
+        return truth, Case.run_again(self, name, f"{name}-out", options)  # self: a class, in setUpClass
 
     def run_again(self, name, out, options=None):
         config = self.folder / f"{out}.yaml" if options else None

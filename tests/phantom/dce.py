@@ -134,7 +134,7 @@ def make(o):
             series = 100 + p if o.series_each else 1
             values = image(rates, FLIP_DEG) * (1 + o.gain_drift * p / o.points)
             write_image(o, f"dynamic-{p}-{k}.dcm", values, k, series, 100 + p * SLICES + k, 100 + p * o.step, SeriesDescription="Dynamic")
-    truth = {"ktrans": [k for k in KTRANS for _ in VE], "ve": list(VE) * len(KTRANS), "vp": o.vp, "t1_ms": [1000 * v for v in T1_S] * len(KTRANS)}
+    truth = {"ktrans": [k for k in KTRANS for _ in VE], "ve": list(VE) * len(KTRANS), "vp": o.vp, "t1_ms": [1000 * v for v in T1_S] * len(KTRANS), "noise": o.noise}
     (o.out / "truth.json").write_text(json.dumps(truth))
     np.savez_compressed(o.out / "labels.npz", labels=labels)
     return truth, labels

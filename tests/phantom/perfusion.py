@@ -3,7 +3,7 @@
 
 usage: perfusion.py OUT [--seed N] [--size N] [--slices N] [--step S] [--seconds S] [--noise HU] [--kernel PIXELS]
                     [--lesion large|small|core|none] [--territory middle|anterior|posterior|deep] [--ventricles F] [--skull F]
-                    [--hematocrit F] [--no-contrast] [--late S] [--late-artery S] [--width F] [--peak HU] [--side-delay S] [--jump MM] [--turn DEGREES]
+                    [--hematocrit F] [--no-contrast] [--late S] [--late-artery S] [--residue exponential|box|gamma|linear] [--again PART] [--width F] [--peak HU] [--side-delay S] [--jump MM] [--turn DEGREES]
                     [--drift MM] [--through] [--stay] [--missing N] [--jog] [--old-infarct] [--mirrored] [--random-order]
                     [--late-start] [--varied]
 
@@ -14,7 +14,7 @@ Tissue is the arterial curve convolved with an exponential residue function, sam
 share no formula but that of the model. A head that moves is computed anew where it is then, so that nobody interpolates but the program.
 --varied draws from the seed what a site would send: lesion, territory, blood, noise, steps, and for two of three scans one
 difficulty (a late side, a weak heart, motion, two slabs, a scan that is cut off, contrast that never comes ...), which truth.json names with
-what is expected of the program: "done", "not evaluable", or null, where a warning or a refusal will do as well as right numbers. --late-artery: the middle cerebral
+what is expected of the program: "done", "not evaluable", or null, where a warning or a refusal will do as well as right numbers. --again: the second passage of the bolus, by the first. --late-artery: the middle cerebral
 artery on the side of the lesion has its bolus later and spread out, as behind a narrow place. Late tissue has its inflow 5.5 to 8 s late, core 8 to 11 s late with 8 to 18 % of the
 flow; what lies around is at most 1.2 s late. kH / rho is that of the program's defaults.
 """
@@ -43,6 +43,11 @@ DIFFICULTIES = (("", 0.34), ("late side", 0.1), ("weak heart", 0.08), ("jumps", 
                 ("no contrast", 0.03), ("cut off", 0.04), ("ends early", 0.05), ("little contrast", 0.04), ("noise", 0.04), ("missing images", 0.02))
 
 
+# What of the blood is left in tissue, of a mean transit time of 1: no spread at all, or that of three lakes in a row.
+RESIDUES = {"exponential": lambda x: np.exp(-x), "box": lambda x: (x < 1) * 1.0,
+            "gamma": lambda x: np.exp(-3 * x) * (1 + 3 * x + 4.5 * x**2), "linear": lambda x: np.maximum(1 - x / 2, 0)}
+
+
 def arguments(words=None):
     p = argparse.ArgumentParser()
     p.add_argument("out", type=pathlib.Path)
@@ -51,6 +56,8 @@ def arguments(words=None):
                                 ("kernel", float, 0.6), ("ventricles", float, 1), ("skull", float, 1), ("hematocrit", float, 0.733)):
         p.add_argument(f"--{name}", type=kind, default=default)
     p.add_argument("--lesion", choices=("large", "small", "core", "none"), default="large")
+    p.add_argument("--residue", choices=tuple(RESIDUES), default="exponential")
+    p.add_argument("--again", type=float, default=0, metavar="PART")
     p.add_argument("--territory", choices=tuple(TERRITORIES), default="middle")
     for name in ("no-contrast", "stay", "through", "jog", "old-infarct", "mirrored", "random-order", "late-start", "varied"):
         p.add_argument(f"--{name}", action="store_true")
@@ -205,13 +212,14 @@ def curves(o, rng, table, seconds):
     peak = o.peak or rng.uniform(200, 350)
     first = gamma(t, start, alpha, beta)
     again = gamma(t, start + 12 * o.width, 3, 3.5 * o.width)
-    artery = peak * (first + rng.uniform(0.04, 0.1) * again)
+    share = rng.uniform(0.04, 0.1)
+    artery = peak * (first + (o.again or share) * again)
     found[L_ARTERY] = artery
     transit = rng.uniform(3.5, 4.5)
     residue = np.exp(-t / transit) / transit * FINE_S
     found[L_VEIN] = delayed(np.convolve(artery, residue)[:len(t)], rng.uniform(2.5, 4))
     for label, (cbf, cbv, late) in table.items():
-        residue = np.exp(-t * cbf / (60 * cbv)) * FINE_S
+        residue = RESIDUES[o.residue](t * cbf / (60 * cbv)) * FINE_S
         found[label] = delayed(np.convolve(artery, residue)[:len(t)] * cbf / (6000 * o.hematocrit / DENSITY), late)
     found[L_SCALP] = 0.02 * found[L_VEIN]
     return found

@@ -198,7 +198,7 @@ static void warn_of_vessels(struct perfusion_job *j)
     if (j->axis.halved)
         findings_add_warning(j->f,
                              "Images every %.1f s (limit %.1f s): late tissue may be a quarter too "
-                             "large, core a third too small",
+                             "large (with noise nearly twice), core a third too small",
                              r->interval_s, PERFUSION_HALF_S);
     if (a->width * r->step_s > width_warn_s)
         findings_add_warning(j->f,
@@ -396,7 +396,7 @@ static const struct kernel_group *const perfusion_kernels[] = {
 const struct stage stage_perfusion = {
     .name = "perfusion",
     .title = "Brain perfusion",
-    .version = "8",
+    .version = "9",
     .slot = 3,
     .help = "Blood flow and volume, transit time and delay of the brain; core and mismatch.",
     .scope = SCOPE_STUDY,

@@ -109,6 +109,25 @@ static bool add_motion_curve(struct perfusion_writer *w)
 
 // ---- The page -----------------------------------------------------------------------------------
 
+// "34", or "30-34" where two arteries give different ones. NULL: no memory.
+static const char *range_text(const struct perfusion_writer *w, int decimals, double value,
+                              double other)
+{
+    struct arena *arena = w->f->arena;
+    const double low = fmin(value, other), high = fmax(value, other), ten = pow(10, decimals);
+    return lround(low * ten) == lround(high * ten)
+               ? arena_printf(arena, "%.*f", decimals, value)
+               : arena_printf(arena, "%.*f-%.*f", decimals, low, decimals, high);
+}
+
+// The same in a cell, in mL. other: with the other artery, where there is one.
+static bool set_ml(struct perfusion_writer *w, struct page_table *t, uint32_t row, uint32_t column,
+                   double ml, double other)
+{
+    const char *text = range_text(w, 1, ml, w->r->other ? other : ml);
+    return text && findings_set_cell(w->f, t, row, column, "%s", text);
+}
+
 static bool add_ladder(struct perfusion_writer *w)
 {
     const struct perfusion_result *r = w->r;
@@ -119,9 +138,9 @@ static bool add_ladder(struct perfusion_writer *w)
               findings_set_cell(f, t, 0, 2, "CBF of normal") && findings_set_cell(f, t, 0, 3, "mL");
     for (uint32_t n = 0; ok && n < PERFUSION_TMAX_LIMITS; n++)
         ok = findings_set_cell(f, t, n + 1, 0, "> %.0f s", perfusion_tmax_limits[n]) &&
-             findings_set_cell(f, t, n + 1, 1, "%.1f", r->tmax_ml[n]) &&
+             set_ml(w, t, n + 1, 1, r->tmax_ml[n], r->other_tmax_ml[n]) &&
              findings_set_cell(f, t, n + 1, 2, "< %.0f %%", perfusion_flow_limits[n]) &&
-             findings_set_cell(f, t, n + 1, 3, "%.1f", r->flow_ml[n]);
+             set_ml(w, t, n + 1, 3, r->flow_ml[n], r->other_flow_ml[n]);
     return ok;
 }
 
@@ -138,17 +157,18 @@ static bool add_perfusion_summary(struct perfusion_writer *w)
     ok = ok && findings_set_cell(f, t, 1, 0, "Tmax > 6 s") &&
          findings_set_cell(f, t, 1, 1, "%.1f", r->delayed_side_ml[right]) &&
          findings_set_cell(f, t, 1, 2, "%.1f", r->delayed_side_ml[left]) &&
-         findings_set_cell(f, t, 1, 3, "%.1f", perfusion_delayed_ml(w));
-    ok = ok && findings_set_cell(f, t, 2, 0, "Core: CBF < 30 %%, Tmax > 6 s") &&
+         set_ml(w, t, 1, 3, perfusion_delayed_ml(w), perfusion_other_late_ml(w));
+    ok = ok && findings_set_cell(f, t, 2, 0, "Core (CBF < 30 %%)") &&
          findings_set_cell(f, t, 2, 1, "%.1f", r->core_side_ml[right]) &&
          findings_set_cell(f, t, 2, 2, "%.1f", r->core_side_ml[left]) &&
-         findings_set_cell(f, t, 2, 3, "%.1f", perfusion_core_ml(w));
-    for (int c = 1; ok && c < 4; c++) {
-        const double late =
-            c == 3 ? perfusion_delayed_ml(w) : r->delayed_side_ml[c == 1 ? right : left];
-        const double core = c == 3 ? perfusion_core_ml(w) : r->core_side_ml[c == 1 ? right : left];
-        ok = findings_set_cell(f, t, 3, (uint32_t)c, "%.1f", late - core);
+         set_ml(w, t, 2, 3, perfusion_core_ml(w), perfusion_other_core_ml(w));
+    for (int c = 1; ok && c < 3; c++) {
+        const int s = c == 1 ? right : left;
+        ok = findings_set_cell(f, t, 3, (uint32_t)c, "%.1f",
+                               r->delayed_side_ml[s] - r->core_side_ml[s]);
     }
+    ok = ok && set_ml(w, t, 3, 3, perfusion_delayed_ml(w) - perfusion_core_ml(w),
+                      perfusion_other_late_ml(w) - perfusion_other_core_ml(w));
     return ok && findings_set_cell(f, t, 3, 0, "Mismatch");
 }
 
@@ -287,23 +307,15 @@ static bool add_perfusion_facts(struct perfusion_writer *w)
                              "less what a maximum owes to noise, which maps are not");
 }
 
-// "34", or "30-34" where two arteries give different ones.
-static const char *ml_text(const struct perfusion_writer *w, double ml, double other)
-{
-    struct arena *arena = w->f->arena;
-    const double low = fmin(ml, other), high = fmax(ml, other);
-    return lround(low) == lround(high) ? arena_printf(arena, "%.0f", ml)
-                                       : arena_printf(arena, "%.0f-%.0f", low, high);
-}
-
 static bool add_perfusion_page(struct perfusion_writer *w)
 {
     struct findings *f = w->f;
     const double late = perfusion_delayed_ml(w), core = perfusion_core_ml(w);
-    const char *ratio = core > 0 ? arena_printf(f->arena, "%.1f", late / core) : "- (no core)";
-    const char *texts[] = {
-        ml_text(w, core, perfusion_other_core_ml(w)), ml_text(w, late, perfusion_other_late_ml(w)),
-        ml_text(w, late - core, perfusion_other_late_ml(w) - perfusion_other_core_ml(w))};
+    const double late_2 = perfusion_other_late_ml(w), core_2 = perfusion_other_core_ml(w);
+    const char *ratio =
+        core > 0 ? range_text(w, 1, late / core, core_2 > 0 ? late_2 / core_2 : late / core) : "-";
+    const char *texts[] = {range_text(w, 0, core, core_2), range_text(w, 0, late, late_2),
+                           range_text(w, 0, late - core, late_2 - core_2)};
     if (!ratio || !texts[0] || !texts[1] || !texts[2])
         return false;
     f->page.headline =

@@ -17,7 +17,7 @@ static const double target_core_ml = 70, target_ratio = 1.8, target_mismatch_ml 
 static const double error_late_share = 0.1, error_late_ml = 3;
 static const double error_core_share = 0.25, error_core_ml = 5;
 static const double error_poor = 1.6;
-static const double shown_ml = 0.05; // smaller differences are not shown
+static const double shown_least = 0.05; // mL, of a ratio: smaller differences are not shown
 
 // Late tissue around a core has 60 to 75 % of normal flow, tissue behind a narrow artery in the
 // neck all of it. tests/phantom/perfusion.py
@@ -181,7 +181,7 @@ static void set_artery_range(struct perfusion_writer *w, struct finding_group *g
 {
     struct measurement *m =
         g->measurement_count ? &g->measurements[g->measurement_count - 1] : NULL;
-    if (!w->r->other || !m || fabs(other - m->value) < shown_ml)
+    if (!w->r->other || !m || fabs(other - m->value) < shown_least)
         return;
     m->ranged = true;
     m->low = fmin(m->value, other);
@@ -271,9 +271,12 @@ static bool add_perfusion_groups(struct perfusion_writer *w)
     findings_add_number(f, g, &code_volume, perfusion_delayed_ml(w) - perfusion_core_ml(w), 1,
                         &unit_ml, NULL);
     set_artery_range(w, g, perfusion_other_late_ml(w) - perfusion_other_core_ml(w));
-    if (perfusion_core_ml(w) > 0)
+    if (perfusion_core_ml(w) > 0) {
         findings_add_number(f, g, &code_ratio, perfusion_delayed_ml(w) / perfusion_core_ml(w), 2,
                             &unit_ratio, NULL);
+        if (perfusion_other_core_ml(w) > 0)
+            set_artery_range(w, g, perfusion_other_late_ml(w) / perfusion_other_core_ml(w));
+    }
     g = add_perfusion_group(w, "Normal tissue", &code_normal, -1);
     if (!g)
         return false;
