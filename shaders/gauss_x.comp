@@ -19,16 +19,15 @@ layout(push_constant, std430) uniform Push
 } push;
 #include "value.glsl"
 
-// Quad q of the row, its columns clamped to the row.
+// Quad q of the row, its columns clamped to the row: one load, and no branch, of which a software
+// device does both sides.
 vec4 clamped(uint row, int q)
 {
-    int x = 4 * q, last = int(push.grid.columns) - 1;
-    if (x >= 0 && x + 3 <= last)
-        return quad(row + uint(q));
-    vec4 v;
-    for (int n = 0; n < 4; n++)
-        v[n] = voxel(row, uint(clamp(x + n, 0, last)));
-    return v;
+    int last = int(push.grid.columns) - 1;
+    vec4 v = quad(row + uint(clamp(q, 0, last / 4)));
+    vec4 end = vec4(q < 0 ? v.x : pick(v, uint(last) & 3u));
+    ivec4 x = 4 * q + ivec4(0, 1, 2, 3);
+    return mix(v, end, bvec4(uvec4(lessThan(x, ivec4(0))) | uvec4(greaterThan(x, ivec4(last)))));
 }
 
 void main()

@@ -2,12 +2,14 @@
 #include <inttypes.h>
 #include <math.h>
 #include <string.h>
+#include "base/parallel.h"
 #include "compute/draw/pen.h"
 #include "compute/draw/plane.h"
 #include "compute/draw/tile.h"
 
 #define STRIP    18.0 // below the picture: not for diagnostic use
 #define BAR_ROOM 78.0 // right of it, for the colours of a map
+#define THREADS  2    // the cores of the smallest machine
 
 struct cine {
     struct findings *f;
@@ -17,6 +19,7 @@ struct cine {
     const struct value_map *map; // NULL: the image
     uint32_t frames, width, height;
     double window[2];
+    uint8_t *rgb; // in the arena of the findings
 };
 
 static struct place cine_place(const struct cine *c, uint32_t n)
@@ -201,32 +204,71 @@ static bool cine_keep(const struct cine *c, const uint8_t *rgb)
     return p;
 }
 
+static bool cine_start(struct cine *c, struct err *err)
+{
+    if (!cine_begin(c, err))
+        return false;
+    c->rgb = arena_alloc(c->f->arena, (size_t)c->frames * c->width * c->height, 3);
+    return c->rgb ||
+           err_set(err, ERR_NOMEM, "picture: no memory for %" PRIu32 " frames", c->frames);
+}
+
+static bool cine_end(const struct cine *c, struct err *err)
+{
+    return cine_keep(c, c->rgb) || err_set(err, ERR_NOMEM, "picture: no memory");
+}
+
 bool picture_cine(struct findings *f, const struct image_set *set, const struct picture_wish *wish,
                   struct err *err)
 {
     struct cine c = {.f = f, .set = set, .wish = wish};
-    if (!cine_begin(&c, err))
-        return false;
-    uint8_t *rgb = arena_alloc(f->arena, (size_t)c.frames * c.width * c.height, 3);
-    if (!rgb)
-        return err_set(err, ERR_NOMEM, "picture: no memory for %" PRIu32 " frames", c.frames);
-    if (!cine_frames(&c, rgb, err))
-        return false;
-    return cine_keep(&c, rgb) || err_set(err, ERR_NOMEM, "picture: no memory");
+    return cine_start(&c, err) && cine_frames(&c, c.rgb, err) && cine_end(&c, err);
 }
 
+struct map_cine {
+    struct picture_wish wish;
+    struct cine cine;
+    struct err err;
+    bool ok;
+};
+
+static void draw_map_cines(void *ctx, size_t first, size_t count)
+{
+    struct map_cine *all = ctx;
+    for (size_t n = first; n < first + count; n++)
+        all[n].ok = cine_frames(&all[n].cine, all[n].cine.rgb, &all[n].err);
+}
+
+static struct picture_wish map_wish(const struct findings *f, uint32_t n)
+{
+    const struct value_map *m = &f->maps[n];
+    return (struct picture_wish){.name = m->name,
+                                 .product = m->name,
+                                 .title = m->title,
+                                 .place = {m->image, 0, 0},
+                                 .over_slices = true,
+                                 .map = (int)n};
+}
+
+// Maps are values in memory, and each cine has a pen of its own: several are drawn side by side.
 bool picture_maps(struct findings *f, const struct image_set *set, struct err *err)
 {
-    bool ok = true;
+    struct map_cine *all = arena_alloc(f->arena, f->map_count + (size_t)1, sizeof *all);
+    bool ok = all || err_set(err, ERR_NOMEM, "picture: no memory");
+    for (uint32_t n = 0; ok && n < f->map_count; n++)
+        all[n].wish = map_wish(f, n);
+    if (ok && f->map_count == 1)
+        return picture_cine(f, set, &all[0].wish, err);
     for (uint32_t n = 0; ok && n < f->map_count; n++) {
-        const struct value_map *m = &f->maps[n];
-        const struct picture_wish wish = {.name = m->name,
-                                          .product = m->name,
-                                          .title = m->title,
-                                          .place = {m->image, 0, 0},
-                                          .over_slices = true,
-                                          .map = (int)n};
-        ok = picture_cine(f, set, &wish, err);
+        all[n].cine = (struct cine){.f = f, .set = set, .wish = &all[n].wish};
+        ok = cine_start(&all[n].cine, err);
+    }
+    if (ok)
+        parallel_for(f->map_count, THREADS, draw_map_cines, all);
+    for (uint32_t n = 0; ok && n < f->map_count; n++) {
+        if (!all[n].ok && err)
+            *err = all[n].err;
+        ok = all[n].ok && cine_end(&all[n].cine, err);
     }
     return ok;
 }

@@ -8,6 +8,7 @@
 #include "dcmtk/dcmdata/dcwcache.h"
 #include "dimse/write/encoders.h"
 #include "base/fs.h"
+#include "base/parallel.h"
 #include "base/version.h"
 
 static void copy_uid(char out[65], DcmItem &item, const DcmTagKey &tag)
@@ -156,13 +157,13 @@ class folder_sink : public object_sink
     std::vector<struct result_object> objects;
 };
 
-static bool write_all(const struct result_request &request, struct result_list *out,
-                      struct err *err)
+// The objects of some kinds, in order, into a sink.
+static bool write_kinds(const struct result_request &request, unsigned kinds, folder_sink &sink,
+                        struct err *err)
 {
     const result_set set(request);
-    folder_sink sink(request);
     for (const auto &e : encoders) {
-        if (!(request.kinds & e.kind))
+        if (!(kinds & e.kind))
             continue;
         try {
             e.encode(set, sink);
@@ -170,7 +171,59 @@ static bool write_all(const struct result_request &request, struct result_list *
             return err_set(err, failure.code, "%s: %s", result_kind_name(e.kind), failure.what());
         }
     }
-    return sink.finish(out) || err_set(err, ERR_NOMEM, "no memory");
+    return true;
+}
+
+// The same; what was thrown becomes an error.
+static bool write_guarded(const struct result_request &request, unsigned kinds, folder_sink &sink,
+                          struct err *err)
+{
+    try {
+        return write_kinds(request, kinds, sink, err);
+    } catch (const encode_error &failure) {
+        return err_set(err, failure.code, "%s", failure.what());
+    } catch (const std::bad_alloc &) {
+        return err_set(err, ERR_NOMEM, "no memory");
+    } catch (const std::exception &failure) {
+        return err_set(err, ERR_INTERNAL, "%s", failure.what());
+    }
+}
+
+struct half { // of the objects
+    const struct result_request &request;
+    unsigned kinds;
+    folder_sink sink;
+    struct err err;
+    bool ok;
+};
+
+static void write_halves(void *ctx, size_t first, size_t count)
+{
+    struct half *halves = static_cast<struct half *>(ctx);
+    for (size_t n = first; n < first + count; n++)
+        halves[n].ok =
+            write_guarded(halves[n].request, halves[n].kinds, halves[n].sink, &halves[n].err);
+}
+
+// Where there are maps, there are as many pictures of them: the two halves of the work go side by
+// side. Elsewhere memory matters more than time.
+static bool write_all(const struct result_request &request, struct result_list *out,
+                      struct err *err)
+{
+    const unsigned pictures = RESULT_SC;
+    const bool maps = request.findings->map_count > 0 && (request.kinds & RESULT_PMAP) != 0;
+    struct half halves[] = {{request, request.kinds & pictures, folder_sink(request), {}, false},
+                            {request, request.kinds & ~pictures, folder_sink(request), {}, false}};
+    parallel_for(2, maps ? 2 : 1, write_halves, halves);
+    for (const struct half &h : halves) {
+        if (!h.ok) {
+            if (err)
+                *err = h.err;
+            return false;
+        }
+    }
+    return (halves[0].sink.finish(out) && halves[1].sink.finish(out)) ||
+           err_set(err, ERR_NOMEM, "no memory");
 }
 
 bool results_write(const struct result_request *request, struct result_list *out, struct err *err)

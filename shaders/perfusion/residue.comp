@@ -1,11 +1,11 @@
-// The terms of tissue curves times one matrix: the scaled residue function at one level of truncation,
-// of which only its maximum is kept, of where blood can be. A voxel whose function oscillates more
-// than is allowed is left to the next level. Four voxels an invocation, eight rows of the matrix at a
-// time.
-//   0 texels  terms   float, planes of `planes` terms: what the curves are made of (terms.comp), or
-//                     the curves themselves
+// The residue function of tissue curves at one level of truncation, of which only its maximum is kept,
+// of where blood can be. A voxel whose function oscillates more than is allowed is left to the next
+// level. Four voxels an invocation. With a term Re, Im of each frequency f, row m of the function is
+// the sum of Re cos(2 pi f m / rows) less that of Im sin(...), and row rows - m the sum of both: rows
+// are made two by two, from both ends to the middle.
+//   0 texels  terms   float, planes of `planes` terms: Re and Im of each frequency (terms.comp)
 //   1 texels  mask    bit mask
-//   2 texels  matrix  float: of each eight rows, of each term: the eight rows
+//   2 texels  matrix  float: of each four rows from row 1 on, of each frequency: cosines, sines
 //   3 inout   peak    float: maximum of the function
 //   4 inout   when    float: the step of it, by the parabola through it and its neighbours; from
 //                     half the rows on, steps before the artery (negative)
@@ -23,31 +23,48 @@ layout(std430, binding = 5) restrict buffer Level { vec4 level[]; };
 layout(push_constant, std430) uniform Push
 {
     Grid grid;
-    uint steps, rows; // rows: a multiple of 8
-    uint planes, used; // terms that there are, and how many of them count: the first
-    uint entry;        // where the matrix of this level begins: texels
-    uint number;      // of this level
-    uint last;        // 1: it is the last level, which every voxel takes
+    uint steps, rows;  // rows: a multiple of 8
+    uint planes, used; // terms that there are; frequencies that count: the first
+    uint number;       // of this level
+    uint last;         // 1: it is the last level, which every voxel takes
     float oscillation;
-    uint early;       // rows before the artery at which the maximum may be; after it, all steps
+    uint early;        // rows before the artery at which the maximum may be; after it, all steps
 } push;
 
-vec4 one, two;                  // the two values before
-vec4 first, second;             // values of rows 0 and 1
-vec4 most, left, right, place;  // the maximum so far, its neighbours, its row
+vec4 up, up_before;     // rows m - 1 and m - 2
+vec4 down, down_before; // rows - (m - 1) and rows - (m - 2)
+vec4 bend;              // sum of the second differences
+vec4 most, left, right, place; // the maximum so far, its neighbours, its row
 
-// Takes row `row` of the function, and whether the one before is the highest yet.
-void take(vec4 v, float row)
+void judge(vec4 v, vec4 before, vec4 after, float row, bool may)
 {
-    float at = row - 1.0 < float(push.rows) ? row - 1.0 : row - 1.0 - float(push.rows);
-    bool may = at < float(push.steps) || at >= float(push.rows - push.early);
-    bvec4 higher = may ? greaterThan(one, most) : bvec4(false);
-    most = mix(most, one, higher);
-    left = mix(left, two, higher);
-    right = mix(right, v, higher);
-    place = mix(place, vec4(row - 1.0), higher);
-    two = one;
-    one = v;
+    may = may && (row < float(push.steps) || row >= float(push.rows - push.early));
+    bvec4 higher = may ? greaterThan(v, most) : bvec4(false);
+    most = mix(most, v, higher);
+    left = mix(left, before, higher);
+    right = mix(right, after, higher);
+    place = mix(place, vec4(row), higher);
+}
+
+vec4 bent(vec4 a, vec4 b, vec4 c)
+{
+    precise vec4 d = abs(a - 2.0 * b + c);
+    return d;
+}
+
+// Takes rows m and rows - m, and looks at those before.
+void take(vec4 even, vec4 odd, float m)
+{
+    precise vec4 a = even - odd, b = even + odd;
+    judge(up, up_before, a, m - 1.0, m > 1.5);
+    judge(down, b, down_before, float(push.rows) - m + 1.0, m > 1.5);
+    precise vec4 more = bend + (m > 1.5 ? bent(a, up, up_before) : vec4(0.0));
+    more += m > 2.5 ? bent(b, down, down_before) : vec4(0.0);
+    bend = more;
+    up_before = up;
+    down_before = down;
+    up = a;
+    down = b;
 }
 
 void main()
@@ -73,47 +90,42 @@ void main()
     uint from = (((at.z - push.grid.in_first) * push.planes) * push.grid.slice +
                  at.y * push.grid.row + at.x) / 4u;
     uint plane = push.grid.slice / 4u;
-    precise vec4 bend = vec4(0.0);
-    one = two = first = second = left = right = place = vec4(0.0);
+    precise vec4 zero = vec4(0.0); // row 0
+    for (uint n = 0u; n < push.used; n++)
+        zero += uintBitsToFloat(texelFetch(terms, int(from + 2u * n * plane)));
+    up = down = zero;
+    up_before = down_before = bend = left = right = place = vec4(0.0);
     most = vec4(-3.0e38);
+    vec4 first = vec4(0.0), end = vec4(0.0); // rows 1 and rows - 1
     for (uint block = 0u; block < push.rows / 8u; block++) {
         precise vec4 a = vec4(0.0), b = a, c = a, d = a, e = a, f = a, g = a, h = a;
-        uint entry = push.entry + block * push.planes * 2u;
+        uint entry = block * push.planes;
         for (uint n = 0u; n < push.used; n++) {
-            vec4 v = uintBitsToFloat(texelFetch(terms, int(from + n * plane)));
-            vec4 m = uintBitsToFloat(texelFetch(matrix, int(entry + 2u * n)));
-            vec4 w = uintBitsToFloat(texelFetch(matrix, int(entry + 2u * n + 1u)));
-            a += m.x * v;
-            b += m.y * v;
-            c += m.z * v;
-            d += m.w * v;
-            e += w.x * v;
-            f += w.y * v;
-            g += w.z * v;
-            h += w.w * v;
+            vec4 re = uintBitsToFloat(texelFetch(terms, int(from + 2u * n * plane)));
+            vec4 im = uintBitsToFloat(texelFetch(terms, int(from + (2u * n + 1u) * plane)));
+            vec4 cosine = uintBitsToFloat(texelFetch(matrix, int(entry + 2u * n)));
+            vec4 sine = uintBitsToFloat(texelFetch(matrix, int(entry + 2u * n + 1u)));
+            a += cosine.x * re;
+            b += cosine.y * re;
+            c += cosine.z * re;
+            d += cosine.w * re;
+            e += sine.x * im;
+            f += sine.y * im;
+            g += sine.z * im;
+            h += sine.w * im;
         }
-        float row = float(8u * block);
-        if (block == 0u) {
-            first = a;
-            second = b;
-            two = a;
-            one = b; // row 0 is looked at last, as the one after the last
-        } else {
-            bend += abs(a - 2.0 * one + two) + abs(b - 2.0 * a + one);
-            take(a, row);
-            take(b, row + 1.0);
-        }
-        bend += abs(c - 2.0 * b + a) + abs(d - 2.0 * c + b) + abs(e - 2.0 * d + c) +
-                abs(f - 2.0 * e + d) + abs(g - 2.0 * f + e) + abs(h - 2.0 * g + f);
-        take(c, row + 2.0);
-        take(d, row + 3.0);
-        take(e, row + 4.0);
-        take(f, row + 5.0);
-        take(g, row + 6.0);
-        take(h, row + 7.0);
+        float m = float(4u * block + 1u);
+        first = block == 0u ? a - e : first;
+        end = block == 0u ? a + e : end;
+        take(a, e, m);
+        take(b, f, m + 1.0);
+        take(c, g, m + 2.0);
+        take(d, h, m + 3.0);
     }
-    take(first, float(push.rows));
-    take(second, float(push.rows) + 1.0);
+    // The middle row is in both halves.
+    precise vec4 bend_all = bend + bent(down_before, up, up_before);
+    judge(zero, end, first, 0.0, true);
+    judge(up, up_before, down_before, float(push.rows / 2u), true);
     precise vec4 limit = push.oscillation * float(push.rows) * most;
     precise vec4 curved = left - 2.0 * most + right;
     precise vec4 off =
@@ -123,7 +135,7 @@ void main()
     vec4 old_peak = push.number == 0u ? vec4(0.0) : peak[to];
     vec4 old_when = push.number == 0u ? vec4(0.0) : when[to];
     for (int i = 0; i < 4; i++) {
-        bool good = open[i] && (push.last != 0u || (most[i] > 0.0 && bend[i] <= limit[i]));
+        bool good = open[i] && (push.last != 0u || (most[i] > 0.0 && bend_all[i] <= limit[i]));
         old_peak[i] = good ? most[i] : old_peak[i];
         old_when[i] = good ? step_[i] : old_when[i];
         taken[i] = good ? float(push.number + 1u) : taken[i];

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include "base/clock.h"
 #include "compute/stages/perfusion/perfusion_curves.h"
+#include "tests/ref/perfusion.h"
 
 enum { SIDE = 128, SLICES = 16, STEPS = 60, AREA = SIDE * SIDE, VOXELS = AREA * SLICES, RUNS = 3 };
 static const uint32_t dim[3] = {SIDE, SIDE, SLICES};
@@ -92,7 +93,7 @@ int main(int argc, char **argv)
     const struct gpu_options options = {0};
     struct gpu *gpu = gpu_create(&options, &err);
     struct perfusion_inverse inverse;
-    need(gpu && matrix && perfusion_matrix(artery, STEPS, 1, &cut, matrix, gain) &&
+    need(gpu && matrix && ref_perfusion_matrix(artery, STEPS, 1, &cut, matrix, gain) &&
          perfusion_invert(artery, STEPS, 1, &cut, &inverse));
     struct gpu_volume *on_device = perfusion_planes(gpu, dim, spacing, STEPS, &err);
     struct gpu_mask *in = gpu_mask_write(gpu, dim, spacing, mask, &err);

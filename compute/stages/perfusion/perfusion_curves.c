@@ -26,7 +26,7 @@ struct terms_push { // in terms.comp
     uint32_t steps, planes;
 };
 struct residue_push { // in residue.comp
-    uint32_t steps, rows, planes, used, entry, number, last;
+    uint32_t steps, rows, planes, used, number, last;
     float oscillation;
     uint32_t early;
 };
@@ -231,17 +231,15 @@ static bool run_levels(const struct gpu_volume *parts, const struct gpu_mask *ma
     const uint32_t rows = inverse->rows;
     bool ok = true;
     for (uint32_t level = 0; ok && level < cut->levels; level++) {
-        const struct residue_push push = {
-            .steps = inverse->steps,
-            .rows = rows,
-            .planes = inverse->terms,
-            .used = inverse->used[level],
-            .entry = inverse->to_terms ? 0 : level * rows * inverse->terms / 4,
-            .number = level,
-            .last = level + 1 == cut->levels,
-            .oscillation = (float)cut->oscillation,
-            .early = cut->early < rows / 2 ? cut->early : rows / 2};
-        const uint64_t trips = (uint64_t)rows / 8 * (inverse->used[level] + 1);
+        const struct residue_push push = {.steps = inverse->steps,
+                                          .rows = rows,
+                                          .planes = inverse->terms,
+                                          .used = inverse->used[level],
+                                          .number = level,
+                                          .last = level + 1 == cut->levels,
+                                          .oscillation = (float)cut->oscillation,
+                                          .early = cut->early < rows / 2 ? cut->early : rows / 2};
+        const uint64_t trips = ((uint64_t)rows / 8 + 1) * (inverse->used[level] + 1);
         const struct grid_call call = {.per = {4, 1, 1},
                                        .bind = {planes_bind(parts, inverse->terms), grid_mask(mask),
                                                 grid_buf(matrix), grid_volume(out->peak),
@@ -299,18 +297,15 @@ bool perfusion_flow_of(const struct gpu_volume *curves, const struct gpu_mask *m
                        const struct perfusion_inverse *inverse, const struct perfusion_cut *cut,
                        struct perfusion_flow *out, struct err *err)
 {
-    const uint64_t levels = inverse->to_terms ? 1 : cut->levels;
-    struct gpu_volume *parts = inverse->to_terms ? terms_of(curves, mask, inverse, err) : NULL;
-    struct gpu_buf *matrix = NULL;
-    *out = (struct perfusion_flow){0};
-    if (!inverse->to_terms || parts)
-        matrix = floats_on_device(mask->gpu, "perfusion matrix", inverse->matrix,
-                                  levels * inverse->rows * inverse->terms, err);
-    out->peak = matrix ? float_like(mask, err) : NULL;
+    struct gpu_volume *parts = terms_of(curves, mask, inverse, err);
+    struct gpu_buf *matrix =
+        parts ? floats_on_device(mask->gpu, "perfusion matrix", inverse->matrix,
+                                 (uint64_t)inverse->rows * inverse->terms / 2, err)
+              : NULL;
+    *out = (struct perfusion_flow){.peak = matrix ? float_like(mask, err) : NULL};
     out->when = out->peak ? float_like(mask, err) : NULL;
     out->level = out->when ? float_like(mask, err) : NULL;
-    const bool ok =
-        out->level && run_levels(parts ? parts : curves, mask, inverse, matrix, cut, out, err);
+    const bool ok = out->level && run_levels(parts, mask, inverse, matrix, cut, out, err);
     gpu_buf_destroy(matrix);
     gpu_volume_destroy(parts);
     if (!ok)

@@ -96,23 +96,6 @@ static void cut_level(const struct artery_spectrum *s, const struct perfusion_cu
     *gain = gain_of(s->column, s->rows, s->steps, cut->noise);
 }
 
-bool perfusion_matrix(const double *artery, uint32_t steps, double step_s,
-                      const struct perfusion_cut *cut, float *matrix, double *gain)
-{
-    struct artery_spectrum s;
-    const bool ok = spectrum_make(artery, steps, step_s, &s);
-    for (uint32_t level = 0; ok && level < cut->levels; level++) {
-        cut_level(&s, cut, level, &gain[level]);
-        for (uint32_t row = 0; row < s.rows; row++) {
-            float *to = matrix + (size_t)level * s.rows * steps + (size_t)(row / 8) * steps * 8;
-            for (uint32_t n = 0; n < steps; n++)
-                to[n * 8 + row % 8] = (float)s.column[(row + s.rows - n) % s.rows];
-        }
-    }
-    spectrum_finish(&s);
-    return ok;
-}
-
 struct tone { // a frequency and its negative one
     uint32_t f;
     double size; // of the artery's spectrum there
@@ -139,48 +122,45 @@ static uint32_t list_tones(const struct artery_spectrum *s, double least, struct
     return count;
 }
 
-// With the spectrum A of the artery and C, S the sums of a curve times cos and sin of a tone, its
-// part of the residue function is w (C (p cos - q sin) + S (q cos + p sin)), 1 / A = p + iq, with w
-// = 2 / rows for a frequency and its negative one.
+// With the spectrum A of the artery and C, S the sums of a curve times cosine and sine of a tone,
+// its part of the residue function is that of Z = w (C - iS) / A, w = 2 / rows for a frequency and
+// its negative one. 1 / A = p + iq: Re Z = w (p C + q S), Im Z = w (q C - p S).
 static void fill_tone(const struct artery_spectrum *s, uint32_t f, uint32_t n,
                       struct perfusion_inverse *out)
 {
     const double weight = (f == 0 || 2 * f == s->rows ? 1.0 : 2.0) / s->rows;
-    const double complex inverse = 1 / s->value[f];
-    float *to = out->to_terms + (size_t)(n / 8) * s->steps * 8 + n % 8;
+    const double complex inverse = weight / s->value[f];
+    float *to = out->to_terms + (size_t)(n / 4) * s->steps * 8 + (size_t)(n % 4) * 2;
     for (uint32_t m = 0; m < s->steps; m++) {
-        const double complex turn = s->turn[(uint64_t)f * m % s->rows];
-        to[m * 8] = (float)creal(turn);
-        to[m * 8 + 1] = (float)cimag(turn);
+        const double complex turned = inverse * conj(s->turn[(uint64_t)f * m % s->rows]);
+        to[m * 8] = (float)creal(turned);
+        to[m * 8 + 1] = (float)cimag(turned);
     }
-    for (uint32_t row = 0; row < s->rows; row++) {
-        const double complex turned = inverse * s->turn[(uint64_t)f * row % s->rows];
-        float *at = out->matrix + (size_t)(row / 8) * out->terms * 8 + (size_t)n * 8 + row % 8;
-        at[0] = (float)(weight * creal(turned));
-        at[8] = (float)(weight * cimag(turned));
+    uint64_t at_row = 0; // f m, without whole turns
+    for (uint32_t m = 1; m <= s->rows / 2; m++) {
+        at_row += f;
+        at_row -= at_row >= s->rows ? s->rows : 0;
+        float *at = out->matrix + ((size_t)((m - 1) / 4) * (out->terms / 2) + n) * 8 + (m - 1) % 4;
+        at[0] = (float)creal(s->turn[at_row]);
+        at[4] = 2 * m == s->rows ? 0 : (float)cimag(s->turn[at_row]);
     }
 }
 
-// As products of few terms, where the first level has few. *fits: it has.
 static bool invert_by_tones(const struct artery_spectrum *s, const struct perfusion_cut *cut,
-                            struct perfusion_inverse *out, bool *fits)
+                            struct perfusion_inverse *out)
 {
     struct tone *tones;
     const uint32_t count = list_tones(s, cut->share[0] * s->largest, &tones);
     out->terms = (2 * count + 7) / 8 * 8;
-    *fits = count > 0 && out->terms < s->steps;
-    bool ok = tones != NULL;
-    if (ok && *fits) {
-        out->to_terms = calloc((size_t)out->terms * s->steps, sizeof *out->to_terms);
-        out->matrix = calloc((size_t)s->rows * out->terms, sizeof *out->matrix);
-        ok = out->to_terms && out->matrix;
-    }
-    for (uint32_t n = 0; ok && *fits && n < count; n++)
-        fill_tone(s, tones[n].f, 2 * n, out);
-    for (uint32_t level = 0; ok && *fits && level < cut->levels; level++) {
+    out->to_terms = calloc((size_t)out->terms * s->steps + 1, sizeof *out->to_terms);
+    out->matrix = calloc((size_t)s->rows / 2 * out->terms + 1, sizeof *out->matrix);
+    const bool ok = count > 0 && out->to_terms && out->matrix;
+    for (uint32_t n = 0; ok && n < count; n++)
+        fill_tone(s, tones[n].f, n, out);
+    for (uint32_t level = 0; ok && level < cut->levels; level++) {
         cut_level(s, cut, level, &out->gain[level]);
         for (uint32_t n = 0; n < count; n++)
-            out->used[level] += tones[n].size >= cut->share[level] * s->largest ? 2 : 0;
+            out->used[level] += tones[n].size >= cut->share[level] * s->largest;
     }
     free(tones);
     return ok;
@@ -190,17 +170,9 @@ bool perfusion_invert(const double *artery, uint32_t steps, double step_s,
                       const struct perfusion_cut *cut, struct perfusion_inverse *out)
 {
     struct artery_spectrum s;
-    bool fits = false;
     *out = (struct perfusion_inverse){.steps = steps, .rows = perfusion_rows(steps)};
-    bool ok = spectrum_make(artery, steps, step_s, &s) && invert_by_tones(&s, cut, out, &fits);
+    const bool ok = spectrum_make(artery, steps, step_s, &s) && invert_by_tones(&s, cut, out);
     spectrum_finish(&s);
-    if (ok && !fits) {
-        out->terms = steps;
-        out->matrix = malloc((size_t)cut->levels * out->rows * steps * sizeof *out->matrix);
-        ok = out->matrix && perfusion_matrix(artery, steps, step_s, cut, out->matrix, out->gain);
-        for (uint32_t level = 0; level < cut->levels; level++)
-            out->used[level] = steps;
-    }
     if (!ok)
         perfusion_inverse_finish(out);
     return ok;

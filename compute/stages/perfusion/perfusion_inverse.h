@@ -21,26 +21,21 @@ struct perfusion_cut {
 
 // Rows of the matrix: the artery is padded with zeros to twice its steps or a little more.
 uint32_t perfusion_rows(uint32_t steps);
-// matrix: [levels][rows / 8][steps][8]: the truncated inverse of the artery, per second.
-// gain: [levels] standard deviation of the function, per second, where curves have noise of 1 with
-// the correlation of the cut
-// False: the artery is nought, or no memory.
-bool perfusion_matrix(const double *artery, uint32_t steps, double step_s,
-                      const struct perfusion_cut *cut, float *matrix, double *gain);
 
-// The same as a product. The columns of a circulant matrix are sums of cosines and sines, and a
-// level keeps few of them: a curve is first made into its terms, sums with the cosine and the sine
-// of each frequency that the first level keeps, those of the largest singular values first; each
-// level takes the first `used` of them. An artery that is 10 s wide, with a step every 1.1 s, has
-// 32 terms of 60 steps at 5 %, and 12 at 50 %. Where there would be as many as steps, the steps
-// themselves are the terms.
+// The truncated inverse of the artery, per second. What it makes of a curve is a sum of cosines and
+// sines, of which a level keeps few. So a curve is first made into its terms, real and imaginary
+// part of each frequency that the first level keeps, those of the largest singular values first;
+// each level takes the first `used` of them. An artery that is 10 s wide, with a step every 1.1 s,
+// has 16 frequencies at 5 %, and 6 at 50 %.
 struct perfusion_inverse {
     uint32_t steps, rows;
-    uint32_t terms;                      // a multiple of 8, or steps
-    uint32_t used[PERFUSION_LEVELS_MAX]; // at each level
-    float *to_terms;                     // [terms / 8][steps][8]; NULL: the terms are the steps
-    float *matrix; // [rows / 8][terms][8]; without to_terms that of perfusion_matrix()
-    double gain[PERFUSION_LEVELS_MAX]; // as of perfusion_matrix()
+    uint32_t terms;                      // two of each frequency; a multiple of 8
+    uint32_t used[PERFUSION_LEVELS_MAX]; // frequencies, at each level
+    float *to_terms;                     // [terms / 8][steps][8]
+    float *matrix; // [rows / 8][terms / 2][8]: of rows 1 + 4 n to 4 + 4 n of the function, four
+                   // cosines and four sines of each frequency; rows beyond the middle mirror them
+    double gain[PERFUSION_LEVELS_MAX]; // standard deviation of the function, per second, where
+                                       // curves have noise of 1 with the correlation of the cut
 };
 // out: finished by perfusion_inverse_finish(). False: the artery is nought, or no memory.
 bool perfusion_invert(const double *artery, uint32_t steps, double step_s,

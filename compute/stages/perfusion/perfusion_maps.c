@@ -129,7 +129,9 @@ static bool smooth_enough(struct perfusion_job *j, struct perfusion_shape *shape
                              r->noise_hu, r->smooth_mm, j->p[P_SMOOTH].number);
     }
     gpu_volume_destroy(j->curves);
-    j->curves = NULL;
+    gpu_volume_destroy(j->guide);
+    gpu_volume_destroy(j->part);
+    j->curves = j->guide = j->part = NULL;
     if (r->tissue_hu < tissue_noise_min * r->smooth_noise_hu)
         return PERFUSION_REFUSE(
             j,
