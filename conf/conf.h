@@ -27,6 +27,7 @@ struct conf_peer {
     bool may_send;         // its associations are accepted
     bool find;             // ask it by C-FIND how many instances a series has
     uint32_t associations; // that large deliveries to it take at a time: 1 to PEER_ASSOCIATIONS_MAX
+    bool earlier;          // ask it for earlier results of a patient, by C-FIND and C-GET
     bool tls;              // either way by TLS only
     struct conf_texts certificates; // SHA-256 or names; none: any that tls.ca signed
     struct conf_texts addresses;    // that its associations come from; none: any
@@ -89,7 +90,7 @@ struct conf {
     double alert_pause_s, alert_timeout_s;
     // completion
     double quiet_s, short_quiet_s, interrupted_quiet_s, longest_wait_s, find_timeout_s,
-        study_wait_s;
+        study_wait_s, earlier_wait_s;
     // limits
     uint32_t max_associations, max_associations_per_peer, max_pdu, dimse_timeout_s, acse_timeout_s,
         min_bytes_per_s, max_object_mib, min_free_mib;

@@ -69,6 +69,8 @@ static const struct conf_key keys[] = {
      .help = "A series is taken as it is this long after its first instance, in seconds."},
     {"completion.find_timeout_s", CONF_NUMBER, AT(find_timeout_s), 0.1, 600, .def = "5",
      .help = "Longest wait for the source to say how many instances a series has, in seconds."},
+    {"completion.earlier_wait_s", CONF_NUMBER, AT(earlier_wait_s), 0.1, 600, .def = "10",
+     .help = "Longest that a job waits for earlier results from its source, in seconds."},
     {"completion.study_wait_s", CONF_NUMBER, AT(study_wait_s), 1, 604800, .def = "600",
      .help = "Longest wait for the other series of a study that an analysis takes together, in "
              "seconds."},
@@ -165,6 +167,9 @@ static const struct conf_key keys[] = {
     {"peers[].address", CONF_NETWORKS, PEER_AT(addresses), .max = 64, .def = "[]",
      .help = "Addresses and networks that its associations may come from, as 192.0.2.0/24; any by "
              "default."},
+    {"peers[].earlier", CONF_BOOL, PEER_AT(earlier), .def = "false",
+     .help = "Whether it is asked, by C-FIND and C-GET, for earlier reports of this node of the "
+             "same patient and analysis, to compare with."},
 
     {"routes[].name", CONF_TEXT, ROUTE_AT(name), .max = 64, .required = true,
      .help = "Name of the route in logs and answers."},

@@ -129,6 +129,12 @@ struct exclusion *findings_add_exclusion(struct findings *f)
     return APPEND(f, f->exclusions, f->exclusion_count, fresh);
 }
 
+struct comparison *findings_add_comparison(struct findings *f)
+{
+    const struct comparison fresh = {0};
+    return APPEND(f, f->comparisons, f->comparison_count, fresh);
+}
+
 struct layer *findings_add_layer(struct findings *f)
 {
     const struct layer fresh = {0};
@@ -390,7 +396,8 @@ void findings_refuse(struct findings *f, enum verdict verdict, const char *forma
     f->reason = reason ? reason : "out of memory";
     f->evaluation_count = f->group_count = f->layer_count = f->mark_count = 0;
     f->region_count = f->label_count = f->fraction_count = f->map_count = f->curve_count = 0;
-    f->picture_count = f->document_count = 0;
+    f->picture_count = f->document_count = f->comparison_count = 0;
+    f->comparisons = NULL;
     f->evaluations = NULL;
     f->groups = NULL;
     f->layers = NULL;

@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include "base/arena.h"
 #include "base/err.h"
+#include "base/identity.h"
 #include "compute/image/image.h"
 
 #ifdef __cplusplus
@@ -95,6 +96,12 @@ struct exclusion {
     struct place place;
     double box[4]; // first column, first row, columns, rows at that place; columns 0: none
     struct measurement value; // what it would have counted; concept.value NULL: none
+};
+
+// An earlier result that this one was compared with, or was not.
+struct comparison {
+    struct object_id with; // its report
+    const char *text;      // what came of it, in a sentence
 };
 
 // ---- Graphics -----------------------------------------------------------------------------------
@@ -286,6 +293,8 @@ struct findings {
     uint32_t group_count;
     struct exclusion *exclusions;
     uint32_t exclusion_count;
+    struct comparison *comparisons;
+    uint32_t comparison_count;
     struct layer *layers;
     uint32_t layer_count;
     struct mark *marks;
@@ -330,6 +339,7 @@ struct measurement *findings_add_number(struct findings *f, struct finding_group
 struct evaluation *findings_add_evaluation(struct findings *f,
                                            struct finding_group *g); // g NULL: of the whole
 struct exclusion *findings_add_exclusion(struct findings *f);
+struct comparison *findings_add_comparison(struct findings *f);
 struct layer *findings_add_layer(struct findings *f);
 struct mark *findings_add_mark(struct findings *f);
 // A point in a layer; x, y: columns and rows from the outer edge of the first pixel.

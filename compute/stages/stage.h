@@ -16,6 +16,7 @@ extern "C" {
 #endif
 
 struct gpu;          // compute/gpu/gpu.h
+struct prior;        // compute/findings/prior.h
 struct kernel_group; // compute/kernels/kernels.h
 
 // ---- Parameters ---------------------------------------------------------------------------------
@@ -118,8 +119,13 @@ struct stage_run {
     const struct image_set *set;
     const struct stage_slot *slots;   // one a stage_input_spec
     const struct param_value *params; // one a stage_param
-    struct gpu *gpu;                  // borrowed; waits on it end by the deadline of the job
-    struct arena *arena;              // of the job: what need not outlive it
+    // Earlier results of this analysis for the same patient, of other studies, the newest first;
+    // none that another one replaced, none that failed. Of the job's arena, read only. They came
+    // from outside: what they say may be wrong or senseless (compute/findings/prior.h).
+    const struct prior *priors;
+    size_t prior_count;
+    struct gpu *gpu;     // borrowed; waits on it end by the deadline of the job
+    struct arena *arena; // of the job: what need not outlive it
     // Tells how far it is and whether to go on; see stage_step().
     bool (*step)(void *ctx, const char *what, double done, struct err *err);
     void *step_ctx;

@@ -118,6 +118,16 @@ DcmItem &content_segment(DcmItem &parent, enum relation relation, const struct c
     return item;
 }
 
+DcmItem &content_composite(DcmItem &parent, enum relation relation, const struct code &concept,
+                           const std::string &sop_class_uid, const std::string &sop_instance_uid)
+{
+    DcmItem &item = add(parent, relation, "COMPOSITE", &concept);
+    DcmItem &reference = encode_item(item, DCM_ReferencedSOPSequence);
+    encode_text(reference, DCM_ReferencedSOPClassUID, sop_class_uid);
+    encode_text(reference, DCM_ReferencedSOPInstanceUID, sop_instance_uid);
+    return item;
+}
+
 DcmItem &content_region(DcmItem &parent, enum relation relation, const struct code &concept,
                         const char *graphic_type, const std::vector<Float32> &points)
 {

@@ -35,6 +35,9 @@ DcmItem &content_image(DcmItem &parent, enum relation relation, const struct sou
 // A segment of a segmentation.
 DcmItem &content_segment(DcmItem &parent, enum relation relation, const struct code &concept,
                          const std::string &sop_instance_uid, uint16_t segment);
+// Another report, or anything that is no image.
+DcmItem &content_composite(DcmItem &parent, enum relation relation, const struct code &concept,
+                           const std::string &sop_class_uid, const std::string &sop_instance_uid);
 // graphic_type: "POLYLINE"; points: pairs of column and row.
 DcmItem &content_region(DcmItem &parent, enum relation relation, const struct code &concept,
                         const char *graphic_type, const std::vector<Float32> &points);

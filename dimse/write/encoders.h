@@ -28,5 +28,9 @@ void pmap_encode(const result_set &set, object_sink &sink);
 // An Encapsulated PDF for each document.
 void pdf_encode(const result_set &set, object_sink &sink);
 
+// The image library of a report (TID 1600): every source, by image and series.
+void sr_library(const result_set &set, DcmDataset &root);
+bool sr_library_has_private(const result_set &set); // it has codes of the scheme 99ANODE
+
 // The templates a report can follow; sr_encode() chooses. The data set is filled in.
 void sr_measurements(const result_set &set, DcmDataset &ds);

@@ -41,7 +41,7 @@ static void put_evidence(DcmDataset &ds, const DcmTagKey &sequence,
 }
 
 // PS3.3 C.17.2.3: what belongs to the study of the report, with our own segmentations that it
-// refers to, and what comes from other studies.
+// refers to, and what comes from other studies: earlier reports among it.
 static void put_evidence(DcmDataset &ds, const result_set &set)
 {
     std::vector<struct evidence> current, other;
@@ -55,6 +55,12 @@ static void put_evidence(DcmDataset &ds, const result_set &set)
         if (labels_have_seg(set, m))
             current.push_back({set.study_uid, set.series_uid(name), UID_SegmentationStorage,
                                set.instance_uid(name)});
+    }
+    for (uint32_t i = 0; i < set.findings.comparison_count; i++) {
+        const struct object_id &with = set.findings.comparisons[i].with;
+        (with.study_instance_uid == set.study_uid ? current : other)
+            .push_back({with.study_instance_uid, with.series_instance_uid, with.sop_class_uid,
+                        with.sop_instance_uid});
     }
     put_evidence(ds, DCM_CurrentRequestedProcedureEvidenceSequence, current);
     put_evidence(ds, DCM_PertinentOtherEvidenceSequence, other);

@@ -15,10 +15,6 @@ static const struct code comment = {"121106", "DCM", "Comment"};
 static const struct code finding_concept = {"121071", "DCM", "Finding"};
 static const struct code method_concept = {"370129005", "SCT", "Measurement Method"};
 static const struct code algorithm_name = {"111001", "DCM", "Algorithm Name"};
-static const struct code library_group = {"126200", "DCM", "Image Library Group"};
-static const struct code millimeter = {"mm", "UCUM", "millimeter"};
-static const struct code pixels = {"{pixels}", "UCUM", "pixels"};
-static const struct code cosine = {"{-1:1}", "UCUM", "{-1:1}"};
 
 static void put_observer(DcmDataset &root, const result_set &set)
 {
@@ -42,179 +38,6 @@ static void put_observer(DcmDataset &root, const result_set &set)
     content_uid(root, REL_OBS_CONTEXT, {"121012", "DCM", "Device Observer UID"}, maker.device_uid);
     for (const auto &t : texts)
         content_text(root, REL_OBS_CONTEXT, t.concept, t.text);
-}
-
-// --- image library ---
-
-static const struct code *find_code(const std::map<std::string, struct code> &codes,
-                                    const std::string &key)
-{
-    const auto found = codes.find(key);
-    return found == codes.end() ? nullptr : &found->second;
-}
-
-// PS3.16 CID 29 and 4031, for what analyses take.
-static const std::map<std::string, struct code> modalities = {
-    {"CT", {"CT", "DCM", "Computed Tomography"}},
-    {"MR", {"MR", "DCM", "Magnetic Resonance"}},
-    {"MG", {"MG", "DCM", "Mammography"}},
-    {"PT", {"PT", "DCM", "Positron emission tomography"}},
-    {"NM", {"NM", "DCM", "Nuclear Medicine"}},
-    {"US", {"US", "DCM", "Ultrasound"}},
-    {"CR", {"CR", "DCM", "Computed Radiography"}},
-    {"DX", {"DX", "DCM", "Digital Radiography"}},
-    {"XA", {"XA", "DCM", "X-Ray Angiography"}},
-};
-static const std::map<std::string, struct code> body_parts = {
-    {"CHEST", {"51185008", "SCT", "Chest"}},   {"HEART", {"80891009", "SCT", "Heart"}},
-    {"HEAD", {"69536005", "SCT", "Head"}},     {"BRAIN", {"12738006", "SCT", "Brain"}},
-    {"BREAST", {"76752008", "SCT", "Breast"}}, {"ABDOMEN", {"113345001", "SCT", "Abdomen"}},
-};
-
-static void put_dates(DcmItem &group, DcmDataset &head)
-{
-    const std::string date = encode_date_of_today(item_text(head, DCM_StudyDate, 0)),
-                      time = encode_time_of_today(item_text(head, DCM_StudyTime, 0));
-    if (encode_is_date(date))
-        content_date(group, REL_ACQ_CONTEXT, {"111060", "DCM", "Study Date"}, date);
-    if (encode_is_time(time))
-        content_time(group, REL_ACQ_CONTEXT, {"111061", "DCM", "Study Time"}, time);
-}
-
-// TID 1602, and TID 1604 where it has a place: what holds for every frame of the image.
-static void put_grid(DcmItem &group, const struct image &image, const struct image_frame &frame)
-{
-    static const char *const axes[6][2] = {
-        {"110904", "Image Orientation (Patient) Row X"},
-        {"110905", "Image Orientation (Patient) Row Y"},
-        {"110906", "Image Orientation (Patient) Row Z"},
-        {"110907", "Image Orientation (Patient) Column X"},
-        {"110908", "Image Orientation (Patient) Column Y"},
-        {"110909", "Image Orientation (Patient) Column Z"},
-    };
-    const struct {
-        struct code concept;
-        double value;
-        struct code unit;
-    } rows[] = {
-        {{"110910", "DCM", "Pixel Data Rows"}, (double)image.dim[1], pixels},
-        {{"110911", "DCM", "Pixel Data Columns"}, (double)image.dim[0], pixels},
-        {{"111026", "DCM", "Horizontal Pixel Spacing"}, image.spacing[0], millimeter},
-        {{"111066", "DCM", "Vertical Pixel Spacing"}, image.spacing[1], millimeter},
-        {{"112226", "DCM", "Spacing between slices"},
-         image.dim[2] > 1 ? image.spacing[2] : NAN, // one slice lies beside none
-         millimeter},
-    };
-    if (*frame.frame_of_reference_uid)
-        content_uid(group, REL_ACQ_CONTEXT, {"112227", "DCM", "Frame of Reference UID"},
-                    frame.frame_of_reference_uid);
-    for (const auto &r : rows)
-        if (std::isfinite(r.value) && r.value > 0)
-            content_number(group, REL_ACQ_CONTEXT, r.concept, encode_decimal(r.value), r.unit);
-    for (int i = 0; image.placed && i < 6; i++)
-        content_number(group, REL_ACQ_CONTEXT, {axes[i][0], "DCM", axes[i][1]},
-                       encode_decimal(frame.orientation[i]), cosine);
-}
-
-// Image Position (Patient) along the axes asked for.
-static void put_position(DcmItem &item, const struct image_frame &frame, const bool axes[3])
-{
-    static const char *const names[3][2] = {
-        {"110901", "Image Position (Patient) X"},
-        {"110902", "Image Position (Patient) Y"},
-        {"110903", "Image Position (Patient) Z"},
-    };
-    for (int i = 0; i < 3; i++)
-        if (axes[i])
-            content_number(item, REL_ACQ_CONTEXT, {names[i][0], "DCM", names[i][1]},
-                           encode_decimal(frame.position[i]), millimeter);
-}
-
-// head: of a source of the group; NULL when none can be read.
-static void put_library_head(DcmItem &group, DcmDataset *head)
-{
-    static const struct code modality_concept = {"121139", "DCM", "Modality"};
-    static const struct code region_concept = {"123014", "DCM", "Target Region"};
-    if (!head)
-        return;
-    const std::string modality = item_text(*head, DCM_Modality, 0);
-    if (const struct code *code = find_code(modalities, modality))
-        content_code(group, REL_ACQ_CONTEXT, modality_concept, *code);
-    else if (!modality.empty())
-        content_code(group, REL_ACQ_CONTEXT, modality_concept,
-                     {modality.c_str(), "DCM", modality.c_str()});
-    if (const struct code *code = find_code(body_parts, item_text(*head, DCM_BodyPartExamined, 0)))
-        content_code(group, REL_ACQ_CONTEXT, region_concept, *code);
-    put_dates(group, *head);
-}
-
-// The frames of an image by points, then slices.
-static std::vector<uint32_t> frames_of(const struct image &image)
-{
-    std::vector<uint32_t> frames;
-    for (size_t cell = 0; cell < (size_t)image.dim[2] * image.dim[3]; cell++)
-        if (image.frame[cell] != IMAGE_NO_FRAME)
-            frames.push_back(image.frame[cell]);
-    return frames;
-}
-
-// The instances that make an image. What all share is said once; an instance with many frames is
-// one entry.
-static void put_image(DcmItem &library, const result_set &set, const struct image &image,
-                      std::vector<bool> &used)
-{
-    const struct result_request &r = set.request;
-    const std::vector<uint32_t> frames = frames_of(image);
-    if (frames.empty())
-        return;
-    DcmItem &group = content_container(library, REL_CONTAINS, library_group, nullptr);
-    const struct image_frame &first = r.images->frames[frames[0]];
-    bool shared[3] = {image.placed, image.placed, image.placed}, differs[3];
-    for (const uint32_t f : frames)
-        for (int i = 0; i < 3; i++)
-            shared[i] = shared[i] && r.images->frames[f].position[i] == first.position[i];
-    for (int i = 0; i < 3; i++)
-        differs[i] = image.placed && !shared[i];
-    put_library_head(group, set.head(set.series_of(frames[0])));
-    put_grid(group, image, first);
-    put_position(group, first, shared);
-    for (const uint32_t f : frames) {
-        const struct source_frame frame = set.frame(f);
-        const size_t source = (size_t)(frame.source - r.sources);
-        if (used[source])
-            continue;
-        used[source] = true;
-        DcmItem &entry = content_image(group, REL_CONTAINS, {frame.source, 1, false});
-        if (!frame.part)
-            put_position(entry, r.images->frames[f], differs);
-    }
-}
-
-// What was set aside, or is no image, is in groups of its own, one a series.
-static void put_rest(DcmItem &library, const result_set &set, const std::vector<bool> &used)
-{
-    for (const struct source_series &series : set.series) {
-        DcmItem *group = nullptr;
-        for (const struct result_source *source : series.sources) {
-            if (used[(size_t)(source - set.request.sources)] || source->frames == 0)
-                continue;
-            if (!group) {
-                group = &content_container(library, REL_CONTAINS, library_group, nullptr);
-                put_library_head(*group, set.head(series));
-            }
-            content_image(*group, REL_CONTAINS, {source, 1, false});
-        }
-    }
-}
-
-static void put_library(DcmDataset &root, const result_set &set)
-{
-    DcmItem &library =
-        content_container(root, REL_CONTAINS, {"111028", "DCM", "Image Library"}, "1600");
-    std::vector<bool> used(set.request.source_count, false);
-    for (uint32_t i = 0; i < set.image_count(); i++)
-        put_image(library, set, set.image(i), used);
-    put_rest(library, set, used);
 }
 
 // --- measurement groups ---
@@ -629,6 +452,26 @@ static void put_exclusions(DcmDataset &root, const result_set &set)
     }
 }
 
+// --- what it was compared with ---
+
+// A line and a reference each; the reference is in the evidence of other studies, too.
+static void put_comparisons(DcmDataset &root, const result_set &set)
+{
+    static const struct code all_concept = {"121068", "DCM", "Previous Findings"};
+    static const struct code one_concept = {"121069", "DCM", "Previous Finding"};
+    static const struct code report_concept = {"122075", "DCM", "Prior report for current patient"};
+    const struct findings &f = set.findings;
+    if (!f.comparison_count)
+        return;
+    DcmItem &all = content_container(root, REL_CONTAINS, all_concept, nullptr);
+    for (uint32_t i = 0; i < f.comparison_count; i++) {
+        const struct comparison &c = f.comparisons[i];
+        content_text(all, REL_CONTAINS, one_concept, set.text(c.text ? c.text : ""));
+        content_composite(all, REL_CONTAINS, report_concept, c.with.sop_class_uid,
+                          c.with.sop_instance_uid);
+    }
+}
+
 // --- private codes ---
 
 static void note_scheme(std::set<std::string> &schemes, const struct code &code)
@@ -659,9 +502,12 @@ static void note_schemes(std::set<std::string> &schemes, const struct finding_gr
 }
 
 // Coding Scheme Identification Sequence (PS3.3 C.12.1): whose the private codes are.
-static void put_private_schemes(DcmDataset &ds, const struct findings &f)
+static void put_private_schemes(DcmDataset &ds, const result_set &set)
 {
+    const struct findings &f = set.findings;
     std::set<std::string> schemes;
+    if (sr_library_has_private(set))
+        schemes.insert("99ANODE");
     note_scheme(schemes, f.procedure);
     if (f.exclusion_count)
         note_scheme(schemes, exclusions_concept);
@@ -694,15 +540,16 @@ static void put_summary(DcmDataset &root, const result_set &set)
 
 void sr_measurements(const result_set &set, DcmDataset &ds)
 {
-    put_private_schemes(ds, set.findings);
+    put_private_schemes(ds, set);
     content_container(ds, REL_ROOT, {"126000", "DCM", "Imaging Measurement Report"}, "1500");
     put_observer(ds, set);
     if (set.findings.procedure.value)
         content_code(ds, REL_CONCEPT_MOD, {"121058", "DCM", "Procedure reported"},
                      set.findings.procedure);
     put_summary(ds, set);
-    put_library(ds, set);
+    sr_library(set, ds);
     put_measurements(ds, set);
     put_qualities(ds, set);
     put_exclusions(ds, set);
+    put_comparisons(ds, set);
 }

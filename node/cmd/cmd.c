@@ -8,7 +8,7 @@
 static const struct cmd commands[] = {
     {"serve", "c", "", 0, 0, "run the node in the foreground", cmd_serve},
     {"check", "cjp", "", 0, 0, "validate the configuration and the Vulkan devices", cmd_check},
-    {"analyze", "csojn", "PATH...", 1, SIZE_MAX,
+    {"analyze", "csorjn", "PATH...", 1, SIZE_MAX,
      "run analyses offline: DICOM in; results, PNG, report.json out", cmd_analyze},
     {"inspect", "cojn", "PATH...", 1, SIZE_MAX,
      "what is in DICOM files: series, images, geometry, what is set aside and why", cmd_inspect},
@@ -33,6 +33,8 @@ static const struct cmd_option {
     {'s', true, "stage", "ANALYSIS", "this analysis, for every series that it takes"},
     {'o', true, "output", "DIR",
      "folder for files, absent or empty (analyze: a new anode-YYYYMMDD-HHMMSS)"},
+    {'r', false, "prior", "FILE",
+     "an earlier report (SR) of the patient to compare with; may be given several times"},
     {'n', false, "nifti", NULL, "analyze: also label maps as NIfTI-1; inspect: also images"},
     {'f', false, "failed", NULL, "with retry: all jobs that failed"},
     {'j', false, "json", NULL, "print JSON, see json.md"},
@@ -76,7 +78,7 @@ static void cmd_print_usage(const struct cmd *cmd, FILE *out)
         if (o->is_short)
             fprintf(out, " [-%c%s%s]", o->letter, o->value ? " " : "", o->value ? o->value : "");
         else
-            fprintf(out, " [--%s]", o->name);
+            fprintf(out, " [--%s%s%s]", o->name, o->value ? " " : "", o->value ? o->value : "");
     }
     fprintf(out, "%s%s\n", cmd->operands[0] ? " " : "", cmd->operands);
 }
@@ -117,6 +119,8 @@ static void cmd_take(struct cmd_args *args, int letter, const char *value)
     args->conf = letter == 'c' ? value : args->conf;
     args->stage = letter == 's' ? value : args->stage;
     args->folder = letter == 'o' ? value : args->folder;
+    if (letter == 'r')
+        args->priors[args->prior_count++] = value;
     args->json = args->json || letter == 'j';
     args->nifti = args->nifti || letter == 'n';
     args->print = args->print || letter == 'p';
@@ -173,6 +177,8 @@ enum cmd_parsed cmd_parse(const struct cmd *cmd, int argc, char **argv, struct c
             return cmd_refuse(cmd, NULL, word);
         if (letter == '?')
             return cmd_refuse(cmd, NULL, one);
+        if (letter == 'r' && out->prior_count == CMD_PRIORS_MAX)
+            return cmd_refuse(cmd, "too many times:", "--prior");
         cmd_take(out, letter, optarg);
     }
     out->operands = argv + optind;

@@ -4,11 +4,15 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#define CMD_PRIORS_MAX 16 // times that --prior may be given
+
 // What a command line says; a command gets only what its row of the table lets through.
 struct cmd_args {
-    const char *conf;   // -c FILE; NULL: not given
-    const char *stage;  // -s ANALYSIS; NULL: not given
-    const char *folder; // -o DIR; NULL: not given
+    const char *conf;                   // -c FILE; NULL: not given
+    const char *stage;                  // -s ANALYSIS; NULL: not given
+    const char *folder;                 // -o DIR; NULL: not given
+    const char *priors[CMD_PRIORS_MAX]; // --prior FILE, each; NULL: not given
+    size_t prior_count;
     bool json, nifti, print, failed;
     char **operands; // what is no option
     size_t operand_count;

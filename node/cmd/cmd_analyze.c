@@ -10,6 +10,7 @@
 #include <unistd.h>
 #include "compute/gpu/gpu.h"
 #include "dimse/read/object.h"
+#include "dimse/read/report.h"
 #include "node/job/analysis.h"
 #include "base/arena.h"
 #include "base/fs.h"
@@ -27,6 +28,8 @@ struct analyze_run {
     struct conf *conf;     // NULL: none was given
     struct gather gather;
     struct plans plans;
+    struct arena *arena;                 // of the priors
+    struct prior priors[CMD_PRIORS_MAX]; // as given
     struct gpu *gpu;
     struct report *report;
     char device_uid[65], device[256];
@@ -138,6 +141,8 @@ static bool analyze_one(struct analyze_run *run, const struct plan *plan, const 
         .params = params,
         .kinds = plan->run ? plan->run->results : 0,
         .remark = plan->remark,
+        .priors = run->priors,
+        .prior_count = run->args->prior_count,
         .folder = folder,
         .progress = terminal ? analyze_show_progress : NULL,
     };
@@ -231,6 +236,21 @@ static bool analyze_paths(struct analyze_run *run, struct err *err)
     return false;
 }
 
+// A report that cannot be read is the caller's mistake: nothing is analysed.
+static bool analyze_read_priors(struct analyze_run *run, struct err *err)
+{
+    run->arena = arena_create();
+    if (!run->arena)
+        return err_set(err, ERR_NOMEM, "no memory");
+    for (size_t i = 0; i < run->args->prior_count; i++) {
+        if (report_read(run->args->priors[i], run->arena, &run->priors[i], err))
+            continue;
+        err->code = err->code == ERR_IO ? ERR_INPUT : err->code;
+        return err_wrap(err, "--prior %s", run->args->priors[i]);
+    }
+    return true;
+}
+
 static int analyze(struct analyze_run *run)
 {
     struct err err = {0};
@@ -241,7 +261,7 @@ static int analyze(struct analyze_run *run)
             return status;
     }
     analyze_choose_device_uid(run);
-    if (!analyze_paths(run, &err)) {
+    if (!analyze_read_priors(run, &err) || !analyze_paths(run, &err)) {
         log_error("%s", err.text);
         return cmd_exit_status(&err);
     }
@@ -267,6 +287,7 @@ int cmd_analyze(const struct cmd_args *args)
     }
     int status = analyze(&run);
     report_destroy(run.report);
+    arena_destroy(run.arena);
     gpu_destroy(run.gpu);
     plans_finish(&run.plans);
     gather_finish(&run.gather);

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "node/proc/child.h"
 #include "node/core/collections.h"
+#include "node/core/earlier.h"
 #include "node/core/jobs.h"
 #include "node/proc/msg.h"
 #include "node/core/reserve.h"
@@ -416,7 +417,8 @@ static bool arrivals_add_jobs(struct core *core, const struct watch *w,
             j->stage->scope == SCOPE_STUDY
                 ? collections_add(core->collections, w->series, outcome->route->name, j->stage,
                                   j->slot, evidence, w->evidence.now - w->evidence.last, err)
-                : state_add_job(core->state, &j->job, &j->input, 1, &j->job_id, err);
+                : state_add_job(core->state, &j->job, &j->input, 1, &j->job_id, err) &&
+                      earlier_want(core->earlier, j->job_id, w->source, err);
         if (!ok)
             return false;
     }
@@ -475,6 +477,7 @@ static bool watch_end_run(struct arrivals *a, struct watch *w, const struct seri
     }
     if (ok) {
         log_run(w, d, &outcome);
+        earlier_wake(core->earlier);
         jobs_wake(core->jobs);
         collections_wake(core->collections); // also of a series that turned out to be another's
     }

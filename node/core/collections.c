@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "node/core/collection.h"
+#include "node/core/earlier.h"
 #include "node/core/jobs.h"
 #include "node/core/route.h"
 #include "node/core/series.h"
@@ -341,7 +342,8 @@ static bool study_add_job(struct study *s, struct route_job *job, char **evidenc
     if (ok) {
         job->job.evidence = *evidence;
         job->job.remark = *remark;
-        ok = state_add_job(state, &job->job, inputs, count, &job->job_id, err);
+        ok = state_add_job(state, &job->job, inputs, count, &job->job_id, err) &&
+             earlier_want(s->all->core->earlier, job->job_id, source, err);
     }
     free(inputs);
     return ok;
@@ -368,8 +370,10 @@ static bool study_end(struct study *s, struct err *err)
     else if (ok && s->member_count > 0)
         log_info("study=%s route=\"%s\" analysis=%s the same job is there already",
                  s->study_instance_uid, s->route_name, s->stage_name);
-    if (ok)
+    if (ok) {
+        earlier_wake(s->all->core->earlier);
         jobs_wake(s->all->core->jobs);
+    }
     route_job_finish(&job);
     free(evidence);
     free(remark);

@@ -19,6 +19,7 @@
 #include "node/core/collections.h"
 #include "node/proc/door.h"
 #include "node/proc/gatekeeper.h"
+#include "node/core/earlier.h"
 #include "node/proc/child.h"
 #include "node/core/intake.h"
 #include "node/proc/inflight.h"
@@ -164,7 +165,8 @@ static void reap(struct node *n)
             post_ended(n, GATEKEEPER, status);
         else if (!was_retired(n, pid) && !jobs_reaped(n->core.jobs, pid, status) &&
                  !outbox_reaped(n->core.outbox, pid, status) &&
-                 !alerts_reaped(n->core.alerts, pid, status))
+                 !alerts_reaped(n->core.alerts, pid, status) &&
+                 !earlier_reaped(n->core.earlier, pid))
             arrivals_reaped(n->core.arrivals, pid, status);
     }
 }
@@ -406,7 +408,8 @@ static bool open_node(struct node *n, struct err *err)
     core->alerts = core->inflight ? alerts_create(core, err) : NULL;
     core->jobs = core->alerts ? jobs_create(core, err) : NULL;
     core->outbox = core->jobs ? outbox_create(core, err) : NULL;
-    core->collections = core->outbox ? collections_create(core, err) : NULL;
+    core->earlier = core->outbox ? earlier_create(core, err) : NULL;
+    core->collections = core->earlier ? collections_create(core, err) : NULL;
     core->arrivals = core->collections ? arrivals_create(core, err) : NULL;
     core->intake = core->arrivals ? intake_create(core, err) : NULL;
     return core->intake != NULL;
@@ -429,6 +432,7 @@ static void close_node(struct node *n)
     intake_destroy(core->intake);
     arrivals_destroy(core->arrivals);
     collections_destroy(core->collections);
+    earlier_destroy(core->earlier);
     outbox_destroy(core->outbox);
     jobs_destroy(core->jobs);
     alerts_destroy(core->alerts);
@@ -473,6 +477,7 @@ static double tick(struct node *n)
     next = earliest(next, alerts_tick(core->alerts));
     next = earliest(next, arrivals_tick(core->arrivals));
     next = earliest(next, collections_tick(core->collections));
+    next = earliest(next, earlier_tick(core->earlier));
     next = earliest(next, jobs_tick(core->jobs));
     return earliest(next, outbox_tick(core->outbox));
 }

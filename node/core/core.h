@@ -15,6 +15,7 @@
 struct alerts;
 struct arrivals;
 struct collections;
+struct earlier;
 struct inflight;
 struct intake;
 struct jobs;
@@ -30,6 +31,7 @@ struct core {
     struct alerts *alerts;
     struct arrivals *arrivals;
     struct collections *collections;
+    struct earlier *earlier;
     struct intake *intake;
     struct jobs *jobs;
     struct outbox *outbox;

@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "compute/findings/findings.h"
 #include "compute/stages/stage.h"
+#include "node/core/earlier.h"
 #include "node/core/outbox.h"
 #include "node/core/pool.h"
 #include "node/core/reserve.h"
@@ -543,6 +544,7 @@ static bool take_row(void *ctx, const struct state_job *row)
     c->tries = row->tries;
     c->series = row->series;
     o->job = row->id;
+    o->priors = o->prior_note = "";
     o->results = row->results;
     o->stage = arena_strdup(c->arena, row->stage);
     o->parameters = arena_strdup(c->arena, row->parameters);
@@ -587,6 +589,14 @@ static bool take_predecessor(void *ctx, const struct state_object *row)
     return false;
 }
 
+static bool take_priors(void *ctx, const char *list, const char *note)
+{
+    struct claimed *c = ctx;
+    c->order.priors = arena_strdup(c->arena, list);
+    c->order.prior_note = arena_strdup(c->arena, note);
+    return c->ok = c->order.priors && c->order.prior_note;
+}
+
 static bool write_order(struct claimed *c, struct err *err)
 {
     struct core *core = c->seat->jobs->core;
@@ -595,6 +605,7 @@ static bool write_order(struct claimed *c, struct err *err)
     if (!c->ok)
         return err_set(err, ERR_NOMEM, "no memory for the order of a job");
     if (!state_each_job_file(core->state, o->job, take_file, c, err) ||
+        !state_prior_take(core->state, o->job, EARLIER_LATE, take_priors, c, err) ||
         !state_predecessor(core->state, o->job, take_predecessor, o, err) ||
         !state_series_attrs(core->state, c->series, &o->head, err))
         return false;

@@ -9,7 +9,7 @@
 #include "node/job/patient.h"
 #include "node/job/tally.h"
 
-#define SCHEMA_VERSION 5
+#define SCHEMA_VERSION 6
 
 // Jobs and what they take. A job_input is never changed.
 #define JOB_TABLES                                                                                 \
@@ -45,6 +45,12 @@
     "CREATE INDEX collection_member_series ON collection_member(series);"
 // Files of forgotten instances that may still be there.
 #define GONE_TABLE "CREATE TABLE gone(path TEXT PRIMARY KEY) WITHOUT ROWID;"
+// Earlier results that a job is to be given: answered 0: still to come, or never.
+#define PRIOR_TABLE                                                                                \
+    "CREATE TABLE prior("                                                                          \
+    " job INTEGER PRIMARY KEY REFERENCES job(id) ON DELETE CASCADE, until REAL NOT NULL,"          \
+    " answered INTEGER NOT NULL DEFAULT 0, list TEXT NOT NULL DEFAULT '',"                         \
+    " note TEXT NOT NULL DEFAULT '');"
 #define JOB_INDICES                                                                                \
     "CREATE INDEX job_state ON job(state);"                                                        \
     "CREATE INDEX job_study ON job(study_uid);"                                                    \
@@ -71,7 +77,7 @@ static const char schema[] =
     " id INTEGER PRIMARY KEY, sop_uid TEXT NOT NULL, digest BLOB NOT NULL,"
     " path TEXT NOT NULL UNIQUE, calling TEXT NOT NULL, address TEXT NOT NULL, at REAL NOT NULL,"
     " reason TEXT NOT NULL, bytes INTEGER NOT NULL DEFAULT 0, UNIQUE(sop_uid, digest));" JOB_TABLES
-        JOB_INDICES COLLECTION_TABLES "CREATE TABLE outbox("
+        JOB_INDICES COLLECTION_TABLES PRIOR_TABLE "CREATE TABLE outbox("
     " id INTEGER PRIMARY KEY AUTOINCREMENT, job INTEGER NOT NULL REFERENCES job(id),"
     " destination TEXT NOT NULL, kind TEXT NOT NULL, rank INTEGER NOT NULL, path TEXT NOT NULL,"
     " sop_class TEXT NOT NULL, sop_uid TEXT NOT NULL, series_uid TEXT NOT NULL,"
@@ -117,6 +123,9 @@ static const char migrate_3_to_4[] =
 // Version 4 knew every file by its row: a file without one was nobody's. Now it may be an instance
 // that is acknowledged, which an older program would remove: it must not open this.
 static const char migrate_4_to_5[] = GONE_TABLE;
+
+// Version 5 asked for no earlier results.
+static const char migrate_5_to_6[] = PRIOR_TABLE;
 
 #define SERIES_COLUMNS                                                                             \
     "SELECT id, series_uid, study_uid, modality, source, address, state, first_at, last_at,"       \
@@ -195,6 +204,13 @@ enum query {
     Q_JOBS_RECOVER,
     Q_JOB_AGAIN,
     Q_FAILED_JOBS_AGAIN,
+    Q_PRIOR_WANT,
+    Q_PRIOR_HOLD,
+    Q_PRIOR_ANSWER,
+    Q_PRIOR_FREE,
+    Q_PRIOR_CLOSE,
+    Q_PRIOR_GET,
+    Q_PRIORS_WANTED,
     Q_COLLECT,
     Q_ADD_MEMBER,
     Q_COLLECTIONS,
@@ -345,6 +361,19 @@ static const char *const sql[Q_COUNT] = {
     [Q_FAILED_JOBS_AGAIN] =
         "UPDATE job SET state = 'queued', outcome = '', attempts = 0, refusals = 0, waits = 0,"
         " not_before = 0, verdict = '', reason = '' WHERE state = 'failed'",
+    [Q_PRIOR_WANT] = "INSERT INTO prior(job, until) VALUES(?, ?)",
+    [Q_PRIOR_HOLD] = "UPDATE job SET not_before = ?2 WHERE id = ?1 AND state = 'queued'",
+    [Q_PRIOR_ANSWER] = "UPDATE prior SET answered = 1, list = ?2, note = ?3"
+                       " WHERE job = ?1 AND answered = 0",
+    // not of one that waits for another reason
+    [Q_PRIOR_FREE] = "UPDATE job SET not_before = 0 WHERE id = ?1 AND state = 'queued' AND"
+                     " not_before = (SELECT until FROM prior WHERE prior.job = job.id)",
+    [Q_PRIOR_CLOSE] = "UPDATE prior SET answered = 1, note = ?2 WHERE job = ?1 AND answered = 0",
+    [Q_PRIOR_GET] = "SELECT list, note FROM prior WHERE job = ?",
+    [Q_PRIORS_WANTED] =
+        "SELECT p.job, p.until, i.series, j.stage, s.source FROM prior p JOIN job j ON j.id = p.job"
+        " JOIN job_input i ON i.job = j.id AND i.ord = 0 JOIN series s ON s.id = i.series"
+        " WHERE p.answered = 0 AND j.state = 'queued' ORDER BY p.job",
     [Q_COLLECT] = "INSERT INTO collection(study_uid, patient, route, stage, started_at, grown_at,"
                   " open) SELECT study_uid, patient, ?2, ?3, ?4, ?5, 1 FROM series WHERE id = ?1"
                   " ON CONFLICT(study_uid, patient, route, stage) DO UPDATE SET"
@@ -605,7 +634,8 @@ static bool prepare_schema(struct state *s, struct err *err)
               (version != 1 || execute(s, migrate_1_to_2, err)) &&
               (version == 0 || version > 2 || execute(s, migrate_2_to_3, err)) &&
               (version == 0 || version > 3 || execute(s, migrate_3_to_4, err)) &&
-              (version == 0 || execute(s, migrate_4_to_5, err)) && execute(s, mark, err) &&
+              (version == 0 || version > 4 || execute(s, migrate_4_to_5, err)) &&
+              (version == 0 || execute(s, migrate_5_to_6, err)) && execute(s, mark, err) &&
               state_commit(s, err);
     if (!ok)
         state_rollback(s);
@@ -1369,6 +1399,60 @@ bool state_failed_jobs_again(struct state *s, int *count, struct err *err)
     bool ok = done(s, bind(s, err, Q_FAILED_JOBS_AGAIN, ""), err);
     *count = ok ? sqlite3_changes(s->db) : 0;
     return ok;
+}
+
+// Earlier results
+
+bool state_prior_want(struct state *s, int64_t job, double until, struct err *err)
+{
+    return done(s, bind(s, err, Q_PRIOR_WANT, "id", job, until), err) &&
+           done(s, bind(s, err, Q_PRIOR_HOLD, "id", job, until), err);
+}
+
+bool state_prior_answer(struct state *s, int64_t job, const char *list, const char *note,
+                        struct err *err)
+{
+    bool ok = state_begin(s, err) &&
+              done(s, bind(s, err, Q_PRIOR_ANSWER, "itt", job, list, note), err) &&
+              done(s, bind(s, err, Q_PRIOR_FREE, "i", job), err) && state_commit(s, err);
+    if (!ok)
+        state_rollback(s);
+    return ok;
+}
+
+bool state_prior_take(struct state *s, int64_t job, const char *late,
+                      bool (*each)(void *ctx, const char *list, const char *note), void *ctx,
+                      struct err *err)
+{
+    if (!done(s, bind(s, err, Q_PRIOR_CLOSE, "it", job, late), err))
+        return false;
+    sqlite3_stmt *stmt = bind(s, err, Q_PRIOR_GET, "i", job);
+    enum step result = step(s, stmt, err);
+    if (result != STEP_ROW)
+        return result == STEP_END;
+    bool ok = each(ctx, text(stmt, 0), text(stmt, 1));
+    sqlite3_reset(stmt);
+    return ok || err_set(err, ERR_NOMEM, "no memory for earlier results");
+}
+
+bool state_each_prior_wanted(struct state *s,
+                             bool (*each)(void *ctx, const struct state_wanted *row), void *ctx,
+                             struct err *err)
+{
+    sqlite3_stmt *stmt = bind(s, err, Q_PRIORS_WANTED, "");
+    enum step result;
+    while ((result = step(s, stmt, err)) == STEP_ROW) {
+        struct state_wanted row = {.job = sqlite3_column_int64(stmt, 0),
+                                   .until = sqlite3_column_double(stmt, 1),
+                                   .series = sqlite3_column_int64(stmt, 2),
+                                   .stage = text(stmt, 3),
+                                   .source = text(stmt, 4)};
+        if (!each(ctx, &row)) {
+            sqlite3_reset(stmt);
+            return true;
+        }
+    }
+    return result == STEP_END;
 }
 
 // Collections

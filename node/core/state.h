@@ -274,6 +274,29 @@ bool state_job_again(struct state *s, int64_t id, struct err *err);
 // The same for all failed jobs; *count: how many.
 bool state_failed_jobs_again(struct state *s, int *count, struct err *err);
 
+// Earlier results that a job is to be given
+
+// A job waits for them: it is not claimed before that time. In the transaction that adds it.
+bool state_prior_want(struct state *s, int64_t job, double until, struct err *err);
+struct state_wanted {
+    int64_t job, series; // its first input
+    double until;
+    const char *stage, *source; // AE title of the peer that sent the series
+};
+// Queued jobs that wait for theirs.
+bool state_each_prior_wanted(struct state *s,
+                             bool (*each)(void *ctx, const struct state_wanted *row), void *ctx,
+                             struct err *err);
+// They have come, or will not: the job need wait no longer. Nothing where it wants none, or has
+// been given up waiting.
+bool state_prior_answer(struct state *s, int64_t job, const char *list, const char *note,
+                        struct err *err);
+// What the job is given from now on, however often it runs: what has not come yet never will, and
+// late is the note of it. each(): once, or never where it wants none; false: no memory.
+bool state_prior_take(struct state *s, int64_t job, const char *late,
+                      bool (*each)(void *ctx, const char *list, const char *note), void *ctx,
+                      struct err *err);
+
 // Collections: the series of a study that one job takes together
 
 struct state_collection {

@@ -18,6 +18,7 @@
 #include "node/job/join.h"
 #include "base/parallel.h"
 #include "node/job/pixels.h"
+#include "node/job/priors.h"
 
 #define THREADS          2
 #define OPTION_FILE_MOST 1048576 // bytes of a file that an option names
@@ -40,6 +41,8 @@ struct job {
     struct stage_slot *slots;
     struct pixels *pixels;
     char *identity;
+    struct prior *priors; // to compare with
+    size_t prior_count;
     double decode_total; // frames in images
     size_t others;       // instances that came again, in other words
 };
@@ -518,6 +521,23 @@ static void put_files(FILE *f, const struct analysis_request *r)
     }
 }
 
+// What it is compared with, and what became of the search for it. False: no memory.
+static bool put_priors(const struct job *j, FILE *f)
+{
+    const struct analysis_request *r = j->request;
+    uint8_t digest[DIGEST_SIZE];
+    char hex[2 * DIGEST_SIZE + 1];
+    if (r->prior_count) {
+        if (!priors_digest(r->priors, r->prior_count, j->report->arena, digest))
+            return false;
+        digest_hex(digest, hex);
+        fprintf(f, ";priors=%s", hex);
+    }
+    if (r->prior_note && r->prior_note[0])
+        fprintf(f, ";prior_note=%s", r->prior_note);
+    return true;
+}
+
 // What the results depend on besides the readable sources, or another result of the same instances
 // would have the same UIDs.
 static bool compose_identity(struct job *j, const char *outcome, struct err *err)
@@ -546,7 +566,7 @@ static bool compose_identity(struct job *j, const char *outcome, struct err *err
             fprintf(f, ";outcome=%s", outcome);
         if (r->remark && r->remark[0])
             fprintf(f, ";remark=%s", r->remark);
-        ok = !ferror(f);
+        ok = put_priors(j, f) && !ferror(f);
     }
     if (f)
         ok = fclose(f) == 0 && ok;
@@ -656,6 +676,17 @@ static void end_job(struct job *j, double started)
     free(j->identity);
 }
 
+// The earlier results that the analysis is given. False: no memory.
+static bool choose_priors(struct job *j, struct err *err)
+{
+    const struct analysis_request *r = j->request;
+    struct findings *f = j->report->findings;
+    if (r->prior_note && r->prior_note[0])
+        findings_add_fact(f, "Earlier results: %s", r->prior_note);
+    return !r->prior_count || priors_choose(r->priors, r->prior_count, main_attrs(j), r->stage,
+                                            j->report->arena, f, &j->priors, &j->prior_count, err);
+}
+
 static bool on_step(void *ctx, const char *what, double done, struct err *err)
 {
     const struct job *j = ctx;
@@ -706,6 +737,8 @@ static bool run_stage(struct job *j, struct err *err)
         .set = &j->report->images,
         .slots = j->slots,
         .params = r->params,
+        .priors = j->priors,
+        .prior_count = j->prior_count,
         .gpu = j->gpu,
         .arena = j->report->arena,
         .step = on_step,
@@ -732,6 +765,30 @@ static bool run_stage(struct job *j, struct err *err)
         return err_set(err, ERR_INTERNAL, "%s: done without a verdict", r->stage->name);
     }
     return findings_ok(f, err);
+}
+
+// Of an analysis that compares with nothing itself the report still says what was there before.
+static void add_comparisons(struct job *j)
+{
+    struct findings *f = j->report->findings;
+    const bool measured = f->verdict == VERDICT_DONE || f->verdict == VERDICT_NOTHING_FOUND;
+    for (size_t i = 0; measured && i < j->prior_count; i++) {
+        const struct prior *p = &j->priors[i];
+        bool said = false;
+        char day[32];
+        moment_text(p->date, NULL, day);
+        for (uint32_t n = 0; n < f->comparison_count; n++)
+            said = said ||
+                   strcmp(f->comparisons[n].with.sop_instance_uid, p->id.sop_instance_uid) == 0;
+        struct comparison *c = said ? NULL : findings_add_comparison(f);
+        if (!c)
+            continue;
+        c->with = p->id;
+        c->text = arena_printf(f->arena, "%s, version %s: %s (no change is judged)", day,
+                               p->version, p->headline);
+        f->no_memory = f->no_memory || !c->text;
+        findings_add_fact(f, "Earlier result of %s", c->text ? c->text : "");
+    }
 }
 
 static bool has_reference(const struct job *j, uint32_t image)
@@ -769,9 +826,11 @@ bool analysis_run(const struct analysis_request *request, struct gpu *gpu,
     if (ok) {
         add_parameters(&j);
         add_input_warnings(&j);
+        ok = choose_priors(&j, err);
     }
     if (ok && make_images(&j, &why)) {
         ok = run_stage(&j, err);
+        add_comparisons(&j);
         add_reference_warnings(&j);
     } else if (ok && analysis_is_machine(why.code)) {
         ok = err_set(err, why.code, "%s", why.text);

@@ -40,6 +40,11 @@ struct analysis_request {
     const char *remark; // a warning about the input that only the caller can know, such as that it
                         // is known to be incomplete; part of the result UIDs; NULL or "": none
     const char *evidence; // why the input was taken for complete: a fact on the page; NULL: none
+    const struct prior *priors; // earlier reports of the patient, any order: node/job/priors.h
+                                // chooses among them; part of the result UIDs
+    size_t prior_count;
+    const char *prior_note;   // what became of the search for them: a fact on the page, part of the
+                              // result UIDs; NULL or "": nothing to say
     const struct attrs *head; // attributes of the input as recorded, for files that no parser
                               // takes; NULL: none
     const char *folder;       // exists; result files go there

@@ -69,6 +69,9 @@ static char *order_text(const struct order *order, json_t *parameters)
     json_put_text(o, "reason", order->reason, &ok);
     json_put_text(o, "remark", order->remark, &ok);
     json_put_text(o, "evidence", order->evidence, &ok);
+    json_put(o, "priors",
+             json_loads(*order->priors ? order->priors : "[]", JSON_REJECT_DUPLICATES, NULL), &ok);
+    json_put_text(o, "prior_note", order->prior_note, &ok);
     if (order->has_predecessor)
         json_put(o, "predecessor", id_json(&order->predecessor, &ok), &ok);
     json_put(o, "head", head_json(&order->head, &ok), &ok);
@@ -223,9 +226,9 @@ static const char *keep_text(struct arena *arena, const json_t *o, const char *k
     return copy;
 }
 
-static const char *keep_json(struct arena *arena, const json_t *value, bool *ok)
+static const char *keep_json(struct arena *arena, const json_t *value, bool right, bool *ok)
 {
-    char *text = json_is_object(value) ? json_dumps(value, JSON_COMPACT) : NULL;
+    char *text = right ? json_dumps(value, JSON_COMPACT) : NULL;
     const char *copy = text ? arena_strdup(arena, text) : NULL;
     free(text);
     *ok = *ok && copy;
@@ -272,14 +275,18 @@ bool order_read(const char *path, struct arena *arena, struct order *o, struct e
     if (!all)
         return false;
     bool ok = true;
+    const json_t *parameters = json_object_get(all, "parameters");
+    const json_t *priors = json_object_get(all, "priors");
     o->job = get_integer(all, "job", 1, INT64_MAX, &ok);
     o->stage = keep_text(arena, all, "stage", &ok);
-    o->parameters = keep_json(arena, json_object_get(all, "parameters"), &ok);
+    o->parameters = keep_json(arena, parameters, json_is_object(parameters), &ok);
     o->results = (uint32_t)get_integer(all, "results", 0, UINT32_MAX, &ok);
     o->outcome = keep_text(arena, all, "outcome", &ok);
     o->reason = keep_text(arena, all, "reason", &ok);
     o->remark = keep_text(arena, all, "remark", &ok);
     o->evidence = keep_text(arena, all, "evidence", &ok);
+    o->priors = keep_json(arena, priors, json_is_array(priors), &ok);
+    o->prior_note = keep_text(arena, all, "prior_note", &ok);
     const json_t *predecessor = json_object_get(all, "predecessor");
     o->has_predecessor = predecessor != NULL;
     if (predecessor)

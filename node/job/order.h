@@ -32,8 +32,11 @@ struct order {
     uint32_t results;       // enum result_kind bits
     const char *outcome;    // "": analyse; a verdict: only a report of it and of its reason
     const char *reason;
-    const char *remark;   // a warning to be shown in the results; "": none
-    const char *evidence; // what decided that the inputs are complete
+    const char *remark;     // a warning to be shown in the results; "": none
+    const char *evidence;   // what decided that the inputs are complete
+    const char *priors;     // earlier results of the patient: one JSON array (node/job/priors.h),
+                            // or "", none
+    const char *prior_note; // what became of the search for them; "": there was none
     bool has_predecessor;
     struct object_id predecessor; // the report that the one of this job replaces
     struct attrs head;            // of the first input as it was received: patient, study, series

@@ -78,6 +78,15 @@ static json_t *report_exclusion(const struct exclusion *e, bool *ok)
     return o;
 }
 
+static json_t *report_comparison(const struct comparison *c, bool *ok)
+{
+    json_t *o = json_object();
+    json_put_text(o, "with", c->with.sop_instance_uid, ok);
+    json_put_text(o, "study", c->with.study_instance_uid, ok);
+    json_put_text(o, "text", c->text ? c->text : "", ok);
+    return o;
+}
+
 static json_t *report_evaluation(const struct evaluation *e, const char *group, bool *ok)
 {
     json_t *o = json_object();
@@ -111,6 +120,10 @@ static void report_add_findings(json_t *o, const struct findings *f, bool *ok)
     for (uint32_t i = 0; i < f->exclusion_count; i++)
         json_add(exclusions, report_exclusion(&f->exclusions[i], ok), ok);
     json_put(o, "exclusions", exclusions, ok);
+    json_t *comparisons = json_array();
+    for (uint32_t i = 0; i < f->comparison_count; i++)
+        json_add(comparisons, report_comparison(&f->comparisons[i], ok), ok);
+    json_put(o, "comparisons", comparisons, ok);
 }
 
 // Label maps first, then value maps. False: there are no more.

@@ -49,6 +49,9 @@ static const struct shape shapes[] = {
     [MSG_OUTCOME] = {sizeof(struct msg_outcome), false, {TEXT(msg_outcome, text)}},
     [MSG_SENT] = {sizeof(struct msg_sent), false, {TEXT(msg_sent, text)}},
     [MSG_COUNT] = {sizeof(struct msg_count), false, {TEXT(msg_count, text)}},
+    [MSG_PRIORS] = {sizeof(struct msg_priors),
+                    true,
+                    {TEXT(msg_priors, note), TEXT(msg_priors, text)}},
     [MSG_CONTROL] = {sizeof(struct msg_control), false, {{0}}},
     [MSG_TEXT] = {0, true, {{0}}},
 };

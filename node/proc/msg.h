@@ -28,6 +28,7 @@ enum msg_kind {
     MSG_CONTROL,   // command -> core
     MSG_TEXT,      // core -> command: tail: a piece of the answer; an empty one ends it
     MSG_GUEST,     // association -> core, first of all: no command comes from here
+    MSG_PRIORS,    // fetcher -> core: earlier results for a job; tail: node/job/priors.h's text
 };
 
 struct msg_hello {
@@ -110,6 +111,12 @@ struct msg_count {
     int64_t series;
     int64_t count; // -1: the source does not say
     char text[256];
+};
+
+struct msg_priors {
+    int64_t job;
+    char note[160]; // what became of the search, as results say it
+    char text[256]; // the same for the log
 };
 
 enum msg_verb {

@@ -18,6 +18,7 @@
 #include "base/log.h"
 #include "node/job/order.h"
 #include "node/job/params.h"
+#include "node/job/priors.h"
 #include "node/proc/cage.h"
 #include "node/proc/msg.h"
 
@@ -41,6 +42,8 @@ struct task { // one job
     struct param_value params[PARAMS_MAX];
     struct analysis_input *inputs;
     size_t input_count;
+    struct prior *priors; // to compare with
+    size_t prior_count;
     const char **damage; // files that are missing or damaged, below the data folder; in arena
     size_t damage_count; // at most order.file_count
     bool refuse;
@@ -142,6 +145,7 @@ static bool read_order(struct shop *s, struct task *t, const struct msg_job *job
         return err_set(err, ERR_INTERNAL, "no analysis %.60s for job %lld", t->order.stage,
                        (long long)job->job);
     return params_parse(t->stage, t->order.parameters, t->arena, t->params, err) &&
+           priors_from_text(t->order.priors, t->arena, &t->priors, &t->prior_count, err) &&
            take_files(s, t, err);
 }
 
@@ -188,6 +192,9 @@ static bool analyse(struct shop *s, struct task *t, struct analysis_report *repo
                   .timezone = conf_timezone(conf)},
         .predecessor = t->order.has_predecessor ? &t->order.predecessor : NULL,
         .remark = t->order.remark,
+        .priors = t->priors,
+        .prior_count = t->prior_count,
+        .prior_note = t->order.prior_note,
         .evidence = t->order.evidence,
         .head = t->order.head.size ? &t->order.head : NULL,
         .folder = t->folder,

@@ -13,6 +13,7 @@
 #include "base/fs.h"
 #include "base/log.h"
 #include "node/core/collections.h"
+#include "node/core/earlier.h"
 #include "node/core/jobs.h"
 #include "tests/check.h"
 
@@ -47,6 +48,7 @@ static void core_open(const char *completion)
     core.loop = loop_create();
     CU_ASSERT_FATAL(core.state && core.loop);
     core.jobs = jobs_create(&core, &err);
+    core.earlier = earlier_create(&core, &err);
     core.collections = collections_create(&core, &err);
     core.arrivals = arrivals_create(&core, &err);
     CU_ASSERT_FATAL(core.jobs && core.collections && core.arrivals);
@@ -56,6 +58,7 @@ static void core_close(void)
 {
     arrivals_destroy(core.arrivals);
     collections_destroy(core.collections);
+    earlier_destroy(core.earlier);
     jobs_destroy(core.jobs);
     loop_destroy(core.loop);
     state_close(core.state);

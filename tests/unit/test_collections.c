@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/fs.h"
 #include "base/log.h"
+#include "node/core/earlier.h"
 #include "node/core/jobs.h"
 #include "node/core/route.h"
 #include "tests/check.h"
@@ -80,6 +81,7 @@ static void open_core(const char *run)
     core = (struct core){.conf = load_conf(run), .state = state_open(database, &err)};
     CU_ASSERT_PTR_NOT_NULL_FATAL(core.state);
     core.jobs = jobs_create(&core, &err);
+    core.earlier = earlier_create(&core, &err);
     core.collections = collections_create(&core, &err);
     CU_ASSERT_PTR_NOT_NULL_FATAL(core.jobs);
     CU_ASSERT_PTR_NOT_NULL_FATAL(core.collections);
@@ -95,6 +97,7 @@ static void start(const char *run)
 static void stop(void)
 {
     collections_destroy(core.collections);
+    earlier_destroy(core.earlier);
     jobs_destroy(core.jobs);
     state_close(core.state);
     conf_destroy(core.conf);

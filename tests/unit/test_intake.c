@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "node/core/arrivals.h"
 #include "node/core/collections.h"
+#include "node/core/earlier.h"
 #include "node/core/jobs.h"
 #include "node/proc/inflight.h"
 #include "node/proc/msg.h"
@@ -40,6 +41,7 @@ static void core_open(void)
     core.inflight = inflight_create(4, &err);
     CU_ASSERT_FATAL(core.state && core.loop && core.inflight);
     core.jobs = jobs_create(&core, &err);
+    core.earlier = earlier_create(&core, &err);
     core.collections = collections_create(&core, &err);
     core.arrivals = arrivals_create(&core, &err);
     core.intake = intake_create(&core, &err);
@@ -51,6 +53,7 @@ static void core_close(void)
     intake_destroy(core.intake);
     arrivals_destroy(core.arrivals);
     collections_destroy(core.collections);
+    earlier_destroy(core.earlier);
     jobs_destroy(core.jobs);
     loop_destroy(core.loop);
     inflight_destroy(core.inflight);

@@ -38,6 +38,8 @@ static struct order example(struct order_file *files)
         .reason = "said; \"so\"",
         .remark = "cut; off",
         .evidence = "8 instances",
+        .priors = "[{\"stage\":\"calcium\"}]",
+        .prior_note = "none at the source",
         .has_predecessor = true,
         .predecessor = {"sr", "1.2", "1.2.3", "1.2.4", "1.2.5", "1.2.6"},
         .files = files,
@@ -61,6 +63,8 @@ static void order_is_read_as_it_was_written(void)
     CU_ASSERT_STRING_EQUAL(out.reason, in.reason);
     CU_ASSERT_STRING_EQUAL(out.remark, in.remark);
     CU_ASSERT_STRING_EQUAL(out.evidence, in.evidence);
+    CU_ASSERT_STRING_EQUAL(out.priors, in.priors);
+    CU_ASSERT_STRING_EQUAL(out.prior_note, in.prior_note);
     CU_ASSERT_TRUE(out.has_predecessor);
     CU_ASSERT_EQUAL(memcmp(&out.predecessor, &in.predecessor, sizeof in.predecessor), 0);
     CU_ASSERT_STRING_EQUAL(attrs_get(&out.head, "PatientName"), "M\xc3\xbcller^\xe5\xb1\xb1");
@@ -107,14 +111,20 @@ static void order_read_refuses_what_is_no_order(void)
         "{\"schema\":\"anode.order/0\"}",
         "{\"schema\":\"anode.order/1\"}",
         "{\"schema\":\"anode.order/1\",\"job\":1,\"stage\":\"s\",\"parameters\":{},\"results\":1,"
-        "\"outcome\":\"\",\"reason\":\"\",\"remark\":\"\",\"evidence\":\"\",\"head\":{},"
+        "\"outcome\":\"\",\"reason\":\"\",\"remark\":\"\",\"evidence\":\"\",\"priors\":[],"
+        "\"prior_note\":\"\",\"head\":{},"
         "\"files\":[{\"slot\":0,\"position\":0,\"path\":\"p\",\"digest\":\"00\"}]}",
         "{\"schema\":\"anode.order/1\",\"job\":1,\"stage\":\"s\",\"parameters\":[],\"results\":1,"
-        "\"outcome\":\"\",\"reason\":\"\",\"remark\":\"\",\"evidence\":\"\",\"head\":{},"
+        "\"outcome\":\"\",\"reason\":\"\",\"remark\":\"\",\"evidence\":\"\",\"priors\":[],"
+        "\"prior_note\":\"\",\"head\":{},"
         "\"files\":[]}",
         "{\"schema\":\"anode.order/1\",\"job\":1,\"stage\":\"s\",\"parameters\":{},\"results\":1,"
-        "\"outcome\":\"\",\"reason\":\"\",\"remark\":\"\",\"evidence\":\"\",\"head\":{\"a\":1},"
+        "\"outcome\":\"\",\"reason\":\"\",\"remark\":\"\",\"evidence\":\"\",\"priors\":[],"
+        "\"prior_note\":\"\",\"head\":{\"a\":1},"
         "\"files\":[]}",
+        "{\"schema\":\"anode.order/1\",\"job\":1,\"stage\":\"s\",\"parameters\":{},\"results\":1,"
+        "\"outcome\":\"\",\"reason\":\"\",\"remark\":\"\",\"evidence\":\"\",\"priors\":{},"
+        "\"prior_note\":\"\",\"head\":{},\"files\":[]}",
     };
     struct arena *arena = arena_create();
     struct order o;

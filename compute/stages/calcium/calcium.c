@@ -554,6 +554,41 @@ static bool prepare_percentile(struct job *j)
            findings_add_fact(j->f, "No percentile: no table of percentiles is set up");
 }
 
+// NAN where not all slices say the same number.
+static double slices_number(const struct image_set *set, const struct image *v, const char *keyword)
+{
+    double value;
+    return image_number(set, v, keyword, &value) == IMAGE_ATTR_SAME ? value : NAN;
+}
+
+// kg/m2 by the header; NAN: not stated, or no grown person has it.
+static double find_bmi(const struct image_set *set, const struct image *v)
+{
+    static const double metres[] = {1.2, 2.3}, least = 10, most = 80;
+    const double height = slices_number(set, v, "PatientSize");
+    const double weight = slices_number(set, v, "PatientWeight");
+    if (!(height >= metres[0] && height <= metres[1]))
+        return NAN;
+    const double bmi = weight / (height * height);
+    return bmi >= least && bmi <= most ? bmi : NAN;
+}
+
+// What earlier results are compared with.
+static struct calcium_now now_of(const struct job *j)
+{
+    const struct image_set *set = j->run->set;
+    struct calcium_now now = {.version = CALCIUM_VERSION,
+                              .estimate = j->estimate,
+                              .bmi = find_bmi(set, j->v),
+                              .kvp = slices_number(set, j->v, "KVP"),
+                              .thickness_mm = slices_number(set, j->v, "SliceThickness"),
+                              .spacing_mm = j->v->spacing[2],
+                              .maker = image_text(set, j->v, "Manufacturer"),
+                              .model = image_text(set, j->v, "ManufacturerModelName"),
+                              .kernel = image_text(set, j->v, "ConvolutionKernel")};
+    return now;
+}
+
 // Everything that needs the device. False: the machine failed. A refusal is true.
 static bool evaluate(struct job *j)
 {
@@ -598,7 +633,10 @@ static bool evaluate(struct job *j)
                               &lesions, j->err))
         return false;
     j->context = (struct calcium_context){.estimate = j->estimate,
-                                          .calibrated = j->p[P_MASS_FACTOR].number > 0};
+                                          .calibrated = j->p[P_MASS_FACTOR].number > 0,
+                                          .priors = r->priors,
+                                          .prior_count = r->prior_count,
+                                          .now = now_of(j)};
     if (!add_heart_warnings(j) || !warn_metal(j, &lesions) || !prepare_percentile(j))
         return err_set(j->err, ERR_NOMEM, "calcium: warnings");
     drop_scan(j);

@@ -832,6 +832,14 @@ static bool add_summary(struct writer *w)
     return e->text && w->f->page.headline && w->f->reason;
 }
 
+static bool add_priors(struct writer *w)
+{
+    struct calcium_now now = w->context->now;
+    now.low = calcium_agatston(w->rules, &w->total);
+    now.high = calcium_agatston(w->rules, &w->possible);
+    return calcium_prior_report(w->f, w->context->priors, w->context->prior_count, &now);
+}
+
 bool calcium_report(struct findings *f, const struct image_set *set, uint32_t image,
                     const struct anatomy_heart *heart, const struct calcium_rules *rules,
                     const struct calcium_lesions *lesions, const struct calcium_context *context,
@@ -856,7 +864,7 @@ bool calcium_report(struct findings *f, const struct image_set *set, uint32_t im
         calcium_add(&w.total, &l->amount);
     }
     if (add_regions(&w) && paint_regions(&w) && add_groups(&w) && add_layers(&w) && add_marks(&w) &&
-        add_others(&w) && add_faint(&w) && add_table(&w) && add_legend(&w) &&
+        add_others(&w) && add_faint(&w) && add_table(&w) && add_legend(&w) && add_priors(&w) &&
         add_lesion_table(&w) && add_images(&w) && add_summary(&w) && add_percentile(&w))
         return true;
     return err_set(err, ERR_NOMEM, "calcium: report");

@@ -5,6 +5,7 @@
 #include "compute/anatomy/heart.h"
 #include "compute/stages/calcium/calcium_lesion.h"
 #include "compute/stages/calcium/calcium_percentile.h"
+#include "compute/stages/calcium/calcium_prior.h"
 #include "compute/stages/calcium/calcium_score.h"
 #include "compute/image/image.h"
 #include "base/err.h"
@@ -15,6 +16,9 @@ struct calcium_context {
     bool calibrated; // the factor of the mass is that of the scanner
     const struct calcium_percentile_row *row; // for age and sex; NULL: no percentile is given
     const char *people;                       // of the row: "men of 45 to 54 years (source)"
+    const struct prior *priors;               // earlier results, the newest first
+    size_t prior_count;
+    struct calcium_now now; // to compare them with; the report fills in low and high
 };
 
 // Fills verdict, groups (all arteries, one an artery, one a lesion), layers, marks, regions with
