@@ -298,6 +298,11 @@ void conf_destroy(struct conf *c)
     free(c);
 }
 
+bool conf_light_page(const struct conf *c)
+{
+    return strcmp(c->page, "light") == 0;
+}
+
 const char *conf_timezone(const struct conf *c)
 {
     return strcmp(c->timezone, "none") == 0 ? NULL : c->timezone;

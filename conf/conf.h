@@ -77,6 +77,7 @@ struct conf {
     char *duplicate_answer;    // to an instance that is here with other content: "duplicate"
                                // (0111) or "success" (0000); kept in quarantine either way
     char *user;                // that a node started by root becomes
+    char *page;                // "dark" or "light": paper of report pages
     char *cage;                // "auto", "required", "off": rights that its processes give up
     char *timezone; // Timezone Offset From UTC of results whose source has none: "+0100",
                     // or "none"
@@ -138,6 +139,9 @@ void conf_destroy(struct conf *c);
 
 // Prints the effective configuration as YAML, defaults included; conf_load() reads it back.
 void conf_print(const struct conf *c, FILE *out);
+
+// Whether report pages are drawn on white paper.
+bool conf_light_page(const struct conf *c);
 
 // node.timezone as results carry it; NULL: none.
 const char *conf_timezone(const struct conf *c);

@@ -30,6 +30,10 @@ static const struct conf_key keys[] = {
              "out."},
     {"node.user", CONF_TEXT, AT(user), .max = 32, .def = "anode",
      .help = "User of the system that a node becomes which root starts; root stays root."},
+    {"node.page", CONF_CHOICE, AT(page), .choices = "dark|light", .def = "dark",
+     .help = "Paper of report pages as pictures: dark, as rooms are where images are read, or "
+             "light.\n"
+             "Documents (PDF) are light."},
     {"node.cage", CONF_CHOICE, AT(cage), .choices = "auto|required|off", .def = "auto",
      .help = "Whether processes that handle what peers send give up rights; auto: all that the "
              "kernel can take.\n"

@@ -32,7 +32,7 @@ static void trace_segment(cairo_t *cr, double x, double y, double radius, const 
 static struct ink ink_on(const uint8_t rgb[3])
 {
     const double light = 0.2126 * rgb[0] + 0.7152 * rgb[1] + 0.0722 * rgb[2];
-    return light > 110 ? ink_text : ink_white;
+    return light > 110 ? ink_black : ink_white;
 }
 
 static void hatch(cairo_t *cr, double x, double y, double radius)

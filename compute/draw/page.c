@@ -67,7 +67,7 @@ static const char *title_of(const struct layout *l)
 static void draw_head(struct layout *l)
 {
     struct pen *pen = l->pen;
-    pen_box(pen, 0, 0, PAGE_WIDTH, PAGE_HEIGHT, ink_white);
+    pen_box(pen, 0, 0, PAGE_WIDTH, PAGE_HEIGHT, ink_paper);
     pen_box(pen, 0, 0, PAGE_WIDTH, 46, ink_alarm);
     pen_ink(pen, ink_white);
     pen_font(pen, FONT_BOLD, 23);
@@ -635,8 +635,8 @@ typedef bool (*page_taker)(void *ctx, const struct layout *l);
 
 // Draws all pages on cr.
 static bool draw_pages(struct findings *f, const struct image_set *set,
-                       const struct page_context *context, cairo_t *cr, page_taker take, void *ctx,
-                       struct err *err)
+                       const struct page_context *context, bool dark, cairo_t *cr, page_taker take,
+                       void *ctx, struct err *err)
 {
     struct layout l = {.f = f, .set = set, .context = context};
     const uint32_t sections = f->page.section_count;
@@ -650,6 +650,8 @@ static bool draw_pages(struct findings *f, const struct image_set *set,
                         : err_set(err, ERR_NOMEM, "page: no memory for sections");
     }
     ok = ok && (l.pen = pen_create(cr, err));
+    if (ok)
+        pen_on_dark(l.pen, dark);
     while (ok && l.page < l.pages) {
         draw_page(&l);
         ok = check(&l, err) && (take(ctx, &l) || err_set(err, ERR_NOMEM, "page: no memory for it"));
@@ -704,7 +706,7 @@ bool page_draw(struct findings *f, const struct image_set *set, const struct pag
     cairo_t *cr = cairo_create(surface);
     struct pictures to = {f, surface};
     const uint32_t before = f->picture_count;
-    const bool ok = draw_pages(f, set, context, cr, keep_picture, &to, err);
+    const bool ok = draw_pages(f, set, context, !context->light, cr, keep_picture, &to, err);
     if (!ok)
         f->picture_count = before;
     cairo_destroy(cr);
@@ -780,7 +782,7 @@ bool page_document(struct findings *f, const struct image_set *set,
     cairo_t *cr = cairo_create(surface);
     cairo_translate(cr, (A4_WIDTH - PAGE_WIDTH * scale) / 2, (A4_HEIGHT - PAGE_HEIGHT * scale) / 2);
     cairo_scale(cr, scale, scale);
-    bool ok = draw_pages(f, set, context, cr, end_page, cr, err);
+    bool ok = draw_pages(f, set, context, false, cr, end_page, cr, err);
     cairo_destroy(cr);
     cairo_surface_finish(surface);
     const cairo_status_t status = cairo_surface_status(surface);

@@ -28,6 +28,7 @@ struct page_context {
     const char *study_description;  //
     const char *series_description; //
     const char *date;               // of the series: "2026-01-31 10:32"
+    bool light; // pictures are dark text on white paper; else light text on dark, for dark rooms
 };
 
 // Both:
@@ -42,8 +43,8 @@ struct page_context {
 bool page_draw(struct findings *f, const struct image_set *set, const struct page_context *context,
                struct err *err);
 
-// Appends the same pages as a document "report", application/pdf: A4 landscape, texts can be
-// searched and copied; it has a title and a creator, and no date.
+// Appends the same pages as a document "report", application/pdf: A4 landscape, always light, texts
+// can be searched and copied; it has a title and a creator, and no date.
 bool page_document(struct findings *f, const struct image_set *set,
                    const struct page_context *context, struct err *err);
 

@@ -9,12 +9,18 @@
 
 #define TEXT_MAX 16384 // bytes of one text; what is more is cut
 
-const struct ink ink_text = {0.10, 0.14, 0.19}, ink_quiet = {0.38, 0.44, 0.51},
-                 ink_accent = {0.02, 0.29, 0.47}, ink_rule = {0.78, 0.82, 0.86},
-                 ink_stripe = {0.955, 0.965, 0.975}, ink_white = {1, 1, 1},
-                 ink_alarm = {0.64, 0.08, 0.10}, ink_amber = {0.88, 0.62, 0.0},
-                 ink_amber_pale = {1.0, 0.965, 0.86}, ink_black = {0, 0, 0},
-                 ink_caption = {0.86, 0.89, 0.92};
+// On dark paper texts keep a contrast (WCAG 2.1, 1.4.3) of 4.5 at least, large ones 3.
+const struct ink ink_paper = {{1, 1, 1}, {0.07, 0.08, 0.10}},
+                 ink_text = {{0.10, 0.14, 0.19}, {0.90, 0.92, 0.94}},
+                 ink_quiet = {{0.38, 0.44, 0.51}, {0.62, 0.66, 0.70}},
+                 ink_accent = {{0.02, 0.29, 0.47}, {0.45, 0.75, 0.95}},
+                 ink_rule = {{0.78, 0.82, 0.86}, {0.28, 0.31, 0.35}},
+                 ink_stripe = {{0.955, 0.965, 0.975}, {0.11, 0.125, 0.15}},
+                 ink_alarm = {{0.64, 0.08, 0.10}, {0.80, 0.20, 0.20}},
+                 ink_amber = {{0.88, 0.62, 0.0}, {0.88, 0.62, 0.0}},
+                 ink_amber_pale = {{1.0, 0.965, 0.86}, {0.20, 0.16, 0.05}},
+                 ink_white = {{1, 1, 1}, {1, 1, 1}}, ink_black = {{0, 0, 0}, {0, 0, 0}},
+                 ink_caption = {{0.86, 0.89, 0.92}, {0.86, 0.89, 0.92}};
 
 // Built in, then typefaces without serifs of what Debian has; everything else that is installed
 // comes after these.
@@ -32,7 +38,7 @@ struct pen {
     PangoContext *context;
     PangoLayout *layout;
     PangoFontDescription *fonts[2];
-    bool lacked;
+    bool lacked, dark;
     char text[TEXT_MAX + 32]; // what the layout was given
 };
 
@@ -98,9 +104,15 @@ bool pen_lacked_glyph(struct pen *p)
     return lacked;
 }
 
+void pen_on_dark(struct pen *p, bool dark)
+{
+    p->dark = dark;
+}
+
 void pen_ink(struct pen *p, struct ink ink)
 {
-    cairo_set_source_rgb(p->cr, ink.r, ink.g, ink.b);
+    const double *rgb = p->dark ? ink.dark : ink.light;
+    cairo_set_source_rgb(p->cr, rgb[0], rgb[1], rgb[2]);
 }
 
 void pen_rgb(struct pen *p, const uint8_t rgb[3])

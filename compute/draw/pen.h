@@ -14,11 +14,12 @@ struct pen; // opaque
 enum font { FONT_REGULAR, FONT_BOLD };
 enum align { LEFT, CENTRE, RIGHT };
 
+// On light paper and on dark.
 struct ink {
-    double r, g, b;
+    double light[3], dark[3]; // red, green, blue: 0 to 1
 };
-extern const struct ink ink_text, ink_quiet, ink_accent, ink_rule, ink_stripe, ink_white, ink_alarm,
-    ink_amber, ink_amber_pale, ink_black, ink_caption;
+extern const struct ink ink_paper, ink_text, ink_quiet, ink_accent, ink_rule, ink_stripe, ink_white,
+    ink_alarm, ink_amber, ink_amber_pale, ink_black, ink_caption;
 
 // cr is borrowed. NULL with ERR_NOMEM.
 struct pen *pen_create(cairo_t *cr, struct err *err);
@@ -27,6 +28,8 @@ cairo_t *pen_cairo(struct pen *p);
 // Whether a text written or measured since the last call had a character without a glyph.
 bool pen_lacked_glyph(struct pen *p);
 
+// What inks are from now on; at first those on light paper.
+void pen_on_dark(struct pen *p, bool dark);
 // Colour and typeface of what follows; size in units of the surface.
 void pen_ink(struct pen *p, struct ink ink);
 void pen_rgb(struct pen *p, const uint8_t rgb[3]);

@@ -13,8 +13,8 @@
 #define GUIDE_ROWS  4 // names of guides that are near to each other stand below each other
 
 // After Okabe and Ito: told apart with any colour vision.
-static const uint8_t colours[][3] = {{0, 114, 178},  {213, 94, 0},  {0, 158, 115}, {204, 121, 167},
-                                     {86, 180, 233}, {230, 159, 0}, {80, 80, 80}};
+static const uint8_t colours[][3] = {{0, 114, 178},  {213, 94, 0},  {0, 158, 115},  {204, 121, 167},
+                                     {86, 180, 233}, {230, 159, 0}, {105, 105, 105}};
 
 struct area {
     double x, y, width, height;

@@ -143,6 +143,7 @@ static bool analyze_one(struct analyze_run *run, const struct plan *plan, const 
         .remark = plan->remark,
         .priors = run->priors,
         .prior_count = run->args->prior_count,
+        .light_page = run->conf && conf_light_page(run->conf),
         .folder = folder,
         .progress = terminal ? analyze_show_progress : NULL,
     };

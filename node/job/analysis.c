@@ -566,6 +566,8 @@ static bool compose_identity(struct job *j, const char *outcome, struct err *err
             fprintf(f, ";outcome=%s", outcome);
         if (r->remark && r->remark[0])
             fprintf(f, ";remark=%s", r->remark);
+        if (!r->light_page)
+            fputs(";page=dark", f);
         ok = put_priors(j, f) && !ferror(f);
     }
     if (f)
@@ -612,6 +614,7 @@ static bool draw_pages(struct job *j, struct err *err)
         .study_description = attrs_get(a, "StudyDescription"),
         .series_description = attrs_get(a, "SeriesDescription"),
         .date = date,
+        .light = r->light_page,
     };
     const struct image_set *set = j->report->images.image_count ? &j->report->images : NULL;
     struct findings *f = j->report->findings;

@@ -48,6 +48,7 @@ struct analysis_request {
     const struct attrs *head; // attributes of the input as recorded, for files that no parser
                               // takes; NULL: none
     const char *folder;       // exists; result files go there
+    bool light_page;          // pages are drawn on white, else on dark; part of the result UIDs
     double deadline_s; // CLOCK_MONOTONIC seconds; 0: none. Bounds every wait on the device too
     struct timespec started; // {0}: now
     // Called with "decoding", 0.25 and the like, from one thread; may be NULL.

@@ -195,6 +195,7 @@ static bool analyse(struct shop *s, struct task *t, struct analysis_report *repo
         .priors = t->priors,
         .prior_count = t->prior_count,
         .prior_note = t->order.prior_note,
+        .light_page = conf_light_page(conf),
         .evidence = t->order.evidence,
         .head = t->order.head.size ? &t->order.head : NULL,
         .folder = t->folder,

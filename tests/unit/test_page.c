@@ -112,6 +112,7 @@ static const struct page_context context = {
     .study_description = "CT heart",
     .series_description = "CaSc 3.0 Qr36 \xc3\xa4\xff",
     .date = "2026-01-31 10:32",
+    .light = true,
 };
 
 static void draw(struct findings *f, const struct image_set *set)
@@ -166,6 +167,26 @@ static bool has_label(const struct picture *p)
 }
 
 // ---- cases ----
+
+// On dark paper hardly anything is bright, the texts are, and the strip with the label is there.
+static void a_page_for_dark_rooms_is_dark(void)
+{
+    static const uint8_t paper[3] = {18, 20, 26}, alarm_on_dark[3] = {204, 51, 51};
+    struct page_context dark = context;
+    struct chest chest;
+    struct err err = {0};
+    chest_init(&chest);
+    struct findings *f = make_findings(4, 6);
+    dark.light = false;
+    CU_ASSERT_TRUE_FATAL(page_draw(f, &chest.images.set, &dark, &err));
+    const struct picture *p = &f->pictures[0];
+    CU_ASSERT(count_near(p, alarm_on_dark, 4, 0, 0, PAGE_WIDTH, 46) > PAGE_WIDTH * 46 * 8 / 10);
+    CU_ASSERT(count_all(p, paper, 3) > PAGE_WIDTH * PAGE_HEIGHT / 4);
+    CU_ASSERT(count_all(p, white, 40) < PAGE_WIDTH * PAGE_HEIGHT / 20);
+    CU_ASSERT(count_near(p, (const uint8_t[3]){230, 235, 240}, 8, 0, 46, 900, 60) > 200); // title
+    findings_destroy(f);
+    chest_finish(&chest);
+}
 
 static void page_carries_the_label_and_its_parts(void)
 {
@@ -897,6 +918,7 @@ static void tile_survives_nonsense(void)
 int main(void)
 {
     static const struct check_case cases[] = {
+        {"a_page_for_dark_rooms_is_dark", a_page_for_dark_rooms_is_dark},
         {"page_carries_the_label_and_its_parts", page_carries_the_label_and_its_parts},
         {"every_page_of_many_carries_the_label", every_page_of_many_carries_the_label},
         {"pages_are_bounded", pages_are_bounded},

@@ -2,6 +2,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include "compute/findings/colour.h"
 #include "compute/findings/outline.h"
 #include "compute/stages/calcium/calcium_noise.h"
 
@@ -31,24 +32,26 @@ static const struct {
     struct code site;
     uint8_t rgb[3];
 } arteries[CALCIUM_ARTERIES] = {
-    // Colours that readers of any colour vision tell apart: Okabe and Ito, Color Universal Design.
     {"LM",
      "Left main coronary artery",
      {"3227004", "SCT", "Left Main Coronary Artery"},
-     {240, 228, 66}},
+     COLOUR_YELLOW},
     {"LAD",
      "Left anterior descending coronary artery",
      {"59438005", "SCT", "Left Anterior Descending Coronary Artery"},
-     {0, 158, 115}},
+     COLOUR_GREEN},
     {"LCX",
      "Circumflex coronary artery",
      {"57396003", "SCT", "Circumflex Coronary Artery"},
-     {86, 180, 233}},
-    {"RCA", "Right coronary artery", {"13647002", "SCT", "Right Coronary Artery"}, {213, 94, 0}},
+     COLOUR_SKY},
+    {"RCA",
+     "Right coronary artery",
+     {"13647002", "SCT", "Right Coronary Artery"},
+     COLOUR_VERMILION},
     {"UNASSIGNED",
      "Coronary artery that cannot be told",
      {"41801008", "SCT", "Coronary Artery"},
-     {204, 121, 167}},
+     COLOUR_VIOLET},
 };
 
 // Layers after those of the arteries.
@@ -57,8 +60,8 @@ static const struct {
     const char *name, *description;
     uint8_t rgb[3];
 } other_layers[] = {
-    {"UNCERTAIN", "May be coronary calcium: above the lower bound of the score", {255, 255, 255}},
-    {"NOT CORONARY", "Bright, yet no coronary calcium: not counted", {150, 150, 150}},
+    {"UNCERTAIN", "May be coronary calcium: above the lower bound of the score", COLOUR_WHITE},
+    {"NOT CORONARY", "Bright, yet no coronary calcium: not counted", COLOUR_GREY},
 };
 
 // Of those that are not coronary so many are named, the largest first, of at least so much.
@@ -200,7 +203,7 @@ static bool add_regions(struct writer *w)
     *r = (struct region){.label = "Heart region searched",
                          .category = anatomical,
                          .type = heart_code,
-                         .rgb = {200, 120, 120},
+                         .rgb = COLOUR_VIOLET,
                          .role = REGION_SEARCHED,
                          .automatic = true,
                          .group = -1};
@@ -537,7 +540,7 @@ static bool add_faint(struct writer *w)
     struct layer *layer = findings_add_layer(w->f);
     if (!layer)
         return false;
-    *layer = (struct layer){"NOT COUNTED", "Too small to count", {190, 190, 190}, 1};
+    *layer = (struct layer){"NOT COUNTED", "Too small to count", COLOUR_GREY, 1};
     const int number = (int)w->f->layer_count - 1;
     char place[64];
     const uint32_t shown =

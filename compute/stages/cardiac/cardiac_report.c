@@ -2,6 +2,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include "compute/findings/colour.h"
 #include "compute/stages/cardiac/cardiac_writer.h"
 
 // PS3.16 CID 12305 (sites), 7150, 7151.
@@ -10,7 +11,7 @@ static const struct code code_muscle = {"49848007", "SCT", "Left Ventricle Myoca
 static const struct code code_anatomical = {"123037004", "SCT", "Anatomical Structure"};
 
 enum { LAYER_ENDO, LAYER_EPI, LAYERS };
-const uint8_t cardiac_pool_rgb[3] = {230, 80, 70}, cardiac_muscle_rgb[3] = {90, 200, 120};
+const uint8_t cardiac_pool_rgb[3] = COLOUR_VERMILION, cardiac_muscle_rgb[3] = COLOUR_GREEN;
 
 // ---- Graphics -----------------------------------------------------------------------------------
 

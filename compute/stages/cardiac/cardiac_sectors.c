@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "compute/stages/cardiac/cardiac_writer.h"
+#include "compute/findings/colour.h"
 
 // PS3.16 CID 3717 (segments), 12233 (phases); 122445 and 122624 are of TID 3920.
 static const struct code code_wall = {"49848007", "SCT", "Left Ventricle Myocardium"};
@@ -152,7 +153,7 @@ static bool mark_insertion(struct cardiac_writer *w, int layer, uint32_t slice, 
 
 bool cardiac_mark_insertions(struct cardiac_writer *w)
 {
-    static const uint8_t rgb[3] = {255, 200, 60};
+    static const uint8_t rgb[3] = COLOUR_YELLOW;
     const struct cardiac_segments *s = w->r->segments;
     if (!segments_known(w))
         return true;

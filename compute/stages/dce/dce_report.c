@@ -2,6 +2,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include "compute/findings/colour.h"
 #include "compute/draw/picture.h"
 #include "compute/stages/perfusion/perfusion_blocks.h"
 
@@ -30,8 +31,8 @@ static const struct code unit_none = {"1", "UCUM", "no units"};
 static const struct code unit_of_ms = {"ms", "UCUM", "millisecond"};
 static const struct code unit_of_ml = {"mL", "UCUM", "milliliter"};
 
-static const uint8_t enhancing_rgb[3] = {255, 170, 60}, vessel_rgb[3] = {255, 80, 60};
-static const uint8_t curve_rgb[3] = {60, 120, 200};
+static const uint8_t enhancing_rgb[3] = COLOUR_YELLOW, vessel_rgb[3] = COLOUR_VERMILION;
+static const uint8_t curve_rgb[3] = COLOUR_SKY;
 static const double misfit_share = 0.1, misfit_noise = 3; // of the peak, of the noise
 
 // tests/phantom/dce.py: with noise of 5 % of the signal Ktrans is 13 % too low, at 2 % within 1 %.

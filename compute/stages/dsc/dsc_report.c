@@ -2,6 +2,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include "compute/findings/colour.h"
 #include "compute/draw/picture.h"
 #include "compute/stages/perfusion/perfusion_blocks.h"
 
@@ -31,8 +32,8 @@ static const struct code dsc_unit_s = {"s", "UCUM", "second"};
 static const struct code dsc_unit_rate = {"/s", "UCUM", "/s"};
 static const struct code dsc_unit_ml = {"mL", "UCUM", "milliliter"};
 
-static const uint8_t late_rgb[3] = {70, 220, 90}, dsc_artery_rgb[3] = {255, 80, 60},
-                     dsc_vein_rgb[3] = {80, 140, 255}, dsc_brain_rgb[3] = {60, 160, 120};
+static const uint8_t late_rgb[3] = COLOUR_GREEN, dsc_artery_rgb[3] = COLOUR_VERMILION,
+                     dsc_vein_rgb[3] = COLOUR_SKY, dsc_brain_rgb[3] = COLOUR_GREY;
 
 enum { DSC_MAPS = 6 };
 

@@ -2,6 +2,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include "compute/findings/colour.h"
 #include "compute/findings/outline.h"
 
 // Sources: PS3.16 CID 7192 (regions), 244 (laterality), 7469 (measurements), 7464 (mean), 7150;
@@ -27,9 +28,9 @@ static const struct {
     struct code laterality;
     uint8_t rgb[3];
 } regions[REGIONS] = {
-    {"Right lung", "RIGHT LUNG", {"24028007", "SCT", "Right"}, {70, 150, 255}},
-    {"Left lung", "LEFT LUNG", {"7771000", "SCT", "Left"}, {255, 170, 60}},
-    {"Trachea and main bronchi", "", {0}, {90, 220, 120}},
+    {"Right lung", "RIGHT LUNG", {"24028007", "SCT", "Right"}, COLOUR_SKY},
+    {"Left lung", "LEFT LUNG", {"7771000", "SCT", "Left"}, COLOUR_VERMILION},
+    {"Trachea and main bronchi", "", {0}, COLOUR_GREEN},
 };
 
 #define SHOWN 3 // slices on the page, marked

@@ -2,10 +2,11 @@
 #include <math.h>
 #include <string.h>
 #include "compute/stages/perfusion/perfusion_writer.h"
+#include "compute/findings/colour.h"
 
 enum { LAYER_ARTERY, LAYER_VEIN, LAYERS };
-static const uint8_t artery_rgb[3] = {255, 80, 60}, vein_rgb[3] = {80, 140, 255};
-static const uint8_t tissue_rgb[3] = {230, 230, 230};
+static const uint8_t artery_rgb[3] = COLOUR_VERMILION, vein_rgb[3] = COLOUR_SKY;
+static const uint8_t tissue_rgb[3] = COLOUR_GREY;
 enum { MAP_CBF, MAP_CBV, MAP_MTT, MAP_TMAX, MAP_TTP }; // in the order in which they are added
 enum { SHOWN = 4, MOSAIC_SLICES = 12 };                // slices on the page, large and small
 static const double head_around_mm = 8;                // of brain: so that the skull is seen

@@ -2,6 +2,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include "compute/findings/colour.h"
 #include "compute/draw/picture.h"
 #include "compute/stages/perfusion/perfusion_axis.h"
 #include "compute/stages/perfusion/perfusion_writer.h"
@@ -65,7 +66,7 @@ static const struct code unit_ml = {"mL", "UCUM", "milliliter"};
 static const struct code unit_ratio = {"{ratio}", "UCUM", "ratio"};
 
 enum { REGION_MISMATCH, REGION_CORE, REGIONS }; // the last one is drawn on top
-static const uint8_t core_rgb[3] = {255, 60, 200}, mismatch_rgb[3] = {70, 220, 90};
+static const uint8_t core_rgb[3] = COLOUR_VIOLET, mismatch_rgb[3] = COLOUR_GREEN;
 
 // ---- Maps and segments ------------------------------------------------------------------------
 
