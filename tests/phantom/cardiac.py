@@ -340,7 +340,7 @@ def truth_of(o, heart, zs, interval):
             "kind": heart.kind, "pool_ml": pool.tolist(), "exact_ml": [heart.edv * (1 - heart.ef / 100 * s["out"]) for s in states],
             "edv_ml": float(pool[ed]), "esv_ml": float(pool[es]), "ef": float(100 * (1 - pool[es] / pool[ed])), "ed": ed, "es": es,
             "mass_g": float(areas[ed, :, 1].sum() * o.gap / 1000 * DENSITY), "areas_mm2": areas[:, :, 0].tolist(), "rate": 60000 / interval,
-            "phases": o.phases, "pixel_mm": o.pixel}
+            "phases": o.phases, "fewer": o.fewer, "pixel_mm": o.pixel}
 
 
 if __name__ == "__main__":

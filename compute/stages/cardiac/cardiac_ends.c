@@ -1,5 +1,7 @@
 #include "compute/stages/cardiac/cardiac_ends.h"
 #include <math.h>
+#include <stdlib.h>
+#include "compute/stages/cardiac/cardiac_rim.h"
 
 // A ramp is {where nothing counts, where all does}. tests/phantom/cardiac.py fixed them.
 static const double closed_ramp[2] = {0.1, 0.8}; // of the circumference, by that of the next slice
@@ -8,6 +10,9 @@ static const double base_pool_ramp[2] = {0.4, 0.75}; // by the next slice, at en
 static const double swing_ramp[2] = {1.4, 1.15};     // pool at end systole by that at end diastole
 static const double pool_passed_ramp[2] = {1.35, 1.1}; // of what the next slice shrinks to
 static const double muscle_passed_ramp[2] = {0.45, 0.8};
+static const double rim_ramp[2] = {0.6,
+                                   0.9}; // part of the circumference where the next wall goes on
+static const double own_pool = 0.8; // of the next one: an inner contour that is less is another
 static const double sure_weight = 0.95, counts_weight = 0.5;
 static const double atrium_mm = 2.6;    // thinner walls are those of an atrium: 2 to 3 mm
 static const double window_part = 0.05; // of the cycle, to both sides: what evidence is taken over
@@ -88,25 +93,69 @@ static double valve_weight(const struct cardiac_ventricle *v, uint32_t slice, ui
                 fmin(ramp(pool_passed_ramp, pool), ramp(muscle_passed_ramp, muscle)));
 }
 
-static void weigh_base(struct cardiac_ventricle *v, int way)
+// Thin walls all round are those of an atrium.
+static bool is_atrium(const struct seen *s)
 {
-    double before = 1;
-    for (int64_t k = v->middle; k >= 0 && k < v->slices; k += way) {
-        struct cardiac_part *part = &v->part[k];
-        const uint32_t slice = (uint32_t)k, next = (uint32_t)(k - way);
-        if (slice == v->middle) {
-            for (uint32_t point = 0; point < v->points; point++)
-                part->weight[point] = 1;
-            continue;
-        }
-        const double base = fmin(before, base_weight(v, slice, next));
-        for (uint32_t point = 0; point < v->points; point++) {
-            const double valve = base > 0 ? valve_weight(v, slice, next, point) : 0;
-            part->weight[point] = fminf((float)fmin(base, valve), v->part[next].weight[point]);
-        }
-        part->weight[v->ed] = (float)base;
-        before = base;
+    return s->thick_mm < atrium_mm && s->closed > closed_half;
+}
+
+// A slice at a point, by its own contours and by how the wall of the next slice goes on in it. It
+// counts where its contours are as they should be and the wall goes on at all; and where they are
+// no contours, those of a mixture, but the wall goes on nearly all round. Else both have a say, and
+// it is in doubt.
+static void weigh_point(struct cardiac_ventricle *v, uint32_t slice, uint32_t next, uint32_t point,
+                        double own, double goes_on_part)
+{
+    struct cardiac_part *part = &v->part[slice];
+    const struct cardiac_part *beside = &v->part[next];
+    const struct seen s = seen_at(v, slice, point), n = seen_at(v, next, point);
+    const double goes_on = ramp(rim_ramp, goes_on_part);
+    const bool atrium = is_atrium(&s);
+    const bool sure = !atrium && own >= sure_weight && goes_on > 0;
+    const bool mixture = s.closed < closed_half && goes_on >= 1;
+    const double weight = atrium ? 0 : sure || mixture ? 1 : (own + goes_on) / 2;
+    const bool possible = !atrium && (own > 0 || goes_on > 0);
+    part->weight[point] = fminf((float)weight, beside->weight[point]);
+    part->least[point] = fminf(sure ? 1 : 0, beside->least[point]);
+    part->most[point] = fminf(possible ? 1 : 0, beside->most[point]);
+    part->borrowed[point] =
+        weight > own && (s.closed < closed_half || s.pool_mm2 < own_pool * n.pool_mm2);
+}
+
+static void weigh_wholly(const struct cardiac_ventricle *v, struct cardiac_part *part, bool sure)
+{
+    for (uint32_t point = 0; point < v->points; point++) {
+        part->weight[point] = part->most[point] = 1;
+        part->least[point] = sure ? 1 : 0;
     }
+}
+
+static void weigh_most(struct cardiac_part *part, uint32_t point, uint32_t ed)
+{
+    part->weight[point] = fminf(part->weight[point], part->weight[ed]);
+    part->least[point] = fminf(part->least[point], part->least[ed]);
+    part->most[point] = fminf(part->most[point], part->most[ed]);
+}
+
+static bool weigh_base(struct cardiac_ventricle *v, const struct cardiac_cine *c, int way)
+{
+    double *parts = calloc(v->points, sizeof *parts);
+    bool ok = parts != NULL;
+    weigh_wholly(v, &v->part[v->middle], true);
+    for (int64_t k = (int64_t)v->middle + way; ok && k >= 0 && k < v->slices; k += way) {
+        const uint32_t slice = (uint32_t)k, next = (uint32_t)(k - way);
+        const double base = base_weight(v, slice, next);
+        ok = cardiac_rim_find(c, v, slice, next, parts);
+        for (uint32_t point = 0; ok && point < v->points; point++) {
+            const double valve = point == v->ed ? 1 : valve_weight(v, slice, next, point);
+            weigh_point(v, slice, next, point, fmin(base, valve), parts[point]);
+        }
+        // What the valve lets in at end diastole is the most that there is at any time.
+        for (uint32_t point = 0; ok && point < v->points; point++)
+            weigh_most(&v->part[slice], point, v->ed);
+    }
+    free(parts);
+    return ok;
 }
 
 // ---- The apex -----------------------------------------------------------------------------------
@@ -138,26 +187,29 @@ static void weigh_apex(struct cardiac_ventricle *v, int way, uint32_t *last)
         if (doubt == END_OUTSIDE)
             break;
         worst = doubt > worst ? doubt : worst;
-        for (uint32_t point = 0; point < v->points; point++)
-            v->part[k].weight[point] = 1;
-        v->part[k].unsure = worst != END_INSIDE;
+        weigh_wholly(v, &v->part[k], worst == END_INSIDE);
         *last = (uint32_t)k;
     }
 }
 
 // What the pool may have past the last slice of the apex, mm2 of one slice: areas of a shape that
-// is round outwards fall ever faster, so that the line through the last two is the most; and no
-// more than the last.
-static double beyond_apex(const struct cardiac_ventricle *v, uint32_t point)
+// is round outwards fall ever faster, so that the line through the last two is the most; no more
+// than the last; and where there is a slice, what of that disc is blood in it.
+static void find_beyond(struct cardiac_ventricle *v, const struct cardiac_cine *c, int way)
 {
     const uint32_t last = v->basal == v->base ? v->apex : v->base;
-    const int64_t before = v->basal == v->base ? (int64_t)last - 1 : (int64_t)last + 1;
-    if (last == v->middle || before < v->base || before > v->apex)
-        return 0;
-    const double one = seen_at(v, last, point).pool_mm2;
-    const double two = seen_at(v, (uint32_t)before, point).pool_mm2;
-    const double most = fmin(2 * one - two, one);
-    return most > apex_mm2 ? most : 0;
+    const uint32_t before = (uint32_t)((int64_t)last - way);
+    const int64_t after = (int64_t)last + way;
+    if (last == v->middle)
+        return;
+    for (uint32_t point = 0; point < v->points; point++) {
+        const double one = seen_at(v, last, point).pool_mm2;
+        const double two = seen_at(v, before, point).pool_mm2;
+        double most = fmin(2 * one - two, one);
+        if (most > 0 && after >= 0 && after < v->slices)
+            most *= cardiac_rim_blood(c, v, last, (uint32_t)after, point, sqrt(most / M_PI));
+        v->beyond_mm2[point] = most > apex_mm2 ? (float)most : 0;
+    }
 }
 
 // ---- Which slices -------------------------------------------------------------------------------
@@ -243,14 +295,14 @@ static void name_outside(struct cardiac_ventricle *v, int way)
             continue;
         const bool base = way * ((int64_t)k - v->middle) > 0;
         part->fate = base ? CARDIAC_BEYOND_BASE : CARDIAC_BEYOND_APEX;
-        part->why = !base                        ? "below the pool of the ventricle"
-                    : part->weight[v->ed] > 0.0F ? "mostly atrium or outflow tract"
-                                                 : "atrium or outflow tract";
+        part->why = !base                   ? "below the pool of the ventricle"
+                    : part->most[v->ed] > 0 ? "mostly atrium or outflow tract"
+                                            : "atrium or outflow tract";
     }
 }
 
-void cardiac_ends_find(struct cardiac_ventricle *v, const struct cardiac_centre *centres,
-                       bool base_first)
+bool cardiac_ends_find(struct cardiac_ventricle *v, const struct cardiac_cine *c,
+                       const struct cardiac_centre *centres, bool base_first)
 {
     const uint32_t slices = v->slices;
     const int way = base_first ? -1 : 1; // towards the base
@@ -260,7 +312,8 @@ void cardiac_ends_find(struct cardiac_ventricle *v, const struct cardiac_centre 
     find_extremes(v, middle > 0 ? middle - 1 : 0, middle + 1 < slices ? middle + 1 : middle);
     find_swings(v);
     uint32_t last;
-    weigh_base(v, way);
+    if (!weigh_base(v, c, way))
+        return false;
     weigh_apex(v, -way, &last);
     v->basal = base_slice(v, way);
     v->base = base_first ? v->basal : last;
@@ -268,14 +321,16 @@ void cardiac_ends_find(struct cardiac_ventricle *v, const struct cardiac_centre 
     const uint32_t first_seen = base_first ? 0 : slices - 1;
     v->open[0] = v->basal == first_seen && (double)v->part[v->basal].weight[v->ed] >= sure_weight;
     v->open[1] = last == slices - 1 - first_seen;
+    find_beyond(v, c, -way);
     name_outside(v, way);
     find_poor(v);
+    return true;
 }
 
 bool cardiac_counts(const struct cardiac_ventricle *v, uint32_t slice, uint32_t point)
 {
     return slice >= v->base && slice <= v->apex && v->part[slice].fate != CARDIAC_POOR &&
-           (double)v->part[slice].weight[point] >= counts_weight;
+           !v->part[slice].borrowed[point] && (double)v->part[slice].weight[point] >= counts_weight;
 }
 
 // ---- Volumes ------------------------------------------------------------------------------------
@@ -285,6 +340,8 @@ static double area_of(const struct cardiac_ventricle *v, uint32_t slice, uint32_
                       bool muscle)
 {
     double sum = 0, count = 0;
+    if (v->part[slice].borrowed[point])
+        slice = slice < v->middle ? slice + 1 : slice - 1;
     for (int way = -1; way <= 1; way += 2) {
         for (int64_t k = slice; k >= 0 && k < v->slices; k += way) {
             if (v->part[k].fate == CARDIAC_POOR)
@@ -307,20 +364,17 @@ static double pool_of(const struct cardiac_ventricle *v, uint32_t slice, uint32_
                       enum extent extent)
 {
     const double own = area_of(v, slice, point, false);
-    const double weight = (double)v->part[slice].weight[point];
-    if (extent != EXTENT_MOST || weight >= sure_weight || slice == v->middle)
+    if (extent != EXTENT_MOST || v->part[slice].least[point] > 0 || slice == v->middle ||
+        (slice > v->middle) != (v->basal > v->middle))
         return own;
     return fmax(own, area_of(v, slice < v->middle ? slice + 1 : slice - 1, point, false));
 }
 
 static double weight_of(const struct cardiac_part *part, uint32_t point, enum extent extent)
 {
-    const double weight = (double)part->weight[point];
-    if (extent == EXTENT_VALUE)
-        return weight;
-    if (extent == EXTENT_LEAST)
-        return weight >= sure_weight && !part->unsure ? weight : 0;
-    return weight > 0 ? 1 : 0;
+    return (double)(extent == EXTENT_LEAST  ? part->least
+                    : extent == EXTENT_MOST ? part->most
+                                            : part->weight)[point];
 }
 
 // mL at a point. among: only of slices that count so at end diastole
@@ -334,7 +388,7 @@ static double volume_of(const struct cardiac_ventricle *v, uint32_t point, enum 
             mm2 += weight_of(part, point, extent) * pool_of(v, k, point, extent);
     }
     if (extent != EXTENT_LEAST && among != EXTENT_LEAST)
-        mm2 += beyond_apex(v, point) * (extent == EXTENT_MOST ? 1 : beyond_part);
+        mm2 += (double)v->beyond_mm2[point] * (extent == EXTENT_MOST ? 1 : beyond_part);
     if (extent == EXTENT_MOST && among == EXTENT_MOST && v->open[0])
         mm2 += area_of(v, v->basal, point, false);
     return mm2 * v->gap_mm / 1000;
@@ -430,8 +484,6 @@ void cardiac_ends_sum(struct cardiac_ventricle *v)
     choose_phases(v);
     v->edv = volumes_of(v, v->ed);
     v->esv = volumes_of(v, v->es);
-    v->beyond_mm2[0] = beyond_apex(v, v->ed);
-    v->beyond_mm2[1] = beyond_apex(v, v->es);
     bound_ejection(v);
     bound_mass(v);
 }

@@ -8,8 +8,9 @@
 // already: part[].s.walls, quality, closed, thick_mm.
 // centres     [slices], of cardiac_centre_find()
 // base_first  slice 0 is towards the base
-void cardiac_ends_find(struct cardiac_ventricle *v, const struct cardiac_centre *centres,
-                       bool base_first);
+// False: no memory.
+bool cardiac_ends_find(struct cardiac_ventricle *v, const struct cardiac_cine *c,
+                       const struct cardiac_centre *centres, bool base_first);
 
 // The volume curve with its bounds, end diastole and end systole, and the measures.
 void cardiac_ends_sum(struct cardiac_ventricle *v);

@@ -10,28 +10,37 @@ static const char *fate_name(enum cardiac_fate fate)
                                          : "contours not to be trusted";
 }
 
+static bool exclude_slice(struct cardiac_writer *w, uint32_t slice, const char *what,
+                          const char *why)
+{
+    struct exclusion *e = findings_add_exclusion(w->f);
+    if (!e)
+        return false;
+    e->what = arena_printf(w->f->arena, "slice %u of %u, %s", slice + 1, w->h->slices, what);
+    e->reason = why;
+    e->has_place = true;
+    e->place = (struct place){w->r->image, slice, 0};
+    return e->what && e->reason;
+}
+
 bool cardiac_exclude_slices(struct cardiac_writer *w)
 {
-    for (uint32_t k = 0; k < w->h->slices; k++) {
-        const struct cardiac_part *part = &w->h->part[k];
-        if (part->fate == CARDIAC_USED)
-            continue;
-        struct exclusion *e = findings_add_exclusion(w->f);
-        if (!e)
-            return false;
-        e->what = arena_printf(w->f->arena, "slice %u of %u, %s", k + 1, w->h->slices,
-                               fate_name(part->fate));
-        const double share = 100 * (double)part->weight[w->h->ed];
-        e->reason = part->fate == CARDIAC_BEYOND_BASE && share > 0
-                        ? arena_printf(w->f->arena, "%s: %.0f %% of it counts at end diastole",
-                                       part->why, share)
-                        : part->why;
-        e->has_place = true;
-        e->place = (struct place){w->r->image, k, 0};
-        if (!e->what || !e->reason)
-            return false;
+    const struct cardiac_ventricle *h = w->h;
+    bool ok = true;
+    for (uint32_t k = 0; ok && k < h->slices; k++) {
+        const struct cardiac_part *part = &h->part[k];
+        const double share = 100 * (double)part->weight[h->ed];
+        if (part->fate == CARDIAC_BEYOND_BASE && share > 0)
+            ok = exclude_slice(w, k, fate_name(part->fate),
+                               arena_printf(w->f->arena, "%s: %.0f %% of it counts at end diastole",
+                                            part->why, share));
+        else if (part->fate != CARDIAC_USED)
+            ok = exclude_slice(w, k, fate_name(part->fate), part->why);
+        else if (part->borrowed[h->ed] || part->borrowed[h->es])
+            ok = exclude_slice(w, k, "its contours",
+                               "the valve lies within it: areas are those of the next slice");
     }
-    return true;
+    return ok;
 }
 
 static bool set_value_row(struct cardiac_writer *w, struct page_table *t, uint32_t row,
@@ -221,7 +230,7 @@ static void add_cardiac_warnings(struct cardiac_writer *w)
     if (h->open[0])
         findings_add_warning(w->f, "The stack may begin below the base of the ventricle: volume "
                                    "may be missing");
-    if (h->open[1] && h->beyond_mm2[0] > 0)
+    if (h->open[1] && h->beyond_mm2[h->ed] > 0)
         findings_add_warning(w->f, "The stack ends above the apex: volume may be missing");
     if (h->poor)
         findings_add_warning(w->f,

@@ -173,13 +173,17 @@ static bool alloc_ventricle(const struct cardiac_cine *c, struct arena *arena,
     out->ml = arena_alloc(arena, c->points, sizeof *out->ml);
     out->low = arena_alloc(arena, c->points, sizeof *out->low);
     out->high = arena_alloc(arena, c->points, sizeof *out->high);
-    bool ok = out->part && out->ml && out->low && out->high;
+    out->beyond_mm2 = arena_alloc(arena, c->points, sizeof *out->beyond_mm2);
+    bool ok = out->part && out->ml && out->low && out->high && out->beyond_mm2;
     for (uint32_t k = 0; ok && k < c->slices; k++) {
         struct cardiac_part *part = &out->part[k];
         part->phases = c->phases[k];
         part->s.walls = arena_alloc(arena, part->phases, sizeof *part->s.walls);
         part->weight = arena_alloc(arena, c->points, sizeof *part->weight);
-        ok = part->s.walls && part->weight;
+        part->least = arena_alloc(arena, c->points, sizeof *part->least);
+        part->most = arena_alloc(arena, c->points, sizeof *part->most);
+        part->borrowed = arena_alloc(arena, c->points, sizeof *part->borrowed);
+        ok = part->s.walls && part->weight && part->least && part->most && part->borrowed;
     }
     return ok;
 }
@@ -265,8 +269,7 @@ bool cardiac_ventricle_find(const struct cardiac_cine *c, const struct cardiac_c
     }
     if (!find_walls(c, centres, least, out))
         return false;
-    cardiac_ends_find(out, centres, base_first);
-    if (!correct_slope(out))
+    if (!cardiac_ends_find(out, c, centres, base_first) || !correct_slope(out))
         return false;
     cardiac_ends_sum(out);
     return true;

@@ -21,9 +21,10 @@ struct cardiac_part { // a slice of it
     double closed;   // mean over the phases
     double thick_mm; // mean over the phases
     double swing;    // pool at end systole by that at end diastole
-    // [points] How much of its pool counts, 0..1: the valve may lie within the slice.
-    float *weight;
-    bool unsure; // at the apex: it may be none of the ventricle
+    // [points] How much of its pool counts, 0..1: the valve may lie within the slice; and the least
+    // and the most that it may be.
+    float *weight, *least, *most;
+    bool *borrowed; // [points] its own contours are of a mixture: areas are those of the next slice
 };
 
 struct cardiac_bounds {
@@ -44,8 +45,8 @@ struct cardiac_ventricle {
     struct cardiac_bounds mass;             // g, of the muscle at ed
     uint32_t used, poor;                    // slices
     double gap_mm, pixel_mm;
-    double beyond_mm2[2]; // of the pool, at ed and es, past the last slice of the apex, at most
-    bool open[2];         // the stack ends before the ventricle does: at the base, at the apex
+    float *beyond_mm2; // [points] of the pool past the last slice of the apex, at most
+    bool open[2];      // the stack ends before the ventricle does: at the base, at the apex
 };
 
 #define CARDIAC_DENSITY 1.05 // g/mL of muscle
