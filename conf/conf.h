@@ -29,6 +29,7 @@ struct conf_peer {
     uint32_t associations; // that large deliveries to it take at a time: 1 to PEER_ASSOCIATIONS_MAX
     bool earlier;          // ask it for earlier results of a patient, by C-FIND and C-GET
     bool tls;              // either way by TLS only
+    char *confirm;         // "off", "commit", "find": when what was sent to it counts as delivered
     struct conf_texts certificates; // SHA-256 or names; none: any that tls.ca signed
     struct conf_texts addresses;    // that its associations come from; none: any
 };
@@ -104,6 +105,7 @@ struct conf {
     // sending
     double retry_first_s, retry_max_s, retry_factor, retry_give_up_s;
     uint32_t connect_timeout_s;
+    double commit_wait_s; // for the report of a storage commitment
     // storage
     uint32_t quarantine_mib; // the oldest in quarantine go beyond that
     double quarantine_days;  // and all after that

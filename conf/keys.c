@@ -122,6 +122,9 @@ static const struct conf_key keys[] = {
     {"sending.retry_give_up_s", CONF_NUMBER, AT(retry_give_up_s), 1, 31536000, .def = "604800",
      .help = "A result that could not be delivered for this time waits for a manual retry, in "
              "seconds."},
+    {"sending.commit_wait_s", CONF_NUMBER, AT(commit_wait_s), 1, 86400, .def = "60",
+     .help = "Longest wait for a destination to report on storage commitment, in seconds; then the "
+             "results go again."},
     {"sending.connect_timeout_s", CONF_UINT32, AT(connect_timeout_s), 1, 600, .def = "10",
      .help = "Longest wait for a connection and for the answer to an association request, in "
              "seconds."},
@@ -162,6 +165,12 @@ static const struct conf_key keys[] = {
      .def = "2",
      .help = "Most associations at a time for one delivery to it; more than one where images of "
              "8 MiB and more are sent."},
+    {"peers[].confirm", CONF_CHOICE, PEER_AT(confirm), .choices = "off|commit|find", .def = "off",
+     .help = "When a result counts as delivered to it: off, when it has answered with success; "
+             "commit, when it has\n"
+             "committed to keep it (storage commitment; by C-FIND where it has none); find, when "
+             "C-FIND finds it.\n"
+             "Until then the result is kept here, and sent again."},
     {"peers[].tls", CONF_BOOL, PEER_AT(tls), .def = "false",
      .help = "Whether it is spoken to by TLS, and accepted by TLS only."},
     {"peers[].certificate", CONF_TEXTS, PEER_AT(certificates), .max = 253, .def = "[]",

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cstring>
 #include <ctime>
+#include "dimse/net/commit.hh"
 #include "base/log.h"
 #include "base/version.h"
 #include <dcmtk/dcmnet/diutil.h>
@@ -166,6 +167,8 @@ bool Requestor::store(size_t context, const struct scu_file *file, DcmDataset *d
         delete detail;
         return failed("C-STORE", cond, err);
     }
+    memcpy(outcome->sop_class_uid, file->id.sop_class_uid, sizeof outcome->sop_class_uid);
+    memcpy(outcome->sop_instance_uid, file->id.sop_instance_uid, sizeof outcome->sop_instance_uid);
     outcome->fate = store_fate(rsp.DimseStatus);
     outcome->status = rsp.DimseStatus;
     error_comment(detail, outcome->text, sizeof outcome->text);
@@ -309,6 +312,55 @@ bool Requestor::get(size_t context, const char *sop_class, DcmDataset *query, si
                err_set(err, ERR_NET, "C-GET: status %04x %s", status, comment);
     }
     return failed("C-GET", cond, err);
+}
+
+bool Requestor::action(size_t context, DcmDataset *data, struct err *err)
+{
+    T_DIMSE_Message message = {}, answer = {};
+    T_DIMSE_N_ActionRQ &rq = message.msg.NActionRQ;
+    T_ASC_PresentationContextID answered = id(context);
+    DcmDataset *detail = nullptr;
+    message.CommandField = DIMSE_N_ACTION_RQ;
+    rq.MessageID = assoc_->nextMsgID++;
+    OFStandard::strlcpy(rq.RequestedSOPClassUID, UID_StorageCommitmentPushModelSOPClass,
+                        sizeof rq.RequestedSOPClassUID);
+    OFStandard::strlcpy(rq.RequestedSOPInstanceUID, UID_StorageCommitmentPushModelSOPInstance,
+                        sizeof rq.RequestedSOPInstanceUID);
+    rq.ActionTypeID = 1; // PS3.4 J.3.2: request storage commitment
+    rq.DataSetType = DIMSE_DATASET_PRESENT;
+    link_.allow(answer_max);
+    OFCondition cond = DIMSE_sendMessageUsingMemoryData(assoc_, id(context), &message, nullptr,
+                                                        data, nullptr, nullptr);
+    if (cond.good())
+        cond = DIMSE_receiveCommand(assoc_, DIMSE_NONBLOCKING, dcmtk_timeout_s, &answered, &answer,
+                                    &detail, nullptr);
+    delete detail;
+    if (cond.bad())
+        return failed("N-ACTION", cond, err);
+    if (answer.CommandField != DIMSE_N_ACTION_RSP)
+        return err_set(err, ERR_NET, "N-ACTION: answered by command %04x", answer.CommandField);
+    return answer.msg.NActionRSP.DimseStatus == STATUS_Success ||
+           err_set(err, ERR_NET, "N-ACTION: status %04x", answer.msg.NActionRSP.DimseStatus);
+}
+
+Requestor::Event Requestor::event(int seconds, struct commit_report *report, struct err *err)
+{
+    T_DIMSE_Message message = {};
+    T_ASC_PresentationContextID context = 0;
+    if (!established_ || link_.fault() != Link::Fault::None)
+        return Event::End;
+    if (!link_.readable(seconds))
+        return link_.fault() == Link::Fault::None ? Event::None : Event::End;
+    link_.allow(answer_max);
+    OFCondition cond = DIMSE_receiveCommand(assoc_, DIMSE_NONBLOCKING, dcmtk_timeout_s, &context,
+                                            &message, nullptr, nullptr);
+    if (cond.good() && message.CommandField == DIMSE_N_EVENT_REPORT_RQ &&
+        commit_receive(assoc_, link_, context, message.msg.NEventReportRQ, report, err))
+        return Event::Report;
+    if (cond == DUL_PEERREQUESTEDRELEASE)
+        ASC_acknowledgeRelease(assoc_);
+    established_ = false;
+    return Event::End;
 }
 
 bool Requestor::echo(struct err *err)

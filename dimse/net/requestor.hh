@@ -10,6 +10,8 @@
 #include <dcmtk/dcmnet/assoc.h>
 #include <dcmtk/dcmnet/dimse.h>
 
+struct commit_report;
+
 // A presentation context as proposed.
 struct Context {
     std::string abstract;
@@ -56,6 +58,12 @@ class Requestor
     bool get(size_t context, const char *sop_class, DcmDataset *query, size_t bytes_most,
              InstanceCallback on_instance, void *ctx, struct err *err);
     bool echo(struct err *err);
+    // N-ACTION 1 on the instance of the Storage Commitment Push Model, and its answer.
+    bool action(size_t context, DcmDataset *data, struct err *err);
+    // What the peer says by itself within seconds: an N-EVENT-REPORT, which is answered, or the end
+    // of the association.
+    enum class Event { None, Report, End };
+    Event event(int seconds, struct commit_report *report, struct err *err);
 
   private:
     bool propose(const std::vector<Context> &contexts, struct err *err);

@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
+#include "dimse/net/commit.hh"
 #include "dimse/net/framing.h"
 #include "dimse/net/link.hh"
 #include "dimse/read/meta.h"
@@ -331,15 +332,20 @@ static int session_negotiate(Session &s, T_ASC_Parameters *params)
             ASC_refusePresentationContext(params, pc.presentationContextID, ASC_P_NOREASON);
             continue;
         }
-        bool verification = text_is(pc.abstractSyntax, UID_VerificationSOPClass);
+        const bool commitment = text_is(pc.abstractSyntax, UID_StorageCommitmentPushModelSOPClass);
+        const bool verification =
+            commitment || text_is(pc.abstractSyntax, UID_VerificationSOPClass);
         const char *syntax = choose_syntax(pc, verification);
+        // It commits, and we have asked: its role is that of the provider.
+        const T_ASC_SC_ROLE role = commitment ? pc.proposedRole : ASC_SC_ROLE_DEFAULT;
         if (!verification && !is_storage(pc.abstractSyntax))
             ASC_refusePresentationContext(params, pc.presentationContextID,
                                           ASC_P_ABSTRACTSYNTAXNOTSUPPORTED);
         else if (!syntax)
             ASC_refusePresentationContext(params, pc.presentationContextID,
                                           ASC_P_TRANSFERSYNTAXESNOTSUPPORTED);
-        else if (ASC_acceptPresentationContext(params, pc.presentationContextID, syntax).good()) {
+        else if (ASC_acceptPresentationContext(params, pc.presentationContextID, syntax, role)
+                     .good()) {
             s.transfer_syntaxes[pc.presentationContextID] = syntax;
             accepted++;
         }
@@ -651,6 +657,17 @@ static bool session_serve_echo(Session &s, T_DIMSE_C_EchoRQ *request,
     return cond.good() || s.link.explain(err, "C-ECHO answer", cond.text());
 }
 
+static bool session_serve_report(Session &s, const T_DIMSE_N_EventReportRQ &request,
+                                 T_ASC_PresentationContextID context, struct err *err)
+{
+    struct commit_report report;
+    if (!commit_receive(s.assoc, s.link, context, request, &report, err))
+        return false;
+    if (*report.transaction_uid)
+        s.handler->report(s.handler->ctx, &report);
+    return true;
+}
+
 // A C-STORE-RQ that DCMTK does not take, since its SOP Instance UID is too long or missing: fills
 // what is needed to answer it. false: something else is wrong, too.
 static bool request_without_uid(DcmDataset &set, T_DIMSE_Message *message)
@@ -698,6 +715,8 @@ static bool session_serve_commands(Session &s, struct err *err)
             return s.link.explain(err, "command", cond.text());
         if (message.CommandField == DIMSE_C_STORE_RQ)
             ok = session_serve_store(s, &message.msg.CStoreRQ, context, err);
+        else if (message.CommandField == DIMSE_N_EVENT_REPORT_RQ)
+            ok = session_serve_report(s, message.msg.NEventReportRQ, context, err);
         else if (message.CommandField == DIMSE_C_ECHO_RQ)
             ok = session_serve_echo(s, &message.msg.CEchoRQ, context, err);
         else

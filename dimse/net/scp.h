@@ -37,6 +37,8 @@ struct scp_instance {
     const struct attrs *attrs;   // top-level attributes; borrowed
 };
 
+struct commit_report;
+
 struct scp_handler {
     void *ctx;
     // Who may connect. calling, called: AE titles without padding. 0: welcome, or the reason of a
@@ -56,6 +58,9 @@ struct scp_handler {
     // The file that open() gave must go: error, mismatch, abort. Called at most once an open(),
     // never after commit().
     void (*discard)(void *ctx);
+    // The peer reports on a request of storage commitment that was made over another association
+    // (PS3.4 J.3.3); it is answered with success.
+    void (*report)(void *ctx, const struct commit_report *report);
 };
 
 struct scp_config {

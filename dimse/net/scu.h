@@ -42,8 +42,9 @@ enum scu_fate {
 
 struct scu_outcome {
     enum scu_fate fate;
-    uint16_t status; // DIMSE status
-    char text[128];  // Error Comment or reason; with SCU_SENT: as what else it was sent; ""
+    uint16_t status;                                          // DIMSE status
+    char sop_class_uid[UID_SIZE], sop_instance_uid[UID_SIZE]; // as it was sent
+    char text[128]; // Error Comment or reason; with SCU_SENT: as what else it was sent; ""
 };
 
 // Sends count files over one association, in order. on_outcome is called after each answer, so that

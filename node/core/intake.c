@@ -1,4 +1,5 @@
 #include "node/core/intake.h"
+#include "node/core/outbox.h"
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -557,6 +558,10 @@ static bool client_take(struct client *c, const struct msg *m)
             s->refused += bye->refused;
         c->said_goodbye = true;
         c->closed_in_order = bye->released;
+        return true;
+    }
+    if (m->kind == MSG_COMMITTED && c->hello.calling[0]) {
+        outbox_committed(c->intake->core->outbox, c->hello.calling, m->body);
         return true;
     }
     if (m->kind == MSG_CONTROL && !c->guest) {

@@ -229,8 +229,11 @@ static void outcome(struct delivery *d, const struct msg_outcome *m)
             break;
         case SCU_REFUSED:
         case SCU_REJECTED:
-            snprintf(reason, sizeof reason, "refused with status %04x%s%s", m->status,
-                     m->text[0] ? ": " : "", m->text);
+            if (m->status == 0) // stored, and not confirmed
+                snprintf(reason, sizeof reason, "%s", m->text);
+            else
+                snprintf(reason, sizeof reason, "refused with status %04x%s%s", m->status,
+                         m->text[0] ? ": " : "", m->text);
             put_off(d, i, m->fate == SCU_REJECTED ? STAYS : MAY_PASS, reason);
             break;
         case SCU_NO_CONTEXT:
@@ -441,6 +444,16 @@ double outbox_tick(struct outbox *o)
         deliver(o, due.names[i]);
     free(due.names);
     return o->next;
+}
+
+void outbox_committed(struct outbox *o, const char *destination, const struct commit_report *report)
+{
+    struct err err = {0};
+    for (struct delivery *d = o->deliveries; d; d = d->next) {
+        if (strcmp(d->destination, destination) == 0 && d->sender.fd >= 0 &&
+            !msg_send(d->sender.fd, MSG_COMMITTED, report, NULL, 0, &err))
+            log_warn("destination=%s report of storage commitment: %s", destination, err.text);
+    }
 }
 
 void outbox_wake(struct outbox *o)

@@ -9,12 +9,17 @@
 #include <sys/types.h>
 #include "node/core/core.h"
 
+struct commit_report;
+
 struct outbox *outbox_create(struct core *core, struct err *err);
 void outbox_destroy(struct outbox *o); // ends the senders
 
 // Starts senders for what is due. Returns when to call again (CLOCK_MONOTONIC).
 double outbox_tick(struct outbox *o);
 bool outbox_reaped(struct outbox *o, pid_t pid, int status);
+// What destination says of a request of storage commitment: for the sender that has made it.
+void outbox_committed(struct outbox *o, const char *destination,
+                      const struct commit_report *report);
 void outbox_wake(struct outbox *o); // there may be new objects
 bool outbox_busy(const struct outbox *o);
 

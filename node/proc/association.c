@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "dimse/net/commit.h"
 #include "dimse/net/scp.h"
 #include "dimse/net/tls.h"
 #include "dimse/read/meta.h"
@@ -312,6 +313,20 @@ static enum scp_status association_commit(void *ctx, const struct scp_instance *
     return status;
 }
 
+// For the sender that has asked, which waits for it.
+static void association_report(void *ctx, const struct commit_report *report)
+{
+    struct session *s = ctx;
+    struct err err = {0};
+    char uid[UID_SIZE];
+    if (s->broken)
+        return;
+    log_info("transaction=%s instances=%u committed or not",
+             log_value(report->transaction_uid, uid, sizeof uid), report->count);
+    if (!msg_send(s->core, MSG_COMMITTED, report, NULL, 0, &err))
+        log_error("core: %s", err.text);
+}
+
 static void association_serve(struct session *s)
 {
     const struct association *a = s->association;
@@ -331,7 +346,8 @@ static void association_serve(struct session *s)
                                   .open = association_open_file,
                                   .room = association_room,
                                   .commit = association_commit,
-                                  .discard = association_discard};
+                                  .discard = association_discard,
+                                  .report = association_report};
     struct scp_summary summary = {0};
     struct err err = {0};
     bool ok = scp_serve(&config, &handler, &summary, &err);

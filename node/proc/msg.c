@@ -7,6 +7,7 @@
 #include <sys/uio.h>
 #include <sys/un.h>
 #include <unistd.h>
+#include "dimse/net/commit.h"
 
 // Where the text fields of each kind are.
 struct text_field {
@@ -52,6 +53,7 @@ static const struct shape shapes[] = {
     [MSG_PRIORS] = {sizeof(struct msg_priors),
                     true,
                     {TEXT(msg_priors, note), TEXT(msg_priors, text)}},
+    [MSG_COMMITTED] = {sizeof(struct commit_report), false, {TEXT(commit_report, transaction_uid)}},
     [MSG_CONTROL] = {sizeof(struct msg_control), false, {{0}}},
     [MSG_TEXT] = {0, true, {{0}}},
 };

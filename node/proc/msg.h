@@ -27,6 +27,7 @@ enum msg_kind {
     MSG_COUNT,     // asker -> core: instances that the source knows
     MSG_CONTROL,   // command -> core
     MSG_TEXT,      // core -> command: tail: a piece of the answer; an empty one ends it
+    MSG_COMMITTED, // association -> core -> sender: struct commit_report (dimse/net/commit.h)
     MSG_GUEST,     // association -> core, first of all: no command comes from here
     MSG_PRIORS,    // fetcher -> core: earlier results for a job; tail: node/job/priors.h's text
 };

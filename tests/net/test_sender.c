@@ -48,8 +48,11 @@ static void deliver(uint16_t port, uint32_t associations)
                               .connect_timeout_s = NEVER_S,
                               .dimse_timeout_s = NEVER_S,
                               .max_pdu = 131072};
-    const struct conf_peer peer = {
-        .name = name, .host = host, .port = port, .associations = associations};
+    const struct conf_peer peer = {.name = name,
+                                   .host = host,
+                                   .port = port,
+                                   .associations = associations,
+                                   .confirm = (char[]){"off"}};
     const struct datadir dir = {.dirfd = -1, .lockfd = -1};
     struct sender sender = {
         .conf = &conf, .dir = &dir, .peer = &peer, .files = files, .rows = rows, .count = FILES};

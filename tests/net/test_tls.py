@@ -269,7 +269,7 @@ def memory_has(pid, wanted):
             if not rights.startswith("rw"):
                 continue
             begin, end = (int(x, 16) for x in span.split("-"))
-            if end - begin > 1 << 30:  # the shadow of AddressSanitizer
+            if end - begin > 128 << 20:  # the shadow of AddressSanitizer
                 continue
             try:
                 memory.seek(begin)
