@@ -1303,9 +1303,23 @@ static void measure_edges(struct finder *f, const uint8_t *body)
     h->edge_mm2 = (double)touching * mm[0] * mm[2];
 }
 
+// Whether the image shows the body's border on both sides in a row through the ball.
+static bool is_whole(const struct finder *f, uint32_t k, uint32_t j)
+{
+    const size_t row = ((size_t)k * f->ny + j) * f->nx;
+    uint32_t lo = 0, hi = f->nx - 1;
+    while (lo < hi && !f->body[row + lo])
+        lo++;
+    while (hi > lo && !f->body[row + hi])
+        hi--;
+    const int16_t *hu = f->out->hu + row;
+    return lo > 0 && hi < f->nx - 1 && hu[lo - 1] >= PADDING && hu[hi + 1] >= PADDING;
+}
+
 // Whether slice k has lung on both sides of the peak, not far from the ball, in some row through
-// it.
-static bool is_flanked(const struct finder *f, uint32_t k)
+// it. The diaphragm stands beside the heart's lower half: one side is enough below the peak, where
+// the image shows the whole width of the body.
+static bool is_flanked(const struct finder *f, uint32_t k, bool one_side)
 {
     const struct anatomy_heart *h = f->out;
     const double *mm = h->grid.mm;
@@ -1321,7 +1335,7 @@ static bool is_flanked(const struct finder *f, uint32_t k)
             right = right || side < 0;
             left = left || side > 0;
         }
-        if (right && left)
+        if ((right && left) || (one_side && (right || left) && is_whole(f, k, j)))
             return true;
     }
     return false;
@@ -1335,10 +1349,10 @@ static void measure_flanks(struct finder *f)
         if (fabs(k - h->peak[2]) * mm_of(f)[2] > 0.5 * h->radius_mm)
             continue;
         slices++;
-        flanked += is_flanked(f, k);
+        flanked += is_flanked(f, k, k < h->peak[2]);
     }
     h->flanked = slices ? (double)flanked / slices : 0;
-    h->lowest_flanked = is_flanked(f, 0);
+    h->lowest_flanked = is_flanked(f, 0, false);
 }
 
 // The largest ball of soft tissue, and what of the tissue is deep for a ball of that size.

@@ -50,8 +50,11 @@ struct chest {
     double pool_hu, noise_hu, size;
     bool calcium, lungs, prone;
     int first, slices; // part of the slices that is there
+    bool foam;         // around the patient's back
+    // On the right side: its height, and from front to back half of what it takes of the lung.
+    double diaphragm_mm, dome_mm;
 };
-static const struct chest usual = {42, 12, 1, true, true, false, 0, NZ};
+static const struct chest usual = {42, 12, 1, true, true, false, 0, NZ, false, -1e6, 0};
 
 static struct gpu *gpu;
 static uint32_t prepared; // pipelines of the row's kernels
@@ -93,11 +96,12 @@ static double tube(double x, double y, double cx, double cy, double r)
 static double value_at(const struct chest *chest, double x, double y, double z)
 {
     const double body[3] = {0, 0, 0}, body_r[3] = {152, 112, 1e6};
-    double v = blend(-1000, 50, ellipse(x, y, 0, body, body_r));
+    double v = blend(chest->foam && y > 40 ? -880 : -1000, 50, ellipse(x, y, 0, body, body_r));
     if (chest->lungs) {
         for (int side = -1; side <= 1; side += 2) {
             const double c[3] = {side * 72, 4, 0}, r[3] = {58, 84, 1e6};
-            v = blend(v, -860, ellipse(x, y, 0, c, r));
+            if (side > 0 || z > chest->diaphragm_mm || fabs(y) > chest->dome_mm)
+                v = blend(v, -860, ellipse(x, y, 0, c, r));
         }
         v = blend(v, -90, heart(x, y, z, 9));
         v = blend(v, -90, fmax(fabs(x - 4) - 30, fmax(fabs(y) - 60, 0)));
@@ -734,6 +738,10 @@ static void what_cannot_be_judged_is_refused_with_the_reason(void)
     chest.lungs = false;
     refuse(&chest, &s, "no lungs");
     chest = usual;
+    chest.diaphragm_mm = 6;
+    chest.dome_mm = 200; // no lung beside the heart's lower half
+    refuse(&chest, &s, "no heart found");
+    chest = usual;
     chest.noise_hu = 80;
     refuse(&chest, &s, "noise");
     chest = usual;
@@ -777,6 +785,87 @@ static void noise_is_said_before_it_is_refused(void)
         CU_ASSERT_EQUAL(f->verdict == VERDICT_NOT_EVALUABLE, cases[i].refused);
         CU_ASSERT_EQUAL(warned(f, "Noise alone makes about"), cases[i].spots);
         CU_ASSERT_EQUAL(warned(f, "no category is given"), cases[i].category);
+        findings_destroy(f);
+        free(v.stored);
+    }
+}
+
+// The score and what it would be with all that is uncertain.
+static void range_of(const struct chest *chest, double *low, double *high)
+{
+    struct grid v = make_chest(chest);
+    struct facts s = usual_scan();
+    struct findings *f = analyse(&v, &s, NULL, NULL);
+    CU_ASSERT_EQUAL(f->verdict, VERDICT_DONE);
+    const struct finding_group *g = group_of(f, "Coronary arteries");
+    for (uint32_t i = 0; g && i < g->measurement_count; i++) {
+        const struct measurement *m = &g->measurements[i];
+        if (strcmp(m->concept.value, "450360000") != 0)
+            continue;
+        *low = m->value;
+        *high = m->ranged ? m->high : m->value;
+    }
+    findings_destroy(f);
+    free(v.stored);
+}
+
+static void scores_as_usual(const struct chest *chest)
+{
+    static double low, high; // of the usual chest
+    double its_low = 0, its_high = 0;
+    if (low == 0)
+        range_of(&usual, &low, &high);
+    range_of(chest, &its_low, &its_high);
+    CU_ASSERT(low > 100);
+    CU_ASSERT_DOUBLE_EQUAL(its_low, low, 0.02 * low);
+    CU_ASSERT_DOUBLE_EQUAL(its_high, high, 0.02 * high);
+}
+
+static void foam_around_the_patient_is_no_lung(void)
+{
+    struct chest chest = usual;
+    chest.foam = true;
+    scores_as_usual(&chest);
+}
+
+// As high as the middle of the heart, with lung before and behind: the range holds the usual score.
+static void a_diaphragm_beside_the_heart_does_not_cut_it(void)
+{
+    struct chest chest = usual;
+    double low = 0, high = 0, its_low = 0, its_high = 0;
+    chest.diaphragm_mm = 8;
+    chest.dome_mm = 30;
+    range_of(&usual, &low, &high);
+    range_of(&chest, &its_low, &its_high);
+    CU_ASSERT(its_low > 0.5 * low);
+    CU_ASSERT(its_low <= 1.02 * low);
+    CU_ASSERT(its_high >= 0.98 * low);
+}
+
+// Where a lean heart may have an artery: brighter it makes the score a range.
+static void a_faint_spot_of_one_slice_in_muscle_is_noise(void)
+{
+    static const struct {
+        int hu;
+        bool range;
+    } cases[] = {{138, false}, {300, true}};
+    for (size_t n = 0; n < sizeof cases / sizeof *cases; n++) {
+        struct chest chest = usual;
+        chest.calcium = false;
+        chest.noise_hu = 22;
+        struct grid v = make_chest(&chest);
+        struct facts s = usual_scan();
+        for (uint32_t p = 0; p < 4; p++) {
+            const uint32_t i = NX / 2 - 42 + p % 2, j = NY / 2 + p / 2;
+            v.stored[((size_t)20 * NY + j) * NX + i] = (int16_t)(cases[n].hu + 1024);
+        }
+        struct findings *f = analyse(&v, &s, NULL, NULL);
+        CU_ASSERT_EQUAL(f->verdict == VERDICT_DONE, cases[n].range);
+        bool noise = false;
+        for (uint32_t e = 0; e < f->exclusion_count; e++)
+            noise = noise || (f->exclusions[e].place.slice == 20 &&
+                              strcmp(f->exclusions[e].reason, "noise") == 0);
+        CU_ASSERT_EQUAL(noise, !cases[n].range);
         findings_destroy(f);
         free(v.stored);
     }
@@ -844,6 +933,11 @@ int main(void)
         {"percentiles_are_those_of_the_sites_table", percentiles_are_those_of_the_sites_table},
         {"images_of_one_place_are_refused", images_of_one_place_are_refused},
         {"noise_is_said_before_it_is_refused", noise_is_said_before_it_is_refused},
+        {"foam_around_the_patient_is_no_lung", foam_around_the_patient_is_no_lung},
+        {"a_diaphragm_beside_the_heart_does_not_cut_it",
+         a_diaphragm_beside_the_heart_does_not_cut_it},
+        {"a_faint_spot_of_one_slice_in_muscle_is_noise",
+         a_faint_spot_of_one_slice_in_muscle_is_noise},
         {"doubts_are_said_beside_the_score", doubts_are_said_beside_the_score},
         {"options_change_what_they_say", options_change_what_they_say},
         {"kernels_are_those_that_run", kernels_are_those_that_run},

@@ -17,7 +17,7 @@
 #include "compute/stages/calcium/calcium_score.h"
 #include "base/moment.h"
 
-#define CALCIUM_VERSION "7"
+#define CALCIUM_VERSION "8"
 
 enum {
     P_THRESHOLD,
@@ -91,6 +91,9 @@ static const double pixel_max_mm = 1.2, slice_count_min = 10;
 static const double spots_most = 0.5;   // of noise as bright as calcium, expected in the heart
 static const double edge_max_mm2 = 100; // of the heart's region at the edge of the image
 static const double flanked_min = 0.7;  // of the slices through it have lung on both sides
+// The middle of the heart's core is at most so far before the spine: 38 to 82 mm in four chests.
+// Without lung on one side of the heart the largest ball may be one of the chest wall.
+static const double before_spine_mm = 120;
 // In radii of the heart's largest ball, from its centre: less cannot hold the heart, or may not.
 // Below only where the lowest slice has lung on both sides: else it shows the liver.
 static const double below_min = 1.15, below_good = 1.35, above_min = 1.25, above_good = 1.6;
@@ -203,7 +206,8 @@ static bool check_heart(struct job *j)
         return REFUSE_UNLESS(j, without_agent,
                              "contrast agent named, and the blood pool measures %.0f HU",
                              h->pool_hu);
-    if (!isfinite(h->pool_hu) || h->pool_hu < -20)
+    const double before = (h->spine_front[(uint32_t)h->centre[2]] - h->centre[1]) * h->grid.mm[1];
+    if (!isfinite(h->pool_hu) || h->pool_hu < -20 || (h->spine_seen && before > before_spine_mm))
         return REFUSE_UNLESS(j, "a scan that shows the heart between both lungs",
                              "no heart found between the lungs");
     if (h->edge_mm2 > edge_max_mm2 || h->flanked < flanked_min)

@@ -3,9 +3,11 @@
 
 // Behind the left atrium, no farther left, and above the diaphragm there is no artery: radii.
 static const double atrium_back = 0.9, atrium_left = 0.3, atrium_low = -0.3;
-// Around a disc of the aorta: error of its edge, which is found 1 mm too far out; without the other
-// of its middle, where it is seen.
-static const double wall_mm = 4, wall_in_mm = 5.5, wall_near_mm = 2;
+// Farther back nothing of an artery is there at any height, but the oesophagus and the vena cava:
+// where the right artery bends into its descending branch it lies at 0.7 to 1.2 radii.
+static const double crux_back = 1.4;
+// Around a disc of the aorta, inwards, and without the error of its middle, where it is seen.
+static const double wall_in_mm = 5.5, wall_near_mm = 2;
 static const double below_mm = 12; // the root's wall goes on below its lowest disc
 static const double sure_mm = 8;   // above the lowest disc that is seen: no artery leaves there
 static const double arc_mm = 9;    // along the rim, and never far from it: no artery's mouth
@@ -25,7 +27,8 @@ static const double fork_far_mm = 24, trunk_front = -0.6;
 static const double appendage_high = 0.9, appendage_back = 0.35, appendage_far = 1.25;
 // Far from the middle, between the territories, are the free walls: of the left ventricle, where
 // branches run, and of the right atrium, where none does. Radii.
-static const double wall_left = 1.4, wall_right = 1.8, wall_high = 0.6;
+// So far out the left one is free as high as the arteries' mouths.
+static const double wall_left = 1.4, wall_right = 1.8, wall_high = 0.6, wall_far = 2;
 // Behind the aorta and not to the left there are nodes so high, and no artery: radii.
 static const double middle_left = 0.1, middle_back = 0.4, middle_high = 0.9;
 // The descending aorta and its wall, from the front of the spine and its middle, radii.
@@ -130,7 +133,9 @@ struct calcium_bearing calcium_bearing_of(const struct anatomy_heart *h, const d
 static const double lad_from = 28, lad_to = 98, rca_from = 108, rca_to = -130, lcx_from = -85,
                     lcx_to = -8;
 // The left main artery, its fork and what leaves it lie within millimetres: so near the axis and so
-// high, in radii; the higher the farther from the axis.
+// high, in radii; the higher the farther from the axis. Behind the axis so high it is no right
+// artery, which leaves the aorta to the front: in a heart that lies far to the left the mouth of
+// the left main artery is to the right of the axis.
 static const double fork_near = 0.75, fork_high = 0.6, fork_opens = 0.35, axis_near = 0.3;
 // On the diaphragm the posterior descending artery comes from either side.
 static const double apex_near = 0.75, apex_low = -0.9;
@@ -147,7 +152,7 @@ enum calcium_artery calcium_artery_of(const struct calcium_bearing *b)
     const double away = hypot(b->from[0], b->from[1]);
     const double d = direction_of(b);
     if (away < axis_near || (away < apex_near && b->from[2] < apex_low) ||
-        (b->from[2] > fork_high && d > lcx_from && d < rca_from &&
+        (b->from[2] > fork_high && d < rca_from &&
          away < fork_near + fork_opens * (b->from[2] - fork_high)))
         return CALCIUM_UNASSIGNED;
     if (d >= rca_from || d <= rca_to)
@@ -184,7 +189,7 @@ static enum calcium_reason judge_rim(const struct calcium_rim *r)
     const double below = fmax(0, -r->above_mm);
     if (r->above_mm >= -root_mm && r->out_mm < -(inside_mm + inside_grows * below))
         return CALCIUM_VALVE;
-    const bool on = r->in_mm > -wall_in_mm && r->out_mm < wall_mm;
+    const bool on = r->in_mm > -wall_in_mm && r->out_mm < CALCIUM_WALL_MM;
     if (on && (r->above_mm >= sure_mm || (r->above_mm >= -below_mm && r->along_mm > arc_mm)))
         return CALCIUM_WALL;
     const double near = wall_near_mm + inside_grows * below;
@@ -194,13 +199,14 @@ static enum calcium_reason judge_rim(const struct calcium_rim *r)
 static bool on_free_wall(const struct calcium_bearing *b)
 {
     const double away = hypot(b->from[0], b->from[1]), d = direction_of(b);
-    return b->from[2] < wall_high && ((away > wall_left && d > lcx_to && d < lad_from) ||
-                                      (away > wall_right && d < atrium_to));
+    const bool low = b->from[2] < wall_high;
+    return ((low || away > wall_far) && away > wall_left && d > lcx_to && d < lad_from) ||
+           (low && away > wall_right && d < atrium_to);
 }
 
 enum calcium_reason calcium_judge_place(const struct calcium_bearing *b)
 {
-    if (b->descending_mm < wall_mm)
+    if (b->descending_mm < CALCIUM_WALL_MM)
         return CALCIUM_WALL;
     const enum calcium_reason aorta_says = judge_rim(&b->rim);
     if (calcium_reason_class(aorta_says) == CALCIUM_NOT_CORONARY)
@@ -218,7 +224,8 @@ enum calcium_reason calcium_judge_place(const struct calcium_bearing *b)
         return CALCIUM_HIGH;
     if (calcium_is_behind(b))
         return CALCIUM_BEHIND;
-    if (b->from[1] > atrium_back && b->from[0] < atrium_left && b->from[2] > atrium_low)
+    if (b->from[0] < atrium_left &&
+        (b->from[1] > crux_back || (b->from[1] > atrium_back && b->from[2] > atrium_low)))
         return CALCIUM_BACK;
     const bool far = !aorta || b->rim.in_mm > fork_far_mm;
     if (high && ((far && b->rim.above_mm > -below_mm) || b->from[1] < trunk_front))

@@ -14,6 +14,10 @@
 #define CALCIUM_BACK_RADII  1.6
 #define CALCIUM_OSTIA_HIGH  1.25
 
+// Around a disc of the aorta, outwards: error of its edge, which is found 1 mm too far out, and of
+// its middle.
+#define CALCIUM_WALL_MM 4.0
+
 // How a component lies to the rim of the ascending aorta, slice by slice.
 struct calcium_rim {
     bool known;

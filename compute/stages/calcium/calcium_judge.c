@@ -131,8 +131,11 @@ enum calcium_reason calcium_judge(const struct calcium_search *s, uint32_t n,
         return CALCIUM_MASSIVE;
     if (is_plate(s, n, e, ring))
         return CALCIUM_PLATE;
+    // A heart larger than its ball tells reaches farther to the front: between the lungs and away
+    // from bone it is not the chest wall for that alone.
+    const bool heart = e->front < 0.5 && e->inside >= 0.9 && b->bone_mm >= bone_mm;
     if (chest)
-        return fat && b->from[1] > wall_radii && !calcium_is_larger(s, n, chest_mm3)
+        return fat && (b->from[1] > wall_radii || heart) && !calcium_is_larger(s, n, chest_mm3)
                    ? CALCIUM_BY_CHEST
                    : CALCIUM_CHEST;
     if (b->bone_mm < bone_mm)
