@@ -124,11 +124,11 @@ class Patients(unittest.TestCase):
         self.assertLess(abs(esv), 0.15)
         self.assertLess(abs(ef), 6)
 
-    def painted(self, name):
-        """The expert's contours as images: pool and muscle in even grey, moving from one phase to the other and back. What they enclose
-        is the reference; the outer contour of end systole, which nobody drew, leaves as much muscle."""
+    def painted(self, name, around=400.0):
+        """The expert's contours as images: pool (600) and muscle (200) in even grey, moving from one phase to the other and back. What
+        they enclose is the reference; the outer contour of end systole, which nobody drew, leaves as much muscle."""
         known = self.reference[name]
-        folder = self.folder / f"painted-{name}"
+        folder = self.folder / f"painted-{name}-{around:.0f}"
         with tarfile.open(SHARED / f"{name}.tar.xz") as tar:
             tar.extractall(folder)
         heads = {int(ds.InstanceNumber): ds for ds in (pydicom.dcmread(p, stop_before_pixels=True) for p in peers.dicom_files(folder / "dicoms"))}
@@ -153,18 +153,18 @@ class Patients(unittest.TestCase):
                 pool, last = (radii(contours[k, "ENDO", time], centre) for time in ("ED", "ES"))
                 wall = np.maximum(radii(contours[k, "EPI", "ED"], centre), pool + 1)**2 - pool**2
             for p in range(PHASES):
-                image = np.full((PAINTED, PAINTED), 400.0)
+                image = np.full((PAINTED, PAINTED), around)
                 if there:
                     inner = pool + (last - pool) * (1 - np.cos(2 * np.pi * p / PHASES)) / 2
                     outside, inside = disc(np.sqrt(inner**2 + wall), centre - corner), disc(inner, centre - corner)
-                    image += -200 * outside + 400 * inside
+                    image += (200 - around) * outside + 400 * inside
                 number = k * PHASES + p + 1
                 cardiac.write_image(o.out, f"im-{number:05d}.dcm", o, image + rng.normal(0, 5, image.shape), k, p, number, cardiac.DOWN * k * gap,
                                     (p / PHASES * 800 + 10, 800), 1)
-        result = Result(peers.dicom_files(o.out), self.folder / f"out-painted-{name}", "cardiac")
+        result = Result(peers.dicom_files(o.out), self.folder / f"out-painted-{name}-{around:.0f}", "cardiac")
         self.assertEqual(result.entry["verdict"], "done", result.entry["reason"])
         value = {m["code"][0]: m["value"] for m in result.entry["measurements"]}
-        print(f"{name} painted: EDV {value['8821-1']:.1f} of {known['EDV_ml']}, ESV {value['8823-7']:.1f} of {known['ESV_ml']} mL, "
+        print(f"{name} painted in {around:.0f}: EDV {value['8821-1']:.1f} of {known['EDV_ml']}, ESV {value['8823-7']:.1f} of {known['ESV_ml']} mL, "
               f"EF {value['8811-2']:.1f} of {known['EF_pct']} %, mass {value['18087-7']:.0f} of {known['LV_mass_ED_g']} g")
         self.assertLess(abs(value["8821-1"] / known["EDV_ml"] - 1), 0.035)
         self.assertLess(abs(value["8823-7"] / known["ESV_ml"] - 1), 0.035)
@@ -176,6 +176,9 @@ class Patients(unittest.TestCase):
 
     def test_the_contours_of_the_second_give_its_volumes(self):
         self.painted("SCD0000401")
+
+    def test_a_thin_wall_with_lung_all_round_gives_its_volumes(self):
+        self.painted("SCD0000101", around=60.0)
 
     def test_the_first(self):
         self.patient("SCD0000101")

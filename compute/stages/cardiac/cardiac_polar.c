@@ -6,6 +6,9 @@ static const double blood_part = 0.6, blood_low = 0.3, blood_high = 0.8;
 static const double blood_percentile = 0.7;
 static const uint32_t blood_beside = 10; // directions: 56 degrees
 static const double muscle_mm[2] = {1.5, 6};
+// What lies farther outside the pool than the wall of most hearts may be lung, where the outer
+// contour has passed the wall: muscle is measured in the middle of less.
+static const double wall_sure_mm = 9;
 
 // The value that would stand at `part` of the values in their order; reorders them. Quickselect
 // (Hoare, Algorithm 65, Commun. ACM 1961;4:321).
@@ -118,7 +121,8 @@ bool cardiac_polar_wall_levels(const struct cardiac_polar *p, uint32_t phase, co
     size_t ins = 0, outs = 0;
     for (uint32_t w = 0; in && out && w < CARDIAC_WAYS; w++) {
         const float *q = profile(p, phase, w);
-        const double inner = (double)endo[w], wall = (double)(epi[w] - endo[w]);
+        const double inner = (double)endo[w];
+        const double wall = fmin((double)(epi[w] - endo[w]), wall_sure_mm);
         for (uint32_t n = 0; n < CARDIAC_RADII; n++) {
             const double mm = (n + 0.5) * CARDIAC_STEP_MM;
             if (mm < blood_high * inner)
