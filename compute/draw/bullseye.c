@@ -55,22 +55,31 @@ static void hatch(cairo_t *cr, double x, double y, double radius)
     cairo_restore(cr);
 }
 
+static void segment_colour(const struct bullseye *b, double value, uint8_t rgb[3])
+{
+    const double part = (value - b->window[0]) / (b->window[1] - b->window[0]);
+    rgb[0] = 236;
+    rgb[1] = 238;
+    rgb[2] = 240;
+    if (isfinite(value))
+        palette_colour(b->palette, part, rgb);
+}
+
+// Cairo's angles grow with the clock, as y grows downwards.
+static double segment_middle(const struct ring *ring, int n)
+{
+    return -(ring->first_turn + n * 360.0 / ring->count) * M_PI / 180;
+}
+
 static void draw_segment(struct pen *pen, const struct bullseye *b, const struct ring *ring, int n,
                          double x, double y, double radius)
 {
     cairo_t *cr = pen_cairo(pen);
-    const double value = b->values[ring->first + n], turn = 360.0 / ring->count;
-    // Cairo's angles grow with the clock, as y grows downwards.
-    const double middle = -(ring->first_turn + n * turn) * M_PI / 180, half = turn / 2 * M_PI / 180;
-    const double at = ring->in > 0 ? radius * (ring->out + ring->in) / 2 : 0;
-    const double part = (value - b->window[0]) / (b->window[1] - b->window[0]);
-    uint8_t rgb[3] = {236, 238, 240};
-    char text[32] = "-";
+    const double value = b->values[ring->first + n];
+    const double middle = segment_middle(ring, n), half = M_PI / ring->count;
+    uint8_t rgb[3];
+    segment_colour(b, value, rgb);
     trace_segment(cr, x, y, radius, ring, middle - half, middle + half);
-    if (isfinite(value)) {
-        palette_colour(b->palette, part, rgb);
-        snprintf(text, sizeof text, "%.*f", b->decimals, value);
-    }
     pen_rgb(pen, rgb);
     cairo_fill_preserve(cr);
     if (!isfinite(value))
@@ -78,6 +87,19 @@ static void draw_segment(struct pen *pen, const struct bullseye *b, const struct
     cairo_set_source_rgb(cr, 0.25, 0.28, 0.32);
     cairo_set_line_width(cr, EDGE);
     cairo_stroke(cr);
+}
+
+// After all segments, whose edges would lie on it.
+static void write_segment(struct pen *pen, const struct bullseye *b, const struct ring *ring, int n,
+                          double x, double y, double radius)
+{
+    const double value = b->values[ring->first + n], middle = segment_middle(ring, n);
+    const double at = ring->in > 0 ? radius * (ring->out + ring->in) / 2 : 0;
+    uint8_t rgb[3];
+    char text[32] = "-";
+    segment_colour(b, value, rgb);
+    if (isfinite(value))
+        snprintf(text, sizeof text, "%.*f", b->decimals, value);
     pen_ink(pen, ink_on(rgb));
     pen_font(pen, FONT_BOLD, 15);
     pen_line(pen, text, x + at * cos(middle) - 40, y + at * sin(middle) + 6, 80, CENTRE);
@@ -96,6 +118,10 @@ void bullseye_draw(struct pen *pen, const struct bullseye *b, double x, double y
     for (size_t r = 0; radius > 20 && r < sizeof rings / sizeof *rings; r++) {
         for (int n = 0; n < rings[r].count; n++)
             draw_segment(pen, b, &rings[r], n, middle_x, middle_y, radius);
+    }
+    for (size_t r = 0; radius > 20 && r < sizeof rings / sizeof *rings; r++) {
+        for (int n = 0; n < rings[r].count; n++)
+            write_segment(pen, b, &rings[r], n, middle_x, middle_y, radius);
     }
     pen_ink(pen, ink_quiet);
     pen_font(pen, FONT_REGULAR, 14);

@@ -30,7 +30,7 @@
 #define TILES_A_ROW    4
 #define PLOT_HEIGHT    330.0
 #define PLOTS_A_ROW    2
-#define EYE_HEIGHT     350.0
+#define EYE_HEIGHT     400.0
 #define EYES_A_ROW     3
 #define LEGEND_STEP    24.0
 #define LEGEND_ROWS    4
