@@ -91,7 +91,8 @@ class Delivery(unittest.TestCase):
         print(f"{len(files)} files, at most {max(used.values()):.2f} s each, by status:", {("none" if s is None else f"{s:04x}"): n for s, n in answers.items()})
         self.assertLessEqual(max(used.values()), CPU_S, max(used, key=used.get))
         self.assertIn(0, answers)
-        self.assertLessEqual(set(answers), {None, 0, 0x0111, 0x0117, 0xA900, 0xC000})
+        # A700: one claims pixels of more bytes than any object may have.
+        self.assertLessEqual(set(answers), {None, 0, 0x0111, 0x0117, 0xA700, 0xA900, 0xC000})
 
     def test_what_the_destination_does_not_support_is_given_up_and_shown(self):
         p, q = ports(2)
