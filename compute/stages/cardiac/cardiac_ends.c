@@ -24,6 +24,10 @@ static const double beyond_part = 0.5;    // of what may lie past the apex: half
 static const double quality_least = 0.25; // of the contrast between blood and muscle
 static const double pool_jump = 1.6;      // times the larger of the pools beside it, or less
 static const double edge_pixels = 0.5;    // an edge is known to half a pixel
+// A pool that is larger than in the phases before and after by so much is none: the outer contour
+// was taken for the inner one while the valve crossed the slice. A ventricle fills and empties over
+// more than a phase.
+static const double phase_jump = 1.25;
 
 // 0 to 1.
 static double ramp(const double at[2], double value)
@@ -32,6 +36,25 @@ static double ramp(const double at[2], double value)
 }
 
 // ---- What is seen of a slice --------------------------------------------------------------------
+
+static double phase_most(const struct cardiac_ventricle *v, uint32_t slice, uint32_t point)
+{
+    const uint32_t n = v->points;
+    return fmax(cardiac_wall_at(v, slice, (point + n - 1) % n)->pool_mm2,
+                cardiac_wall_at(v, slice, (point + 1) % n)->pool_mm2);
+}
+
+static bool jumps(const struct cardiac_ventricle *v, uint32_t slice, uint32_t point)
+{
+    return cardiac_wall_at(v, slice, point)->pool_mm2 > phase_jump * phase_most(v, slice, point);
+}
+
+// The pool, or where it jumps the larger one of the phases beside it.
+static double steady_pool(const struct cardiac_ventricle *v, uint32_t slice, uint32_t point)
+{
+    return jumps(v, slice, point) ? phase_most(v, slice, point)
+                                  : cardiac_wall_at(v, slice, point)->pool_mm2;
+}
 
 // Means over the phases around a point.
 struct seen {
@@ -239,7 +262,7 @@ static void find_extremes(struct cardiac_ventricle *v, uint32_t from, uint32_t t
     for (uint32_t point = 0; point < v->points; point++) {
         double sum = 0;
         for (uint32_t k = from; k <= to; k++)
-            sum += cardiac_wall_at(v, k, point)->pool_mm2;
+            sum += steady_pool(v, k, point);
         if (sum > most) {
             most = sum;
             v->ed = point;
@@ -330,7 +353,8 @@ bool cardiac_ends_find(struct cardiac_ventricle *v, const struct cardiac_cine *c
 bool cardiac_counts(const struct cardiac_ventricle *v, uint32_t slice, uint32_t point)
 {
     return slice >= v->base && slice <= v->apex && v->part[slice].fate != CARDIAC_POOR &&
-           !v->part[slice].borrowed[point] && (double)v->part[slice].weight[point] >= counts_weight;
+           !v->part[slice].borrowed[point] && !jumps(v, slice, point) &&
+           (double)v->part[slice].weight[point] >= counts_weight;
 }
 
 // ---- Volumes ------------------------------------------------------------------------------------
@@ -346,8 +370,8 @@ static double area_of(const struct cardiac_ventricle *v, uint32_t slice, uint32_
         for (int64_t k = slice; k >= 0 && k < v->slices; k += way) {
             if (v->part[k].fate == CARDIAC_POOR)
                 continue;
-            const struct cardiac_wall *wall = cardiac_wall_at(v, (uint32_t)k, point);
-            sum += muscle ? wall->muscle_mm2 : wall->pool_mm2;
+            sum += muscle ? cardiac_wall_at(v, (uint32_t)k, point)->muscle_mm2
+                          : steady_pool(v, (uint32_t)k, point);
             count++;
             break;
         }
