@@ -39,9 +39,10 @@ static double ramp(const double at[2], double value)
 
 static double phase_most(const struct cardiac_ventricle *v, uint32_t slice, uint32_t point)
 {
-    const uint32_t n = v->points;
-    return fmax(cardiac_wall_at(v, slice, (point + n - 1) % n)->pool_mm2,
-                cardiac_wall_at(v, slice, (point + 1) % n)->pool_mm2);
+    const uint32_t before = point > 0 ? point - 1 : v->points - 1;
+    const uint32_t after = point + 1 < v->points ? point + 1 : 0;
+    return fmax(cardiac_wall_at(v, slice, before)->pool_mm2,
+                cardiac_wall_at(v, slice, after)->pool_mm2);
 }
 
 static bool jumps(const struct cardiac_ventricle *v, uint32_t slice, uint32_t point)
