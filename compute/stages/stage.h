@@ -131,12 +131,17 @@ struct stage_run {
     void *step_ctx;
 };
 
+// Minutes count: its jobs go before others that wait, unless a site gives those a priority that is
+// higher still.
+#define STAGE_URGENT 100
+
 struct stage {
     const char *name;    // "calcium": what routes name
     const char *title;   // "Coronary calcium scoring": Series Description, report
     const char *version; // "1": changes whenever the same input may give another answer
     unsigned slot;       // Series Number is 9000 + 10 * slot + kind; 1..99, unique
     const char *help;    // one sentence: what it measures
+    int priority;        // of its jobs, added to that of the route; 0, or STAGE_URGENT
     enum stage_scope scope;
     const struct stage_input_spec *inputs;
     size_t input_count;          // SCOPE_SERIES: 1

@@ -37,7 +37,7 @@ class Mixed(unittest.TestCase):
         with Sink(folder / "pacs", pacs) as sink, Site(folder / "node", own, {"PACS": pacs}, run="perfusion", results="sr, gsps, sc, seg, pmap", extra=times(quiet_s=1)) as site:
             send(files, own, program="storescu")
             site.wait_idle()
-            self.assertEqual([(j["stage"], j["state"]) for j in site.jobs()], [("perfusion", "done")] * 2)
+            self.assertEqual([(j["stage"], j["state"], j["priority"]) for j in site.jobs()], [("perfusion", "done", 100)] * 2, "urgent")
             self.assertEqual(sorted(d.SOPInstanceUID for d in sink.objects()), sorted(expected))
 
 

@@ -672,6 +672,7 @@ const struct stage stage_dsc = {
     .title = "Brain perfusion by DSC-MR",
     .version = "3",
     .slot = 7,
+    .priority = STAGE_URGENT,
     .help = "Blood flow and volume, transit time, delay and leakage from DSC-MR.",
     .scope = SCOPE_STUDY,
     .inputs = dsc_inputs,

@@ -398,6 +398,7 @@ const struct stage stage_perfusion = {
     .title = "Brain perfusion",
     .version = "9",
     .slot = 3,
+    .priority = STAGE_URGENT,
     .help = "Blood flow and volume, transit time and delay of the brain; core and mismatch.",
     .scope = SCOPE_STUDY,
     .inputs = perfusion_inputs,
