@@ -97,22 +97,10 @@ static bool commitment_ask(const struct scu_peer *peer, struct confirm_item *ite
     return true;
 }
 
-template <typename Work>
-static bool confirm_guarded(const struct scu_peer *peer, struct err *err, Work work)
-{
-    bool ok = false;
-    try {
-        ok = work();
-    } catch (const std::bad_alloc &) {
-        err_set(err, ERR_NOMEM, "no memory for an association");
-    }
-    return ok || err_wrap(err, "%s:%u %s", peer->host, peer->port, peer->called);
-}
-
 bool confirm_by_commitment(const struct scu_peer *peer, struct confirm_item *items, size_t count,
                            unsigned wait_s, const struct confirm_source *source, struct err *err)
 {
-    return confirm_guarded(peer, err, [&] {
+    return requestor_guarded(peer, err, [&] {
         return commitment_ask(peer, items, std::min<size_t>(count, COMMIT_MAX), wait_s, source,
                               err);
     });
@@ -162,5 +150,5 @@ static bool find_all(const struct scu_peer *peer, struct confirm_item *items, si
 bool confirm_by_find(const struct scu_peer *peer, struct confirm_item *items, size_t count,
                      struct err *err)
 {
-    return confirm_guarded(peer, err, [&] { return find_all(peer, items, count, err); });
+    return requestor_guarded(peer, err, [&] { return find_all(peer, items, count, err); });
 }

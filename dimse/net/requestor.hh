@@ -2,6 +2,7 @@
 // limit. Sources: PS3.7 9.1, PS3.8. Process: sender, asker, fetcher. Thread-safety: one thread.
 #pragma once
 #include <cstdint>
+#include <new>
 #include <string>
 #include <vector>
 #include "dimse/net/link.hh"
@@ -82,3 +83,16 @@ class Requestor
     T_ASC_PresentationContext found_;
     bool established_ = false;
 };
+
+// C++ ends here: what was thrown becomes an error, and errors name the peer.
+template <typename Work>
+bool requestor_guarded(const struct scu_peer *peer, struct err *err, Work work)
+{
+    bool ok = false;
+    try {
+        ok = work();
+    } catch (const std::bad_alloc &) {
+        err_set(err, ERR_NOMEM, "no memory for an association");
+    }
+    return ok || err_wrap(err, "%s:%u %s", peer->host, peer->port, peer->called);
+}

@@ -251,25 +251,12 @@ static bool store_all(const struct scu_peer *peer, const struct scu_file *files,
     return true;
 }
 
-// C++ ends here: what was thrown becomes an error, and errors name the peer.
-template <typename Work>
-static bool scu_guarded(const struct scu_peer *peer, struct err *err, Work work)
-{
-    bool ok = false;
-    try {
-        ok = work();
-    } catch (const std::bad_alloc &) {
-        err_set(err, ERR_NOMEM, "no memory for an association");
-    }
-    return ok || err_wrap(err, "%s:%u %s", peer->host, peer->port, peer->called);
-}
-
 bool scu_store(const struct scu_peer *peer, const struct scu_file *files, size_t count,
                void (*on_outcome)(void *ctx, size_t index, const struct scu_outcome *outcome),
                void *ctx, struct err *err)
 {
-    return scu_guarded(peer, err,
-                       [&] { return store_all(peer, files, count, on_outcome, ctx, err); });
+    return requestor_guarded(peer, err,
+                             [&] { return store_all(peer, files, count, on_outcome, ctx, err); });
 }
 
 namespace
@@ -320,8 +307,8 @@ bool scu_find_series_count(const struct scu_peer *peer, const char *study_instan
                            const char *series_instance_uid, long *count, struct err *err)
 {
     Count found = {series_instance_uid, -1};
-    bool ok =
-        scu_guarded(peer, err, [&] { return find_count(peer, study_instance_uid, &found, err); });
+    bool ok = requestor_guarded(peer, err,
+                                [&] { return find_count(peer, study_instance_uid, &found, err); });
     *count = ok ? found.instances : -1;
     return ok;
 }
@@ -340,5 +327,5 @@ static bool echo_once(const struct scu_peer *peer, struct err *err)
 
 bool scu_echo(const struct scu_peer *peer, struct err *err)
 {
-    return scu_guarded(peer, err, [&] { return echo_once(peer, err); });
+    return requestor_guarded(peer, err, [&] { return echo_once(peer, err); });
 }

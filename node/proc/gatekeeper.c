@@ -95,17 +95,6 @@ static bool keeping_welcome(void *ctx, const struct lobby_caller *caller)
     return true;
 }
 
-static void keeping_accept_all(struct keeping *k)
-{
-    char address[LOBBY_ADDRESS];
-    for (int fd; (fd = listener_accept(k->keeper->fd, address)) >= 0;)
-        lobby_enter(k->lobby, fd, address, NULL, clock_steady());
-    if (errno != EAGAIN && errno != EWOULDBLOCK) {
-        log_error("accept: %s", strerror(errno));
-        poll(NULL, 0, PAUSE_MS);
-    }
-}
-
 static void keeping_reap(struct keeping *k)
 {
     pid_t pid;
@@ -175,7 +164,7 @@ static void keeping_wait(struct keeping *k, int channel)
     }
     lobby_mind(k->lobby, fds + 3, visitors, clock_steady(), keeping_welcome, k);
     if (fds[2].revents && k->open)
-        keeping_accept_all(k);
+        listener_accept_all(k->keeper->fd, k->lobby);
 }
 
 static bool keeping_prepare(struct keeping *k, struct err *err)

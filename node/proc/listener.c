@@ -143,7 +143,7 @@ static bool listener_welcome(void *ctx, const struct lobby_caller *caller)
     return false;
 }
 
-int listener_accept(int listening, char address[LOBBY_ADDRESS])
+static int listener_accept(int listening, char address[LOBBY_ADDRESS])
 {
     for (;;) {
         struct sockaddr_storage from = {0};
@@ -161,11 +161,11 @@ int listener_accept(int listening, char address[LOBBY_ADDRESS])
     }
 }
 
-static void listener_accept_all(struct accepting *a)
+void listener_accept_all(int listening, struct lobby *lobby)
 {
     char address[LOBBY_ADDRESS];
-    for (int fd; (fd = listener_accept(a->listener->fd, address)) >= 0;)
-        lobby_enter(a->lobby, fd, address, NULL, clock_steady());
+    for (int fd; (fd = listener_accept(listening, address)) >= 0;)
+        lobby_enter(lobby, fd, address, NULL, clock_steady());
     if (errno != EAGAIN && errno != EWOULDBLOCK) {
         log_error("accept: %s", strerror(errno));
         poll(NULL, 0, ACCEPT_PAUSE_MS);
@@ -260,7 +260,7 @@ static void listener_wait(struct accepting *a, int channel)
     }
     lobby_mind(a->lobby, fds + 4, visitors, clock_steady(), listener_welcome, a);
     if (fds[2].revents && a->open)
-        listener_accept_all(a);
+        listener_accept_all(a->listener->fd, a->lobby);
     if (fds[3].revents && a->open)
         listener_take_all(a);
 }

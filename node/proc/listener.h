@@ -23,9 +23,9 @@ struct listener {
 // -1: ERR_NET (in use, no such address here).
 int listener_bind(const char *address, unsigned port, struct err *err);
 
-// The next connection of a listening socket, close-on-exec, and the address of its peer, numeric.
-// -1: errno; EAGAIN: none waits.
-int listener_accept(int listening, char address[LOBBY_ADDRESS]);
+// All connections that wait at a listening socket enter the lobby, close-on-exec. After an error
+// such as EMFILE, which does not go away by asking again, it pauses.
+void listener_accept_all(int listening, struct lobby *lobby);
 
 // The process: body for child_start(); ctx is a struct listener. Returns when it has stopped
 // accepting and all associations have ended, or when the core is gone (channel).

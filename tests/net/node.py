@@ -4,9 +4,12 @@ what it gets, a node whose short times make waiting short, and ways to look into
 import json
 import os
 import pathlib
+import shutil
 import sqlite3
 import subprocess
 import sys
+import tempfile
+import time
 
 import numpy as np
 import pydicom
@@ -268,3 +271,24 @@ def acknowledged(output, files):
             current = None
     known = {str(f): f for f in files}
     return [known[a] for a in answered]
+
+
+def run_tests(name, tests):
+    """Runs functions that take a scratch folder, those that the command line names or all; the end of each log of one that fails.
+    Returns the exit status."""
+    bad = 0
+    for test in tests:
+        if sys.argv[1:] and test.__name__ not in sys.argv[1:]:
+            continue
+        folder, start = pathlib.Path(tempfile.mkdtemp(prefix=f"anode-{name}-")), time.monotonic()
+        try:
+            test(folder)
+            print(f"ok {test.__name__} {time.monotonic() - start:.1f} s", flush=True)
+        except (AssertionError, PeerError, OSError, LookupError) as e:
+            bad += 1
+            print(f"FAILED {test.__name__}: {e}", flush=True)
+            for log in sorted(folder.rglob("*.log")):
+                print(f"--- {log}\n{log.read_text(errors='replace')[-6000:]}")
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+    return 1 if bad else 0

@@ -3,16 +3,14 @@
 import json
 import os
 import pathlib
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 import schema  # noqa: E402
-from node import TIMES, PeerError, Sink, Site, make_series, need, ports, send, wait_for, yaml  # noqa: E402
+from node import TIMES, Sink, Site, make_series, need, ports, run_tests, send, wait_for, yaml  # noqa: E402
 from peers import ANODE  # noqa: E402
 
 # What it is told, what it can see of itself, and whether it reaches the data folder.
@@ -119,22 +117,7 @@ TESTS = [a_destination_goes_and_comes, a_full_disk_and_a_command_that_hangs, mis
 
 def main():
     need("dcmsend", "storescp", "echoscu")
-    bad = 0
-    for test in TESTS:
-        if sys.argv[1:] and test.__name__ not in sys.argv[1:]:
-            continue
-        folder = pathlib.Path(tempfile.mkdtemp(prefix="anode-alerts-"))
-        try:
-            test(folder)
-            print(f"ok {test.__name__}", flush=True)
-        except (AssertionError, PeerError, OSError, LookupError) as e:
-            bad += 1
-            print(f"FAILED {test.__name__}: {e}", flush=True)
-            for log in sorted(folder.rglob("anode.log")):
-                print(f"--- {log}\n{log.read_text(errors='replace')[-5000:]}")
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
-    return 1 if bad else 0
+    return run_tests("alerts", TESTS)
 
 
 if __name__ == "__main__":

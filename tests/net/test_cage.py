@@ -6,12 +6,10 @@ import os
 import pathlib
 import pwd
 import re
-import shutil
 import subprocess
 import sys
-import tempfile
 
-from node import HANG_S, PeerError, Sink, Site, make_series, need, ports, send, yaml
+from node import HANG_S, Sink, Site, make_series, need, ports, run_tests, send, yaml
 from peers import ANODE, skip
 
 SHIM = ANODE.parent / "tests" / "libshim_escape.so"
@@ -123,20 +121,7 @@ TESTS = [nothing_forbidden_works_from_inside, a_node_of_root_becomes_its_user]
 
 def main():
     need("dcmsend", "storescp", SHIM)
-    bad = 0
-    for test in TESTS:
-        folder = pathlib.Path(tempfile.mkdtemp(prefix="anode-cage-"))
-        try:
-            test(folder)
-            print(f"ok {test.__name__}", flush=True)
-        except (AssertionError, PeerError, OSError, LookupError) as e:
-            bad += 1
-            print(f"FAILED {test.__name__}: {e}", flush=True)
-            for log in sorted(folder.rglob("anode.log")):
-                print(f"--- {log}\n{log.read_text(errors='replace')[-6000:]}")
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
-    return 1 if bad else 0
+    return run_tests("cage", TESTS)
 
 
 if __name__ == "__main__":

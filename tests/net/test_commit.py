@@ -2,12 +2,9 @@
 """A result counts as delivered when its destination has said that it keeps it: storage commitment of
 Orthanc, whose report comes over an association of its own, and C-FIND.
 """
-import pathlib
-import shutil
 import sys
-import tempfile
 
-from node import TIMES, Orthanc, PeerError, Sink, Site, make_series, need, ports, send, wait_for
+from node import TIMES, Orthanc, Sink, Site, make_series, need, ports, run_tests, send, wait_for
 
 # Loses the first two results that it has acknowledged.
 FORGETFUL = """
@@ -83,22 +80,7 @@ TESTS = [orthanc_commits, without_commitment_it_is_looked_for, a_report_that_doe
 
 def main():
     need("dcmsend", "storescp")
-    bad = 0
-    for test in TESTS:
-        if sys.argv[1:] and test.__name__ not in sys.argv[1:]:
-            continue
-        folder = pathlib.Path(tempfile.mkdtemp(prefix="anode-commit-"))
-        try:
-            test(folder)
-            print(f"ok {test.__name__}", flush=True)
-        except (AssertionError, PeerError, OSError, LookupError) as e:
-            bad += 1
-            print(f"FAILED {test.__name__}: {e}", flush=True)
-            for log in sorted(folder.rglob("*.log")):
-                print(f"--- {log}\n{log.read_text(errors='replace')[-5000:]}")
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
-    return 1 if bad else 0
+    return run_tests("commit", TESTS)
 
 
 if __name__ == "__main__":

@@ -5,16 +5,14 @@ stranger. Certificates are made here.
 import os
 import pathlib
 import re
-import shutil
 import signal
 import socket
 import ssl
 import subprocess
 import sys
-import tempfile
 import time
 
-from node import HANG_S, TIMES, PeerError, Process, Sink, Site, make_series, need, ports, uid, wait_for, yaml
+from node import HANG_S, TIMES, Process, Sink, Site, make_series, need, ports, run_tests, uid, wait_for, yaml
 from peers import ANODE
 
 
@@ -349,22 +347,7 @@ CASES = (both_ways_by_tls, strangers_stay_outside, an_address_is_part_of_a_peer,
 
 def main():
     need("openssl", "storescu", "storescp", "echoscu")
-    bad = 0
-    for case in CASES:
-        if sys.argv[1:] and case.__name__ not in sys.argv[1:]:
-            continue
-        folder, start = pathlib.Path(tempfile.mkdtemp(prefix="anode-tls-")), time.monotonic()
-        try:
-            case(folder)
-            print(f"ok {case.__name__} {time.monotonic() - start:.1f} s", flush=True)
-        except (AssertionError, PeerError, OSError, LookupError) as e:
-            bad += 1
-            print(f"FAILED {case.__name__}: {e}", flush=True)
-            for log in sorted(folder.rglob("anode.log")):
-                print(f"--- {log}\n{log.read_text(errors='replace')[-6000:]}")
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
-    return 1 if bad else 0
+    return run_tests("tls", CASES)
 
 
 if __name__ == "__main__":
