@@ -9,35 +9,13 @@ import pathlib
 import statistics
 import sys
 import tempfile
-import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 import peers  # noqa: E402
+from delivery import one_run  # noqa: E402
 import series  # noqa: E402
 
 RUNS, QUIET_S, BUDGET_S, BUDGET_MB = 5, 1.0, 2.0, 500
-
-
-def results_in(pacs):
-    return sum(len(s["Instances"]) for modality in ("SR", "PR", "OT") for s in pacs.find("Series", Modality=modality))
-
-
-def one_run(pacs, node, files, ports):
-    """Seconds from the end of the last C-STORE to the last of three results, and the largest
-    resident size of any process of the node."""
-    before, peak = results_in(pacs), 0
-    peers.store(files, ports[0])
-    peers.store(files, ports[2], called="ANODE", calling="ORTHANC")
-    start = time.monotonic()
-
-    def complete():
-        nonlocal peak
-        peak = max([peak] + [peers.memory(p, "VmHWM") for p in peers.descendants(node.pid)])
-        if not node.running():
-            raise peers.PeerError(node.tail())
-        return results_in(pacs) >= before + 3
-    peers.wait_for(complete, 300, f"three results\n{node.tail()}")
-    return time.monotonic() - start, peak
 
 
 def measure(source, runs):

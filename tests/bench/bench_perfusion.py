@@ -17,32 +17,12 @@ import numpy as np
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 import peers  # noqa: E402
+from delivery import instances_in, one_run  # noqa: E402
 import series  # noqa: E402
 
 RUNS, QUIET_S, BUDGET_S, BUDGET_MB, STEPS = 3, 1.0, 5.0, 500, 60
 # Report, marks, pages, segments, and five maps twice: the last is there when all are.
 RESULTS = 14
-
-
-def instances_in(pacs):
-    """A counter that the PACS keeps: to list series of a thousand images again and again takes it as long as all else."""
-    return pacs.get("/statistics")["CountInstances"]
-
-
-def one_run(pacs, node, files, ports):
-    peers.store(files, ports[0])
-    before, peak = instances_in(pacs), 0
-    peers.store(files, ports[2], called="ANODE", calling="ORTHANC")
-    start = time.monotonic()
-
-    def complete():
-        nonlocal peak
-        peak = max([peak] + [peers.memory(p, "VmHWM") for p in peers.descendants(node.pid)])
-        if not node.running():
-            raise peers.PeerError(node.tail())
-        return instances_in(pacs) >= before + RESULTS
-    peers.wait_for(complete, 300, f"{RESULTS} results\n{node.tail()}")
-    return time.monotonic() - start, peak
 
 
 def end_to_end():
@@ -56,7 +36,7 @@ def end_to_end():
         with peers.Orthanc(scratch / "pacs", *ports, route=False) as pacs, peers.Node(scratch / "node", ports[2], {"ORTHANC": ports[0]}, yaml=yaml) as node:
             seconds, peaks = [], []
             for run in range(RUNS + 1):
-                took, peak = one_run(pacs, node, series.copy(scratch / "made", scratch / str(run), run), ports)
+                took, peak = one_run(pacs, node, series.copy(scratch / "made", scratch / str(run), run), ports, instances_in, RESULTS)
                 if run:
                     seconds.append(took - QUIET_S)
                     peaks.append(peak / 1e6)
