@@ -17,7 +17,7 @@ def read_table():
 MAY = read_table()
 FORBIDDEN = {  # libraries that belong to one folder
     "vulkan/": {"compute/gpu"}, "dcmtk/": {"dimse"}, "yaml.h": {"conf"}, "pcre2.h": {"conf"}, "sqlite3.h": {"node/core"},
-    "cairo": {"compute/draw", "node/job"}, "openjpeg": {"dimse"}, "jansson.h": {"node"},
+    "cairo": {"compute/draw", "node/job"}, "openjpeg": {"dimse"}, "jansson.h": {"node", "compute/net"},
 }
 
 

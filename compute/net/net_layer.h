@@ -1,0 +1,52 @@
+// What a network is once it is read: layers that follow each other. Of this folder only.
+// Thread-safety: no state.
+#pragma once
+#include <stdint.h>
+#include "compute/net/net.h"
+#include "base/uid.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+// What follows a convolution; the numbers are those of ACT in shaders/net/conv.comp.
+enum net_act {
+    NET_LINEAR,
+    NET_RELU,
+    NET_LEAKY, // slope below zero
+    NET_ELU,   // exp(x) - 1 below zero
+    NET_GELU,  // x Phi(x), by the error function
+    NET_SIGMOID,
+};
+
+// A convolution with stride 1 and as many zeros around as keep the size.
+struct net_layer {
+    uint32_t in, out;  // channels
+    uint32_t size;     // of the kernel along each axis: 1 or 3
+    uint32_t dilation; // voxels from tap to tap
+    enum net_act act;
+    float slope;    // of NET_LEAKY
+    float *weights; // [out][in][z][y][x]
+    float *bias;    // [out]
+};
+
+struct net {
+    struct net_layer *layers;
+    uint32_t count;
+    uint32_t dim[3]; // columns, rows, slices; 0: any
+    char digest[2 * DIGEST_SIZE + 1];
+};
+
+// Voxels that a layer reads to each side of the one it computes.
+static inline uint32_t net_layer_reach(const struct net_layer *l)
+{
+    return l->size / 2 * l->dilation;
+}
+
+// net_tfjs.c: reads model.json and its weights. What is read so far is left in n also when it
+// fails.
+bool net_read_tfjs(struct net *n, const char *path, struct err *err);
+
+#ifdef __cplusplus
+}
+#endif
