@@ -45,6 +45,50 @@ struct prior {
     size_t number_count;
 };
 
+// ---- A report in full, for what gathers reports -------------------------------------------------
+
+#define TOLD_LINES_MAX 64   // lines of a kind that are read of one report
+#define TOLD_LINE_MAX  1000 // bytes of a line
+
+struct told_code {
+    const char *value, *scheme, *meaning; // value "": none
+};
+
+struct told_number {
+    const char *group; // tracking identifier
+    bool part;         // of another group: a lesion, an artery
+    struct told_code concept, unit, method, derivation, phase;
+    double value;
+    int decimals; // digits after the point as it was written
+    bool ranged;
+    double low, high;      // where ranged
+    const char *range_why; // "": not said
+};
+
+struct told_line { // a statement in words
+    struct told_code concept;
+    const char *group; // that it is about; "": the whole
+    const char *text;
+};
+
+struct told {
+    struct prior result; // how it ended, of what analysis, of which study; its numbers are empty
+    struct told_code procedure;
+    const char *why; // its verdict in words where it is not done: "not evaluable: ..."; "": done
+    const char *const *series; // Series Instance UIDs of what was analysed
+    size_t series_count;
+    const struct told_number *numbers; // in the order of the report, PRIOR_NUMBERS_MAX at most
+    size_t number_count;
+    size_t number_total;           // that the report has
+    const struct told_line *lines; // qualitative evaluations
+    size_t line_count;
+    const char *const *exclusions; // what it left out, and why
+    size_t exclusion_count;
+    const char *const *earlier; // what it was compared with, and what came of it
+    size_t earlier_count;
+    bool cut; // some text or list was longer than is read
+};
+
 // The first number of a concept ("450360000 SCT") in a group; NULL: none.
 const struct prior_number *prior_number(const struct prior *p, const char *group,
                                         const char *concept);

@@ -17,6 +17,7 @@ extern "C" {
 
 struct gpu;          // compute/gpu/gpu.h
 struct prior;        // compute/findings/prior.h
+struct told;         // compute/findings/prior.h
 struct kernel_group; // compute/kernels/kernels.h
 
 // ---- Parameters ---------------------------------------------------------------------------------
@@ -88,6 +89,8 @@ struct stage_input_spec {
     const struct stage_preference *prefers; // of INPUT_ONE and INPUT_OPTIONAL with a place, the
                                             // most important first, ended by a keyword of NULL;
                                             // NULL: the image with the most frames
+    bool reports; // no images: structured reports of this program, which run() is given as plain
+                  // data; INPUT_MANY, not placed, the only input of its analysis
 };
 
 enum stage_scope {
@@ -124,6 +127,10 @@ struct stage_run {
     // from outside: what they say may be wrong or senseless (compute/findings/prior.h).
     const struct prior *priors;
     size_t prior_count;
+    // Reports that are the input (stage_input_spec.reports), by SOP Instance UID; of the job's
+    // arena. Their texts came from outside, as those of priors.
+    const struct told *reports;
+    size_t report_count;
     struct gpu *gpu;     // borrowed; waits on it end by the deadline of the job
     struct arena *arena; // of the job: what need not outlive it
     // Tells how far it is and whether to go on; see stage_step().

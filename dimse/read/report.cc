@@ -18,9 +18,10 @@ class report_texts
     report_texts(DcmItem &dataset, struct arena *arena) : decoder_(dataset), arena_(arena) {}
 
     // Cut to PRIOR_TEXT_MAX bytes between two letters; control characters become blanks.
-    const char *keep(std::string text)
+    const char *keep(std::string text, size_t most = PRIOR_TEXT_MAX)
     {
-        size_t size = std::min<size_t>(text.size(), PRIOR_TEXT_MAX);
+        size_t size = std::min<size_t>(text.size(), most);
+        cut = cut || size < text.size();
         while (size < text.size() && size > 0 && ((unsigned char)text[size] & 0xc0) == 0x80)
             size--;
         text.resize(size);
@@ -44,6 +45,8 @@ class report_texts
     {
         return decoder_.decode(item_text(item, tag, -1), true);
     }
+
+    bool cut = false; // a text was longer than is kept
 
   private:
     text_decoder decoder_;
@@ -288,6 +291,195 @@ static bool read_report(DcmDataset &ds, const struct object_ids &ids, struct are
     return *out->stage || err_set(err, ERR_INPUT, "it names no analysis of %s", own_name);
 }
 
+// --- all of it ---
+
+template <typename T>
+static const T *keep_list(struct arena *arena, const std::vector<T> &list, size_t *count)
+{
+    T *kept = static_cast<T *>(arena_alloc(arena, list.size() + 1, sizeof(T)));
+    if (!kept)
+        throw std::bad_alloc();
+    std::copy(list.begin(), list.end(), kept);
+    *count = list.size();
+    return kept;
+}
+
+static struct told_code read_code(report_texts &texts, DcmItem *parent, const DcmTagKey &sequence)
+{
+    DcmItem *code = parent ? item_of(*parent, sequence) : nullptr;
+    if (!code)
+        return {"", "", ""};
+    return {texts.keep(*code, DCM_CodeValue), texts.keep(*code, DCM_CodingSchemeDesignator),
+            texts.keep(*code, DCM_CodeMeaning)};
+}
+
+#define DECIMALS_MAX 12 // of a decimal string, which has 16 characters (PS3.5 6.2)
+
+// Digits behind the point as a number was written, more where it was written with an exponent.
+static int decimals_of(DcmItem *item)
+{
+    DcmItem *measured = item ? item_of(*item, DCM_MeasuredValueSequence) : nullptr;
+    const std::string text = measured ? item_text(*measured, DCM_NumericValue, 0) : "";
+    const double value = strtod(text.c_str(), nullptr);
+    const size_t point = text.find('.');
+    int count = 0;
+    while (point != std::string::npos &&
+           isdigit((unsigned char)text.c_str()[point + 1 + (size_t)count]))
+        count++;
+    for (; count < DECIMALS_MAX; count++) {
+        char written[400]; // 1e308 has 309 digits
+        snprintf(written, sizeof written, "%.*f", count, value);
+        if (strtod(written, nullptr) == value)
+            break;
+    }
+    return count;
+}
+
+// A sum of decimals as a decimal.
+static double round_to(double value, int decimals)
+{
+    char written[400];
+    snprintf(written, sizeof written, "%.*f", decimals, value);
+    return strtod(written, nullptr);
+}
+
+// sr_measurements.cc writes "between 3 and 19 mg: why".
+static const char *range_reason(report_texts &texts, DcmItem &item)
+{
+    const std::string text = child_text(texts, item, "121106 DCM");
+    const size_t at = text.find(": ");
+    return at == std::string::npos ? "" : texts.keep(text.substr(at + 2), TOLD_LINE_MAX);
+}
+
+static bool tell_number(report_texts &texts, DcmItem &item, struct told_number *out)
+{
+    struct prior_number read;
+    if (!read_number(texts, item, out->group, &read))
+        return false;
+    const auto modifier = [&](const char *concept) {
+        return read_code(texts, child_of(item, "CODE", concept), DCM_ConceptCodeSequence);
+    };
+    out->concept = read_code(texts, &item, DCM_ConceptNameCodeSequence);
+    out->unit = read_code(texts, item_of(item, DCM_MeasuredValueSequence),
+                          DCM_MeasurementUnitsCodeSequence);
+    out->method = modifier("370129005 SCT");
+    out->derivation = modifier("121401 DCM");
+    out->phase = modifier("272518008 SCT");
+    out->value = read.value;
+    out->decimals =
+        std::max({decimals_of(&item), decimals_of(child_of(item, "NUM", "371886008 SCT")),
+                  decimals_of(child_of(item, "NUM", "371885007 SCT"))});
+    out->ranged = read.ranged;
+    out->low = round_to(read.low, out->decimals);
+    out->high = round_to(read.high, out->decimals);
+    out->range_why = read.ranged ? range_reason(texts, item) : "";
+    return true;
+}
+
+// A statement of the whole or of a group, but for how it ended and what every report says.
+static bool tell_line(report_texts &texts, DcmItem &item, const char *group, struct told_line *out)
+{
+    const bool text = is_type(item, "TEXT"), code = is_type(item, "CODE");
+    const std::string relation = item_text(item, DCM_RelationshipType, 0), of = concept_of(item);
+    if ((!text && !code) || relation != "CONTAINS" || of == "121071 DCM" || of == "121106 DCM")
+        return false;
+    out->concept = read_code(texts, &item, DCM_ConceptNameCodeSequence);
+    out->group = group;
+    out->text = text ? texts.keep(texts.whole(item, DCM_TextValue), TOLD_LINE_MAX)
+                     : read_code(texts, &item, DCM_ConceptCodeSequence).meaning;
+    return true;
+}
+
+static void tell_group(report_texts &texts, DcmItem &group, struct told *out,
+                       std::vector<struct told_number> &numbers,
+                       std::vector<struct told_line> &lines)
+{
+    const char *label = texts.keep(child_text(texts, group, "112039 DCM"));
+    const bool part = !child_of(group, "TEXT", "111002 DCM");
+    for_children(group, [&](DcmItem &item) {
+        struct told_number number = {};
+        struct told_line line = {};
+        number.group = label;
+        number.part = part;
+        if (is_type(item, "NUM")) {
+            out->number_total++;
+            if (numbers.size() < PRIOR_NUMBERS_MAX && tell_number(texts, item, &number))
+                numbers.push_back(number);
+        } else if (lines.size() < TOLD_LINES_MAX && tell_line(texts, item, label, &line)) {
+            lines.push_back(line);
+        }
+        return true;
+    });
+}
+
+// TEXT items of a container in the root, as they stand.
+static const char *const *tell_texts(report_texts &texts, DcmItem &root, const char *concept,
+                                     struct arena *arena, size_t *count)
+{
+    std::vector<const char *> lines;
+    DcmItem *all = child_of(root, "CONTAINER", concept);
+    if (all)
+        for_children(*all, [&](DcmItem &item) {
+            if (is_type(item, "TEXT") && lines.size() < TOLD_LINES_MAX)
+                lines.push_back(texts.keep(texts.whole(item, DCM_TextValue), TOLD_LINE_MAX));
+            texts.cut = texts.cut || lines.size() == TOLD_LINES_MAX;
+            return true;
+        });
+    return keep_list(arena, lines, count);
+}
+
+// Series of the study that it rests on; segmentations that it refers to are no input.
+static const char *const *tell_series(report_texts &texts, DcmItem &root, struct arena *arena,
+                                      size_t *count)
+{
+    std::vector<const char *> list;
+    DcmItem *study = item_of(root, DCM_CurrentRequestedProcedureEvidenceSequence);
+    DcmSequenceOfItems *all = nullptr;
+    if (study && study->findAndGetSequence(DCM_ReferencedSeriesSequence, all).good() && all) {
+        for (DcmObject *o = all->nextInContainer(nullptr); o; o = all->nextInContainer(o)) {
+            DcmItem &series = *static_cast<DcmItem *>(o);
+            DcmItem *first = item_of(series, DCM_ReferencedSOPSequence);
+            if (first && list.size() < TOLD_LINES_MAX &&
+                item_text(*first, DCM_ReferencedSOPClassUID, 0) != UID_SegmentationStorage)
+                list.push_back(texts.keep(series, DCM_SeriesInstanceUID));
+        }
+    }
+    return keep_list(arena, list, count);
+}
+
+static void read_told(DcmDataset &ds, struct arena *arena, struct told *out)
+{
+    report_texts texts(ds, arena);
+    std::vector<struct told_number> numbers;
+    std::vector<struct told_line> lines;
+    out->procedure = read_code(texts, child_of(ds, "CODE", "121058 DCM"), DCM_ConceptCodeSequence);
+    out->why = "";
+    if (DcmItem *qualities = child_of(ds, "CONTAINER", "C0034375 UMLS"))
+        for_children(*qualities, [&](DcmItem &item) {
+            struct told_line line = {};
+            if (lines.size() < TOLD_LINES_MAX && tell_line(texts, item, "", &line))
+                lines.push_back(line);
+            else if (!*out->why && out->result.end != PRIOR_DONE && is_type(item, "TEXT") &&
+                     concept_of(item) == "121106 DCM") // sr_measurements.cc puts it first
+                out->why = texts.keep(texts.whole(item, DCM_TextValue), TOLD_LINE_MAX);
+            return true;
+        });
+    if (DcmItem *measured = child_of(ds, "CONTAINER", "126010 DCM"))
+        for_children(*measured, [&](DcmItem &group) {
+            if (concept_of(group) == "125007 DCM")
+                tell_group(texts, group, out, numbers, lines);
+            return true;
+        });
+    out->series = tell_series(texts, ds, arena, &out->series_count);
+    out->numbers = keep_list(arena, numbers, &out->number_count);
+    out->lines = keep_list(arena, lines, &out->line_count);
+    out->exclusions = tell_texts(texts, ds, "EXCLUDED 99ANODE", arena, &out->exclusion_count);
+    out->earlier = tell_texts(texts, ds, "121068 DCM", arena, &out->earlier_count);
+    out->cut = texts.cut || lines.size() == TOLD_LINES_MAX;
+    out->result.numbers = nullptr;
+    out->result.number_count = 0;
+}
+
 static void begin(struct prior *out)
 {
     *out = {};
@@ -296,7 +488,9 @@ static void begin(struct prior *out)
     out->kvp = out->thickness_mm = out->spacing_mm = NAN;
 }
 
-bool report_read(const char *path, struct arena *arena, struct prior *out, struct err *err)
+// full NULL: only what an analysis may compare with.
+static bool read_file(const char *path, struct arena *arena, struct prior *out, struct told *full,
+                      struct err *err)
 {
     struct stat st;
     begin(out);
@@ -307,10 +501,25 @@ bool report_read(const char *path, struct arena *arena, struct prior *out, struc
     struct object *o = object_open(path, err);
     if (!o)
         return false;
-    const bool ok =
-        object_guard(err, [&] { return read_report(o->header, o->ids, arena, out, err); });
+    const bool ok = object_guard(err, [&] {
+        const bool read = read_report(o->header, o->ids, arena, out, err);
+        if (read && full)
+            read_told(o->header, arena, full);
+        return read;
+    });
     object_close(o);
     return ok;
+}
+
+bool report_read(const char *path, struct arena *arena, struct prior *out, struct err *err)
+{
+    return read_file(path, arena, out, nullptr, err);
+}
+
+bool report_read_told(const char *path, struct arena *arena, struct told *out, struct err *err)
+{
+    *out = {};
+    return read_file(path, arena, &out->result, out, err);
 }
 
 bool report_read_data(const void *data, size_t size, const char *transfer_syntax,

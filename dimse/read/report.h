@@ -20,7 +20,10 @@ extern "C" {
 //   ERR_INPUT no DICOM file, larger than REPORT_BYTES_MAX, no Comprehensive, Comprehensive 3D or
 //   Enhanced SR, not of this program, not by TID 1500, no analysis named; ERR_IO, ERR_NOMEM
 bool report_read(const char *path, struct arena *arena, struct prior *out, struct err *err);
-// The same of a data set in memory. transfer_syntax: of data
+// All that it says, for what gathers reports: numbers as they were written, statements, what was
+// left out, what it was compared with. Errors as report_read().
+bool report_read_told(const char *path, struct arena *arena, struct told *out, struct err *err);
+// As report_read(), of a data set in memory. transfer_syntax: of data
 bool report_read_data(const void *data, size_t size, const char *transfer_syntax,
                       struct arena *arena, struct prior *out, struct err *err);
 

@@ -472,6 +472,31 @@ static void put_comparisons(DcmDataset &root, const result_set &set)
     }
 }
 
+// --- reports that it gathers ---
+
+static const struct code gathered_concept = {"GATHERED", "99ANODE", "Reports that are summarized"};
+static const struct code report_concept = {"REPORT", "99ANODE", "Summarized report"};
+
+static bool is_report(const struct result_source &source)
+{
+    return source.frames == 0 && strcmp(source.sop_class_uid, UID_Comprehensive3DSRStorage) == 0;
+}
+
+static bool gathers_reports(const result_set &set)
+{
+    return set.request.stage.report == REPORT_MEASUREMENTS && !set.sources.empty() &&
+           std::all_of(set.sources.begin(), set.sources.end(),
+                       [](const struct result_source *s) { return is_report(*s); });
+}
+
+static void put_gathered(DcmDataset &root, const result_set &set)
+{
+    DcmItem &all = content_container(root, REL_CONTAINS, gathered_concept, nullptr);
+    for (const struct result_source *source : set.sources)
+        content_composite(all, REL_CONTAINS, report_concept, source->sop_class_uid,
+                          source->sop_instance_uid);
+}
+
 // --- private codes ---
 
 static void note_scheme(std::set<std::string> &schemes, const struct code &code)
@@ -511,6 +536,8 @@ static void put_private_schemes(DcmDataset &ds, const result_set &set)
     note_scheme(schemes, f.procedure);
     if (f.exclusion_count)
         note_scheme(schemes, exclusions_concept);
+    if (gathers_reports(set))
+        note_scheme(schemes, gathered_concept);
     note_schemes(schemes, f.evaluations, f.evaluation_count);
     for (uint32_t i = 0; i < f.group_count; i++)
         note_schemes(schemes, f.groups[i]);
@@ -547,9 +574,12 @@ void sr_measurements(const result_set &set, DcmDataset &ds)
         content_code(ds, REL_CONCEPT_MOD, {"121058", "DCM", "Procedure reported"},
                      set.findings.procedure);
     put_summary(ds, set);
-    sr_library(set, ds);
+    if (!gathers_reports(set))
+        sr_library(set, ds);
     put_measurements(ds, set);
     put_qualities(ds, set);
     put_exclusions(ds, set);
     put_comparisons(ds, set);
+    if (gathers_reports(set))
+        put_gathered(ds, set);
 }

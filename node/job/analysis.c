@@ -13,6 +13,7 @@
 #include "compute/image/duplicate.h"
 #include "compute/image/rescale.h"
 #include "dimse/read/object.h"
+#include "dimse/read/report.h"
 #include "node/job/choose.h"
 #include "node/job/instance.h"
 #include "node/job/join.h"
@@ -43,8 +44,9 @@ struct job {
     char *identity;
     struct prior *priors; // to compare with
     size_t prior_count;
-    double decode_total; // frames in images
-    size_t others;       // instances that came again, in other words
+    struct object_id replaced; // summary that this one replaces, where it is among the inputs
+    double decode_total;       // frames in images
+    size_t others;             // instances that came again, in other words
 };
 
 bool analysis_is_machine(enum err_code code)
@@ -174,6 +176,11 @@ static void set_aside(struct job *j)
     const struct analysis_request *r = j->request;
     for (uint32_t i = 0; i < r->input_count; i++) {
         struct err why = {0};
+        if (r->stage->inputs[r->inputs[i].slot].reports) {
+            for (size_t n = 0; n < j->count; n++) // what the input is made of, without pixels
+                j->entries[n].aside = INSTANCE_SLICE;
+            continue;
+        }
         const bool placed = r->stage->inputs[r->inputs[i].slot].placed;
         if (instances_set_aside(j->entries, j->count, i, placed, &why))
             continue;
@@ -496,6 +503,55 @@ static bool make_images(struct job *j, struct err *err)
            fill_slots(j, err) && check_images(j, err);
 }
 
+// Reports
+
+static bool takes_reports(const struct stage *stage)
+{
+    return stage->inputs[0].reports;
+}
+
+// The report of the same analysis that no other one of the input replaces is replaced by this one.
+static void find_replaced(struct job *j)
+{
+    const struct analysis_report *a = j->report;
+    for (size_t i = 0; i < a->told_count; i++) {
+        const struct prior *p = &a->told[i].result;
+        bool replaced = strcmp(p->stage, j->request->stage->name) != 0;
+        for (size_t n = 0; n < a->told_count; n++)
+            replaced = replaced || strcmp(a->told[n].result.replaces, p->id.sop_instance_uid) == 0;
+        if (!replaced)
+            j->replaced = p->id;
+    }
+}
+
+// Every report of the input in full. A file that is no report of ours is left out, and it is said.
+static bool read_reports(struct job *j, struct err *err)
+{
+    struct analysis_report *a = j->report;
+    struct told *list = arena_alloc(a->arena, j->source_count + 1, sizeof *list);
+    if (!list)
+        return err_set(err, ERR_NOMEM, "no memory for reports");
+    a->told = list;
+    for (size_t i = 0; i < j->source_count; i++) {
+        struct err why = {0};
+        if (report_read_told(j->sources[i].path, a->arena, &list[a->told_count], &why)) {
+            a->told_count++;
+        } else if (analysis_is_machine(why.code)) {
+            return err_set(err, why.code, "%s", why.text);
+        } else {
+            struct exclusion *e = findings_add_exclusion(a->findings);
+            if (e) {
+                e->what =
+                    arena_printf(a->findings->arena, "document %s", j->sources[i].sop_instance_uid);
+                e->reason = arena_strdup(a->findings->arena, why.text);
+                a->findings->no_memory = a->findings->no_memory || !e->what || !e->reason;
+            }
+        }
+    }
+    find_replaced(j);
+    return true;
+}
+
 // Results
 
 // A file that an option names may hold something else next time, under the same name.
@@ -605,14 +661,18 @@ static bool draw_pages(struct job *j, struct err *err)
     const struct attrs none = {0};
     const struct attrs *a = j->source_count ? main_attrs(j) : r->head ? r->head : &none;
     char date[32];
-    date_text(a, date);
+    const bool reports = takes_reports(r->stage); // their series are of the day they were made
+    if (reports)
+        moment_text(attrs_get(a, "StudyDate"), attrs_get(a, "StudyTime"), date);
+    else
+        date_text(a, date);
     const struct page_context context = {
         .software = r->maker.software,
         .title = r->stage->title,
         .version = r->stage->version,
         .device = r->maker.device_name,
         .study_description = attrs_get(a, "StudyDescription"),
-        .series_description = attrs_get(a, "SeriesDescription"),
+        .series_description = reports ? NULL : attrs_get(a, "SeriesDescription"),
         .date = date,
         .light = r->light_page,
     };
@@ -638,7 +698,9 @@ static bool write_results(struct job *j, struct err *err)
         .head = r->head,
         .identity = j->identity,
         .maker = r->maker,
-        .predecessor = r->predecessor,
+        .predecessor = r->predecessor                  ? r->predecessor
+                       : *j->replaced.sop_instance_uid ? &j->replaced
+                                                       : NULL,
         .started = r->started,
         .kinds = kinds_of(r),
         .folder = r->folder,
@@ -742,6 +804,8 @@ static bool run_stage(struct job *j, struct err *err)
         .params = r->params,
         .priors = j->priors,
         .prior_count = j->prior_count,
+        .reports = j->report->told,
+        .report_count = j->report->told_count,
         .gpu = j->gpu,
         .arena = j->report->arena,
         .step = on_step,
@@ -831,7 +895,8 @@ bool analysis_run(const struct analysis_request *request, struct gpu *gpu,
         add_input_warnings(&j);
         ok = choose_priors(&j, err);
     }
-    if (ok && make_images(&j, &why)) {
+    const bool reports = takes_reports(request->stage);
+    if (ok && (reports ? read_reports(&j, &why) : make_images(&j, &why))) {
         ok = run_stage(&j, err);
         add_comparisons(&j);
         add_reference_warnings(&j);

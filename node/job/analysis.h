@@ -10,6 +10,7 @@
 #include "base/err.h"
 #include "base/uid.h"
 #include "compute/findings/findings.h"
+#include "compute/findings/prior.h"
 #include "compute/image/image.h"
 #include "compute/stages/stage.h"
 #include "dimse/write/results.h"
@@ -71,6 +72,8 @@ struct analysis_report {
     char study_instance_uid[65];
     struct analysis_series *series; // in arena
     size_t series_count;
+    const struct told *told; // of an analysis of reports: its input; in arena
+    size_t told_count;
     struct result_list objects; // owned
     double seconds;             // wall clock of the whole analysis
     uint64_t host_peak_bytes;   // largest resident size of this process so far (getrusage)

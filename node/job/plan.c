@@ -139,13 +139,19 @@ static bool plan_series(struct plans *p, const struct gather_series *s, const st
     return ok;
 }
 
+// Our own results are no input, but for an analysis of reports that is asked for by its name.
+static bool plan_wants_own(const struct stage *named)
+{
+    return named && named->inputs[0].reports;
+}
+
 static bool plan_gathered(struct plans *p, const struct gather_series *s, const struct conf *conf,
                           const struct stage *named, struct err *err)
 {
     char *reasons = NULL;
     size_t size = 0;
     bool taken = false;
-    if (s->own) {
+    if (s->own && !plan_wants_own(named)) {
         plan_skip(s, "it is a result of this node");
         return true;
     }

@@ -126,6 +126,74 @@ static void report_add_findings(json_t *o, const struct findings *f, bool *ok)
     json_put(o, "comparisons", comparisons, ok);
 }
 
+static void report_put_told_code(json_t *o, const char *key, const struct told_code *c, bool *ok)
+{
+    const struct code code = {*c->value ? c->value : NULL, c->scheme, c->meaning};
+    report_put_code(o, key, &code, ok);
+}
+
+static json_t *report_told_number(const struct told_number *n, bool *ok)
+{
+    json_t *o = json_object();
+    json_put_text(o, "group", n->group, ok);
+    json_put_bool(o, "part", n->part, ok);
+    json_put_text(o, "name", n->concept.meaning, ok);
+    report_put_told_code(o, "code", &n->concept, ok);
+    report_put_told_code(o, "method", &n->method, ok);
+    report_put_told_code(o, "derivation", &n->derivation, ok);
+    report_put_told_code(o, "phase", &n->phase, ok);
+    json_put_number(o, "value", n->value, ok);
+    json_put_text(o, "unit", n->unit.value, ok);
+    if (n->ranged) {
+        json_put_number(o, "low", n->low, ok);
+        json_put_number(o, "high", n->high, ok);
+        json_put_text(o, "range_reason", n->range_why, ok);
+    }
+    return o;
+}
+
+static json_t *report_texts(const char *const *texts, size_t count, bool *ok)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < count; i++)
+        json_add(list, json_text(texts[i]), ok);
+    return list;
+}
+
+// A report that an analysis of reports has read, whole.
+static json_t *report_told(const struct told *t, bool *ok)
+{
+    static const enum verdict verdicts[PRIOR_ENDS] = {VERDICT_DONE, VERDICT_NOTHING_FOUND,
+                                                      VERDICT_NOT_EVALUABLE, VERDICT_FAILED};
+    json_t *o = json_object(), *numbers = json_array(), *lines = json_array();
+    json_put_text(o, "report", t->result.id.sop_instance_uid, ok);
+    json_put_text(o, "replaces", t->result.replaces, ok);
+    json_put_text(o, "stage", t->result.stage, ok);
+    json_put_text(o, "version", t->result.version, ok);
+    json_put_text(o, "verdict",
+                  t->result.end < PRIOR_ENDS ? verdict_name(verdicts[t->result.end]) : "unknown",
+                  ok);
+    json_put_text(o, "reason", t->why, ok);
+    json_put_text(o, "headline", t->result.headline, ok);
+    json_put(o, "series", report_texts(t->series, t->series_count, ok), ok);
+    for (size_t i = 0; i < t->number_count; i++)
+        json_add(numbers, report_told_number(&t->numbers[i], ok), ok);
+    for (size_t i = 0; i < t->line_count; i++) {
+        json_t *line = json_object();
+        json_put_text(line, "name", t->lines[i].concept.meaning, ok);
+        report_put_told_code(line, "code", &t->lines[i].concept, ok);
+        json_put_text(line, "value", t->lines[i].text, ok);
+        json_put_text(line, "group", t->lines[i].group, ok);
+        json_add(lines, line, ok);
+    }
+    json_put(o, "measurements", numbers, ok);
+    json_put(o, "evaluations", lines, ok);
+    json_put(o, "exclusions", report_texts(t->exclusions, t->exclusion_count, ok), ok);
+    json_put(o, "comparisons", report_texts(t->earlier, t->earlier_count, ok), ok);
+    json_put_bool(o, "cut", t->cut || t->number_count < t->number_total, ok);
+    return o;
+}
+
 // Label maps first, then value maps. False: there are no more.
 static bool report_nifti_name(const struct stage *stage, const struct findings *f, size_t index,
                               char *name, size_t size)
@@ -222,6 +290,12 @@ bool report_add(struct report *r, const struct stage *stage, const struct analys
     json_put_integer(o, "device_peak_bytes", (int64_t)analysis->device_peak_bytes, &ok);
     report_add_files(o, stage, analysis, prefix, nifti, &ok);
     report_add_findings(o, f, &ok);
+    if (analysis->told) {
+        json_t *reports = json_array();
+        for (size_t i = 0; i < analysis->told_count; i++)
+            json_add(reports, report_told(&analysis->told[i], &ok), &ok);
+        json_put(o, "reports", reports, &ok);
+    }
     json_add(json_object_get(r->root, "results"), o, &ok);
     return ok || err_set(err, ERR_NOMEM, "no memory for the report");
 }
