@@ -212,6 +212,25 @@ static void derive_identity(struct reader *r)
         c->serial = reader_keep(r, hex);
 }
 
+struct models_place {
+    struct reader *r;
+    const struct tree *at;
+};
+
+static void conf_say_model(void *ctx, const char *line)
+{
+    const struct models_place *p = ctx;
+    reader_complain(p->r, p->at, "node.models_dir", line);
+}
+
+// Before routes, which may name what is in it.
+static void conf_read_models(struct reader *r, const struct tree *root)
+{
+    struct models_place place = {r, conf_given(root, "node.models_dir")};
+    if (place.at && r->c->models_dir && *r->c->models_dir && r->checks && r->checks->models)
+        r->checks->models(r->c->models_dir, conf_say_model, &place);
+}
+
 static void conf_read_root(struct reader *r, const struct tree *root)
 {
     if (!reader_is_map(r, root, "", "sections (node, peers, routes, ...)"))
@@ -220,6 +239,7 @@ static void conf_read_root(struct reader *r, const struct tree *root)
     conf_read_sections(r, root);
     conf_check_order(r, root);
     derive_identity(r);
+    conf_read_models(r, root);
     const struct tree *peers = tree_get(root, "peers", NULL),
                       *routes = tree_get(root, "routes", NULL);
     if (peers)

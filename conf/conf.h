@@ -78,6 +78,7 @@ struct conf {
     char *duplicate_answer;    // to an instance that is here with other content: "duplicate"
                                // (0111) or "success" (0000); kept in quarantine either way
     char *user;                // that a node started by root becomes
+    char *models_dir;          // folder of the models of the site; "": none
     char *page;                // "dark" or "light": paper of report pages
     char *cage;                // "auto", "required", "off": rights that its processes give up
     char *timezone; // Timezone Offset From UTC of results whose source has none: "+0100",
@@ -128,6 +129,8 @@ struct conf_checks {
     // The files of section tls; *key: the key of the one that is wrong ("tls.ca").
     bool (*program)(const char *path, char *why, size_t size); // can it be run?
     bool (*tls)(const struct conf *c, const char **key, char *why, size_t size);
+    // Reads the models of the site, whose analyses routes may name; tells each error to say.
+    void (*models)(const char *folder, void (*say)(void *ctx, const char *line), void *ctx);
 };
 
 // Reads and checks path. Every error is written to report, one a line: "anode.yaml:14:7:

@@ -30,6 +30,10 @@ static const struct conf_key keys[] = {
              "out."},
     {"node.user", CONF_TEXT, AT(user), .max = 32, .def = "anode",
      .help = "User of the system that a node becomes which root starts; root stays root."},
+    {"node.models_dir", CONF_FILE, AT(models_dir), .def = "",
+     .help = "Folder of networks of the site: each folder in it that has a model.yaml becomes an "
+             "analysis.\n"
+             "It is read when the node starts."},
     {"node.page", CONF_CHOICE, AT(page), .choices = "dark|light", .def = "dark",
      .help = "Paper of report pages as pictures: dark, as rooms are where images are read, or "
              "light.\n"

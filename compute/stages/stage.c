@@ -31,13 +31,12 @@ static const struct stage *const stages[] = {
 };
 // clang-format on
 
-#define FURTHER_MAX 16
-static const struct stage *further[FURTHER_MAX];
+static const struct stage *further[STAGE_FURTHER_MAX];
 static size_t further_count;
 
 void stage_register(const struct stage *stage)
 {
-    if (further_count < FURTHER_MAX)
+    if (further_count < STAGE_FURTHER_MAX)
         further[further_count++] = stage;
 }
 

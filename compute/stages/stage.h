@@ -159,6 +159,9 @@ struct stage {
     // The groups of kernels that run() dispatches, ended by NULL: they are made ready before the
     // first job comes. One that cannot be made fails this analysis, no other. NULL: none.
     const struct kernel_group *const *kernels;
+    // What run() needs to know of an analysis that was made at run time: the struct model of a site
+    // (compute/stages/model/model.h). NULL: nothing.
+    const void *data;
     // *err is set with STAGE_BROKEN only.
     enum stage_end (*run)(const struct stage_run *run, struct findings *out, struct err *err);
 };
@@ -192,7 +195,9 @@ enum stage_end stage_refuse(struct findings *f, const char *format, ...)
 const struct stage *stage_find(const char *name); // NULL: none
 const struct stage *stage_at(size_t index);       // in the order of slots; NULL past the end
 
-// Further stages, for the tests of the interface: before anything else uses the table. At most 16.
+// Further stages, before anything else uses the table: models of the site, and those of the tests
+// of the interface. At most STAGE_FURTHER_MAX; borrowed as long as the process lives.
+#define STAGE_FURTHER_MAX 64
 void stage_register(const struct stage *stage);
 
 // Sets the default of every parameter. params has param_count entries.

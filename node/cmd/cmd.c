@@ -20,7 +20,7 @@ static const struct cmd commands[] = {
     {"quarantine", "cj", "", 0, 0, "instances that contradict one that was here before",
      cmd_quarantine},
     {"devices", "j", "", 0, 0, "Vulkan devices, and which one would be used", cmd_devices},
-    {"stages", "j", "", 0, 0, "analyses: version, input, results, parameters", cmd_stages},
+    {"stages", "cj", "", 0, 0, "analyses: version, input, results, parameters", cmd_stages},
 };
 
 static const struct cmd_option {

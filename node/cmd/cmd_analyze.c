@@ -255,11 +255,17 @@ static bool analyze_read_priors(struct analyze_run *run, struct err *err)
 static int analyze(struct analyze_run *run)
 {
     struct err err = {0};
+    char why[256];
     int status;
     if (run->args->conf) {
         run->conf = cmd_load_conf(run->args, &node_checks, &status);
         if (!run->conf)
             return status;
+    }
+    // The models of the site are known now.
+    if (run->args->stage && !node_checks.stage(run->args->stage, why, sizeof why)) {
+        log_error("%s", why);
+        return 1;
     }
     analyze_choose_device_uid(run);
     if (!analyze_read_priors(run, &err) || !analyze_paths(run, &err)) {
@@ -276,12 +282,7 @@ int cmd_analyze(const struct cmd_args *args)
 {
     struct analyze_run run = {.args = args};
     struct err err = {0};
-    char why[256];
     log_init(LOG_LEVEL_INFO, "analyze");
-    if (args->stage && !node_checks.stage(args->stage, why, sizeof why)) {
-        log_error("%s", why);
-        return 1;
-    }
     if (!object_init(&err)) {
         log_error("%s", err.text);
         return 2;

@@ -2,8 +2,10 @@
 #include <math.h>
 #include <stdio.h>
 #include "compute/stages/stage.h"
+#include "dimse/read/object.h"
 #include "node/cmd/cmd.h"
 #include "node/cmd/cmd_common.h"
+#include "node/core/checks.h"
 #include "node/job/json.h"
 
 static const char *stages_type(enum stage_param_type type)
@@ -175,6 +177,16 @@ static json_t *stages_item(const struct stage *s, bool *ok)
 int cmd_stages(const struct cmd_args *args)
 {
     bool ok = true;
+    int status = 0;
+    struct err err = {0};
+    if (args->conf && !object_init(&err)) { // the configuration names DICOM attributes
+        fprintf(stderr, "anode stages: %s\n", err.text);
+        return cmd_exit_status(&err);
+    }
+    struct conf *conf = args->conf ? cmd_load_conf(args, &node_checks, &status) : NULL;
+    conf_destroy(conf); // its models are in the table now
+    if (status != 0)
+        return status;
     if (args->json) {
         json_t *answer = cmd_answer("anode.stages/1", &ok), *list = json_array();
         for (size_t i = 0; stage_at(i); i++)

@@ -13,6 +13,7 @@
 #include "dimse/net/tls.h"
 #include "dimse/read/object.h"
 #include "base/near.h"
+#include "node/job/models.h"
 
 static bool node_check_stage(const char *name, char *why, size_t size)
 {
@@ -147,6 +148,7 @@ static bool node_check_tls(const struct conf *c, const char **key, char *why, si
 }
 
 const struct conf_checks node_checks_files = {
+    .models = models_load,
     .stage = node_check_stage,
     .result = node_check_result,
     .has_option = node_has_option,
@@ -157,6 +159,7 @@ const struct conf_checks node_checks_files = {
 };
 
 const struct conf_checks node_checks = {
+    .models = models_load,
     .stage = node_check_stage,
     .result = node_check_result,
     .has_option = node_has_option,

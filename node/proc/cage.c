@@ -180,6 +180,8 @@ static void paths_add_worker(struct paths *p, const struct conf *conf, const str
     paths_add_copy(p, dir->path, "series", LANDLOCK_READ);
     paths_add(p, desk, KEEP);
     paths_add_copy(p, dir->path, "cache", KEEP);
+    if (*conf->models_dir)
+        paths_add(p, conf->models_dir, LANDLOCK_READ);
     for (size_t i = 0; i < conf->route_count; i++) {
         for (size_t k = 0; k < conf->routes[i].run_count; k++)
             paths_add_options(p, &conf->routes[i].runs[k]);

@@ -27,7 +27,6 @@ ALLOWED = {
     "scu_echo": "the smallest thing to ask of a peer: tests of associations do",
     "slots_check": "a test asks it of every stage there is",
     "stage_stack": "for stages: several series as one image",
-    "stage_register": "for stages of tests",
 }
 
 
