@@ -17,6 +17,8 @@ ALLOWED = {
     "gpu_used_bytes": "what tests see of memory that is left behind",
     "gpu_validation_messages": "what tests see of the validation layer",
     "gpu_volume_mip": "for stages: projections",
+    "mammo_find": "for the analysis of mammograms",
+    "mammo_reason_text": "for the analysis of mammograms",
     "net_destroy": "for stages: networks",
     "net_digest": "for stages: networks",
     "net_labels": "for stages: networks",
