@@ -129,6 +129,12 @@ struct exclusion *findings_add_exclusion(struct findings *f)
     return APPEND(f, f->exclusions, f->exclusion_count, fresh);
 }
 
+struct search *findings_add_search(struct findings *f)
+{
+    const struct search fresh = {0};
+    return APPEND(f, f->searches, f->search_count, fresh);
+}
+
 struct comparison *findings_add_comparison(struct findings *f)
 {
     const struct comparison fresh = {0};
@@ -397,6 +403,8 @@ void findings_refuse(struct findings *f, enum verdict verdict, const char *forma
     f->evaluation_count = f->group_count = f->layer_count = f->mark_count = 0;
     f->region_count = f->label_count = f->fraction_count = f->map_count = f->curve_count = 0;
     f->picture_count = f->document_count = f->comparison_count = 0;
+    f->search_count = 0;
+    f->searches = NULL;
     f->comparisons = NULL;
     f->evaluations = NULL;
     f->groups = NULL;

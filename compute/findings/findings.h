@@ -80,6 +80,8 @@ struct finding_group {
     int parent;             // group this one is part of (lesion -> artery), or -1
     bool has_key;           // key holds
     struct place key;       // where to look first
+    bool has_center;        // center holds
+    double center[2];       // of the finding, column and row on the frame of key
     double probability;     // 0..1; NAN: none
     struct algorithm algorithm;
     struct measurement *measurements;
@@ -96,6 +98,17 @@ struct exclusion {
     struct place place;
     double box[4]; // first column, first row, columns, rows at that place; columns 0: none
     struct measurement value; // what it would have counted; concept.value NULL: none
+};
+
+// What was looked for, on which images, and whether that could be done: where nothing was found,
+// this tells "looked, nothing there" from "not looked".
+struct search {
+    struct code what; // PS3.16 CID 6014 (detection) or 6043 (analysis)
+    bool analysis;    // judges what is there; false: detects
+    bool failed;      // it was tried and could not be done
+    struct algorithm algorithm;
+    const uint32_t *images; // indices into the images of the set
+    uint32_t image_count;
 };
 
 // An earlier result that this one was compared with, or was not.
@@ -118,6 +131,7 @@ struct mark {
         *points; // count pairs (column, row); text: one pair, its anchor, and one, its top left
     uint32_t count;
     const char *text; // MARK_TEXT: lines separated by '\n'
+    bool symbol;      // stands for its group (a triangle for a cluster): no outline of it
 };
 
 struct layer {
@@ -293,6 +307,8 @@ struct findings {
     uint32_t group_count;
     struct exclusion *exclusions;
     uint32_t exclusion_count;
+    struct search *searches;
+    uint32_t search_count;
     struct comparison *comparisons;
     uint32_t comparison_count;
     struct layer *layers;
@@ -339,6 +355,7 @@ struct measurement *findings_add_number(struct findings *f, struct finding_group
 struct evaluation *findings_add_evaluation(struct findings *f,
                                            struct finding_group *g); // g NULL: of the whole
 struct exclusion *findings_add_exclusion(struct findings *f);
+struct search *findings_add_search(struct findings *f);
 struct comparison *findings_add_comparison(struct findings *f);
 struct layer *findings_add_layer(struct findings *f);
 struct mark *findings_add_mark(struct findings *f);

@@ -11,12 +11,13 @@
 #include "base/text.h"
 #include "dimse/read/object_parts.h"
 
-#define DAY_S           86400
-#define DERIVATIONS_MAX 8      // codes of how an image was derived
-#define DIMENSIONS_MAX  8      // of an enhanced object
-#define DIMENSION_MAX   1000   // values of one that are told apart
-#define WINDOWS_MAX     64     // of a frame
-#define GE_B_VALUE_MOD  100000 // GE adds 10^9 to the b values of some sequences: 1000000700 is 700
+#define DAY_S              86400
+#define DERIVATIONS_MAX    8      // codes of how an image was derived
+#define VIEW_MODIFIERS_MAX 8      // more than a view can have (PS3.16 CID 4015)
+#define DIMENSIONS_MAX     8      // of an enhanced object
+#define DIMENSION_MAX      1000   // values of one that are told apart
+#define WINDOWS_MAX        64     // of a frame
+#define GE_B_VALUE_MOD     100000 // GE adds 10^9 to the b values of some sequences: 1000000700 is 700
 
 namespace
 {
@@ -864,11 +865,32 @@ void add_derivation(frame_view &view, attribute_list &list)
         list.add_as(IMAGE_TOSHIBA_PERCENT, *phase);
 }
 
+// The view of a mammogram, whose codes stand in sequences: PS3.3 C.8.11.7.1.2.
+void add_mammographic_view(frame_view &view, attribute_list &list)
+{
+    DcmItem *code = item_of(view.header(), DCM_ViewCodeSequence);
+    DcmElement *element = nullptr;
+    if (!code)
+        return;
+    if (code->findAndGetElement(DCM_CodeValue, element).good() && element)
+        list.add_as("ViewCodeSequence[0].CodeValue", *element);
+    for (long i = 0; i < VIEW_MODIFIERS_MAX; i++) {
+        DcmItem *modifier = item_of(*code, DCM_ViewModifierCodeSequence, i);
+        if (!modifier)
+            break;
+        const std::string key =
+            "ViewCodeSequence[0].ViewModifierCodeSequence[" + std::to_string(i) + "].CodeValue";
+        if (modifier->findAndGetElement(DCM_CodeValue, element).good() && element)
+            list.add_as(key.c_str(), *element);
+    }
+}
+
 bool read_group_attrs(const struct object *o, uint32_t frame, struct attrs *own, struct err *err)
 {
     frame_view view(o, frame);
     attribute_list list(view.header(), own);
     add_derivation(view, list);
+    add_mammographic_view(view, list);
     if (!view.enhanced())
         return list.finish(err);
     for (DcmItem *groups : {view.own(), o->shared_groups}) {

@@ -65,10 +65,10 @@ bool object_attrs(const struct object *o, struct attrs *out, struct err *err);
 // What the functional groups of an enhanced object say of frame (0-based): the text and number
 // attributes of its own groups, then those of the shared ones, as above. Contrast/Bolus Agent is
 // the meaning of the first agent's code, where the frame does not say that none was administered.
-// Of all objects the codes of Derivation Code Sequence, the energy of a monoenergetic image and
-// Toshiba's phase of the heart, under keys that name their place
-// ("DerivationCodeSequence[0].CodeValue", "7005,xx04[TOSHIBA_MEC_CT3]"). Nothing else for other
-// objects. Give own->base the attributes of the instance. ERR_NOMEM.
+// Of all objects the codes of Derivation Code Sequence and of the view of a mammogram with its
+// modifiers, the energy of a monoenergetic image and Toshiba's phase of the heart, under keys that
+// name their place ("DerivationCodeSequence[0].CodeValue", "7005,xx04[TOSHIBA_MEC_CT3]"). Nothing
+// else for other objects. Give own->base the attributes of the instance. ERR_NOMEM.
 bool object_frame_attrs(const struct object *o, uint32_t frame, struct attrs *own, struct err *err);
 
 // As object_open() + object_attrs() + object_ids() from the first bytes of a data set in memory,

@@ -107,6 +107,17 @@ DcmItem &content_image(DcmItem &parent, enum relation relation, const struct sou
     return item;
 }
 
+DcmItem &content_reference(DcmItem &parent, enum relation relation,
+                           const std::vector<Uint32> &position)
+{
+    DcmItem &item = encode_item(parent, DCM_ContentSequence);
+    encode_text(item, DCM_RelationshipType, relation_name(relation));
+    encode_check(item.putAndInsertUint32Array(DCM_ReferencedContentItemIdentifier, position.data(),
+                                              (unsigned long)position.size()),
+                 DCM_ReferencedContentItemIdentifier);
+    return item;
+}
+
 DcmItem &content_segment(DcmItem &parent, enum relation relation, const struct code &concept,
                          const std::string &sop_instance_uid, uint16_t segment)
 {

@@ -32,6 +32,10 @@ DcmItem &content_time(DcmItem &parent, enum relation relation, const struct code
 DcmItem &content_number(DcmItem &parent, enum relation relation, const struct code &concept,
                         const std::string &number, const struct code &unit);
 DcmItem &content_image(DcmItem &parent, enum relation relation, const struct source_frame &frame);
+// An item elsewhere in the tree, by its position: {1, 2, 3} is the third item in the second of the
+// root.
+DcmItem &content_reference(DcmItem &parent, enum relation relation,
+                           const std::vector<Uint32> &position);
 // A segment of a segmentation.
 DcmItem &content_segment(DcmItem &parent, enum relation relation, const struct code &concept,
                          const std::string &sop_instance_uid, uint16_t segment);

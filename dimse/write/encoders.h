@@ -34,3 +34,10 @@ bool sr_library_has_private(const result_set &set); // it has codes of the schem
 
 // The templates a report can follow; sr_encode() chooses. The data set is filled in.
 void sr_measurements(const result_set &set, DcmDataset &ds);
+void sr_mammo(const result_set &set, DcmDataset &ds);
+
+// The image library of a mammography report (TID 4020): every source that is an image. Others
+// refer to its entries by where they are in the tree. number: of the library among the items of
+// the root.
+typedef std::map<const struct result_source *, std::vector<Uint32>> library_positions;
+library_positions sr_mammo_library(const result_set &set, DcmDataset &root, Uint32 number);

@@ -1,7 +1,7 @@
 // Findings to DICOM files, as a stream of objects ready to be sent: SR, GSPS, Secondary Capture,
 // SEG, Parametric Map, Encapsulated PDF. A series is one kind and product; its instances count.
 // Sources: PS3.3 A.35.13, A.33.1, A.8.1, A.8.5, A.51, A.75, A.45.1; PS3.16 TID 1500, 1204, 1001,
-// 1600, 1501, 1410, 1411, 4019. Process: worker, analyze. Thread-safety: one thread.
+// 1600, 1501, 1410, 1411, 4019, 4000 to 4021. Process: worker, analyze. Thread-safety: one thread.
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>

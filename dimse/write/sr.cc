@@ -10,6 +10,7 @@ static const struct {
     void (*fill)(const result_set &set, DcmDataset &ds);
 } templates[] = {
     {REPORT_MEASUREMENTS, UID_Comprehensive3DSRStorage, sr_measurements},
+    {REPORT_MAMMO_CAD, UID_MammographyCADSRStorage, sr_mammo},
 };
 
 // An instance that the report rests on or refers to.

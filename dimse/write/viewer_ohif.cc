@@ -138,7 +138,8 @@ void ohif_regions::add_own()
     const struct findings &f = set.findings;
     std::vector<std::vector<const struct mark *>> marks(f.group_count);
     for (uint32_t i = 0; i < f.mark_count; i++)
-        if (f.marks[i].group >= 0 && region_type(f.marks[i]) && f.marks[i].count)
+        if (f.marks[i].group >= 0 && !f.marks[i].symbol && region_type(f.marks[i]) &&
+            f.marks[i].count)
             marks[f.marks[i].group].push_back(&f.marks[i]);
     for (uint32_t i = 0; i < f.group_count; i++) {
         const struct finding_group &g = f.groups[i];

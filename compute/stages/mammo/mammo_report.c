@@ -1,0 +1,382 @@
+#include "compute/stages/mammo/mammo_report.h"
+#include <math.h>
+#include <string.h>
+#include "compute/stages/mammo/mammo_page.h"
+
+// Sources: PS3.16 CID 6014, 6016 (findings), 6000 (composition), 6034 (intent), 6043 (analyses),
+// 7470 (lengths); UCUM.
+static const struct code density_finding = {"129793001", "SCT", "Mammography breast density"};
+static const struct code mass_finding = {"129788004", "SCT", "Mammographic breast mass"};
+static const struct code cluster_finding = {"129769006", "SCT", "Calcification Cluster"};
+static const struct code calc_finding = {"129770007", "SCT", "Individual Calcification"};
+static const struct code composition = {"129715009", "SCT", "Breast composition"};
+static const struct code geometry = {"111100", "DCM", "Breast geometry"};
+static const struct code nipple = {"24142002", "SCT", "Nipple"};
+static const struct code composition_analysis = {"133890006", "SCT", "Breast composition analysis"};
+static const struct code collocation_analysis = {"133884007", "SCT",
+                                                 "Spatial collocation analysis"};
+static const struct code compositions[4] = {
+    {"129716005", "SCT", "Almost entirely fat"},
+    {"129717001", "SCT", "Scattered fibroglandular densities"},
+    {"129718006", "SCT", "Heterogeneously dense"},
+    {"129719003", "SCT", "Extremely dense"},
+};
+static const struct code intent_concept = {"111056", "DCM", "Rendering Intent"};
+static const struct code intent_required = {
+    "111150", "DCM", "Presentation Required: Rendering device is expected to present"};
+static const struct code intent_optional = {"111151", "DCM",
+                                            "Presentation Optional: Rendering device may present"};
+static const struct code number_of_calcs = {"111038", "DCM", "Number of calcifications"};
+static const struct code diameter = {"81827009", "SCT", "Diameter"};
+static const struct code longest = {"103339001", "SCT", "Long Axis"};
+static const struct code percent_tissue = {"111046", "DCM", "Percent Fibroglandular Tissue"};
+static const struct code unit_mm = {"mm", "UCUM", "millimeter"};
+static const struct code unit_percent = {"%", "UCUM", "Percent"};
+static const struct code unit_one = {"1", "UCUM", "no units"};
+static const struct code mammography = {"71651007", "SCT", "Mammography"};
+
+// The distance from the nipple is nearly kept from one view to the other: arcs about as wide as
+// this hold most pairs (Paquerault et al., Med Phys 2002;29:238).
+static const double pair_mm = 15;
+// Of a cluster that are listed one by one: enough to see its shape.
+enum { CALCS_LISTED = 30 };
+
+struct mammo_findings { // what the parts of the report share
+    const struct stage_run *run;
+    const struct mammo_exam *exam;
+    const struct mammo_marks *marks;
+    const struct mammo_cuts *cuts;
+    struct findings *f;
+    int *groups; // index of the group of mark n of image i, at i * 2 * MAMMO_MARKS_MAX + n
+};
+
+static void say_intent(struct findings *f, struct finding_group *g, const struct code *intent)
+{
+    struct evaluation *e = findings_add_evaluation(f, g);
+    if (e)
+        *e = (struct evaluation){.concept = intent_concept, .value = *intent};
+}
+
+// A finding on one image. Returns its index, or -1.
+static int report_single(const struct mammo_findings *r, uint32_t i, const char *what, int number,
+                         const struct code *finding, const struct code *intent)
+{
+    struct findings *f = r->f;
+    struct finding_group *g = findings_add_group(f);
+    if (!g)
+        return -1;
+    const char *name = r->exam->images[i].name;
+    g->label = number ? arena_printf(f->arena, "%s %s %d", name, what, number)
+                      : arena_printf(f->arena, "%s %s", name, what);
+    if (!g->label) {
+        f->no_memory = true;
+        g->label = "";
+    }
+    g->finding = *finding;
+    g->has_key = true;
+    g->key = (struct place){.image = r->exam->images[i].image};
+    say_intent(f, g, intent);
+    return (int)f->group_count - 1;
+}
+
+static void set_center(struct findings *f, int group, double x, double y)
+{
+    if (group < 0)
+        return;
+    f->groups[group].has_center = true;
+    f->groups[group].center[0] = x;
+    f->groups[group].center[1] = y;
+}
+
+static void report_calcs(const struct mammo_findings *r, uint32_t i, int cluster,
+                         const struct mammo_mark *mark, int *number)
+{
+    for (uint32_t k = 0; k < mark->count && k < CALCS_LISTED; k++) {
+        const int index =
+            report_single(r, i, "calcification", ++*number, &calc_finding, &intent_optional);
+        if (index < 0)
+            return;
+        set_center(r->f, index, (double)mark->calcs[k].x, (double)mark->calcs[k].y);
+        r->f->groups[index].parent = cluster;
+        findings_add_number(r->f, &r->f->groups[index], &diameter, (double)mark->calcs[k].size_mm,
+                            2, &unit_mm, NULL);
+    }
+}
+
+static void report_marks(struct mammo_findings *r, uint32_t i)
+{
+    const struct mammo_marks *m = &r->marks[i];
+    int numbers[2] = {0, 0}, calcs = 0;
+    for (uint32_t n = 0; n < m->mark_count && n < 2 * MAMMO_MARKS_MAX; n++) {
+        const struct mammo_mark *mark = &m->marks[n];
+        const bool cluster = mark->kind == MAMMO_CLUSTER;
+        const int index =
+            report_single(r, i, cluster ? "cluster" : "mass", ++numbers[cluster],
+                          cluster ? &cluster_finding : &density_finding, &intent_required);
+        r->groups[i * 2 * MAMMO_MARKS_MAX + n] = index;
+        if (index < 0)
+            return;
+        set_center(r->f, index, (double)mark->x, (double)mark->y);
+        r->f->groups[index].probability = mark->probability;
+        if (cluster)
+            findings_add_number(r->f, &r->f->groups[index], &number_of_calcs, mark->count, 0,
+                                &unit_one, NULL);
+        findings_add_number(r->f, &r->f->groups[index], &longest, mark->size_mm, 1, &unit_mm, NULL);
+        mammo_add_symbol(r->f, r->exam->images[i].image, index, mark, m->pixel_mm);
+        if (cluster)
+            report_calcs(r, i, index, mark, &calcs);
+    }
+}
+
+static unsigned density_class(const struct mammo_cuts *cuts, double percent)
+{
+    unsigned n = 0;
+    while (n < 3 && percent >= cuts->percent[n])
+        n++;
+    return n;
+}
+
+// What the breast is like: no marks.
+static void add_description(const struct mammo_findings *r, uint32_t i)
+{
+    const struct mammo_marks *m = &r->marks[i];
+    if (m->skin_count) {
+        const int index = report_single(r, i, "breast", 0, &geometry, &intent_optional);
+        if (index >= 0)
+            mammo_add_skin(r->f, r->exam->images[i].image, index, m);
+    }
+    if (m->has_nipple)
+        set_center(r->f, report_single(r, i, "nipple", 0, &nipple, &intent_optional),
+                   (double)m->nipple[0], (double)m->nipple[1]);
+    if (isnan(m->percent))
+        return;
+    const int index = report_single(r, i, "density", 0, &composition, &intent_optional);
+    if (index < 0)
+        return;
+    struct finding_group *g = &r->f->groups[index];
+    struct evaluation *e = findings_add_evaluation(r->f, g);
+    if (e)
+        *e = (struct evaluation){.concept = composition,
+                                 .value = compositions[density_class(r->cuts, m->percent)]};
+    findings_add_number(r->f, g, &percent_tissue, m->percent, 1, &unit_percent, NULL);
+}
+
+// ---- The same in two views ----------------------------------------------------------------------
+
+static bool is_view(const struct mammo_image *m, char side, const char *view)
+{
+    return !m->aside && m->side == side && strcmp(m->view, view) == 0;
+}
+
+// A mark of one view with the nearest of the other that has no partner yet.
+static void add_pairs_of(const struct mammo_findings *r, uint32_t cc, uint32_t mlo, int *number)
+{
+    const struct mammo_marks *a = &r->marks[cc], *b = &r->marks[mlo];
+    struct findings *f = r->f;
+    for (uint32_t i = 0; i < a->mark_count && i < 2 * MAMMO_MARKS_MAX; i++) {
+        const int first = r->groups[cc * 2 * MAMMO_MARKS_MAX + i];
+        int second = -1;
+        double best = pair_mm;
+        for (uint32_t k = 0; k < b->mark_count && k < 2 * MAMMO_MARKS_MAX; k++) {
+            const int group = r->groups[mlo * 2 * MAMMO_MARKS_MAX + k];
+            const double apart = fabs(a->marks[i].nipple_mm - b->marks[k].nipple_mm);
+            if (group >= 0 && f->groups[group].parent < 0 && a->marks[i].kind == b->marks[k].kind &&
+                apart <= best) {
+                best = apart;
+                second = group;
+            }
+        }
+        if (first < 0 || second < 0 || f->groups[first].parent >= 0)
+            continue;
+        const bool cluster = a->marks[i].kind == MAMMO_CLUSTER;
+        struct finding_group *g = findings_add_group(f);
+        if (!g)
+            return;
+        g->label = arena_printf(f->arena, "%c %s in two views %d", r->exam->images[cc].side,
+                                cluster ? "cluster" : "mass", ++*number);
+        f->no_memory = f->no_memory || !g->label;
+        g->finding = cluster ? cluster_finding : mass_finding;
+        say_intent(f, g, &intent_required);
+        f->groups[first].parent = f->groups[second].parent = (int)f->group_count - 1;
+    }
+}
+
+// Returns how many breasts had both views to compare.
+static uint32_t add_pairs(const struct mammo_findings *r)
+{
+    uint32_t compared = 0;
+    for (const char *side = "LR"; *side; side++) {
+        int number = 0;
+        for (uint32_t i = 0; i < r->exam->count; i++)
+            for (uint32_t k = 0; k < r->exam->count; k++)
+                if (is_view(&r->exam->images[i], *side, "CC") && !r->marks[i].refused &&
+                    is_view(&r->exam->images[k], *side, "MLO") && !r->marks[k].refused &&
+                    r->marks[i].has_nipple && r->marks[k].has_nipple) {
+                    add_pairs_of(r, i, k, &number);
+                    compared++;
+                }
+    }
+    return compared;
+}
+
+// ---- What was tried, what was left out ----------------------------------------------------------
+
+enum search_of { SEARCH_MARKS, SEARCH_DENSITY, SEARCH_PAIRS };
+
+static bool belongs(const struct mammo_findings *r, uint32_t i, enum search_of what, bool failed)
+{
+    if (r->exam->images[i].aside)
+        return false;
+    const bool refused = r->marks[i].refused != NULL;
+    switch (what) {
+    case SEARCH_MARKS:
+        return refused == failed;
+    case SEARCH_DENSITY:
+        return (refused || isnan(r->marks[i].percent)) == failed;
+    case SEARCH_PAIRS:
+        return !failed && !refused && r->marks[i].has_nipple;
+    }
+    return false;
+}
+
+static void add_search(const struct mammo_findings *r, const struct code *what, bool analysis,
+                       enum search_of which, const char *algorithm)
+{
+    for (int failed = 0; failed < 2; failed++) {
+        uint32_t *images = arena_alloc(r->f->arena, r->exam->count, sizeof *images), count = 0;
+        r->f->no_memory = r->f->no_memory || !images;
+        for (uint32_t i = 0; images && i < r->exam->count; i++)
+            if (belongs(r, i, which, failed))
+                images[count++] = r->exam->images[i].image;
+        struct search *s = count ? findings_add_search(r->f) : NULL;
+        if (s)
+            *s =
+                (struct search){.what = *what,
+                                .analysis = analysis,
+                                .failed = failed,
+                                .algorithm = {.name = algorithm, .version = r->run->stage->version},
+                                .images = images,
+                                .image_count = count};
+    }
+}
+
+static void leave_out(struct findings *f, const char *what, const char *reason, uint32_t image,
+                      bool has_place)
+{
+    struct exclusion *e = findings_add_exclusion(f);
+    f->no_memory = f->no_memory || !what;
+    if (e) {
+        e->what = what ? what : "";
+        e->reason = reason;
+        e->has_place = has_place;
+        e->place = (struct place){.image = image};
+    }
+}
+
+static void add_rejected(const struct mammo_findings *r, uint32_t i)
+{
+    static const char *const what[2] = {"mass candidates", "calcifications"};
+    for (int kind = 0; kind < 2; kind++)
+        for (int reason = 0; reason < MAMMO_REASONS; reason++)
+            if (r->marks[i].rejected[kind][reason])
+                leave_out(r->f,
+                          arena_printf(r->f->arena, "%s: %u %s", r->exam->images[i].name,
+                                       r->marks[i].rejected[kind][reason], what[kind]),
+                          mammo_reason_text((enum mammo_reason)reason), r->exam->images[i].image,
+                          false);
+}
+
+static void say_of_image(const struct mammo_findings *r, uint32_t i)
+{
+    const struct mammo_image *m = &r->exam->images[i];
+    const struct mammo_marks *marks = &r->marks[i];
+    const char *wrong = mammo_exam_contradiction(r->run, m, m->aside ? 0 : marks->lies);
+    if (wrong)
+        findings_add_warning(r->f, "%s: %s. Nothing was changed: check the image.", m->name, wrong);
+    if (m->aside) {
+        leave_out(r->f, m->name, m->aside, m->image, true);
+        return;
+    }
+    if (!m->side || !*m->view)
+        findings_add_warning(r->f, "%s: the header does not state %s.", m->name,
+                             m->side    ? "the view"
+                             : *m->view ? "the side"
+                                        : "side and view");
+    if (marks->refused) {
+        findings_add_warning(r->f, "%s was not analysed: %s.", m->name, marks->refused);
+        return;
+    }
+    if (isnan(marks->percent))
+        findings_add_warning(r->f, "%s: density is not evaluable: %s.", m->name,
+                             marks->no_density ? marks->no_density : "reason not known");
+    if (marks->cut)
+        findings_add_warning(r->f, "%s has more marks than are shown: the likeliest %d of a kind.",
+                             m->name, MAMMO_MARKS_MAX);
+    add_rejected(r, i);
+}
+
+static bool headline(const struct mammo_findings *r)
+{
+    uint32_t counts[2] = {0, 0}, measured = 0;
+    double sum = 0;
+    for (uint32_t i = 0; i < r->exam->count; i++) {
+        if (r->exam->images[i].aside || r->marks[i].refused)
+            continue;
+        for (uint32_t n = 0; n < r->marks[i].mark_count; n++)
+            counts[r->marks[i].marks[n].kind == MAMMO_CLUSTER]++;
+        if (!isnan(r->marks[i].percent)) {
+            sum += r->marks[i].percent;
+            measured++;
+        }
+    }
+    const char *density = measured ? arena_printf(r->f->arena, "dense %.0f %%", sum / measured)
+                                   : "density not evaluable";
+    r->f->page.headline = arena_printf(r->f->arena, "Masses %u   Clusters %u   %s", counts[0],
+                                       counts[1], density ? density : "");
+    r->f->verdict = counts[0] + counts[1] ? VERDICT_DONE : VERDICT_NOTHING_FOUND;
+    r->f->reason = counts[0] + counts[1] ? "" : "no mass and no cluster of calcifications";
+    return density && r->f->page.headline;
+}
+
+enum stage_end mammo_report(const struct stage_run *run, const struct mammo_exam *exam,
+                            const struct mammo_marks *marks, const struct mammo_cuts *cuts,
+                            struct findings *f)
+{
+    struct mammo_findings r = {run, exam, marks, cuts, f, NULL};
+    uint32_t analysed = 0;
+    const size_t room = (size_t)exam->count * 2 * MAMMO_MARKS_MAX + 1;
+    f->page.title = "Mammography: marks and density";
+    f->procedure = mammography;
+    r.groups = arena_alloc(run->arena, room, sizeof *r.groups);
+    f->no_memory = f->no_memory || !r.groups;
+    for (uint32_t i = 0; i < exam->count; i++) {
+        say_of_image(&r, i);
+        analysed += !exam->images[i].aside && !marks[i].refused;
+    }
+    if (!analysed)
+        return stage_refuse(f, "none of %u images could be analysed", exam->count);
+    if (*exam->missing)
+        findings_add_warning(f, "Missing views: %s. That breast is not judged as a whole.",
+                             exam->missing);
+    findings_add_warning(f,
+                         "Marks show where to look once more; that there is none proves nothing.");
+    mammo_add_layers(f);
+    for (uint32_t i = 0; i < exam->count && r.groups; i++) {
+        if (exam->images[i].aside)
+            continue;
+        mammo_add_words(run, f, &exam->images[i], &marks[i]);
+        if (marks[i].refused)
+            continue;
+        report_marks(&r, i);
+        add_description(&r, i);
+    }
+    add_search(&r, &density_finding, false, SEARCH_MARKS, "anode mammo masses");
+    add_search(&r, &cluster_finding, false, SEARCH_MARKS, "anode mammo clusters");
+    add_search(&r, &composition_analysis, true, SEARCH_DENSITY, "anode mammo density");
+    if (r.groups && add_pairs(&r))
+        add_search(&r, &collocation_analysis, true, SEARCH_PAIRS, "anode mammo views");
+    mammo_add_sheet(f, exam, marks);
+    if (!headline(&r))
+        f->no_memory = true;
+    return STAGE_DONE;
+}
