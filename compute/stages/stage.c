@@ -14,6 +14,7 @@
 #include "compute/stages/dsc/dsc.h"
 #include "compute/stages/lungs/lungs.h"
 #include "compute/stages/perfusion/perfusion.h"
+#include "compute/stages/render/render.h"
 #include "compute/stages/summary/summary.h"
 
 #define TEXT_MAX 255 // bytes of a text parameter
@@ -27,6 +28,7 @@ static const struct stage *const stages[] = {
     &stage_cardiac,
     &stage_dsc,
     &stage_dce,
+    &stage_render,
     &stage_summary,
 };
 // clang-format on

@@ -374,7 +374,10 @@ static void put_verdict_group(DcmItem &parent, const result_set &set,
     put_algorithm(group, set, nullptr, true);
     if (regions.empty())
         return;
-    for (const std::string &line : ohif_lines(set.text(loud(verdict_text(set.findings)))))
+    const std::string why = verdict_text(set.findings);
+    if (why.empty()) // done, and the result are pictures
+        return;
+    for (const std::string &line : ohif_lines(set.text(loud(why))))
         content_text(group, REL_CONTAINS, comment, line);
     DcmItem &number = content_number(group, REL_CONTAINS, frames,
                                      std::to_string(set.request.images->frame_count), unit);

@@ -1,0 +1,424 @@
+#include "compute/stages/render/render.h"
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "compute/findings/outline.h"
+#include "compute/image/convolution.h"
+#include "compute/image/load.h"
+#include "compute/stages/render/render_body.h"
+#include "compute/stages/render/render_cast.h"
+#include "compute/stages/render/render_picture.h"
+#include "compute/stages/render/render_preset.h"
+#include "compute/stages/render/render_view.h"
+
+// ---- What the analysis is told ------------------------------------------------------------------
+
+enum {
+    P_PICTURES,
+    P_FRAMES,
+    P_SIZE,
+    P_ANGLE,
+    P_ARC,
+    P_ELEVATION,
+    P_FRAME_MS,
+    P_CENTRE,
+    P_WIDTH,
+    P_STEP,
+    P_TABLE,
+    P_COUNT
+};
+
+#define FILMS_MAX 8 // pictures of a job
+
+static const struct {
+    const char *name, *title;
+    enum render_mode mode;
+} projections[] = {{"mip", "Maximum intensity projection", RENDER_MAXIMUM},
+                   {"minip", "Minimum intensity projection", RENDER_MINIMUM},
+                   {"average", "Average intensity projection", RENDER_MEAN}};
+#define PROJECTIONS (sizeof projections / sizeof *projections)
+
+static int projection_of(const char *name)
+{
+    for (unsigned n = 0; n < PROJECTIONS; n++) {
+        if (strcmp(projections[n].name, name) == 0)
+            return (int)n;
+    }
+    return -1;
+}
+
+static bool preset_known(const char *name)
+{
+    for (unsigned n = 0; render_preset_name(n); n++) {
+        if (strcmp(render_preset_name(n), name) == 0)
+            return true;
+    }
+    return false;
+}
+
+// The next name of a list, without blanks; false at its end. *at moves on.
+static bool next_name(const char **at, char name[16])
+{
+    *at += strspn(*at, " ,");
+    const size_t length = strcspn(*at, " ,");
+    snprintf(name, 16, "%.*s", (int)length, *at);
+    *at += length;
+    return length > 0;
+}
+
+static bool check_pictures(const char *list, struct err *err)
+{
+    char name[16];
+    unsigned count = 0;
+    for (const char *at = list; next_name(&at, name); count++) {
+        if (projection_of(name) < 0 && !preset_known(name))
+            return err_set(err, ERR_CONFIG,
+                           "\"%s\" is none of mip, minip, average, bone, vessels, lung, "
+                           "skin, cardiac",
+                           name);
+    }
+    if (count > FILMS_MAX)
+        return err_set(err, ERR_CONFIG, "%u pictures; at most %d are possible", count, FILMS_MAX);
+    return count > 0 || err_set(err, ERR_CONFIG, "names no picture");
+}
+
+static const struct stage_param params[P_COUNT] = {
+    [P_PICTURES] = {"pictures", "",
+                    "Pictures that turn, separated by commas: mip, minip, average; of CT bone, "
+                    "vessels, lung, skin, cardiac.",
+                    PARAM_TEXT, 0, 0, 0, NULL, "mip", check_pictures},
+    [P_FRAMES] = {"frames", "", "Views of a picture.", PARAM_INTEGER, 1, 180, 36, NULL},
+    [P_SIZE] = {"size", "{pixels}", "Rows and columns of a picture.", PARAM_INTEGER, 128, 1024, 512,
+                NULL},
+    [P_ANGLE] = {"angle_deg", "deg", "First view: 0 from the front, 90 from the patient's left.",
+                 PARAM_NUMBER, -360, 360, 0, NULL},
+    [P_ARC] = {"arc_deg", "deg", "Angle over which the views are spread; 360 all around.",
+               PARAM_NUMBER, -360, 360, 360, NULL},
+    [P_ELEVATION] = {"elevation_deg", "deg", "How far the viewer is raised towards the head.",
+                     PARAM_NUMBER, -90, 90, 0, NULL},
+    [P_FRAME_MS] = {"frame_ms", "ms", "Time a view is shown.", PARAM_NUMBER, 20, 2000, 100, NULL},
+    [P_CENTRE] = {"window_centre", "", "Window of projections, where window_width is not 0.",
+                  PARAM_NUMBER, -32768, 32767, 0, NULL},
+    [P_WIDTH] = {"window_width", "",
+                 "0: 1000 around 300 HU for mip of CT, else from what the pictures show.",
+                 PARAM_NUMBER, 0, 65535, 0, NULL},
+    [P_STEP] = {"step", "", "Distance of samples in edges of a voxel, the shortest.", PARAM_NUMBER,
+                0.1, 2, 0.5, NULL},
+    [P_TABLE] = {"remove_table", "", "Table and head rest are left out of CT.", PARAM_BOOL, 0, 1, 1,
+                 NULL},
+};
+
+static const double mip_window[2] = {300, 1000}; // HU: from fat to bone and calcium
+
+// ---- The work -----------------------------------------------------------------------------------
+
+struct render_job {
+    const struct stage_run *run;
+    struct findings *f;
+    struct err *err;
+    uint32_t image;
+    const struct image *v;
+    bool ct, cut;
+    struct gpu_volume *volume;
+    struct render_scene scene;
+    double box[2][3]; // voxel indices that are shown
+    double step_mm;
+    uint32_t frames, size, done, films; // films: all that are made
+    struct render_camera *cameras;      // of the arena, as the next two
+    double *angles;
+    struct render_view *views;
+    double pixel_mm;
+};
+
+// Frees the whole mask but for the outline of its middle slice, which the page shows.
+static bool outline_body(struct render_job *j, const struct gpu_mask *body)
+{
+    const uint32_t k = j->v->dim[2] / 2, columns = j->v->dim[0], rows = j->v->dim[1];
+    uint32_t *words = arena_alloc(j->run->arena, body->slice, sizeof *words), count = 0;
+    uint8_t *bytes = arena_alloc(j->run->arena, (size_t)columns * rows, 1);
+    struct outline *outlines = NULL;
+    struct layer *layer = findings_add_layer(j->f);
+    if (!words || !bytes || !layer)
+        return err_set(j->err, ERR_NOMEM, "render: no memory for an outline");
+    if (!gpu_mask_read_words(body, k, k + 1, words, j->err))
+        return false;
+    for (uint32_t y = 0; y < rows; y++) {
+        for (uint32_t x = 0; x < columns; x++)
+            bytes[(size_t)y * columns + x] = words[y * body->row + x / 32] >> (x % 32) & 1;
+    }
+    layer->name = "SHOWN";
+    layer->description = "What is outside is left out of the pictures";
+    memcpy(layer->rgb, (const uint8_t[3]){255, 210, 60}, sizeof layer->rgb);
+    if (!outline_trace(bytes, columns, rows, (uint32_t[]){0, 0}, j->f->arena, &outlines, &count))
+        return err_set(j->err, ERR_NOMEM, "render: no memory for an outline");
+    for (uint32_t n = 0; n < count; n++) {
+        struct mark *m = findings_add_mark(j->f);
+        if (m)
+            *m = (struct mark){.kind = MARK_POLYLINE,
+                               .place = {j->image, k, 0},
+                               .group = -1,
+                               .points = outlines[n].points,
+                               .count = outlines[n].count};
+    }
+    return true;
+}
+
+static bool cut_table(struct render_job *j)
+{
+    uint32_t box[2][3] = {{0}};
+    bool empty = false;
+    struct gpu_mask *body = render_body(j->volume, box, &empty, j->err);
+    if (!body && empty) {
+        findings_add_warning(j->f, "No body was found: nothing was left out of the pictures");
+        return true;
+    }
+    const bool ok = body && outline_body(j, body) && render_cut(j->volume, body, j->err);
+    gpu_mask_destroy(body);
+    for (int i = 0; i < 3; i++) {
+        j->box[0][i] = box[0][i];
+        j->box[1][i] = box[1][i];
+    }
+    j->cut = ok;
+    return ok;
+}
+
+static bool open_scene(struct render_job *j)
+{
+    const double *mm = j->v->spacing;
+    j->step_mm = j->run->params[P_STEP].number * fmin(fmin(mm[0], mm[1]), mm[2]);
+    for (int i = 0; i < 3; i++) {
+        j->box[0][i] = 0;
+        j->box[1][i] = j->v->dim[i] - 1.0;
+    }
+    if (!stage_step(j->run, "decoding", 0, j->err))
+        return false;
+    j->volume = image_load(j->run->gpu, j->run->set, j->v, 0, IMAGE_I16, j->err);
+    if (!j->volume || !stage_step(j->run, "finding the body", 0.15, j->err))
+        return false;
+    if (j->ct && j->run->params[P_TABLE].truth && !cut_table(j))
+        return false;
+    return render_scene_init(&j->scene, j->volume, j->ct ? -1024 : RENDER_NOTHING, j->err);
+}
+
+static bool place_cameras(struct render_job *j)
+{
+    const struct param_value *p = j->run->params;
+    const double arc = p[P_ARC].number;
+    j->frames = (uint32_t)p[P_FRAMES].integer;
+    j->size = (uint32_t)p[P_SIZE].integer;
+    j->cameras = arena_alloc(j->run->arena, j->frames, sizeof *j->cameras);
+    j->angles = arena_alloc(j->run->arena, j->frames, sizeof *j->angles);
+    j->views = arena_alloc(j->run->arena, j->frames, sizeof *j->views);
+    if (!j->cameras || !j->angles || !j->views)
+        return err_set(j->err, ERR_NOMEM, "render: no memory for %u views", j->frames);
+    const double parts = fabs(arc) < 360 && j->frames > 1 ? j->frames - 1.0 : j->frames;
+    for (uint32_t n = 0; n < j->frames; n++) {
+        j->angles[n] = p[P_ANGLE].number + arc * n / parts;
+        render_camera_around(j->angles[n], p[P_ELEVATION].number, &j->cameras[n]);
+    }
+    j->pixel_mm = render_fit(j->v, j->box[0], j->box[1], j->cameras, j->frames, j->size, j->step_mm,
+                             j->views);
+    return true;
+}
+
+static struct render_film film_of(const struct render_job *j, const char *name, const char *title,
+                                  const char *remark)
+{
+    return (struct render_film){.name = name,
+                                .title = title,
+                                .remark = remark,
+                                .cameras = j->cameras,
+                                .angles = j->angles,
+                                .frames = j->frames,
+                                .size = j->size,
+                                .pixel_mm = j->pixel_mm,
+                                .frame_ms = j->run->params[P_FRAME_MS].number};
+}
+
+static bool film_step(const struct render_job *j, uint32_t frame)
+{
+    const double share = (j->done + (double)frame / j->frames) / j->films;
+    return stage_step(j->run, "casting rays", 0.2 + 0.7 * share, j->err);
+}
+
+static bool make_projection(struct render_job *j, unsigned which)
+{
+    struct findings *f = j->f;
+    const size_t pixels = (size_t)j->size * j->size;
+    const struct param_value *p = j->run->params;
+    double window[2] = {p[P_CENTRE].number, p[P_WIDTH].number};
+    float *values = malloc(j->frames * pixels * sizeof *values);
+    uint32_t *rgb = malloc(pixels * sizeof *rgb);
+    bool ok = values && rgb;
+    if (!ok)
+        err_set(j->err, ERR_NOMEM, "render: no memory for %u views", j->frames);
+    for (uint32_t n = 0; ok && n < j->frames; n++)
+        ok = film_step(j, n) && render_project(&j->scene, projections[which].mode, &j->views[n], 1,
+                                               values + n * pixels, j->err);
+    if (!(window[1] > 0) && j->ct && projections[which].mode == RENDER_MAXIMUM)
+        memcpy(window, mip_window, sizeof window);
+    if (ok && !(window[1] > 0))
+        render_window(values, j->frames * pixels, window);
+    const char *remark = arena_printf(f->arena, "Window %.0f / %.0f%s", window[0], window[1],
+                                      j->cut ? ", table left out" : "");
+    const struct render_film film =
+        film_of(j, projections[which].name, projections[which].title, remark);
+    uint8_t *out = NULL;
+    if (ok && !remark)
+        ok = err_set(j->err, ERR_NOMEM, "render: no memory for a text");
+    ok = ok && (out = render_film_begin(f, &film, j->err));
+    for (uint32_t n = 0; ok && n < j->frames; n++) {
+        render_grey(values + n * pixels, pixels, window, rgb);
+        ok = render_film_draw(&film, out, n, rgb, j->err);
+    }
+    free(rgb);
+    free(values);
+    return ok;
+}
+
+static bool make_rendering(struct render_job *j, const char *name)
+{
+    struct findings *f = j->f;
+    const char *title = arena_printf(f->arena, "Volume rendering: %s", name);
+    const struct render_film film =
+        film_of(j, arena_strdup(f->arena, name), title,
+                j->cut ? "Table left out; no values can be read" : "No values can be read");
+    struct render_look *look = malloc(sizeof *look);
+    uint32_t *rgb = malloc((size_t)j->size * j->size * sizeof *rgb);
+    uint8_t *out = NULL;
+    bool ok = look && rgb && title && film.name;
+    if (!ok)
+        err_set(j->err, ERR_NOMEM, "render: no memory for a view");
+    ok = ok && (out = render_film_begin(f, &film, j->err));
+    if (ok)
+        render_preset(name, j->step_mm, look);
+    for (uint32_t n = 0; ok && n < j->frames; n++)
+        ok = film_step(j, n) && render_shade(&j->scene, look, &j->views[n], 1, rgb, j->err) &&
+             render_film_draw(&film, out, n, rgb, j->err);
+    free(rgb);
+    free(look);
+    return ok;
+}
+
+// ---- Which pictures -----------------------------------------------------------------------------
+
+struct wishes {
+    char names[FILMS_MAX][16];
+    unsigned count;
+};
+
+static void add_wish(struct wishes *w, const char *name)
+{
+    for (unsigned n = 0; n < w->count; n++) {
+        if (strcmp(w->names[n], name) == 0)
+            return;
+    }
+    if (w->count < FILMS_MAX)
+        snprintf(w->names[w->count++], sizeof w->names[0], "%s", name);
+}
+
+static void read_wishes(const struct render_job *j, struct wishes *w)
+{
+    char name[16];
+    for (const char *at = j->run->params[P_PICTURES].text; next_name(&at, name);) {
+        if (projection_of(name) < 0 && !j->ct)
+            findings_add_warning(j->f, "No picture \"%s\": the values are no Hounsfield units",
+                                 name);
+        else
+            add_wish(w, name);
+    }
+}
+
+static bool describe_films(struct render_job *j)
+{
+    struct findings *f = j->f;
+    const double *mm = j->v->spacing;
+    struct page_image *p = findings_add_image(f);
+    char name[64];
+    if (p) {
+        p->place = (struct place){j->image, j->v->dim[2] / 2, 0};
+        image_place_name(j->run->set, j->image, p->place.slice, 0, name, sizeof name);
+        p->caption =
+            arena_printf(f->arena, j->cut ? "%s: outside the line is left out" : "%s", name);
+    }
+    f->page.headline = arena_printf(f->arena, "%u pictures of %u views", j->films, j->frames);
+    f->verdict = VERDICT_DONE;
+    f->reason = "";
+    findings_add_fact(f, "Volume: %u x %u x %u voxels of %.3f x %.3f x %.3f mm, tilt %.1f degrees",
+                      j->v->dim[0], j->v->dim[1], j->v->dim[2], mm[0], mm[1], mm[2],
+                      j->v->tilt_deg);
+    findings_add_fact(f, "Parallel rays, %.3f mm a pixel, samples %.3f mm apart, trilinear",
+                      j->pixel_mm, j->step_mm);
+    return (p && p->caption && f->page.headline) ||
+           err_set(j->err, ERR_NOMEM, "render: no memory for the findings");
+}
+
+static bool make_films(struct render_job *j, const struct wishes *w)
+{
+    bool ok = open_scene(j) && place_cameras(j);
+    for (j->done = 0; ok && j->done < w->count; j->done++) {
+        const int which = projection_of(w->names[j->done]);
+        ok =
+            which >= 0 ? make_projection(j, (unsigned)which) : make_rendering(j, w->names[j->done]);
+    }
+    render_scene_finish(&j->scene);
+    gpu_volume_destroy(j->volume);
+    return ok && describe_films(j);
+}
+
+static enum stage_end run_render(const struct stage_run *run, struct findings *out, struct err *err)
+{
+    struct wishes wishes = {.count = 0};
+    struct render_job j = {.run = run, .f = out, .err = err, .image = run->slots[0].images[0]};
+    j.v = &run->set->images[j.image];
+    j.ct = strcmp(j.v->unit, "[hnsf'U]") == 0;
+    out->page.title = "3-D pictures";
+    out->procedure = (struct code){"113074", "DCM", "Volume rendering"};
+    if (j.v->type != IMAGE_I16)
+        return stage_refuse(out, "the values are no whole numbers of 16 bits");
+    if (j.v->duplicates || j.v->dim[3] > 1)
+        return stage_refuse(out, "several images of one place");
+    if (j.v->dim[2] < 3 || !(j.v->spacing[2] > 0))
+        return stage_refuse(out, "%u slices are no volume: 3 are needed", j.v->dim[2]);
+    read_wishes(&j, &wishes);
+    j.films = wishes.count;
+    if (!wishes.count)
+        return stage_refuse(out, "none of the pictures \"%s\" can be made of these values",
+                            run->params[P_PICTURES].text);
+    return make_films(&j, &wishes) ? STAGE_DONE : STAGE_BROKEN;
+}
+
+// ---- The row ------------------------------------------------------------------------------------
+
+static const struct stage_accept accepts[] = {{"Modality", "/^(CT|MR|PT)$/"}, {0}};
+static const struct stage_preference prefers[] = {
+    {"ImageType", {"ORIGINAL", NULL}, 0, "as acquired", NULL},
+    {"ConvolutionKernel", {NULL}, 0, "soft kernel", image_kernel_is_soft},
+    {"SliceThickness", {"> 0", "<= 2"}, 1, "thin slices", NULL},
+    {0},
+};
+static const struct stage_input_spec inputs[] = {
+    {"volume", "CT, MR or PET of parallel slices", INPUT_ONE, IMAGE_NO_AXIS, true, accepts,
+     prefers},
+};
+static const struct kernel_group *const kernels[] = {
+    &kernels_shrink,     &kernels_masks,  &kernels_ball, &kernels_coarse,
+    &kernels_components, &kernels_render, NULL};
+
+const struct stage stage_render = {
+    .name = "render",
+    .title = "3-D pictures",
+    .version = "1",
+    .slot = 30,
+    .help = "Pictures of a volume that turn: projections and volume renderings.",
+    .scope = SCOPE_SERIES,
+    .inputs = inputs,
+    .input_count = 1,
+    .results = RESULT_SR | RESULT_SC,
+    .report = REPORT_MEASUREMENTS,
+    .params = params,
+    .param_count = P_COUNT,
+    .kernels = kernels,
+    .run = run_render,
+};

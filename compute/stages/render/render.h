@@ -1,0 +1,5 @@
+// Pictures of a volume that turn: the row of the stage table.
+#pragma once
+#include "compute/stages/stage.h"
+
+extern const struct stage stage_render;
