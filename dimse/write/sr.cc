@@ -12,6 +12,7 @@ static const struct {
     {REPORT_MEASUREMENTS, UID_Comprehensive3DSRStorage, sr_measurements},
     {REPORT_MAMMO_CAD, UID_MammographyCADSRStorage, sr_mammo},
 };
+static_assert(sizeof templates / sizeof *templates == REPORT_TEMPLATES, "each has an encoder");
 
 // An instance that the report rests on or refers to.
 struct evidence {

@@ -5,7 +5,7 @@
 #include "dimse/write/content.h"
 #include "dimse/write/encoders.h"
 
-static const struct code millimeter = {"mm", "UCUM", "millimeter"};
+static const struct code breast_millimeter = {"mm", "UCUM", "millimeter"};
 static const struct code degree = {"deg", "UCUM", "degrees of plane angle"};
 
 // A view or a modifier of one: how headers spell it, and the code of today.
@@ -131,7 +131,8 @@ static void put_geometry(DcmItem &entry, DcmDataset &head)
                  {{"111066", "DCM", "Vertical Pixel Spacing"}, spacing[0]}};
     for (const auto &s : sizes)
         if (std::isfinite(s.value) && s.value > 0)
-            content_number(entry, REL_ACQ_CONTEXT, s.concept, encode_decimal(s.value), millimeter);
+            content_number(entry, REL_ACQ_CONTEXT, s.concept, encode_decimal(s.value),
+                           breast_millimeter);
     double angle = NAN;
     if (item_number(head, DCM_PositionerPrimaryAngle, 0, &angle) && std::isfinite(angle))
         content_number(entry, REL_ACQ_CONTEXT, {"112011", "DCM", "Positioner Primary Angle"},

@@ -1388,7 +1388,7 @@ static void errors_leave_no_file(void)
     f->groups[1].measurements[0].high = 3;
     refused(&r, ERR_INTERNAL); // 1 is not between 2 and 3
     f->groups[1].measurements[0].ranged = false;
-    r.stage.report = (enum report_template)99; // no template
+    r.stage.report = REPORT_TEMPLATES; // no template
     refused(&r, ERR_UNSUPPORTED);
     r.stage.report = REPORT_MEASUREMENTS;
     f->pictures[0].width = 70000;
