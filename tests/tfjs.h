@@ -11,6 +11,7 @@ enum { TFJS_LAYERS = 8 };
 struct tfjs_layer {
     uint32_t out, size, dilation;
     const char *act; // of a layer of its own; NULL: none
+    bool norm;       // told by its name
     float *kernel;   // [z][y][x][in][out]
     float *bias;     // [out]
 };
@@ -55,6 +56,8 @@ static inline void tfjs_write(struct tfjs_chain *chain)
     uint32_t in = chain->channels;
     for (uint32_t i = 0; i < chain->count; i++) {
         struct tfjs_layer *l = &chain->layers[i];
+        char name[16];
+        snprintf(name, sizeof name, "c%u%s", i, l->norm ? "_gn" : "");
         const size_t weights = (size_t)l->size * l->size * l->size * in * l->out;
         l->kernel = calloc(weights, sizeof *l->kernel);
         l->bias = calloc(l->out, sizeof *l->bias);
@@ -68,12 +71,12 @@ static inline void tfjs_write(struct tfjs_chain *chain)
         fwrite(l->bias, sizeof *l->bias, l->out, bin);
         fprintf(
             f,
-            ",\n{\"class_name\":\"Conv3D\",\"config\":{\"name\":\"c%u\",\"filters\":%u,"
+            ",\n{\"class_name\":\"Conv3D\",\"config\":{\"name\":\"%s\",\"filters\":%u,"
             "\"kernel_size\":[%u,%u,%u],\"strides\":[1,1,1],\"padding\":\"same\","
             "\"data_format\":\"channels_last\",\"dilation_rate\":[%u,%u,%u],\"groups\":1,"
             "\"activation\":\"linear\",\"use_bias\":true},\"inbound_nodes\":[[[\"%s\",0,0,{}]]]}",
-            i, l->out, l->size, l->size, l->size, l->dilation, l->dilation, l->dilation, before);
-        snprintf(before, sizeof before, "c%u", i);
+            name, l->out, l->size, l->size, l->size, l->dilation, l->dilation, l->dilation, before);
+        snprintf(before, sizeof before, "%s", name);
         if (l->act) {
             fprintf(f,
                     ",\n{\"class_name\":\"Activation\",\"config\":{\"name\":\"a%u\",\"activation\":"
@@ -89,9 +92,10 @@ static inline void tfjs_write(struct tfjs_chain *chain)
     for (uint32_t i = 0; i < chain->count; i++) {
         const struct tfjs_layer *l = &chain->layers[i];
         fprintf(f,
-                "%s{\"name\":\"c%u/kernel\",\"shape\":[%u,%u,%u,%u,%u],\"dtype\":\"float32\"},\n"
-                "{\"name\":\"c%u/bias\",\"shape\":[%u],\"dtype\":\"float32\"}",
-                i ? ",\n" : "", i, l->size, l->size, l->size, in, l->out, i, l->out);
+                "%s{\"name\":\"c%u%s/kernel\",\"shape\":[%u,%u,%u,%u,%u],\"dtype\":\"float32\"},\n"
+                "{\"name\":\"c%u%s/bias\",\"shape\":[%u],\"dtype\":\"float32\"}",
+                i ? ",\n" : "", i, l->norm ? "_gn" : "", l->size, l->size, l->size, in, l->out, i,
+                l->norm ? "_gn" : "", l->out);
         in = l->out;
     }
     fputs("]}]}\n", f);

@@ -33,8 +33,9 @@ struct net_shape net_shape(const struct net *n)
     struct net_shape shape = {.channels = n->layers[0].in,
                               .classes = n->layers[n->count - 1].out,
                               .dim = {n->dim[0], n->dim[1], n->dim[2]}};
-    for (uint32_t i = 0; i < n->count; i++)
-        shape.reach += net_layer_reach(&n->layers[i]);
+    for (uint32_t i = 0; i < n->count && shape.reach != NET_REACH_ALL; i++)
+        shape.reach =
+            n->layers[i].norm ? NET_REACH_ALL : shape.reach + net_layer_reach(&n->layers[i]);
     return shape;
 }
 

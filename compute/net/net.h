@@ -5,13 +5,16 @@
 //   ok = n && net_labels(n, gpu, &call, labels, &err);
 //
 // What is read: the layers format of TensorFlow.js, a model.json with its weights beside it, whose
-// layers form a chain of InputLayer, Conv3D ("same" padding, stride 1, dilation, odd kernel) and
-// Activation. The file is input from a stranger: every number in it is bounded before it allocates
-// or indexes, and an error names the layer and the value.
+// layers form a chain of InputLayer, Conv3D ("same" padding, stride 1, dilation, odd kernel; with
+// an instance norm behind it where its name ends in _gn) and Activation. The file is input from a
+// stranger: every number in it is bounded before it allocates or indexes, and an error names the
+// layer and the value.
 //
 // How it runs: plane by plane through all layers at once. Of each layer's output only the planes
 // that later layers still read are kept, in a ring, so that memory grows with the sum of
-// dilations and not with the number of slices, and nothing is computed twice. All sums are fp32.
+// dilations and not with the number of slices, and nothing is computed twice. A norm needs all that
+// comes before it: of a network with norms one tensor is kept whole. All sums are fp32, of norms
+// double beyond a row.
 //
 // Axes: x is the last spatial axis of the network's tensors (the innermost in memory), z the first.
 // What the axes mean in the patient, and how values are normalised, is the caller's.
@@ -42,6 +45,9 @@ extern "C" {
 #define NET_TEXT_MAX     (16u << 20)    // bytes of model.json
 #define NET_WEIGHTS_MAX  (512ull << 20) // bytes of all weights
 
+// A norm makes each score depend on all voxels.
+#define NET_REACH_ALL UINT32_MAX
+
 struct net; // opaque
 
 // path  of the model.json; its weights lie in the same folder, under plain names
@@ -53,7 +59,7 @@ struct net_shape {
     uint32_t channels; // of the input
     uint32_t classes;  // channels of the output: scores, one a class
     uint32_t dim[3];   // columns, rows, slices that the file asks for; 0: any
-    uint32_t reach;    // voxels to each side that a score depends on
+    uint32_t reach;    // voxels to each side that a score depends on, or NET_REACH_ALL
 };
 struct net_shape net_shape(const struct net *n);
 

@@ -9,7 +9,7 @@
 extern "C" {
 #endif
 
-// What follows a convolution; the numbers are those of ACT in shaders/net/conv.comp.
+// What follows a convolution; the numbers are those of shaders/net/act.glsl.
 enum net_act {
     NET_LINEAR,
     NET_RELU,
@@ -24,6 +24,7 @@ struct net_layer {
     uint32_t in, out;  // channels
     uint32_t size;     // of the kernel along each axis: 1 or 3
     uint32_t dilation; // voxels from tap to tap
+    bool norm;         // its output is normalised, channel by channel, before act
     enum net_act act;
     float slope;    // of NET_LEAKY
     float *weights; // [out][in][z][y][x]
@@ -41,6 +42,23 @@ struct net {
 static inline uint32_t net_layer_reach(const struct net_layer *l)
 {
     return l->size / 2 * l->dilation;
+}
+
+// Of what a dispatch writes, in bytes.
+#define NET_ALIGN 256u
+// An invocation computes so many voxels: rows in memory are a multiple of it.
+#define NET_ROW_VOXELS 8u
+
+static inline uint64_t net_round_up(uint64_t value, uint64_t to)
+{
+    return (value + to - 1) / to * to;
+}
+
+// Bytes of a plane in memory: [channel][row] of rows that are a multiple of NET_ROW_VOXELS.
+static inline uint64_t net_plane_bytes(const uint32_t dim[3], uint32_t channels)
+{
+    const uint64_t row_bytes = net_round_up(dim[0], NET_ROW_VOXELS) * sizeof(float);
+    return net_round_up(row_bytes * dim[1] * channels, NET_ALIGN);
 }
 
 // net_tfjs.c: reads model.json and its weights. What is read so far is left in n also when it

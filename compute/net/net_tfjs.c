@@ -16,8 +16,9 @@
 #define TFJS_FILES_MAX 64u
 #define TFJS_NAME_MAX  128 // bytes of a layer's name
 
-// brainchop's convention, which no key tells: behind a convolution of such a name comes a group
-// norm.
+// brainchop's convention, which no key tells: what a layer of such a name gives is normalised, each
+// channel for itself over all voxels, without weights, before its activation. Source: brainchop,
+// tensor-utils, where layers of such names get the moments over the three axes of space.
 static const char norm_suffix[] = "_gn";
 
 struct tfjs_tensor {
@@ -223,6 +224,12 @@ static bool is_text(const json_t *json, const char *text)
     return json_is_string(json) && strcmp(json_string_value(json), text) == 0;
 }
 
+static bool is_normed(const char *name)
+{
+    const size_t len = strlen(name), suffix = strlen(norm_suffix);
+    return len >= suffix && strcmp(name + len - suffix, norm_suffix) == 0;
+}
+
 // What a convolution must say, or leave at its default.
 static bool check_conv(const json_t *config, const char *name, struct err *err)
 {
@@ -238,9 +245,6 @@ static bool check_conv(const json_t *config, const char *name, struct err *err)
         return false;
     if (one != 1)
         return err_set(err, ERR_UNSUPPORTED, "%s: strides of %" PRIu32, name, one);
-    const size_t len = strlen(name), suffix = strlen(norm_suffix);
-    if (len >= suffix && strcmp(name + len - suffix, norm_suffix) == 0)
-        return err_set(err, ERR_UNSUPPORTED, "%s: a group norm, told by the name alone", name);
     return true;
 }
 
@@ -272,6 +276,7 @@ static bool add_conv(const struct tfjs *t, struct net *n, const char *name, cons
     const json_t *use_bias = json_object_get(config, "use_bias");
     const bool biased = !use_bias || json_is_true(use_bias);
     l->in = channels;
+    l->norm = is_normed(name);
     if (!check_conv(config, name, err) ||
         !read_count(json_object_get(config, "filters"), "filters", name, NET_CHANNELS_MAX, &l->out,
                     err) ||
@@ -281,6 +286,8 @@ static bool add_conv(const struct tfjs *t, struct net *n, const char *name, cons
                    &l->dilation, err) ||
         !read_act(json_object_get(config, "activation"), name, &l->act, err))
         return false;
+    if (l->norm && l->act != NET_LINEAR)
+        return err_set(err, ERR_UNSUPPORTED, "%s: an activation of its own before a norm", name);
     if (l->size != 1 && l->size != 3)
         return err_set(err, ERR_UNSUPPORTED, "%s: a kernel of %" PRIu32, name, l->size);
     const struct tfjs_tensor *kernel = find_tensor(t, name, "kernel");

@@ -8,11 +8,12 @@
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #include "group.glsl"
+#include "act.glsl"
 
 layout(constant_id = 3) const int OUTS = 8;     // channels out of a block
 layout(constant_id = 4) const int SIZE = 3;     // of the kernel: 1 or 3
 layout(constant_id = 5) const int DILATION = 1; // voxels from tap to tap
-layout(constant_id = 6) const int ACT = 0;      // enum net_act of compute/net/net_layer.h
+layout(constant_id = 6) const int ACT = 0;      // see act.glsl
 
 layout(binding = 0) uniform usamplerBuffer values;
 layout(binding = 1) uniform usamplerBuffer weights;
@@ -23,6 +24,7 @@ layout(push_constant, std430) uniform Push {
     uint quads;              // of a row in memory: even
     uint channels_in, channels_out, blocks;
     uint slot_quads, slots; // of the ring that is read
+    uint shift;             // the slot of its plane 0
     uint z;                 // the plane
     float slope;            // below zero, of ACT 2
 } push;
@@ -44,30 +46,6 @@ vec4 shifted(int row, int q, int shift)
         return low;
     vec4 high = quad_of(row, at + 1);
     return odd == 1 ? vec4(low.yzw, high.x) : odd == 2 ? vec4(low.zw, high.xy) : vec4(low.w, high.xyz);
-}
-
-// The error function, to 1.5e-7: Abramowitz and Stegun, 7.1.26.
-vec4 erf_of(vec4 x)
-{
-    vec4 t = 1.0 / (1.0 + 0.3275911 * abs(x));
-    vec4 p = t * (0.254829592 +
-                  t * (-0.284496736 + t * (1.421413741 + t * (-1.453152027 + t * 1.061405429))));
-    return sign(x) * (1.0 - p * exp(-x * x));
-}
-
-vec4 act(vec4 x)
-{
-    if (ACT == 1)
-        return max(x, vec4(0.0));
-    if (ACT == 2)
-        return mix(x, x * push.slope, lessThan(x, vec4(0.0)));
-    if (ACT == 3)
-        return mix(x, exp(min(x, vec4(0.0))) - 1.0, lessThan(x, vec4(0.0)));
-    if (ACT == 4)
-        return 0.5 * x * (1.0 + erf_of(x * 0.70710678));
-    if (ACT == 5)
-        return 1.0 / (1.0 + exp(-x));
-    return x;
 }
 
 void main()
@@ -112,7 +90,7 @@ void main()
         int z = int(push.z) + (tz - half_size) * DILATION;
         if (z < 0 || z >= int(push.slices))
             continue;
-        int plane = int(uint(z) % push.slots * push.slot_quads);
+        int plane = int((uint(z) + push.shift) % push.slots * push.slot_quads);
         for (int ty = 0; ty < SIZE; ty++) {
             int in_y = y + (ty - half_size) * DILATION;
             bool inside = in_y >= 0 && in_y < int(push.rows);
@@ -137,8 +115,8 @@ void main()
     uint out_at = (out_c * push.rows + uint(y)) * push.quads + uint(q);
 #define WRITE(n)                                                                                   \
     if (OUTS > n && out_c + uint(n) < push.channels_out) {                                         \
-        result[out_at + uint(n) * step] = mix(vec4(0.0), act(a##n), in_a);                         \
-        result[out_at + uint(n) * step + 1u] = mix(vec4(0.0), act(b##n), in_b);                    \
+        result[out_at + uint(n) * step] = mix(vec4(0.0), act(a##n, ACT, push.slope), in_a);        \
+        result[out_at + uint(n) * step + 1u] = mix(vec4(0.0), act(b##n, ACT, push.slope), in_b);   \
     }
     WRITE(0)
     WRITE(1)
