@@ -137,10 +137,10 @@ def read(ds):
 
     def walk(item):
         for child in item.get("ContentSequence", []):
-            if child.ValueType == "CONTAINER" and (name(child) or ("",))[0] == "125007":
+            if child.get("ValueType") == "CONTAINER" and (name(child) or ("",))[0] == "125007":
                 groups.append(read_group(child))
                 continue
-            if child.ValueType in ("TEXT", "CODE"):
+            if child.get("ValueType") in ("TEXT", "CODE"):  # a reference to another item has none
                 statements.append(read_statement(child))
             walk(child)
 

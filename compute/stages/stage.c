@@ -13,6 +13,7 @@
 #include "compute/stages/dce/dce.h"
 #include "compute/stages/dsc/dsc.h"
 #include "compute/stages/lungs/lungs.h"
+#include "compute/stages/mammo/mammo.h"
 #include "compute/stages/perfusion/perfusion.h"
 #include "compute/stages/render/render.h"
 #include "compute/stages/summary/summary.h"
@@ -26,6 +27,7 @@ static const struct stage *const stages[] = {
     &stage_lungs,
     &stage_perfusion,
     &stage_cardiac,
+    &stage_mammo,
     &stage_dsc,
     &stage_dce,
     &stage_render,

@@ -13,7 +13,7 @@ static const double half_x = 80, half_y = 70; // mm, of the ellipse
 static const double dense_mm = 20;            // radius of a disc in the middle
 
 struct drawing {
-    bool mirrored, inverted, muscle, label, empty;
+    bool mirrored, inverted, muscle, label, empty, edge;
 };
 
 static struct gpu *gpu;
@@ -34,6 +34,9 @@ static int value_at(const struct drawing *d, int i, int j)
     if (d->empty)
         return 100 + noise_at(i, j);
     if (d->label && x > 95 && x < 110 && y > 10 && y < 20)
+        return 3500;
+    // The light beside a film, along three sides.
+    if (d->edge && (y < 3 || y > NY * px - 4 || x > NX * px - 2))
         return 3500;
     // The muscle's edge runs from 50 mm at the upper edge down to the chest wall.
     if (d->muscle && y < 90 && x < 50 - y * 50 / 90) {
@@ -168,6 +171,14 @@ static void a_label_is_no_breast(void)
     CU_ASSERT(extent(m.skin, m.skin_count, 0, true) * px < 90);
 }
 
+static void the_edge_of_a_film_is_no_breast(void)
+{
+    const struct mammo_marks m = look(&(struct drawing){.edge = true});
+    check_breast(&m);
+    CU_ASSERT(extent(m.skin, m.skin_count, 0, true) * px < 90);
+    CU_ASSERT_DOUBLE_EQUAL((double)m.nipple[0] * px, half_x, 2);
+}
+
 static void the_muscle_is_set_apart(void)
 {
     const struct mammo_marks m = look(&(struct drawing){.muscle = true});
@@ -191,6 +202,7 @@ int main(void)
         {"a_breast_on_the_right_is_the_same", a_breast_on_the_right_is_the_same},
         {"values_upside_down_are_turned_over", values_upside_down_are_turned_over},
         {"a_label_is_no_breast", a_label_is_no_breast},
+        {"the_edge_of_a_film_is_no_breast", the_edge_of_a_film_is_no_breast},
         {"the_muscle_is_set_apart", the_muscle_is_set_apart},
         {"a_picture_smaller_than_a_breast_is_refused", a_picture_smaller_than_a_breast_is_refused},
         {"a_picture_without_a_breast_is_refused", a_picture_without_a_breast_is_refused},

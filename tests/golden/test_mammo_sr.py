@@ -139,6 +139,13 @@ class OtherExams(unittest.TestCase):
                  for a in d.GraphicAnnotationSequence for t in a.get("TextObjectSequence", [])]
         self.assertEqual(sum("no findings" in t for t in texts), 4)
 
+    def test_what_was_looked_for_on_some_images_failed_on_the_others(self):
+        report, _ = self.run_exam("L:CC:top=3002", "R:CC:top=3011")
+        self.assertEqual([coded(report, c) for c in ("111017", "111064")], [["111244"], ["111223"]])
+        text, = [i.TextValue for i in walk(report) if (sr.name(i) or ("",))[0] == "111033"]
+        self.assertIn("R CC: Masses were not looked for: the made reason.", text)
+        self.assertNotIn("L CC: Masses", text)
+
     def test_a_wrong_side_is_said(self):
         report, _ = self.run_exam("L:CC:flipped", "R:CC:implant")
         text, = [i.TextValue for i in walk(report) if (sr.name(i) or ("",))[0] == "111033"]

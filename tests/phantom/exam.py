@@ -35,8 +35,16 @@ def view_of(position, words):
     return item
 
 
-def mammogram(path, number, side, position, words):
+def ramp(number, words):
     top = next((int(w[4:]) for w in words if w.startswith("top=")), 3000)
+    y, x = np.mgrid[0:ROWS, 0:COLUMNS]
+    pixels = (500 + x + y).astype("<u2")
+    pixels[10, 5 + number] = top
+    return pixels
+
+
+def mammogram(path, number, side, position, words, pixels, pixel_mm=PIXEL_MM):
+    """Writes an image. pixels: [rows][columns], 0 to 4095"""
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = RAW if "raw" in words else SHOWN
     meta.MediaStorageSOPInstanceUID = f"{UID}.3.{number}"
@@ -60,16 +68,13 @@ def mammogram(path, number, side, position, words):
         d.ViewCodeSequence = [view_of(position, words)]
     if "implant" in words:
         d.BreastImplantPresent = "YES"
-    d.ImagerPixelSpacing = [PIXEL_MM, PIXEL_MM]
+    d.ImagerPixelSpacing = [pixel_mm, pixel_mm]
     d.PositionerPrimaryAngle = 45 if position == "MLO" else 0
     d.SamplesPerPixel, d.PhotometricInterpretation = 1, "MONOCHROME2"
     d.BitsAllocated, d.BitsStored, d.HighBit, d.PixelRepresentation = 16, 12, 11, 0
-    d.Rows, d.Columns, d.WindowCenter, d.WindowWidth = ROWS, COLUMNS, 1500, 3000
+    d.Rows, d.Columns, d.WindowCenter, d.WindowWidth = *pixels.shape, 2048, 4096
     d.RescaleSlope, d.RescaleIntercept, d.RescaleType = 1, 0, "US"
-    y, x = np.mgrid[0:ROWS, 0:COLUMNS]
-    pixels = (500 + x + y).astype("<u2")
-    pixels[10, 5 + number] = top
-    d.PixelData = pixels.tobytes()
+    d.PixelData = pixels.astype("<u2").tobytes()
     d.save_as(str(path), write_like_original=False)
 
 
@@ -78,7 +83,7 @@ def main(out, *views):
     folder.mkdir(parents=True, exist_ok=True)
     for number, view in enumerate(views, 1):
         side, position, *words = view.split(":")
-        mammogram(folder / f"{number}.dcm", number, side, position, words)
+        mammogram(folder / f"{number}.dcm", number, side, position, words, ramp(number, words))
 
 
 if __name__ == "__main__":

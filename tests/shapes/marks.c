@@ -1,7 +1,7 @@
 // shape-marks: the exam and the report of mammography with marks that are made, not found: what is
 // found by pixels is tested elsewhere. Of each analysed image, by its brightest pixel: value 3001
 // to 3009 gives so many marks less 3000, the first a mass, the second a cluster of three; 3010: the
-// image cannot be judged.
+// image cannot be judged; 3011: nothing is looked for.
 #include <math.h>
 #include <stdlib.h>
 #include "compute/image/load.h"
@@ -66,9 +66,13 @@ static bool made_find(const struct stage_run *run, uint32_t image, struct mammo_
     out->nipple[1] = (float)img->dim[1] / 2;
     out->breast_mm2 = 4000;
     out->percent = 30;
-    if (most >= 3010)
+    out->percent_range[0] = 26;
+    out->percent_range[1] = 40;
+    if (most == 3011)
+        out->no_masses = out->no_clusters = "the made reason";
+    if (most == 3010)
         out->refused = "no breast is seen";
-    for (int n = 0; !out->refused && n < (int)most - 3000; n++)
+    for (int n = 0; !out->refused && !out->no_masses && n < (int)most - 3000; n++)
         if (!made_mark(run, n == 1 ? MAMMO_CLUSTER : MAMMO_MASS, (float)(20 + 10 * n), 30,
                        &out->marks[out->mark_count++]))
             return err_set(err, ERR_NOMEM, "no memory for marks");
@@ -82,7 +86,7 @@ static enum stage_end made_run(const struct stage_run *run, struct findings *f, 
     struct mammo_exam exam;
     struct mammo_marks *marks =
         arena_alloc(run->arena, (size_t)run->slots[0].image_count + 1, sizeof *marks);
-    if (!marks || !mammo_exam_read(run, &exam)) {
+    if (!marks || !mammo_exam_read(run, 0, &exam)) {
         err_set(err, ERR_NOMEM, "no memory for an exam");
         return STAGE_BROKEN;
     }

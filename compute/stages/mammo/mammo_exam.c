@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 // From this factor on an image is a magnification view whatever its view code says: contact views
 // have 1.0 to 1.1 by the height of the breast over the detector.
@@ -115,6 +116,10 @@ static const char *exam_why_aside(const struct stage_run *run, const struct mamm
 {
     const struct image *img = &run->set->images[m->image];
     const char *type = exam_text(run, m->image, "ImageType");
+    // Digitised films are often radiographs by their modality: what they show says the body part.
+    if (strcmp(exam_text(run, m->image, "Modality"), "MG") != 0 &&
+        strcasecmp(exam_text(run, m->image, "BodyPartExamined"), "BREAST") != 0)
+        return "its header does not say that it shows a breast";
     if (img->colour)
         return "a picture in colour";
     if (img->dim[2] > 1 || img->dim[3] > 1 || img->placed)
@@ -129,7 +134,7 @@ static const char *exam_why_aside(const struct stage_run *run, const struct mamm
     if (exam_number(run, m->image, "EstimatedRadiographicMagnificationFactor") >=
         magnification_least)
         return "a magnification view";
-    if (!(img->spacing[0] > 0) || !(img->spacing[1] > 0))
+    if (!(m->pixel_mm > 0))
         return "the size of its pixels is not known";
     return NULL;
 }
@@ -187,7 +192,7 @@ static bool exam_miss(const struct stage_run *run, struct mammo_exam *e)
     return e->missing != NULL;
 }
 
-bool mammo_exam_read(const struct stage_run *run, struct mammo_exam *out)
+bool mammo_exam_read(const struct stage_run *run, double film_pixel_mm, struct mammo_exam *out)
 {
     const struct stage_slot *slot = &run->slots[0];
     *out = (struct mammo_exam){.count = slot->image_count};
@@ -203,6 +208,8 @@ bool mammo_exam_read(const struct stage_run *run, struct mammo_exam *out)
         m->side = *side == 'L' || *side == 'R' ? *side : 0;
         m->for_processing =
             strcmp(exam_text(run, m->image, "PresentationIntentType"), "FOR PROCESSING") == 0;
+        const double *spacing = run->set->images[m->image].spacing;
+        m->pixel_mm = spacing[0] > 0 && spacing[1] > 0 ? spacing[0] : film_pixel_mm;
         exam_read_view(run, m);
         exam_check_orientation(run, m);
         m->aside = exam_why_aside(run, m);

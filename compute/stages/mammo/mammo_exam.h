@@ -12,6 +12,7 @@ struct mammo_image {
     char side;            // 'L', 'R'; 0: not stated
     const char *view;     // "CC", "MLO"; "": not stated
     const char *name;     // "L CC", a second one "L CC 2"; unique in the exam
+    double pixel_mm;      // of its pixels; 0: not known
     bool oblique;         // from the side: the pectoral muscle may be in it
     bool for_processing;  // Presentation Intent Type
     const char *aside;    // why it is not analysed; NULL: it is
@@ -26,7 +27,8 @@ struct mammo_exam {
 };
 
 // Reads the images of the first slot. False: no memory.
-bool mammo_exam_read(const struct stage_run *run, struct mammo_exam *out);
+// film_pixel_mm: what the site says of images whose header states no size of pixels; 0: nothing
+bool mammo_exam_read(const struct stage_run *run, double film_pixel_mm, struct mammo_exam *out);
 
 // What contradicts where the breast lies in the picture, for people; NULL: nothing does.
 // lies: the chest wall is on the 'L' left or 'R' right of the image; 0: unclear.

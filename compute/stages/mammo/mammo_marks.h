@@ -16,8 +16,7 @@ struct mammo_view {
     bool for_processing; // Presentation Intent Type: values are those of the detector, high where
                          // there is no breast, unless the frame is MONOCHROME2 of the other kind,
                          // which the picture itself decides
-    double mass_probability;    // marks below these are left out
-    double cluster_probability; // 0..1
+    double pixel_mm;     // of an image whose header states none; 0: as the header says
 };
 
 enum mammo_kind { MAMMO_MASS, MAMMO_CLUSTER };
@@ -76,6 +75,7 @@ struct mammo_marks {
     double breast_mm2; // without the muscle
     double dense_mm2;
     double percent;           // dense of the breast; NAN: not evaluable, because
+    double percent_range[2];  // that it may be, least and most
     const char *no_density;   // why there is none; NULL: there is
     const char *no_masses;    // why masses were not looked for; NULL: they were
     const char *no_clusters;  // why calcifications were not looked for; NULL: they were

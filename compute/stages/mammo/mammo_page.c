@@ -105,20 +105,32 @@ static void mammo_count(const struct mammo_marks *m, uint32_t *masses, uint32_t 
         ++*(m->marks[i].kind == MAMMO_MASS ? masses : clusters);
 }
 
+const char *mammo_count_text(struct arena *arena, const char *not_looked_for, uint32_t count)
+{
+    const char *text = not_looked_for ? "not looked for" : arena_printf(arena, "%u", count);
+    return text ? text : "";
+}
+
+const char *mammo_density_text(struct arena *arena, const struct mammo_marks *m)
+{
+    return isnan(m->percent) ? "density not evaluable"
+                             : arena_printf(arena, "dense about %.0f %% (%.0f to %.0f)", m->percent,
+                                            m->percent_range[0], m->percent_range[1]);
+}
+
 void mammo_add_words(const struct stage_run *run, struct findings *f,
                      const struct mammo_image *image, const struct mammo_marks *m)
 {
     const struct image *img = &run->set->images[image->image];
     uint32_t masses, clusters;
     mammo_count(m, &masses, &clusters);
-    const char *density = isnan(m->percent)
-                              ? "density not evaluable"
-                              : arena_printf(f->arena, "dense %.0f %% of the area", m->percent);
-    const char *found =
-        m->refused ? arena_printf(f->arena, "not analysed: %s", m->refused)
-        : m->mark_count
-            ? arena_printf(f->arena, "masses (*): %u\nclusters (triangle): %u", masses, clusters)
-            : "no findings";
+    const char *density = mammo_density_text(f->arena, m);
+    const char *found = m->refused ? arena_printf(f->arena, "not analysed: %s", m->refused)
+                        : m->mark_count || m->no_masses || m->no_clusters
+                            ? arena_printf(f->arena, "\nmasses (*): %s\nclusters (triangle): %s",
+                                           mammo_count_text(f->arena, m->no_masses, masses),
+                                           mammo_count_text(f->arena, m->no_clusters, clusters))
+                            : "no findings";
     const char *text =
         arena_printf(f->arena, "CAD %s: %s\n%s\nanode %s %s", image->name, found ? found : "",
                      m->refused ? ""
@@ -170,12 +182,13 @@ void mammo_add_sheet(struct findings *f, const struct mammo_exam *exam,
         if (m->refused)
             continue;
         mammo_count(m, &masses, &clusters);
-        findings_set_cell(f, t, row, 1, "%u", masses);
-        findings_set_cell(f, t, row, 2, "%u", clusters);
+        findings_set_cell(f, t, row, 1, "%s", mammo_count_text(f->arena, m->no_masses, masses));
+        findings_set_cell(f, t, row, 2, "%s", mammo_count_text(f->arena, m->no_clusters, clusters));
         if (isnan(m->percent))
             findings_set_cell(f, t, row, 3, "not evaluable");
         else
-            findings_set_cell(f, t, row, 3, "%.0f", m->percent);
+            findings_set_cell(f, t, row, 3, "%.0f (%.0f to %.0f)", m->percent, m->percent_range[0],
+                              m->percent_range[1]);
         findings_set_cell(f, t, row, 4, "%.0f", m->breast_mm2 / 100);
     }
 }

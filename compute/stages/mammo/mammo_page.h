@@ -11,6 +11,10 @@ void mammo_add_symbol(struct findings *f, uint32_t image, int group, const struc
                       double pixel_mm);
 // The outline of the breast; group: its geometry.
 void mammo_add_skin(struct findings *f, uint32_t image, int group, const struct mammo_marks *m);
+// How many, or that it was not looked for (not_looked_for not NULL); "" without memory.
+const char *mammo_count_text(struct arena *arena, const char *not_looked_for, uint32_t count);
+// The share of dense tissue with its range; NULL: no memory.
+const char *mammo_density_text(struct arena *arena, const struct mammo_marks *m);
 // What was found on the image, with the version, beside the breast.
 void mammo_add_words(const struct stage_run *run, struct findings *f,
                      const struct mammo_image *image, const struct mammo_marks *m);

@@ -10,6 +10,7 @@ static const double work_mm = 0.4;     // masses and tissue show at it; a 4 mm m
 static const double pixel_max = 0.6;   // mm: what is coarser is no mammogram that shows a mass
 static const double least_mm = 50;     // either side: no breast is smaller
 static const double side_share = 0.05; // of the columns: a band at either side
+static const double side_skip_mm = 4;  // beyond it, as a film may be bright along its edge
 // The band without breast is that much flatter than the other before the picture is held against
 // its header.
 static const double flatter = 3;
@@ -118,12 +119,13 @@ struct band {
 static bool measure_band(const struct mammo_picture *p, bool right, struct band *out)
 {
     const uint32_t n = (uint32_t)fmax(2, side_share * p->w);
+    const uint32_t skip = (uint32_t)(side_skip_mm / p->mm);
     const size_t count = (size_t)n * p->h;
     float *v = malloc(count * sizeof *v);
     if (!v)
         return false;
     for (uint32_t y = 0; y < p->h; y++)
-        memcpy(v + (size_t)y * n, p->grey + (size_t)y * p->w + (right ? p->w - n : 0),
+        memcpy(v + (size_t)y * n, p->grey + (size_t)y * p->w + (right ? p->w - n - skip : skip),
                n * sizeof *v);
     qsort(v, count, sizeof *v, compare_floats);
     out->median = (double)v[count / 2];
@@ -204,21 +206,23 @@ bool mammo_picture_read(const struct stage_run *run, uint32_t image, const struc
                         struct mammo_picture *out, const char **refused, struct err *err)
 {
     const struct image *img = &run->set->images[image];
-    *out = (struct mammo_picture){
-        .columns = img->dim[0], .rows = img->dim[1], .pixel_mm = img->spacing[0]};
+    const bool stated = img->spacing[0] > 0 && img->spacing[1] > 0;
+    *out = (struct mammo_picture){.columns = img->dim[0],
+                                  .rows = img->dim[1],
+                                  .pixel_mm = stated ? img->spacing[0] : view->pixel_mm};
     if (img->colour) {
         *refused = "a picture in colour";
         return true;
     }
-    if (!(img->spacing[0] > 0) || fabs(img->spacing[1] / img->spacing[0] - 1) > 0.01) {
+    if (!(out->pixel_mm > 0) || (stated && fabs(img->spacing[1] / img->spacing[0] - 1) > 0.01)) {
         *refused = "the size of its pixels is not stated, or they are no squares";
         return true;
     }
-    if (img->spacing[0] > pixel_max) {
+    if (out->pixel_mm > pixel_max) {
         *refused = "its pixels are too large";
         return true;
     }
-    if (fmin(img->dim[0], img->dim[1]) * img->spacing[0] < least_mm) {
+    if (fmin(img->dim[0], img->dim[1]) * out->pixel_mm < least_mm) {
         *refused = "it is smaller than a breast";
         return true;
     }

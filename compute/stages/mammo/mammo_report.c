@@ -150,15 +150,18 @@ static void add_description(const struct mammo_findings *r, uint32_t i)
                    (double)m->nipple[0], (double)m->nipple[1]);
     if (isnan(m->percent))
         return;
+    // The report has no room for a range: what it codes is sure of its class.
+    const unsigned class = density_class(r->cuts, m->percent_range[0]);
+    if (class != density_class(r->cuts, m->percent_range[1]))
+        return;
     const int index = report_single(r, i, "density", 0, &composition, &intent_optional);
     if (index < 0)
         return;
     struct finding_group *g = &r->f->groups[index];
     struct evaluation *e = findings_add_evaluation(r->f, g);
     if (e)
-        *e = (struct evaluation){.concept = composition,
-                                 .value = compositions[density_class(r->cuts, m->percent)]};
-    findings_add_number(r->f, g, &percent_tissue, m->percent, 1, &unit_percent, NULL);
+        *e = (struct evaluation){.concept = composition, .value = compositions[class]};
+    findings_add_number(r->f, g, &percent_tissue, m->percent, 0, &unit_percent, NULL);
 }
 
 // ---- The same in two views ----------------------------------------------------------------------
@@ -221,7 +224,23 @@ static uint32_t add_pairs(const struct mammo_findings *r)
 
 // ---- What was tried, what was left out ----------------------------------------------------------
 
-enum search_of { SEARCH_MARKS, SEARCH_DENSITY, SEARCH_PAIRS };
+enum search_of { SEARCH_MASSES, SEARCH_CLUSTERS, SEARCH_DENSITY, SEARCH_PAIRS };
+
+static bool looked_for(const struct mammo_findings *r, uint32_t i, enum search_of what)
+{
+    const struct mammo_marks *m = &r->marks[i];
+    return !r->exam->images[i].aside && !m->refused &&
+           !(what == SEARCH_MASSES ? m->no_masses : m->no_clusters);
+}
+
+// A detection that was made on no image was not attempted: it did not fail.
+static bool attempted(const struct mammo_findings *r, enum search_of what)
+{
+    for (uint32_t i = 0; i < r->exam->count; i++)
+        if (looked_for(r, i, what))
+            return true;
+    return false;
+}
 
 static bool belongs(const struct mammo_findings *r, uint32_t i, enum search_of what, bool failed)
 {
@@ -229,8 +248,9 @@ static bool belongs(const struct mammo_findings *r, uint32_t i, enum search_of w
         return false;
     const bool refused = r->marks[i].refused != NULL;
     switch (what) {
-    case SEARCH_MARKS:
-        return refused == failed;
+    case SEARCH_MASSES:
+    case SEARCH_CLUSTERS:
+        return attempted(r, what) && looked_for(r, i, what) != failed;
     case SEARCH_DENSITY:
         return (refused || isnan(r->marks[i].percent)) == failed;
     case SEARCH_PAIRS:
@@ -315,27 +335,95 @@ static void say_of_image(const struct mammo_findings *r, uint32_t i)
     add_rejected(r, i);
 }
 
-static bool headline(const struct mammo_findings *r)
+// Why a detection was not made, once where it is the same on all images.
+static void say_not_looked_for(const struct mammo_findings *r, enum search_of what)
 {
-    uint32_t counts[2] = {0, 0}, measured = 0;
-    double sum = 0;
+    const char *name = what == SEARCH_MASSES ? "Masses" : "Clusters of calcifications";
+    const char *why = NULL;
+    bool same = true;
     for (uint32_t i = 0; i < r->exam->count; i++) {
-        if (r->exam->images[i].aside || r->marks[i].refused)
+        const struct mammo_marks *m = &r->marks[i];
+        const char *reason = what == SEARCH_MASSES ? m->no_masses : m->no_clusters;
+        if (r->exam->images[i].aside || m->refused)
             continue;
-        for (uint32_t n = 0; n < r->marks[i].mark_count; n++)
-            counts[r->marks[i].marks[n].kind == MAMMO_CLUSTER]++;
-        if (!isnan(r->marks[i].percent)) {
-            sum += r->marks[i].percent;
-            measured++;
-        }
+        same = same && reason && (!why || strcmp(why, reason) == 0);
+        why = reason;
     }
-    const char *density = measured ? arena_printf(r->f->arena, "dense %.0f %%", sum / measured)
-                                   : "density not evaluable";
-    r->f->page.headline = arena_printf(r->f->arena, "Masses %u   Clusters %u   %s", counts[0],
-                                       counts[1], density ? density : "");
-    r->f->verdict = counts[0] + counts[1] ? VERDICT_DONE : VERDICT_NOTHING_FOUND;
-    r->f->reason = counts[0] + counts[1] ? "" : "no mass and no cluster of calcifications";
-    return density && r->f->page.headline;
+    if (same && why)
+        findings_add_warning(r->f, "%s were not looked for: %s.", name, why);
+    for (uint32_t i = 0; !same && i < r->exam->count; i++) {
+        const struct mammo_marks *m = &r->marks[i];
+        const char *reason = what == SEARCH_MASSES ? m->no_masses : m->no_clusters;
+        if (!r->exam->images[i].aside && !m->refused && reason)
+            findings_add_warning(r->f, "%s: %s were not looked for: %s.", r->exam->images[i].name,
+                                 name, reason);
+    }
+}
+
+static void say_what_was_looked_for(const struct mammo_findings *r)
+{
+    say_not_looked_for(r, SEARCH_MASSES);
+    say_not_looked_for(r, SEARCH_CLUSTERS);
+    if (attempted(r, SEARCH_MASSES) || attempted(r, SEARCH_CLUSTERS))
+        findings_add_warning(
+            r->f, "Marks show where to look once more; that there is none proves nothing.");
+    findings_add_warning(r->f, "Density is experimental: its range is that of the differences from "
+                               "outlines on films; on digital mammograms nobody has measured it.");
+}
+
+struct tally {
+    uint32_t counts[2]; // marks by kind
+    uint32_t measured;  // images with a density
+    uint32_t unsure;    // of these, those that may be of two classes
+    bool all_looked;    // every analysed image, for both kinds
+    double sum, range[2];
+};
+
+static struct tally tally_exam(const struct mammo_findings *r)
+{
+    struct tally t = {.all_looked = true, .range = {100, 0}};
+    for (uint32_t i = 0; i < r->exam->count; i++) {
+        const struct mammo_marks *m = &r->marks[i];
+        if (r->exam->images[i].aside || m->refused)
+            continue;
+        t.all_looked = t.all_looked && !m->no_masses && !m->no_clusters;
+        for (uint32_t n = 0; n < m->mark_count; n++)
+            t.counts[m->marks[n].kind == MAMMO_CLUSTER]++;
+        if (isnan(m->percent))
+            continue;
+        t.sum += m->percent;
+        t.measured++;
+        t.unsure += density_class(r->cuts, m->percent_range[0]) !=
+                    density_class(r->cuts, m->percent_range[1]);
+        t.range[0] = fmin(t.range[0], m->percent_range[0]);
+        t.range[1] = fmax(t.range[1], m->percent_range[1]);
+    }
+    return t;
+}
+
+static bool headline(const struct mammo_findings *r, const struct tally *t)
+{
+    struct findings *f = r->f;
+    const char *density = t->measured ? arena_printf(f->arena, "dense about %.0f %% (%.0f to %.0f)",
+                                                     t->sum / t->measured, t->range[0], t->range[1])
+                                      : "density not evaluable";
+    const char *masses = attempted(r, SEARCH_MASSES) ? NULL : "never looked for";
+    const char *clusters = attempted(r, SEARCH_CLUSTERS) ? NULL : "never looked for";
+    f->page.headline = masses && clusters
+                           ? arena_printf(f->arena, "Density only: %s", density ? density : "")
+                           : arena_printf(f->arena, "Masses %s   Clusters %s   %s",
+                                          mammo_count_text(f->arena, masses, t->counts[0]),
+                                          mammo_count_text(f->arena, clusters, t->counts[1]),
+                                          density ? density : "");
+    if (t->unsure)
+        findings_add_warning(f,
+                             "No density class on %u of %u images: the range of the dense area "
+                             "reaches over more than one.",
+                             t->unsure, t->measured);
+    const bool none = !t->counts[0] && !t->counts[1] && t->all_looked;
+    f->verdict = none ? VERDICT_NOTHING_FOUND : VERDICT_DONE;
+    f->reason = none ? "no mass and no cluster of calcifications" : "";
+    return density && f->page.headline;
 }
 
 enum stage_end mammo_report(const struct stage_run *run, const struct mammo_exam *exam,
@@ -355,11 +443,13 @@ enum stage_end mammo_report(const struct stage_run *run, const struct mammo_exam
     }
     if (!analysed)
         return stage_refuse(f, "none of %u images could be analysed", exam->count);
+    const struct tally tally = tally_exam(&r);
+    if (!tally.measured && !attempted(&r, SEARCH_MASSES) && !attempted(&r, SEARCH_CLUSTERS))
+        return stage_refuse(f, "density could not be measured on any of %u images", analysed);
     if (*exam->missing)
         findings_add_warning(f, "Missing views: %s. That breast is not judged as a whole.",
                              exam->missing);
-    findings_add_warning(f,
-                         "Marks show where to look once more; that there is none proves nothing.");
+    say_what_was_looked_for(&r);
     mammo_add_layers(f);
     for (uint32_t i = 0; i < exam->count && r.groups; i++) {
         if (exam->images[i].aside)
@@ -370,13 +460,13 @@ enum stage_end mammo_report(const struct stage_run *run, const struct mammo_exam
         report_marks(&r, i);
         add_description(&r, i);
     }
-    add_search(&r, &density_finding, false, SEARCH_MARKS, "anode mammo masses");
-    add_search(&r, &cluster_finding, false, SEARCH_MARKS, "anode mammo clusters");
+    add_search(&r, &density_finding, false, SEARCH_MASSES, "anode mammo masses");
+    add_search(&r, &cluster_finding, false, SEARCH_CLUSTERS, "anode mammo clusters");
     add_search(&r, &composition_analysis, true, SEARCH_DENSITY, "anode mammo density");
     if (r.groups && add_pairs(&r))
         add_search(&r, &collocation_analysis, true, SEARCH_PAIRS, "anode mammo views");
     mammo_add_sheet(f, exam, marks);
-    if (!headline(&r))
+    if (!headline(&r, &tally))
         f->no_memory = true;
     return STAGE_DONE;
 }

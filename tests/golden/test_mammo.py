@@ -1,0 +1,130 @@
+#!/usr/bin/python3
+"""The mammography stage on an exam of known outlines: what is measured, what is said not to have been looked for, refusals.
+Sanitized: Exam.test_outlines_enclose_the_breast
+"""
+import json
+import pathlib
+import sys
+import tempfile
+import unittest
+
+import numpy as np
+import pydicom
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+import peers  # noqa: E402
+import sr  # noqa: E402
+from phantom import mammo  # noqa: E402
+from results import Result  # noqa: E402
+
+PIXEL_MM, SHAPE = 0.3, (777, 597)
+AREA = 0.03  # of the breast: half a pixel of the work grid around it
+GEOMETRY, COMPOSITION, FATTY, NOT_ATTEMPTED, NOT_ALL = "111100", "129715009", "129716005", "111225", "111243"
+
+
+def walk(item):
+    yield item
+    for child in item.get("ContentSequence", []):
+        yield from walk(child)
+
+
+def single(report, code):
+    return [i for i in walk(report) if (sr.name(i) or ("",))[0] == "111059" and sr.code(i.ConceptCodeSequence)[0] == code]
+
+
+def coded(report, concept):
+    return [sr.code(i.ConceptCodeSequence)[0] for i in walk(report) if i.get("ValueType") == "CODE" and (sr.name(i) or ("",))[0] == concept]
+
+
+def words(report):
+    return next(i.TextValue for i in walk(report) if (sr.name(i) or ("",))[0] == "111033")
+
+
+def area(points):
+    x, y = np.reshape(points, (-1, 2)).T
+    return abs(np.dot(x, np.roll(y, 1)) - np.dot(y, np.roll(x, 1))) / 2
+
+
+class Exam(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        scratch = tempfile.TemporaryDirectory(prefix="anode-mammo-")
+        cls.addClassCleanup(scratch.cleanup)
+        cls.folder = pathlib.Path(scratch.name)
+        cls.truth = mammo.make(cls.folder / "in", seed=2, pixel=PIXEL_MM, rows=SHAPE[0], columns=SHAPE[1])
+        cls.result = Result(peers.dicom_files(cls.folder / "in"), cls.folder / "out", "mammo")
+        cls.report = cls.result.objects["SR"][1]
+
+    def run_with(self, name, files, **options):
+        path = self.folder / f"{name}.yaml"
+        path.write_text(f"node: {{data_dir: {self.folder}}}\npeers: [{{ae_title: A, host: 127.0.0.1, port: 104}}]\n"
+                        f"routes: [{{name: r, when: {{Modality: [MG, RG]}}, run: mammo, options: {json.dumps(options)}}}]\n")
+        return Result(files, self.folder / f"{name}-out", "mammo", path)
+
+    def film(self, name, body_part):
+        """The first view as a digitised film, which states no size of pixels."""
+        ds = pydicom.dcmread(self.folder / "in" / "1.dcm")
+        ds.Modality, ds.BodyPartExamined = "RG", body_part
+        del ds.ImagerPixelSpacing
+        ds.save_as(self.folder / name)
+        return [self.folder / name]
+
+    def test_outlines_enclose_the_breast(self):
+        found = single(self.report, GEOMETRY)
+        self.assertEqual(len(found), 4)
+        for item, truth in zip(found, self.truth):
+            outline, = sr.children(item, "SCOORD", "111007")
+            measured = area(outline.GraphicData) * PIXEL_MM**2
+            print(f"{truth['side']} {truth['view']}: {measured:.0f} mm2, true {truth['breast_mm2']:.0f}")
+            self.assertLess(abs(measured / truth["breast_mm2"] - 1), AREA)
+
+    def test_what_was_not_looked_for_is_never_called_not_found(self):
+        self.assertEqual([coded(self.report, c) for c in ("111017", "111064", "111065")], [[NOT_ALL], [NOT_ATTEMPTED], ["111222"]])
+        self.assertEqual(coded(self.report, "111022"), [])  # Detection Performed
+        self.assertEqual(self.result.entry["verdict"], "done")
+        for part in ("Masses were not looked for: ", "Clusters of calcifications were not looked for: ", "Density is experimental"):
+            self.assertIn(part, words(self.report))
+        texts = [t.UnformattedTextValue for a in self.result.objects["PR"][1].GraphicAnnotationSequence for t in a.get("TextObjectSequence", [])
+                 if a.GraphicLayer == "CAD_TEXT"]
+        self.assertEqual(len(texts), 4)
+        for text in texts:
+            self.assertNotIn("no findings", text)
+            self.assertEqual(text.count("not looked for"), 2)
+
+    def test_a_class_of_which_the_range_is_not_sure_is_not_coded(self):
+        self.assertEqual(single(self.report, COMPOSITION), [])
+        self.assertIn("No density class on 4 of 4 images", words(self.report))
+
+    def test_a_sure_class_is_coded_with_its_share(self):
+        result = self.run_with("cuts", peers.dicom_files(self.folder / "in"), density_scattered=98, density_heterogeneous=99, density_extreme=100)
+        found = single(result.objects["SR"][1], COMPOSITION)
+        self.assertEqual([coded(i, COMPOSITION) for i in found], [[FATTY]] * 4)
+        for item in found:
+            number, = sr.children(item, "NUM", "111046")
+            self.assertTrue(0 < float(number.MeasuredValueSequence[0].NumericValue) < 60)
+
+    def test_classes_that_do_not_grow_are_refused(self):
+        entry = self.run_with("wrong", self.film("wrong.dcm", "BREAST"), density_scattered=60).entry
+        self.assertEqual(entry["verdict"], "not evaluable")
+        self.assertIn("60, 50 and 75 %", entry["reason"])
+
+    def test_a_film_needs_the_size_of_its_pixels(self):
+        files = self.film("film.dcm", "BREAST")
+        unknown = self.run_with("unknown", files)
+        self.assertEqual(unknown.entry["verdict"], "not evaluable")
+        self.assertIn("the size of its pixels is not known", words(unknown.objects["SR"][1]))
+        told = self.run_with("told", files, film_pixel_mm=PIXEL_MM)
+        outline, = sr.children(single(told.objects["SR"][1], GEOMETRY)[0], "SCOORD", "111007")
+        self.assertLess(abs(area(outline.GraphicData) * PIXEL_MM**2 / self.truth[0]["breast_mm2"] - 1), AREA)
+
+    def test_a_radiograph_of_something_else_is_set_aside(self):
+        other = self.run_with("other", self.film("chest.dcm", "CHEST"), film_pixel_mm=PIXEL_MM)
+        self.assertEqual(other.entry["verdict"], "not evaluable")
+        self.assertIn("its header does not say that it shows a breast", words(other.objects["SR"][1]))
+
+    def test_validators_are_silent(self):
+        self.assertEqual(self.result.errors(), [])
+
+
+if __name__ == "__main__":
+    unittest.main()
