@@ -1,12 +1,12 @@
 #include "tests/check.h"
 #include <CUnit/Basic.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 #include "base/fs.h"
 
@@ -34,19 +34,56 @@ const char *check_scratch(void)
     return scratch;
 }
 
+// The server that runs scripts of other toolkits, from the first of them until the program ends.
+static FILE *peer_requests, *peer_answers;
+
+static void peer_start(void)
+{
+    int requests[2], answers[2];
+    if (pipe2(requests, O_CLOEXEC) != 0 || pipe2(answers, O_CLOEXEC) != 0) {
+        perror("pipe2");
+        exit(2);
+    }
+    fflush(stdout);
+    pid_t pid = fork();
+    if (pid == 0) {
+        char number[16];
+        snprintf(number, sizeof number, "%d", answers[1]);
+        // A sanitizer's runtime that is preloaded is ours, not the script's.
+        if (dup2(requests[0], STDIN_FILENO) == STDIN_FILENO && fcntl(answers[1], F_SETFD, 0) == 0)
+            execl("/usr/bin/env", "env", "-u", "LD_PRELOAD", "PYTHONDONTWRITEBYTECODE=1",
+                  "/usr/bin/python3", "tests/peer_server.py", number, NULL);
+        perror("peer_server.py");
+        _exit(2);
+    }
+    close(requests[0]);
+    close(answers[1]);
+    peer_requests = fdopen(requests[1], "w");
+    peer_answers = fdopen(answers[0], "r");
+    if (pid < 0 || !peer_requests || !peer_answers) {
+        perror("peer_server.py");
+        exit(2);
+    }
+}
+
 int check_peer(const char *script, const char *format, ...)
 {
-    char command[3 * PATH_MAX];
-    // A sanitizer's runtime that is preloaded is ours, not the script's.
-    int n = snprintf(command, sizeof command,
-                     "env -u LD_PRELOAD PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 %s ", script);
+    if (!peer_requests)
+        peer_start();
+    fprintf(peer_requests, "%s ", script);
     va_list ap;
     va_start(ap, format);
-    vsnprintf(command + n, sizeof command - (size_t)n, format, ap);
+    vfprintf(peer_requests, format, ap);
     va_end(ap);
+    fputc('\n', peer_requests);
+    fflush(peer_requests);
     fflush(stdout);
-    int status = system(command);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+    char answer[16];
+    if (!fgets(answer, sizeof answer, peer_answers)) {
+        fprintf(stderr, "peer_server.py ended\n");
+        exit(2);
+    }
+    return (int)strtol(answer, NULL, 10);
 }
 
 const char *check_data(const char *path)

@@ -35,8 +35,8 @@ void check_skip(const char *why) __attribute__((noreturn));
 // A new empty folder, removed with all it holds when the program ends.
 const char *check_scratch(void);
 
-// Runs a script of another toolkit, with arguments as the shell takes them. Its exit status; -1: a
-// signal ended it.
+// Runs a script of another toolkit in Python, with arguments quoted as for the shell, in one line.
+// Its exit status; -1: a signal ended it. All run under one server, see tests/peer_server.py.
 int check_peer(const char *script, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 // Absolute path of a file below the shared test data, or NULL where it is absent (a message says
