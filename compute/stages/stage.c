@@ -16,6 +16,7 @@
 #include "compute/stages/mammo/mammo.h"
 #include "compute/stages/perfusion/perfusion.h"
 #include "compute/stages/render/render.h"
+#include "compute/stages/segment/segment.h"
 #include "compute/stages/summary/summary.h"
 
 #define TEXT_MAX 255 // bytes of a text parameter
@@ -30,6 +31,7 @@ static const struct stage *const stages[] = {
     &stage_mammo,
     &stage_dsc,
     &stage_dce,
+    &stage_segment,
     &stage_render,
     &stage_summary,
 };
