@@ -387,6 +387,10 @@ static void limits_init(struct gpu *g, const struct gpu_options *options)
     if (options->max_range && options->max_range < g->max_texel_bytes)
         g->max_texel_bytes = options->max_range;
     g->max_texel_bytes -= g->max_texel_bytes % GPU_ALIGN;
+    g->max_word_bytes = core.limits.maxTexelBufferElements * 4ull;
+    if (g->max_word_bytes > g->max_texel_bytes)
+        g->max_word_bytes = g->max_texel_bytes;
+    g->max_word_bytes -= g->max_word_bytes % GPU_ALIGN;
     if (options->force_staging || is_set("ANODE_VULKAN_STAGING"))
         g->device.in_place = false;
 }

@@ -42,6 +42,7 @@ struct gpu_memory {
 
 struct gpu_view {
     VkBufferView view;
+    enum kernel_access access; // KERNEL_TEXELS or KERNEL_WORDS
     uint64_t offset, size;
 };
 
@@ -91,7 +92,7 @@ struct gpu {
     VkDevice vk;
     VkQueue queue;
     uint32_t family;
-    uint64_t max_texel_bytes;
+    uint64_t max_texel_bytes, max_word_bytes; // of a view of 128, of 32 bits
     VkPhysicalDeviceLimits limits;
     bool failed;
     double deadline;
@@ -126,7 +127,8 @@ bool gpu_memory_init(struct gpu *g, const struct gpu_options *options, struct er
 void gpu_memory_finish(struct gpu *g);
 void gpu_buf_release(struct gpu_buf *b);       // at once; no work uses it
 bool gpu_buf_is_used(const struct gpu_buf *b); // by work not yet done
-VkBufferView gpu_buf_view(struct gpu_buf *b, uint64_t offset, uint64_t size, struct err *err);
+VkBufferView gpu_buf_view(struct gpu_buf *b, enum kernel_access access, uint64_t offset,
+                          uint64_t size, struct err *err);
 
 // gpu_cmd.c
 bool gpu_cmd_init(struct gpu *g, struct err *err);

@@ -419,11 +419,13 @@ void gpu_reset_peak(struct gpu *g)
     g->memory.peak = g->memory.used;
 }
 
-VkBufferView gpu_buf_view(struct gpu_buf *b, uint64_t offset, uint64_t size, struct err *err)
+VkBufferView gpu_buf_view(struct gpu_buf *b, enum kernel_access access, uint64_t offset,
+                          uint64_t size, struct err *err)
 {
     for (uint32_t i = 0; i < b->view_count; i++) {
-        if (b->views[i].offset == offset && b->views[i].size == size)
-            return b->views[i].view;
+        const struct gpu_view *v = &b->views[i];
+        if (v->access == access && v->offset == offset && v->size == size)
+            return v->view;
     }
     if (b->view_count == GPU_VIEWS_MAX) {
         err_set(err, ERR_UNSUPPORTED, "%s: more than %u parts", b->name, GPU_VIEWS_MAX);
@@ -437,11 +439,12 @@ VkBufferView gpu_buf_view(struct gpu_buf *b, uint64_t offset, uint64_t size, str
     b->views = grown;
     VkBufferViewCreateInfo info = {.sType = VK_STRUCTURE_TYPE_BUFFER_VIEW_CREATE_INFO,
                                    .buffer = b->vk,
-                                   .format = VK_FORMAT_R32G32B32A32_UINT,
+                                   .format = access == KERNEL_TEXELS ? VK_FORMAT_R32G32B32A32_UINT
+                                                                     : VK_FORMAT_R32_UINT,
                                    .offset = offset,
                                    .range = size};
     struct gpu_view *v = &b->views[b->view_count];
-    *v = (struct gpu_view){.offset = offset, .size = size};
+    *v = (struct gpu_view){.access = access, .offset = offset, .size = size};
     VkResult result = vkCreateBufferView(b->gpu->vk, &info, NULL, &v->view);
     if (result != VK_SUCCESS) {
         gpu_fail(b->gpu, result, "texel view", err);

@@ -137,8 +137,8 @@ void pipeline_finish(struct gpu *g)
 
 static VkDescriptorType descriptor_type(enum kernel_access access)
 {
-    return access == KERNEL_TEXELS ? VK_DESCRIPTOR_TYPE_UNIFORM_TEXEL_BUFFER
-                                   : VK_DESCRIPTOR_TYPE_STORAGE_BUFFER;
+    return gpu_reads_texels(access) ? VK_DESCRIPTOR_TYPE_UNIFORM_TEXEL_BUFFER
+                                    : VK_DESCRIPTOR_TYPE_STORAGE_BUFFER;
 }
 
 static VkResult build_layout(struct gpu *g, struct pipeline *p)
@@ -220,7 +220,7 @@ static bool check_kernel(const struct gpu *g, const struct kernel *k, struct err
                            g->limits.maxComputeWorkGroupInvocations);
     }
     for (uint32_t i = 0; i < k->bindings; i++)
-        texels += k->access[i] == KERNEL_TEXELS;
+        texels += gpu_reads_texels(k->access[i]);
     if (texels > g->limits.maxPerStageDescriptorSampledImages ||
         k->bindings - texels > g->limits.maxPerStageDescriptorStorageBuffers ||
         k->bindings > g->limits.maxPerStageResources)
@@ -351,15 +351,17 @@ uint64_t gpu_work_limit(const struct gpu *g)
 
 uint64_t gpu_bind_limit(const struct gpu *g, enum kernel_access access)
 {
-    return access == KERNEL_TEXELS ? g->max_texel_bytes : g->device.max_range_bytes;
+    return access == KERNEL_TEXELS  ? g->max_texel_bytes
+           : access == KERNEL_WORDS ? g->max_word_bytes
+                                    : g->device.max_range_bytes;
 }
 
 static bool check_range(const struct gpu *g, const struct kernel *k, uint32_t binding,
                         const struct gpu_range *r, struct err *err)
 {
-    bool texels = k->access[binding] == KERNEL_TEXELS;
-    uint64_t limit = gpu_bind_limit(g, k->access[binding]);
-    if (r->offset % GPU_ALIGN || !r->size || r->size % (texels ? 16 : 4) ||
+    const enum kernel_access access = k->access[binding];
+    uint64_t limit = gpu_bind_limit(g, access);
+    if (r->offset % GPU_ALIGN || !r->size || r->size % (access == KERNEL_TEXELS ? 16 : 4) ||
         r->offset > r->buf->size || r->size > r->buf->size - r->offset)
         return err_set(err, ERR_INTERNAL, "%s: binding %u is %" PRIu64 " bytes at %" PRIu64,
                        k->shader->name, binding, r->size, r->offset);
@@ -391,9 +393,10 @@ static bool bind(struct gpu *g, struct gpu_cmd *cmd, const struct pipeline *p,
     VkDescriptorBufferInfo buffers[KERNEL_BINDINGS_MAX];
     VkBufferView views[KERNEL_BINDINGS_MAX];
     for (uint32_t i = 0; i < k->bindings; i++) {
-        bool texels = k->access[i] == KERNEL_TEXELS;
+        bool texels = gpu_reads_texels(k->access[i]);
         if (texels) {
-            views[i] = gpu_buf_view(ranges[i].buf, ranges[i].offset, ranges[i].size, err);
+            views[i] =
+                gpu_buf_view(ranges[i].buf, k->access[i], ranges[i].offset, ranges[i].size, err);
             if (!views[i])
                 return false;
         }

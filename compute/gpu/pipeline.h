@@ -26,10 +26,16 @@ extern "C" {
 
 enum kernel_access {
     KERNEL_TEXELS, // read through a uniform texel buffer of 4 x 32 bits: fastest for bulk reads
+    KERNEL_WORDS,  // read through one of 32 bits: fastest for words that lie anywhere
     KERNEL_IN,     // storage buffer, read only
     KERNEL_OUT,    // storage buffer, written only
     KERNEL_INOUT,  // storage buffer, read and written
 };
+
+static inline bool gpu_reads_texels(enum kernel_access access)
+{
+    return access == KERNEL_TEXELS || access == KERNEL_WORDS;
+}
 
 // One shader specialised in one way. It does nothing when all its push constants are 0 (sizes are
 // among them, and every invocation beyond them returns): gpu_prepare() relies on it.

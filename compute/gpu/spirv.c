@@ -131,7 +131,7 @@ static bool check_variable(const struct spirv *s, const uint32_t *w, struct err 
         return err_set(err, ERR_INTERNAL, "shader %s uses binding %u of set %u, its kernel has %u",
                        k->shader->name, id->binding, id->set, k->bindings);
     uint32_t want =
-        k->access[id->binding] == KERNEL_TEXELS ? CLASS_UNIFORM_CONSTANT : CLASS_STORAGE_BUFFER;
+        gpu_reads_texels(k->access[id->binding]) ? CLASS_UNIFORM_CONSTANT : CLASS_STORAGE_BUFFER;
     if (w[3] != want)
         return err_set(err, ERR_INTERNAL, "shader %s: binding %u is %s, not as its kernel says",
                        k->shader->name, id->binding,

@@ -15,7 +15,7 @@ _Static_assert(sizeof(struct grid_push) == GRID_PUSH_BYTES, "as in grid.glsl");
 
 static bool is_input(enum kernel_access access)
 {
-    return access == KERNEL_TEXELS || access == KERNEL_IN;
+    return access == KERNEL_TEXELS || access == KERNEL_WORDS || access == KERNEL_IN;
 }
 
 static const uint32_t *dim_of(const struct grid_bind *b)
