@@ -1,6 +1,7 @@
 // The kernels of the render stage against plain C: projections bit for bit at odd sizes, volume
 // rendering against every sample in double precision; what a view shows of an oblique grid.
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 #include "compute/stages/render/render_cast.h"
 #include "compute/stages/render/render_preset.h"
@@ -115,10 +116,11 @@ static void renderings_are_those_of_every_sample(void)
     struct gpu_volume *v = upload(&err);
     CU_ASSERT_FATAL(v && render_scene_init(&scene, v, -1024, &err));
     for (unsigned n = 0; render_preset_name(n); n++) {
-        CU_ASSERT_FATAL(render_preset(render_preset_name(n), views[0].step_mm, &look));
+        CU_ASSERT_FATAL(render_preset(render_preset_name(n), views[0].step_mm, &look) &&
+                        render_dress(&scene, &look, &err));
         for (int view = 0; view < VIEWS; view++) {
             double brightest = 0;
-            CU_ASSERT_FATAL(render_shade(&scene, &look, &views[view], 1, pixels, &err));
+            CU_ASSERT_FATAL(render_shade(&scene, &views[view], 1, pixels, &err));
             ref_shade(voxels, dim, -1024, &look, &views[view], rgb);
             for (int i = 0; i < SIZE * SIZE * 3; i++)
                 brightest = fmax(brightest, rgb[i]);
@@ -129,6 +131,72 @@ static void renderings_are_those_of_every_sample(void)
         }
     }
     CU_ASSERT_FALSE(render_preset("hair", 1, &look));
+    render_scene_finish(&scene);
+    gpu_volume_destroy(v);
+}
+
+// Whether some entry that a value between least and most takes can be seen.
+static bool can_be_seen(double least, double most)
+{
+    const double scale = (RENDER_TABLE - 1) / (look.to - look.from);
+    const double from = (fmax(least, -1024) - look.from) * scale,
+                 to = (fmax(most, -1024) - look.from) * scale;
+    for (int n = 0; n < RENDER_TABLE; n++) {
+        const bool first = n == 0 && from < 0.5, last = n == RENDER_TABLE - 1 && to > n - 0.5;
+        if (look.rgba[n][3] > 0 && ((n + 0.5 >= from || last) && (n - 0.5 <= to || first)))
+            return true;
+    }
+    return false;
+}
+
+enum { BX = (NX + 7) / 8, BY = (NY + 7) / 8, BZ = (NZ + 7) / 8, BRICKS = BX * BY * BZ };
+
+static bool brick_seen(int b)
+{
+    const int lo[3] = {8 * (b % BX), 8 * (b / BX % BY), 8 * (b / BX / BY)};
+    double least = 32767, most = -32768;
+    for (int k = lo[2]; k <= lo[2] + 8 && k < NZ; k++) {
+        for (int j = lo[1]; j <= lo[1] + 8 && j < NY; j++) {
+            for (int i = lo[0]; i <= lo[0] + 8 && i < NX; i++) {
+                least = fmin(least, voxels[(k * NY + j) * NX + i]);
+                most = fmax(most, voxels[(k * NY + j) * NX + i]);
+            }
+        }
+    }
+    return can_be_seen(least, most);
+}
+
+// Rays leap over what cannot be seen: no farther than to the nearest brick that can, and over all
+// that there is, or pictures are right but take ten times as long.
+static void bricks_that_cannot_be_seen_are_left_out(void)
+{
+    struct render_scene scene;
+    struct err err = {0};
+    bool seen[BRICKS];
+    make_ball();
+    struct gpu_volume *v = upload(&err);
+    CU_ASSERT_FATAL(v && render_scene_init(&scene, v, -1024, &err));
+    for (unsigned n = 0; render_preset_name(n); n++) {
+        int wrong = 0, empty = 0;
+        CU_ASSERT_FATAL(render_preset(render_preset_name(n), 1, &look));
+        uint32_t *words = render_visible(&scene, &look);
+        CU_ASSERT_FATAL(words != NULL);
+        for (int b = 0; b < BRICKS; b++)
+            empty += !(seen[b] = brick_seen(b));
+        for (int b = 0; b < BRICKS; b++) {
+            int nearest = 1024;
+            for (int c = 0; c < BRICKS; c++) {
+                const int far[3] = {abs(b % BX - c % BX), abs(b / BX % BY - c / BX % BY),
+                                    abs(b / BX / BY - c / BX / BY)};
+                const int most = (int)fmax(fmax(far[0], far[1]), far[2]);
+                nearest = seen[c] && most < nearest ? most : nearest;
+            }
+            wrong += words[b] != (uint32_t)nearest;
+        }
+        CU_ASSERT_EQUAL(wrong, 0);
+        CU_ASSERT_TRUE(empty > 0 && empty < BRICKS);
+        free(words);
+    }
     render_scene_finish(&scene);
     gpu_volume_destroy(v);
 }
@@ -217,6 +285,13 @@ static void views_that_cannot_be_made_are_refused(void)
     CU_ASSERT_FALSE(render_project(&scene, RENDER_MAXIMUM, two, 1, found[0], &err));
     CU_ASSERT_EQUAL(err.code, ERR_INPUT);
     CU_ASSERT_FALSE(render_project(&scene, RENDER_MAXIMUM, two, 0, found[0], &err));
+    CU_ASSERT_FALSE(render_shade(&scene, views, 1, pixels, &err));
+    CU_ASSERT_EQUAL(err.code, ERR_INTERNAL);
+    render_scene_finish(&scene);
+    gpu_volume_destroy(v);
+    v = gpu_volume_write(gpu, (uint32_t[]){NX, NY, 1}, img.spacing, GPU_VOXEL_I16, voxels, &err);
+    CU_ASSERT_FALSE(render_scene_init(&scene, v, RENDER_NOTHING, &err));
+    CU_ASSERT_EQUAL(err.code, ERR_INPUT);
     render_scene_finish(&scene);
     gpu_volume_destroy(v);
     img.to_patient[2][2] = img.to_patient[1][2] = img.to_patient[0][2] = 0;
@@ -234,6 +309,7 @@ int main(void)
     static const struct check_case cases[] = {
         {"projections_are_those_of_plain_c", projections_are_those_of_plain_c},
         {"renderings_are_those_of_every_sample", renderings_are_those_of_every_sample},
+        {"bricks_that_cannot_be_seen_are_left_out", bricks_that_cannot_be_seen_are_left_out},
         {"what_is_cut_is_nothing", what_is_cut_is_nothing},
         {"a_point_is_where_it_is_seen", a_point_is_where_it_is_seen},
         {"letters_are_the_patients", letters_are_the_patients},

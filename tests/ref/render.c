@@ -23,8 +23,8 @@ static void cell(const int16_t *v, const uint32_t dim[3], const double p[3], int
 {
     uint32_t lo[3], hi[3];
     for (int i = 0; i < 3; i++) {
-        lo[i] = (uint32_t)p[i];
-        hi[i] = lo[i] + 1 < dim[i] ? lo[i] + 1 : lo[i];
+        lo[i] = p[i] < dim[i] - 1.0 ? (uint32_t)p[i] : dim[i] - 2;
+        hi[i] = lo[i] + 1;
         t[i] = p[i] - lo[i];
     }
     for (int n = 0; n < 8; n++)

@@ -291,10 +291,9 @@ static bool make_rendering(struct render_job *j, const char *name)
     if (!ok)
         err_set(j->err, ERR_NOMEM, "render: no memory for a view");
     ok = ok && (out = render_film_begin(f, &film, j->err));
-    if (ok)
-        render_preset(name, j->step_mm, look);
+    ok = ok && render_preset(name, j->step_mm, look) && render_dress(&j->scene, look, j->err);
     for (uint32_t n = 0; ok && n < j->frames; n++)
-        ok = film_step(j, n) && render_shade(&j->scene, look, &j->views[n], 1, rgb, j->err) &&
+        ok = film_step(j, n) && render_shade(&j->scene, &j->views[n], 1, rgb, j->err) &&
              render_film_draw(&film, out, n, rgb, j->err);
     free(rgb);
     free(look);
@@ -409,7 +408,7 @@ static const struct kernel_group *const kernels[] = {
 const struct stage stage_render = {
     .name = "render",
     .title = "3-D pictures",
-    .version = "1",
+    .version = "2",
     .slot = 30,
     .help = "Pictures of a volume that turn: projections and volume renderings.",
     .scope = SCOPE_SERIES,

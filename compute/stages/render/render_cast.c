@@ -5,7 +5,8 @@
 #include "compute/kernels/grid.h"
 #include "shaders/render/shaders.h"
 
-#define BRICK 8u  // cells along each side: as in the shaders
+#define BRICK ((uint32_t)RENDER_BRICK) // as in the shaders
+#define FAR   1024u                    // bricks: none is that far away
 #define BAND  16u // rows of a picture that are one slice of the grid: short dispatches
 
 struct range_push { // of shaders/render/range.comp
@@ -34,8 +35,8 @@ static const struct kernel cut_kernel = {.shader = &shader_render_cut,
     {                                                                                              \
         .shader = &shader_render_cast, .group = {8, 8, 1}, .constants = {mode},                    \
         .push_bytes = GRID_PUSH_BYTES + sizeof(struct cast_push), .bindings = 5, .access = {       \
-            KERNEL_TEXELS,                                                                         \
-            KERNEL_TEXELS,                                                                         \
+            KERNEL_WORDS,                                                                          \
+            KERNEL_WORDS,                                                                          \
             KERNEL_TEXELS,                                                                         \
             KERNEL_TEXELS,                                                                         \
             KERNEL_OUT                                                                             \
@@ -67,7 +68,10 @@ bool render_scene_init(struct render_scene *s, const struct gpu_volume *volume, 
     for (int i = 0; i < 3; i++)
         s->bricks[i] = up_by(volume->dim[i], BRICK);
     const uint64_t bytes = brick_count(s) * sizeof *s->ranges;
-    if (gpu_buf_size(volume->buf) > gpu_bind_limit(volume->gpu, KERNEL_TEXELS))
+    if (volume->dim[0] < 2 || volume->dim[1] < 2 || volume->dim[2] < 2)
+        return err_set(err, ERR_INPUT, "render: %u x %u x %u voxels are no volume", volume->dim[0],
+                       volume->dim[1], volume->dim[2]);
+    if (gpu_buf_size(volume->buf) > gpu_bind_limit(volume->gpu, KERNEL_WORDS))
         return err_set(err, ERR_UNSUPPORTED,
                        "render: the volume has %u x %u x %u voxels, more than the device can show "
                        "at once",
@@ -93,7 +97,10 @@ bool render_scene_init(struct render_scene *s, const struct gpu_volume *volume, 
 
 void render_scene_finish(struct render_scene *s)
 {
+    gpu_buf_destroy(s->look_table);
+    gpu_buf_destroy(s->look_bricks);
     gpu_buf_destroy(s->range_buf);
+    free(s->look);
     free(s->ranges);
     *s = (struct render_scene){0};
 }
@@ -216,6 +223,8 @@ bool render_project(const struct render_scene *s, enum render_mode mode,
     return cast_rays(s, mode, NULL, s->range_buf, s->range_buf, views, count, values, err);
 }
 
+static const double entry_room = 0.01; // of an entry: floats of 24 bits, 4096 entries
+
 // How many of the first entries can be seen, for each entry and one behind the last.
 static void count_visible(const struct render_look *look, uint32_t *before)
 {
@@ -224,14 +233,37 @@ static void count_visible(const struct render_look *look, uint32_t *before)
         before[n + 1] = before[n] + (look->rgba[n][3] > 0);
 }
 
-static uint32_t entry_of(const struct render_look *look, double value)
+// The entry that the shader takes for a value, which it computes in float: at most, at least.
+static uint32_t entry_of(const struct render_look *look, double value, double room)
 {
     const double at = (value - look->from) * (RENDER_TABLE - 1) / (look->to - look->from);
-    return (uint32_t)fmin(fmax(at, 0), RENDER_TABLE - 1);
+    return (uint32_t)fmin(fmax(at + 0.5 + room, 0), RENDER_TABLE - 1);
 }
 
-// 1 for each brick in which some value between the least and the most can be seen.
-static uint32_t *visible_bricks(const struct render_scene *s, const struct render_look *look)
+// The word of a brick becomes 1 more than the least of the 13 around it that come before it in the
+// order of a pass, where it is more: two passes give chessboard distances.
+// Source: Rosenfeld and Pfaltz, Pattern Recognition 1968;1:33.
+static void pass_distances(const struct render_scene *s, uint32_t *words, int way)
+{
+    const int32_t dim[3] = {(int32_t)s->bricks[0], (int32_t)s->bricks[1], (int32_t)s->bricks[2]};
+    const int64_t count = (int64_t)brick_count(s);
+    for (int64_t done = 0; done < count; done++) {
+        const int64_t n = way > 0 ? done : count - 1 - done;
+        const int32_t x = (int32_t)(n % dim[0]), y = (int32_t)(n / dim[0] % dim[1]),
+                      z = (int32_t)(n / dim[0] / dim[1]);
+        for (int m = 0; m < 13 && words[n]; m++) {
+            const int32_t at[3] = {x + way * (m % 3 - 1), y + way * (m / 3 % 3 - 1),
+                                   z + way * (m / 9 - 1)};
+            if (at[0] < 0 || at[0] >= dim[0] || at[1] < 0 || at[1] >= dim[1] || at[2] < 0 ||
+                at[2] >= dim[2])
+                continue;
+            const uint32_t by = words[((int64_t)at[2] * dim[1] + at[1]) * dim[0] + at[0]] + 1;
+            words[n] = by < words[n] ? by : words[n];
+        }
+    }
+}
+
+uint32_t *render_visible(const struct render_scene *s, const struct render_look *look)
 {
     uint32_t *words = malloc(brick_count(s) * sizeof *words);
     uint32_t *before = malloc((RENDER_TABLE + 1) * sizeof *before);
@@ -240,10 +272,12 @@ static uint32_t *visible_bricks(const struct render_scene *s, const struct rende
         for (uint64_t n = 0; n < brick_count(s); n++) {
             const double least = fmax((int16_t)(s->ranges[n] & 0xffff), s->ground),
                          most = fmax((int16_t)(s->ranges[n] >> 16), s->ground);
-            const uint32_t from = entry_of(look, least), to = entry_of(look, most) + 1;
-            const uint32_t end = to < RENDER_TABLE ? to + 1 : RENDER_TABLE; // the shader rounds
-            words[n] = before[end] > before[from];
+            const uint32_t from = entry_of(look, least, -entry_room),
+                           to = entry_of(look, most, entry_room);
+            words[n] = before[to + 1] > before[from] ? 0 : FAR;
         }
+        pass_distances(s, words, 1);
+        pass_distances(s, words, -1);
     } else {
         free(words);
         words = NULL;
@@ -252,23 +286,34 @@ static uint32_t *visible_bricks(const struct render_scene *s, const struct rende
     return words;
 }
 
-bool render_shade(const struct render_scene *s, const struct render_look *look,
-                  const struct render_view *views, uint32_t count, uint32_t *pixels,
-                  struct err *err)
+bool render_dress(struct render_scene *s, const struct render_look *look, struct err *err)
 {
     struct gpu *g = s->volume->gpu;
     const uint64_t bytes = brick_count(s) * sizeof *s->ranges;
-    uint32_t *words = visible_bricks(s, look);
-    if (!words)
-        return err_set(err, ERR_NOMEM, "render: no memory for bricks");
-    struct gpu_buf *bricks = gpu_buf_create(g, "render bricks", bytes, err);
-    struct gpu_buf *table =
-        bricks ? gpu_buf_create(g, "render table", sizeof look->rgba, err) : NULL;
-    const bool ok = table && gpu_buf_write(bricks, 0, words, bytes, err) &&
-                    gpu_buf_write(table, 0, look->rgba, sizeof look->rgba, err) &&
-                    cast_rays(s, RENDER_SHADED, look, bricks, table, views, count, pixels, err);
-    gpu_buf_destroy(table);
-    gpu_buf_destroy(bricks);
+    uint32_t *words = render_visible(s, look);
+    if (!s->look)
+        s->look = malloc(sizeof *s->look);
+    bool ok = words && s->look;
+    if (!ok)
+        err_set(err, ERR_NOMEM, "render: no memory for bricks");
+    if (ok && !s->look_bricks)
+        s->look_bricks = gpu_buf_create(g, "render bricks", bytes, err);
+    if (ok && !s->look_table)
+        s->look_table = gpu_buf_create(g, "render table", sizeof look->rgba, err);
+    ok = ok && s->look_bricks && s->look_table &&
+         gpu_buf_write(s->look_bricks, 0, words, bytes, err) &&
+         gpu_buf_write(s->look_table, 0, look->rgba, sizeof look->rgba, err);
+    if (ok)
+        *s->look = *look;
     free(words);
     return ok;
+}
+
+bool render_shade(const struct render_scene *s, const struct render_view *views, uint32_t count,
+                  uint32_t *pixels, struct err *err)
+{
+    if (!s->look_table)
+        return err_set(err, ERR_INTERNAL, "render: the scene was not dressed");
+    return cast_rays(s, RENDER_SHADED, s->look, s->look_bricks, s->look_table, views, count, pixels,
+                     err);
 }

@@ -11,6 +11,7 @@
 #include "base/err.h"
 #include "compute/kernels/kernels.h"
 
+#define RENDER_BRICK   8        // cells along each side of a brick
 #define RENDER_NOTHING (-32768) // a voxel that is no part of the volume; a pixel that shows none
 
 extern const struct kernel_group kernels_render;
@@ -43,14 +44,24 @@ struct render_scene {
     uint32_t bricks[3];
     uint32_t *ranges; // a word a brick: least value low, most high; owned
     struct gpu_buf *range_buf;
+    struct render_look *look; // of render_dress(); NULL: none yet
+    struct gpu_buf *look_bricks, *look_table;
 };
 
 // Volume: GPU_VOXEL_I16. Waits.
+//   ERR_INPUT        fewer than 2 voxels along an axis
 //   ERR_UNSUPPORTED  the device cannot show a shader all of the volume
 // and those of compute/kernels/grid.h.
 bool render_scene_init(struct render_scene *s, const struct gpu_volume *volume, double ground,
                        struct err *err);
 void render_scene_finish(struct render_scene *s); // {0} is fine
+
+// How the scene looks from now on; copied. Waits.
+bool render_dress(struct render_scene *s, const struct render_look *look, struct err *err);
+// A word a brick, as render_dress() has it: 0 where some value in it can be seen, else how many
+// bricks the nearest of those is away, along the axis on which it is most. NULL: no memory. free()
+// it.
+uint32_t *render_visible(const struct render_scene *s, const struct render_look *look);
 
 // Makes nothing of what lies outside keep, in place.
 bool render_cut(struct gpu_volume *volume, const struct gpu_mask *keep, struct err *err);
@@ -61,9 +72,10 @@ bool render_cut(struct gpu_volume *volume, const struct gpu_mask *keep, struct e
 bool render_project(const struct render_scene *s, enum render_mode mode,
                     const struct render_view *views, uint32_t count, float *values,
                     struct err *err);
-// Rendering: a word a pixel: red, green, blue from the lowest byte. Errors: render_project()
-bool render_shade(const struct render_scene *s, const struct render_look *look,
-                  const struct render_view *views, uint32_t count, uint32_t *pixels,
-                  struct err *err);
+// Rendering, as it was dressed: a word a pixel: red, green, blue from the lowest byte. Errors:
+// render_project(), and
+//   ERR_INTERNAL  the scene was not dressed
+bool render_shade(const struct render_scene *s, const struct render_view *views, uint32_t count,
+                  uint32_t *pixels, struct err *err);
 
 #define RENDER_SAMPLES_MAX 20000 // a device ends longer loops: see gpu_dispatch()
