@@ -37,7 +37,8 @@ int main(int argc, char **argv)
 {
     uint32_t dim[3], map_dim[3];
     const char *data = check_data("../models/brainchop/model5_gw_ae/model.json");
-    char *model = argc > 1 ? argv[1] : data ? strdup(data) : NULL;
+    const char *name = argc > 1 ? argv[1] : data;
+    char *model = name ? strdup(name) : NULL;
     if (!model)
         check_skip("no model");
     uint8_t *t1 =
