@@ -48,9 +48,17 @@ class Trunk:
         def put(where, attenuation, structure):
             value[where], kind[where] = attenuation, structure
 
+        if self.o.cushion:
+            put((y > 100 * s) & (y < 126 * s) & (np.abs(x) < 180), -930, AIR)
         if self.o.table:
             put((y > 128 * s) & (y < 131 * s) & (np.abs(x) < 190), -90, AIR)
         a, b = self.body
+        for side in (-1, 1) if self.o.arms else ():
+            arm = side * (a + 46)
+            put(ellipse(x, y, arm, 20, 38, 42), hu["fat"], FAT)
+            put(ellipse(x, y, arm, 20, 30, 34), hu["muscle"], REST)
+            put(ellipse(x, y, arm, 20, 11, 11), hu["cortex"], BONES)
+            put(ellipse(x, y, arm, 20, 7, 7), hu["marrow"], BONES)
         put(ellipse(x, y, 0, 0, a, b, 2.5), hu["muscle"], REST)
         put(ellipse(x, y, 0, 0, a - 1.5, b - 1.5, 2.5), hu["fat"], FAT)  # under a skin
         a, b = a - self.fat_mm, b - self.fat_mm
@@ -62,11 +70,17 @@ class Trunk:
         if z < -20:  # abdomen: a liver in fat
             put(ellipse(x, y, 0, -8, a - 16, b - 16, 2.5), hu["fat"], FAT)
             put(ellipse(x, y, -50 * s, -5, 60 * s, 55 * s), hu["liver"], REST)
+            if self.o.gas:
+                put(ellipse(x, y, 55 * s, -20, 38, 30), -990, REST)
+                put(ellipse(x, y, 55 * s, -20, 38, 30) & (y > -8), 10, REST)
         top = 120 * s
         dome = np.sqrt(max(0, 1 - ((z - 40) / top) ** 2)) if z > -15 else 0
         for side, structure in ((-1, RIGHT), (1, LEFT)):
             if dome:
-                put(ellipse(x, y, side * self.apart, -2, self.lung[0] * dome, self.lung[1] * dome), hu["lung"], structure)
+                lung = ellipse(x, y, side * self.apart, -2, self.lung[0] * dome, self.lung[1] * dome)
+                put(lung, hu["lung"], structure)
+                if self.o.effusion and side > 0:
+                    put(lung & (y > 30 * s), 12, REST)
         if dome:
             put(ellipse(x, y, 12 * s, -38 * s, 32 * s, 28 * s), hu["blood"], REST)  # heart
         spine = 62 * s
@@ -77,6 +91,9 @@ class Trunk:
         put(ellipse(x, y, 0, spine + 24 * s, 11, 9), hu["cortex"], BONES)
         put(ellipse(x, y, 0, spine + 24 * s, 8.5, 6.5), 25, REST)  # canal
         put(ellipse(x, y, 18 * s, spine - 31 * s, self.aorta_mm, self.aorta_mm), hu["blood"], REST)
+        if self.o.calcified and int(z / 12) % 3 == 0:
+            put(ellipse(x, y, 18 * s, spine - 31 * s, self.aorta_mm, self.aorta_mm) & ~ellipse(x, y, 18 * s, spine - 31 * s, self.aorta_mm - 2, self.aorta_mm - 2)
+                & (x > 22 * s), 700, REST)
         if z > 10:
             put(ellipse(x, y, 0, 8, 11.5, 11.5), 20, REST)
             put(ellipse(x, y, 0, 8, 9.5, 9.5), -980, AIRWAYS)
@@ -90,11 +107,13 @@ def paint(o):
     trunk, rng = Trunk(o), np.random.default_rng(o.seed + 1)
     pixel = o.fov / o.size
     fine = (np.arange(o.size * POINTS) + 0.5) * pixel / POINTS - o.fov / 2
-    x, y = np.meshgrid(fine, fine)
+    x, y = np.meshgrid(fine + o.shift, fine)
     values, kinds = [], []
     for z in np.arange(o.bottom, o.top + 1e-6, o.increment):
         value, kind = trunk.slice(x, y, z)
-        value = ndimage.gaussian_filter(value.reshape(o.size, POINTS, o.size, POINTS).mean((1, 3)), 0.6 / pixel)
+        value = value.reshape(o.size, POINTS, o.size, POINTS).mean((1, 3))
+        smooth = ndimage.gaussian_filter(value, 0.6 / pixel)
+        value = smooth + o.sharp * (smooth - ndimage.gaussian_filter(value, 1.2 / pixel))
         values.append(value)
         kinds.append(kind[POINTS // 2::POINTS, POINTS // 2::POINTS])
     values = np.stack(values)
@@ -137,7 +156,10 @@ def parse(arguments=None):
     p.add_argument("--top", type=float, default=170.0, help="z of the highest slice, mm")
     p.add_argument("--noise", type=float, default=12.0, help="standard deviation, HU")
     p.add_argument("--contrast", type=float, default=0.0, help="attenuation of blood, HU; 0: none")
-    p.add_argument("--metal", action="store_true")
+    p.add_argument("--shift", type=float, default=0.0, help="mm that the middle of the image lies left of the patient's")
+    p.add_argument("--sharp", type=float, default=0.0, help="how much a sharp kernel adds at edges")
+    for name in ("metal", "arms", "cushion", "gas", "effusion", "calcified"):
+        p.add_argument(f"--{name}", action="store_true")
     p.add_argument("--mirrored", action="store_true", help="columns run to the right, rows to the front")
     p.add_argument("--down", action="store_true", help="instances numbered from the head down")
     p.add_argument("--table", action=argparse.BooleanOptionalAction, default=True)
@@ -150,7 +172,7 @@ def write(o, values, kinds):
     for k, stored in enumerate(values):
         write_slice(o, k, stored, len(values) - k if o.down else k + 1)
     ml = (o.fov / o.size) ** 2 * o.increment / 1000
-    truth = {name: float(np.count_nonzero(kinds == n) * ml) for n, name in enumerate(STRUCTURES) if n}
+    truth = {name: float(np.count_nonzero(kinds == n) * ml) for n, name in enumerate(STRUCTURES) if n} | {"voxel_ml": ml}
     (o.out / "truth.json").write_text(json.dumps(truth))
     np.save(o.out / "truth.npy", kinds)
 

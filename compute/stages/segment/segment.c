@@ -18,7 +18,8 @@ static const struct stage_param params[P_COUNT] = {
 };
 
 static const uint32_t slices_min = 10;
-static const double pixel_max_mm = 5; // coarser ones show no rib
+static const double aside_least_ml = 20; // less is a finger, a tube, a bottle
+static const double pixel_max_mm = 5;    // coarser ones show no rib
 
 static bool runs_along(const struct image *v, int axis, const char *directions)
 {
@@ -62,6 +63,11 @@ static bool add_segment_notes(struct findings *f, const struct segments *s)
                                      "is of what is shown");
     if (ok && s->lungs_touch)
         ok = findings_add_warning(f, "The lungs touch: told apart at the middle of the body");
+    if (ok && s->aside_ml > aside_least_ml)
+        ok = findings_add_warning(f,
+                                  "Arms or objects beside the body (more than %.0f mL) are not "
+                                  "drawn: no slice joins them to it",
+                                  s->aside_ml);
     if (ok && s->contrast_ml > 0)
         ok = findings_add_fact(f,
                                "Even tissue of up to %.0f HU (%.0f mL) taken for contrast agent, "

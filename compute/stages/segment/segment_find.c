@@ -17,15 +17,18 @@ static const double blur_mm = 2;
 // ---- The body -----------------------------------------------------------------------------------
 
 // The largest piece of what is no air and thicker than a table, with what it encloses in a slice.
-static struct gpu_mask *find_trunk(const struct gpu_volume *hu, struct err *err)
+static struct gpu_mask *find_trunk(const struct gpu_volume *hu, struct segments *out,
+                                   struct err *err)
 {
+    uint64_t all = 0, kept = 0;
     const double reach = fmax(table_mm, hu->spacing[0] * 1.01);
     struct gpu_mask *solid = gpu_mask_threshold(hu, body_hu, INT16_MAX, err);
     struct gpu_mask *whole = solid ? gpu_mask_fill_holes(solid, err) : NULL;
     struct gpu_mask *core = whole ? gpu_mask_erode_2d(whole, reach, err) : NULL;
-    struct gpu_mask *piece = core ? gpu_mask_keep_largest(core, 1, CONNECT_6, NULL, err) : NULL;
+    struct gpu_mask *piece = core ? gpu_mask_keep_largest(core, 1, CONNECT_6, &kept, err) : NULL;
     struct gpu_mask *wide = piece ? gpu_mask_dilate_2d(piece, reach * 1.5, err) : NULL;
-    const bool ok = segment_merge(wide, MASK_AND, whole, err);
+    const bool ok = segment_merge(wide, MASK_AND, whole, err) && gpu_mask_count(core, &all, err);
+    out->aside_ml = (double)(all - kept) * segment_voxel_ml(hu->spacing);
     gpu_mask_destroy(solid);
     gpu_mask_destroy(whole);
     gpu_mask_destroy(core);
@@ -145,7 +148,7 @@ bool segment_find(struct gpu *g, const struct gpu_volume *hu, const struct image
     uint64_t count = 0;
     *out = (struct segments){0};
     *why = "";
-    struct gpu_mask *body = find_trunk(hu, err), *room = NULL;
+    struct gpu_mask *body = find_trunk(hu, out, err), *room = NULL;
     bool ok = body && gpu_mask_count(body, &count, err);
     if (ok && (double)count * segment_voxel_ml(hu->spacing) < body_min_ml)
         *why = "no body: no piece of tissue of 500 mL";

@@ -23,6 +23,7 @@ struct segments {
     char why[SEGMENT_PARTS][160];         // why it was refused; "" it was not
     bool cut_lungs;                       // by the scan or the field of view
     bool lungs_touch;                     // told apart at the middle of the body
+    double aside_ml; // of other pieces of tissue as thick as a body, without their rim: arms
     double contrast_ml, contrast_hu; // even tissue brighter than any without contrast agent: its
                                      // volume, about, and its highest mean; 0: none
 };
