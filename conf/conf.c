@@ -12,6 +12,8 @@
 #include "base/uid.h"
 
 #define FILE_SIZE_MAX ((size_t)1024 * 1024)
+#define HOST_CHARACTERS                                                                            \
+    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_:%" // as peers[].host
 
 // Numbers of which the first must not be larger than the second; when only the second is given and
 // is smaller than the first's default, the first follows it.
@@ -188,6 +190,19 @@ static void conf_check_alerts(struct reader *r, const struct tree *root)
         reader_complain(r, at->items[0], "alerts.command[0]", why);
 }
 
+static void conf_check_audit(struct reader *r, const struct tree *root)
+{
+    const struct tree *file = conf_given(root, "audit.file"),
+                      *host = conf_given(root, "audit.host");
+    const char *name = r->c->audit_host;
+    char why[KEYS_WHY_SIZE];
+    if (host && name && name[strspn(name, HOST_CHARACTERS)])
+        reader_complain(r, host, "audit.host", "is no host name or address");
+    if (file && r->c->audit_file && *r->c->audit_file && r->checks && r->checks->place &&
+        !r->checks->place(r->c->audit_file, why, sizeof why))
+        reader_complain(r, file, "audit.file", why);
+}
+
 static void derive_identity(struct reader *r)
 {
     struct conf *c = r->c;
@@ -252,6 +267,7 @@ static void conf_read_root(struct reader *r, const struct tree *root)
         reader_complain(r, root, "routes", "is missing: say which series go to which analysis");
     conf_check_tls(r, root);
     conf_check_alerts(r, root);
+    conf_check_audit(r, root);
 }
 
 static void conf_read_file(struct reader *r, const char *path, struct err *err)
@@ -339,7 +355,7 @@ const struct conf_peer *conf_find_peer(const struct conf *c, const char *ae_titl
 
 bool conf_uses_tls(const struct conf *c)
 {
-    bool uses = c->tls_port != 0;
+    bool uses = c->tls_port != 0 || (c->audit_host && *c->audit_host);
     for (size_t i = 0; i < c->peer_count; i++)
         uses = uses || c->peers[i].tls;
     return uses;

@@ -91,6 +91,9 @@ struct conf {
     // alerts
     struct conf_texts alert_command; // program and arguments; none: nobody is told
     double alert_pause_s, alert_timeout_s;
+    // audit; "": none
+    char *audit_file, *audit_host;
+    uint16_t audit_port;
     // completion
     double quiet_s, short_quiet_s, interrupted_quiet_s, longest_wait_s, find_timeout_s,
         study_wait_s, earlier_wait_s;
@@ -126,8 +129,9 @@ struct conf_checks {
     bool (*has_option)(const char *stage, const char *name); // is it a parameter of the analysis?
     bool (*option)(const char *stage, const char *name, const char *value, char *why, size_t size);
     bool (*keyword)(const char *keyword, char *why, size_t size);
-    // The files of section tls; *key: the key of the one that is wrong ("tls.ca").
     bool (*program)(const char *path, char *why, size_t size); // can it be run?
+    bool (*place)(const char *path, char *why, size_t size);   // can it be a file?
+    // The files of section tls; *key: the key of the one that is wrong ("tls.ca").
     bool (*tls)(const struct conf *c, const char **key, char *why, size_t size);
     // Reads the models of the site, whose analyses routes may name; tells each error to say.
     void (*models)(const char *folder, void (*say)(void *ctx, const char *line), void *ctx);

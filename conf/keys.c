@@ -142,6 +142,16 @@ static const struct conf_key keys[] = {
     {"alerts.timeout_s", CONF_NUMBER, AT(alert_timeout_s), 0.1, 3600, .def = "30",
      .help = "A command that takes longer is ended, in seconds."},
 
+    {"audit.file", CONF_FILE, AT(audit_file), .def = "",
+     .help = "File that audit messages are appended to, one a line, with mode 0600; \"\" writes "
+             "none.\n"
+             "It is opened again when the configuration is read again."},
+    {"audit.host", CONF_TEXT, AT(audit_host), .max = 253, .def = "",
+     .help = "Host of the syslog receiver by TLS that gets audit messages, with the files of "
+             "section tls; \"\" sends none."},
+    {"audit.port", CONF_UINT16, AT(audit_port), 1, 65535, .def = "6514",
+     .help = "TCP port of that receiver."},
+
     {"storage.reserve_mib", CONF_UINT32, AT(reserve_mib), 0, 1048576, .def = "64",
      .help = "Size of a file that is given up on a full disk, so that results and the database can "
              "be written."},

@@ -167,6 +167,15 @@ static void status_print_workers(const json_t *list)
         printf("  none\n");
 }
 
+static void status_print_audit(const json_t *audit)
+{
+    const long long waiting = status_number(audit, "waiting"), lost = status_number(audit, "lost");
+    const char *trouble = status_text(audit, "trouble");
+    if (waiting || lost || *trouble)
+        printf("audit trail: %lld written, %lld wait, %lld lost%s%s\n",
+               status_number(audit, "written"), waiting, lost, *trouble ? "; " : "", trouble);
+}
+
 static void status_print_node(const json_t *all)
 {
     char at[32];
@@ -177,6 +186,7 @@ static void status_print_node(const json_t *all)
            status_text(all, "data_dir"));
     if (*status_text(all, "trouble"))
         printf("no analysis at the moment: %s\n", status_text(all, "trouble"));
+    status_print_audit(json_object_get(all, "audit"));
     printf("workers\n");
     status_print_workers(json_object_get(all, "workers"));
     printf("peers\n");

@@ -1,6 +1,7 @@
 #include "node/core/checks.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -99,6 +100,20 @@ static bool node_check_program(const char *path, char *why, size_t size)
     return false;
 }
 
+// Where a file is, or can be made.
+static bool node_check_place(const char *path, char *why, size_t size)
+{
+    struct stat st;
+    char folder[PATH_MAX];
+    const char *slash = strrchr(path, '/');
+    snprintf(folder, sizeof folder, "%.*s", slash ? (int)(slash - path + 1) : 1, path);
+    if (stat(folder, &st) != 0)
+        return snprintf(why, size, "%.128s: %s", folder, strerror(errno)) < 0;
+    if (stat(path, &st) == 0 && !S_ISREG(st.st_mode))
+        return snprintf(why, size, "%.128s is no plain file", path) < 0;
+    return true;
+}
+
 struct tls_answer {
     bool ok;
     enum tls_file file; // the one that is wrong
@@ -155,6 +170,7 @@ const struct conf_checks node_checks_files = {
     .option = node_check_option,
     .keyword = node_check_keyword,
     .program = node_check_program,
+    .place = node_check_place,
     .tls = node_check_tls,
 };
 

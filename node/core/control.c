@@ -3,6 +3,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "node/core/arrivals.h"
+#include "node/core/audit.h"
 #include "node/core/collections.h"
 #include "node/core/intake.h"
 #include "node/core/jobs.h"
@@ -213,6 +214,7 @@ static json_t *status(struct core *core, struct err *err)
     json_put(o, "devices", jobs_devices(core->jobs), &ok);
     json_put(o, "workers", jobs_workers(core->jobs), &ok);
     json_put_text(o, "trouble", jobs_trouble(core->jobs), &ok);
+    json_put(o, "audit", audit_status(core->audit), &ok);
     json_put(o, "peers", peers(core, err), &ok);
     ok = ok && state_each_series(core->state, SERIES_ALL, SHOWN_MAX, add_series, &series, err) &&
          state_each_job(core->state, SHOWN_MAX, add_job, &jobs, err) && series.ok && jobs.ok;

@@ -12,6 +12,7 @@
 #include <unistd.h>
 #include "node/core/alerts.h"
 #include "node/core/arrivals.h"
+#include "node/core/audit.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "node/core/checks.h"
@@ -35,6 +36,7 @@
 #define LISTENER_FIRST_S 0.1 // pause before a listener that ended is replaced; doubles
 #define LISTENER_MAX_S   10
 #define RETIRED_MAX      16
+#define AUDIT_END_S      3    // that what is left of the audit trail gets when all else has ended
 #define INFLIGHT_MAX     8192 // twice what limits.max_associations may be: a reload keeps open ones
 #define LISTENER_SOUND_S 60   // one that lived so long starts the pauses anew
 
@@ -58,6 +60,25 @@ struct node { // the core and what only this file touches
 };
 
 static const char *const post_names[POSTS] = {"listener", "gatekeeper"};
+
+// Whom a listener or gatekeeper has turned away. Its end is heard of by its parent.
+static void node_on_post(void *ctx, int fd, short revents)
+{
+    static struct msg m;
+    struct node *n = ctx;
+    (void)revents;
+    const enum msg_arrival arrival = msg_receive(fd, &m, NULL);
+    if (arrival == MSG_GOT && m.kind == MSG_REFUSED)
+        audit_refused(n->core.audit, m.body);
+    else
+        loop_remove(n->core.loop, fd);
+}
+
+static void forget_post(struct node *n, struct child *child)
+{
+    loop_remove(n->core.loop, child->fd);
+    child_forget(child);
+}
 
 static bool start_listener(struct node *n, struct err *err)
 {
@@ -92,8 +113,11 @@ static bool start_post(struct node *n, enum post_name name)
     post->started = clock_steady();
     if (name == GATEKEEPER && n->tls_listening < 0)
         return true; // it is not wanted
-    if (name == LISTENER ? start_listener(n, &err) : start_gatekeeper(n, &err))
+    if (name == LISTENER ? start_listener(n, &err) : start_gatekeeper(n, &err)) {
+        if (!loop_add(n->core.loop, post->child.fd, POLLIN, node_on_post, n, &err))
+            log_error("%s is not heard: %s", post_names[name], err.text);
         return true;
+    }
     log_error("no %s: %s", post_names[name], err.text);
     post->at = clock_steady() + LISTENER_MAX_S;
     return false;
@@ -103,7 +127,7 @@ static void post_ended(struct node *n, enum post_name name, int status)
 {
     struct post *post = &n->posts[name];
     double now = clock_steady();
-    child_forget(&post->child);
+    forget_post(n, &post->child);
     if (n->core.draining)
         return;
     if (now - post->started > LISTENER_SOUND_S)
@@ -127,7 +151,7 @@ static void retire_post(struct node *n, enum post_name name)
     if (!place) { // too many generations
         place = &n->retired[0];
         kill(place->pid, SIGKILL);
-        child_forget(place);
+        forget_post(n, place);
     }
     *place = *child; // its channel stays open: its end would end its associations
     kill(place->pid, SIGUSR1);
@@ -138,7 +162,7 @@ static bool was_retired(struct node *n, pid_t pid)
 {
     for (size_t i = 0; i < RETIRED_MAX; i++) {
         if (n->retired[i].pid == pid) {
-            child_forget(&n->retired[i]);
+            forget_post(n, &n->retired[i]);
             return true;
         }
     }
@@ -166,7 +190,7 @@ static void reap(struct node *n)
         else if (!was_retired(n, pid) && !jobs_reaped(n->core.jobs, pid, status) &&
                  !outbox_reaped(n->core.outbox, pid, status) &&
                  !alerts_reaped(n->core.alerts, pid, status) &&
-                 !earlier_reaped(n->core.earlier, pid))
+                 !audit_reaped(n->core.audit, pid, status) && !earlier_reaped(n->core.earlier, pid))
             arrivals_reaped(n->core.arrivals, pid, status);
     }
 }
@@ -291,6 +315,7 @@ static void reload(struct node *n)
             retire_post(n, name);
             start_post(n, name);
         }
+        audit_application(n->core.audit, AUDIT_CONFIGURED);
         jobs_reload(n->core.jobs);
         jobs_wake(n->core.jobs);
         outbox_wake(n->core.outbox);
@@ -406,7 +431,8 @@ static bool open_node(struct node *n, struct err *err)
         return false;
     core->inflight = inflight_create(INFLIGHT_MAX, err);
     core->alerts = core->inflight ? alerts_create(core, err) : NULL;
-    core->jobs = core->alerts ? jobs_create(core, err) : NULL;
+    core->audit = core->alerts ? audit_create(core, err) : NULL;
+    core->jobs = core->audit ? jobs_create(core, err) : NULL;
     core->outbox = core->jobs ? outbox_create(core, err) : NULL;
     core->earlier = core->outbox ? earlier_create(core, err) : NULL;
     core->collections = core->earlier ? collections_create(core, err) : NULL;
@@ -421,12 +447,12 @@ static void close_node(struct node *n)
     for (enum post_name name = 0; name < POSTS; name++) {
         if (n->posts[name].child.pid)
             kill(n->posts[name].child.pid, SIGKILL);
-        child_forget(&n->posts[name].child);
+        forget_post(n, &n->posts[name].child);
     }
     for (size_t i = 0; i < RETIRED_MAX; i++) {
         if (n->retired[i].pid) {
             kill(n->retired[i].pid, SIGKILL);
-            child_forget(&n->retired[i]);
+            forget_post(n, &n->retired[i]);
         }
     }
     intake_destroy(core->intake);
@@ -436,6 +462,7 @@ static void close_node(struct node *n)
     outbox_destroy(core->outbox);
     jobs_destroy(core->jobs);
     alerts_destroy(core->alerts);
+    audit_destroy(core->audit);
     inflight_destroy(core->inflight);
     state_close(core->state);
     const int open[] = {n->listening, n->tls_listening, n->door[0], n->door[1]};
@@ -475,6 +502,7 @@ static double tick(struct node *n)
     next = earliest(next, n->retain_at);
     next = earliest(next, reserve_tick(core));
     next = earliest(next, alerts_tick(core->alerts));
+    next = earliest(next, audit_tick(core->audit));
     next = earliest(next, arrivals_tick(core->arrivals));
     next = earliest(next, collections_tick(core->collections));
     next = earliest(next, earlier_tick(core->earlier));
@@ -487,10 +515,16 @@ static void serve(struct node *n)
     for (;;) {
         double next = tick(n);
         if (n->core.draining) {
-            if (drained(n))
-                return;
+            if (drained(n)) {
+                audit_application(n->core.audit, AUDIT_STOPPED);
+                audit_tick(n->core.audit);
+                n->drain_end = earliest(n->drain_end, clock_steady() + AUDIT_END_S);
+                if (audit_idle(n->core.audit))
+                    return;
+            }
             if (clock_steady() >= n->drain_end) {
-                log_warn("not all has ended in %d s", DRAIN_S);
+                if (!drained(n))
+                    log_warn("not all has ended in %d s", DRAIN_S);
                 return;
             }
             next = earliest(next, n->drain_end);
@@ -518,6 +552,7 @@ int core_run(struct conf *conf)
         log_info("version=%s ae_title=%s port=%u tls_port=%u data_dir=%s peers=%zu routes=%zu",
                  ANODE_VERSION, conf->ae_title, conf->port, conf->tls_port, n.core.dir.path,
                  conf->peer_count, conf->route_count);
+        audit_application(n.core.audit, AUDIT_STARTED);
         notify("READY=1");
         serve(&n);
         log_info("stopped");

@@ -14,6 +14,7 @@
 
 struct alerts;
 struct arrivals;
+struct audit;
 struct collections;
 struct earlier;
 struct inflight;
@@ -29,6 +30,7 @@ struct core {
     struct tls_files tls;      // of section tls; for children that speak it
     struct inflight *inflight; // what associations may leave behind
     struct alerts *alerts;
+    struct audit *audit;
     struct arrivals *arrivals;
     struct collections *collections;
     struct earlier *earlier;

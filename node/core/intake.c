@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 #include "node/core/arrivals.h"
+#include "node/core/audit.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/uid.h"
@@ -41,6 +42,7 @@ struct client {
     bool closed_in_order;   // MSG_GOODBYE has come, and says that it was released
     struct sent *series;
     size_t series_count, series_room;
+    struct audit_transfers transfers;
     char *text; // the answer to a command, and what of it has gone out
     size_t text_size, text_sent;
 };
@@ -195,6 +197,10 @@ static void client_close(struct client *c)
         if (!c->closed_in_order)
             log_warn("peer=%s address=%s association ended without release", c->hello.calling,
                      c->hello.address);
+        audit_tell(in->core->audit, &c->transfers);
+        audit_association(in->core->audit, AUDIT_CLOSED,
+                          c->closed_in_order ? AUDIT_SUCCESS : AUDIT_MINOR, &c->hello,
+                          c->closed_in_order ? "" : "it ended without release");
     }
     loop_remove(in->core->loop, c->fd);
     close(c->fd);
@@ -382,6 +388,24 @@ static void record_follow_up(struct intake *in, struct staged *s)
     }
 }
 
+// For the audit trail: what became of an instance.
+static void record_audit(const struct intake *in, struct staged *s, bool recorded)
+{
+    const struct instance_id *id = &s->record.id;
+    const char *patient = attrs_get(&s->attrs, "PatientID");
+    const bool mine = s->answer == ANSWER_STORED || s->answer == ANSWER_DUPLICATE;
+    const bool kept = mine || s->answer == ANSWER_QUARANTINE || s->answer == ANSWER_QUARANTINED;
+    const enum audit_outcome outcome = !recorded || !kept ? AUDIT_SERIOUS
+                                       : mine             ? AUDIT_SUCCESS
+                                                          : AUDIT_MINOR;
+    const char *text = outcome == AUDIT_SUCCESS ? ""
+                       : outcome == AUDIT_MINOR ? "in quarantine: other content of the same UID"
+                                                : "refused";
+    audit_moved(in->core->audit, &s->client->transfers,
+                recorded && s->answer == ANSWER_DUPLICATE ? 'R' : 'C', outcome, text,
+                id->study_instance_uid, patient ? patient : "", id->sop_class_uid);
+}
+
 // One record of several in a transaction: if it fails, the others stay. False: none can.
 static bool record_try(struct intake *in, struct staged *s, struct err *err)
 {
@@ -465,6 +489,7 @@ void intake_flush(struct intake *in)
                                           ok && !s->failed ? s->answer : ANSWER_OUT_OF_RESOURCES};
         if (ok && !s->failed)
             record_follow_up(in, s);
+        record_audit(in, s, ok && !s->failed);
         if (!msg_send(s->client->fd, MSG_VERDICT, &verdict, NULL, 0, NULL))
             client_dismiss(s->client);
         attrs_finish(&s->attrs);
@@ -527,6 +552,9 @@ static void client_answer(struct client *c, const struct msg_control *m)
 static void client_greet(struct client *c, const struct msg_hello *m)
 {
     c->hello = *m;
+    c->transfers = (struct audit_transfers){
+        .kind = AUDIT_RECEIVED, .peer = c->hello.calling, .address = c->hello.address};
+    audit_association(c->intake->core->audit, AUDIT_OPENED, AUDIT_SUCCESS, m, "");
     struct seen *s = seen_peer(c->intake, m->calling);
     if (!s)
         return;
@@ -558,6 +586,10 @@ static bool client_take(struct client *c, const struct msg *m)
             s->refused += bye->refused;
         c->said_goodbye = true;
         c->closed_in_order = bye->released;
+        return true;
+    }
+    if (m->kind == MSG_REFUSED && c->guest) {
+        audit_refused(c->intake->core->audit, m->body);
         return true;
     }
     if (m->kind == MSG_COMMITTED && c->hello.calling[0]) {

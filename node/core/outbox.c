@@ -14,6 +14,7 @@
 #include "node/proc/child.h"
 #include "node/proc/msg.h"
 #include "node/core/alerts.h"
+#include "node/core/audit.h"
 #include "node/core/reserve.h"
 #include "node/proc/sender.h"
 
@@ -24,7 +25,7 @@
 struct item { // of a batch that is being sent
     int64_t row, job, attempts;
     double first_at;
-    char kind[8];
+    struct object_id id;
     bool answered;
     char path[PATH_MAX];
 };
@@ -40,6 +41,10 @@ struct delivery {
     struct scu_file *files;
     int64_t *rows;
     size_t count, answers; // of count items
+    struct audit_transfers transfers;
+    char address[256];
+    int64_t patient_job; // whose patient is:
+    char *patient;       // NULL: not looked for yet
 };
 
 struct outage { // of a destination
@@ -72,6 +77,8 @@ static double chance(void)
 
 static void free_delivery(struct delivery *d)
 {
+    audit_tell(d->outbox->core->audit, &d->transfers);
+    free(d->patient);
     free(d->items);
     free(d->files);
     free(d->rows);
@@ -79,6 +86,41 @@ static void free_delivery(struct delivery *d)
 }
 
 enum outlook { MAY_PASS, STAYS };
+
+static bool note_series(void *ctx, const struct state_job *row)
+{
+    *(int64_t *)ctx = row->series;
+    return false;
+}
+
+// Patient ID of what a job was about, as its input has it; "": not known. Borrowed.
+static const char *delivery_patient(struct delivery *d, int64_t job)
+{
+    struct state *state = d->outbox->core->state;
+    struct attrs head = {0};
+    int64_t series = 0;
+    if (!d->patient || d->patient_job != job) {
+        const char *id = NULL;
+        if (state_get_job(state, job, note_series, &series, NULL) && series &&
+            state_series_attrs(state, series, &head, NULL))
+            id = attrs_get(&head, "PatientID");
+        free(d->patient);
+        d->patient = strdup(id ? id : "");
+        d->patient_job = job;
+        attrs_finish(&head);
+    }
+    return d->patient ? d->patient : "";
+}
+
+// For the audit trail.
+static void delivery_audit(struct delivery *d, const struct item *i, enum audit_outcome outcome)
+{
+    struct audit *audit = d->outbox->core->audit;
+    if (audit_wanted(audit)) // who receives it knows whether it was there: PS3.15 A.5.3.7 has R
+        audit_moved(audit, &d->transfers, 'R', outcome,
+                    outcome == AUDIT_SUCCESS ? "" : "not delivered", i->id.study_instance_uid,
+                    delivery_patient(d, i->job), i->id.sop_class_uid);
+}
 
 static void state_failed(struct outbox *o, const struct err *err)
 {
@@ -97,9 +139,10 @@ static bool give_up(struct delivery *d, const struct item *i, enum outlook outlo
     if (outlook != STAYS && (i->first_at <= 0 || now - i->first_at < core->conf->retry_give_up_s))
         return false;
     log_error("job=%lld destination=%s object=%s failed after %lld attempts: %s", (long long)i->job,
-              d->destination, i->kind, (long long)i->attempts + 1, reason);
-    snprintf(text, sizeof text, "job %lld: %s not delivered: %s", (long long)i->job, i->kind,
+              d->destination, i->id.kind, (long long)i->attempts + 1, reason);
+    snprintf(text, sizeof text, "job %lld: %s not delivered: %s", (long long)i->job, i->id.kind,
              reason);
+    delivery_audit(d, i, AUDIT_SERIOUS);
     alerts_raise(core->alerts, ALERT_DEAD_LETTER, d->destination, text);
     if (!state_object_fail(core->state, i->row, now, reason, &err))
         state_failed(d->outbox, &err);
@@ -117,7 +160,7 @@ static void put_off(struct delivery *d, struct item *i, enum outlook outlook, co
     if (give_up(d, i, outlook, reason))
         return;
     log_warn("job=%lld destination=%s object=%s not sent, again in %.0f s: %s", (long long)i->job,
-             d->destination, i->kind, pause, reason);
+             d->destination, i->id.kind, pause, reason);
     if (!state_object_retry(core->state, i->row, now, now + pause, reason, &err))
         state_failed(d->outbox, &err);
 }
@@ -202,6 +245,7 @@ static void sent(struct delivery *d, struct item *i, const struct msg_outcome *m
     i->answered = true;
     d->answers++;
     resume(d);
+    delivery_audit(d, i, AUDIT_SUCCESS);
     if (m->status == DUPLICATE)
         snprintf(warning, sizeof warning, "is there already (status %04x)", m->status);
     else if (m->status)
@@ -213,7 +257,7 @@ static void sent(struct delivery *d, struct item *i, const struct msg_outcome *m
         return;
     }
     log_info("job=%lld destination=%s object=%s sent%s%s", (long long)i->job, d->destination,
-             i->kind, warning[0] ? ": " : "", warning);
+             i->id.kind, warning[0] ? ": " : "", warning);
 }
 
 static void outcome(struct delivery *d, const struct msg_outcome *m)
@@ -310,7 +354,7 @@ static bool collect(void *ctx, const struct state_object *row)
     i->job = row->job;
     i->attempts = row->attempts;
     i->first_at = row->first_at;
-    snprintf(i->kind, sizeof i->kind, "%s", row->object.kind);
+    i->id = row->object;
     f->path = i->path;
     f->id = row->object;
     d->rows[d->count++] = row->id;
@@ -324,6 +368,10 @@ static struct delivery *gather(struct outbox *o, const char *destination, struct
         d->outbox = o;
         d->sender.fd = -1;
         snprintf(d->destination, sizeof d->destination, "%s", destination);
+        const struct conf_peer *peer = conf_find_peer(o->core->conf, destination);
+        snprintf(d->address, sizeof d->address, "%s", peer && peer->host ? peer->host : "");
+        d->transfers = (struct audit_transfers){
+            .kind = AUDIT_SENT, .peer = d->destination, .address = d->address};
         d->items = calloc(BATCH_MAX, sizeof *d->items);
         d->files = calloc(BATCH_MAX, sizeof *d->files);
         d->rows = calloc(BATCH_MAX, sizeof *d->rows);

@@ -80,6 +80,17 @@ static const char *association_doubt(const struct association *a, const struct c
     return known ? NULL : "its certificate is none of peers[].certificate";
 }
 
+// For the audit trail.
+static void association_tell_refused(const struct session *s, const char *why, const char *subject)
+{
+    struct msg_refused refused = {0};
+    memcpy(refused.calling, s->hello.calling, sizeof refused.calling);
+    memcpy(refused.address, s->hello.address, sizeof refused.address);
+    snprintf(refused.reason, sizeof refused.reason, "%s%s%.100s", why,
+             *subject ? ": certificate " : "", subject);
+    msg_send(s->core, MSG_REFUSED, &refused, NULL, 0, NULL); // it ends with the association else
+}
+
 static int association_admit(void *ctx, const char *calling, const char *called)
 {
     struct session *s = ctx;
@@ -91,6 +102,7 @@ static int association_admit(void *ctx, const char *calling, const char *called)
     if (strcmp(called, conf->ae_title) != 0) {
         log_warn("called=%s rejected: this node is %s", log_value(called, name, sizeof name),
                  conf->ae_title);
+        association_tell_refused(s, "it called another AE title", "");
         return 7;
     }
     const struct conf_peer *peer = conf_find_peer(conf, calling);
@@ -100,6 +112,7 @@ static int association_admit(void *ctx, const char *calling, const char *called)
         const struct tls_identity *identity = s->association->identity;
         log_warn("calling=%s rejected: %s%s%s", log_value(calling, name, sizeof name), doubt,
                  identity ? " subject=" : "", identity ? identity->subject : "");
+        association_tell_refused(s, doubt, identity ? identity->subject : "");
         return 3;
     }
     log_action("peer=%s address=%s", log_value(calling, name, sizeof name),

@@ -217,17 +217,36 @@ static bool path_is_below(const char *path, const char *folder)
     return strncmp(path, folder, length) == 0 && (path[length] == '/' || path[length] == 0);
 }
 
-// All that is in folder, but for what is at, above or below the two: above them its other entries.
-static void paths_add_but(struct paths *p, const char *folder, const char *const closed[2])
+#define CLOSED 3 // to a herald
+
+static bool path_is_closed(const char *path, const char *const closed[CLOSED])
+{
+    bool is = false;
+    for (size_t i = 0; i < CLOSED; i++)
+        is = is || strcmp(path, closed[i]) == 0;
+    return is;
+}
+
+static bool path_leads_to(const char *path, const char *const closed[CLOSED])
+{
+    bool leads = false;
+    for (size_t i = 0; i < CLOSED; i++)
+        leads = leads || path_is_below(closed[i], path);
+    return leads;
+}
+
+// All that is in folder, but for what is at, above or below the closed ones: above them its other
+// entries.
+static void paths_add_but(struct paths *p, const char *folder, const char *const closed[CLOSED])
 {
     DIR *dir = opendir(*folder ? folder : "/");
     char path[PATH_MAX];
     for (struct dirent *entry; dir && (entry = readdir(dir));) {
         if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0 ||
             snprintf(path, sizeof path, "%s/%s", folder, entry->d_name) >= (int)sizeof path ||
-            strcmp(path, closed[0]) == 0 || strcmp(path, closed[1]) == 0)
+            path_is_closed(path, closed))
             continue;
-        if (path_is_below(closed[0], path) || path_is_below(closed[1], path))
+        if (path_leads_to(path, closed))
             paths_add_but(p, path, closed);
         else
             paths_add_copy(p, path, "", KEEP | LANDLOCK_RUN);
@@ -239,9 +258,10 @@ static void paths_add_but(struct paths *p, const char *folder, const char *const
 // What there is no room for is closed to it, too.
 static void paths_add_herald(struct paths *p, const struct conf *conf, const struct datadir *dir)
 {
-    char key[PATH_MAX];
-    const char *const closed[2] = {
-        dir->path, *conf->tls_key && realpath(conf->tls_key, key) ? key : dir->path};
+    char key[PATH_MAX], audit[PATH_MAX];
+    const char *const closed[CLOSED] = {
+        dir->path, *conf->tls_key && realpath(conf->tls_key, key) ? key : dir->path,
+        *conf->audit_file && realpath(conf->audit_file, audit) ? audit : dir->path};
     paths_add_but(p, "", closed);
     p->whole = true;
 }

@@ -11,9 +11,10 @@
 //                of drivers and fonts of its user
 //   sender       reads outbox/; names of hosts; sockets that go out
 //   scout        as a worker, without data
-//   herald       all files but the data folder and the private key, programs too: it becomes a
-//                command of the site
-//   gate         code alone: its two sockets and the door
+//   herald       all files but the data folder, the private key and the audit trail, programs too:
+//                it becomes a command of the site
+//   gate         code alone: its two sockets and the door; the same a clerk with its file, which it
+//                has opened before; a clerk of a receiver is a sender without outbox
 //
 // With AddressSanitizer the calls are wider (calls.h), memory has no limit, as its shadow is as
 // large as all that a process can address, and /proc/self can be read.

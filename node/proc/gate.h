@@ -13,6 +13,7 @@
 // Shared with the gatekeeper.
 struct gate_place {
     _Atomic uint32_t through; // 1: the listener has it, or it was told to end
+    char address[64];         // of the peer, by the gatekeeper, which alone uses it
     char refused[160];        // why it ended before that; whole once the process has ended
 };
 

@@ -18,6 +18,7 @@
 #include "node/proc/gate.h"
 #include "node/proc/listener.h"
 #include "node/proc/lobby.h"
+#include "node/proc/teller.h"
 
 #define SPARE         16  // gates whose association has just ended
 #define PAUSE_MS      100 // after an error such as EMFILE
@@ -26,6 +27,7 @@
 
 struct keeping {
     const struct gatekeeper *keeper;
+    struct teller teller; // to the core
     struct tls *tls;
     int signals;
     bool open;   // still accepting
@@ -73,9 +75,11 @@ static bool keeping_welcome(void *ctx, const struct lobby_caller *caller)
     const size_t place = keeping_place(k);
     if (place == SIZE_MAX) {
         log_warn("address=%s refused: limits.max_associations", caller->address);
+        teller_refused(&k->teller, "", caller->address, "limits.max_associations", true);
         return false;
     }
     memset(&k->places[place], 0, sizeof k->places[place]);
+    snprintf(k->places[place].address, sizeof k->places[place].address, "%s", caller->address);
     struct gate gate = {.conf = k->keeper->conf,
                         .tls = k->tls,
                         .fd = caller->fd,
@@ -100,8 +104,13 @@ static void keeping_reap(struct keeping *k)
     pid_t pid;
     while ((pid = waitpid(-1, NULL, WNOHANG)) > 0) {
         for (size_t i = 0; i < k->room; i++) {
-            if (k->pids[i] == pid)
-                k->pids[i] = 0;
+            struct gate_place *place = &k->places[i];
+            if (k->pids[i] != pid)
+                continue;
+            k->pids[i] = 0;
+            place->refused[sizeof place->refused - 1] = 0; // a gate may have been taken over
+            if (*place->refused)
+                teller_refused(&k->teller, "", place->address, place->refused, false);
         }
     }
 }
@@ -139,10 +148,10 @@ static void keeping_mind_expiry(struct keeping *k, double now)
         log_warn("tls.certificate expires in %.1f days", left);
 }
 
-static void keeping_wait(struct keeping *k, int channel)
+static void keeping_wait(struct keeping *k)
 {
     struct pollfd fds[3 + LOBBY_MAX] = {{k->signals, POLLIN, 0},
-                                        {k->orphan ? -1 : channel, POLLIN, 0},
+                                        {k->orphan ? -1 : k->teller.fd, POLLIN, 0},
                                         {k->open ? k->keeper->fd : -1, POLLIN, 0}};
     const size_t visitors = lobby_watch(k->lobby, fds + 3);
     const double now = clock_steady();
@@ -197,11 +206,12 @@ int gatekeeper_run(void *ctx, int channel)
     struct keeping k = {
         .keeper = ctx, .open = true, .signals = -1, .began = clock_steady(), .look_at = 0};
     struct err err = {0};
+    teller_init(&k.teller, channel);
     const bool ready = keeping_prepare(&k, &err);
     if (!ready)
         log_error("the gatekeeper cannot begin: %s", err.text);
     while (ready && !k.orphan && (k.open || keeping_count(&k) + lobby_count(k.lobby) > 0))
-        keeping_wait(&k, channel);
+        keeping_wait(&k);
     if (k.places)
         keeping_end(&k, true);
     lobby_destroy(k.lobby);

@@ -19,12 +19,14 @@
 #include "node/proc/door.h"
 #include "node/proc/guests.h"
 #include "node/proc/lobby.h"
+#include "node/proc/teller.h"
 
 #define DRAIN_S         10
 #define ACCEPT_PAUSE_MS 100 // after an error such as EMFILE, which does not go away by asking again
 
 struct accepting {
     const struct listener *listener;
+    struct teller teller; // to the core
     int signals;
     bool open;   // still accepting
     bool orphan; // the core is gone
@@ -125,9 +127,10 @@ static bool listener_welcome(void *ctx, const struct lobby_caller *caller)
     const enum guest_room room = guests_room(&a->guests, caller, now, &leaves);
     guest = room == GUEST_WELCOME ? guests_add(&a->guests, caller, now) : NULL;
     if (!guest) {
-        log_warn("peer=%s address=%s refused: %s", name, caller->address,
-                 room == GUEST_PEER_FULL ? "limits.max_associations_per_peer"
-                                         : "limits.max_associations");
+        const char *limit = room == GUEST_PEER_FULL ? "limits.max_associations_per_peer"
+                                                    : "limits.max_associations";
+        log_warn("peer=%s address=%s refused: %s", name, caller->address, limit);
+        teller_refused(&a->teller, caller->calling, caller->address, limit, true);
         return false;
     }
     if (leaves) {
@@ -238,10 +241,10 @@ static bool listener_prepare(struct accepting *a)
     return a->signals >= 0;
 }
 
-static void listener_wait(struct accepting *a, int channel)
+static void listener_wait(struct accepting *a)
 {
     struct pollfd fds[4 + LOBBY_MAX] = {{a->signals, POLLIN, 0},
-                                        {a->orphan ? -1 : channel, POLLIN, 0},
+                                        {a->orphan ? -1 : a->teller.fd, POLLIN, 0},
                                         {a->open ? a->listener->fd : -1, POLLIN, 0},
                                         {a->open ? a->listener->door : -1, POLLIN, 0}};
     const size_t visitors = lobby_watch(a->lobby, fds + 4);
@@ -269,6 +272,7 @@ int listener_run(void *ctx, int channel)
 {
     struct accepting a = {.listener = ctx, .open = true, .signals = -1};
     const struct conf *conf = a.listener->conf;
+    teller_init(&a.teller, channel);
     a.lobby = lobby_create(conf->acse_timeout_s, LOBBY_DICOM);
     const bool ready =
         guests_init(&a.guests, conf->max_associations, conf->max_associations_per_peer) &&
@@ -276,7 +280,7 @@ int listener_run(void *ctx, int channel)
     if (!ready)
         log_error("the listener cannot begin: %s", strerror(errno));
     while (ready && (a.open || (guests_count(&a.guests) + lobby_count(a.lobby) > 0 && !a.orphan)))
-        listener_wait(&a, channel);
+        listener_wait(&a);
     listener_signal_all(&a, SIGKILL);
     guests_finish(&a.guests);
     lobby_destroy(a.lobby);

@@ -56,6 +56,12 @@ static const struct shape shapes[] = {
     [MSG_COMMITTED] = {sizeof(struct commit_report), false, {TEXT(commit_report, transaction_uid)}},
     [MSG_CONTROL] = {sizeof(struct msg_control), false, {{0}}},
     [MSG_TEXT] = {0, true, {{0}}},
+    [MSG_REFUSED] = {sizeof(struct msg_refused),
+                     false,
+                     {TEXT(msg_refused, calling), TEXT(msg_refused, address),
+                      TEXT(msg_refused, reason)}},
+    [MSG_AUDIT] = {sizeof(struct msg_audit), true, {{0}}},
+    [MSG_AUDITED] = {sizeof(struct msg_audited), false, {{0}}},
 };
 
 static const struct shape *shape_of(uint64_t kind)

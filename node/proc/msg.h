@@ -30,6 +30,9 @@ enum msg_kind {
     MSG_COMMITTED, // association -> core -> sender: struct commit_report (dimse/net/commit.h)
     MSG_GUEST,     // association -> core, first of all: no command comes from here
     MSG_PRIORS,    // fetcher -> core: earlier results for a job; tail: node/job/priors.h's text
+    MSG_REFUSED,   // association, listener, gatekeeper -> core: somebody was turned away
+    MSG_AUDIT,     // core -> clerk: an audit message to be written; tail: it
+    MSG_AUDITED,   // clerk -> core: all up to it are written
 };
 
 struct msg_hello {
@@ -118,6 +121,21 @@ struct msg_priors {
     int64_t job;
     char note[160]; // what became of the search, as results say it
     char text[256]; // the same for the log
+};
+
+struct msg_refused {
+    char calling[17], address[64]; // calling "": not known
+    char reason[192];
+    uint32_t full; // 1: it may come, and there was no place
+    uint32_t lost; // of these messages that could not be sent before
+};
+
+struct msg_audit {
+    uint64_t number; // counts from 1
+};
+
+struct msg_audited {
+    uint64_t number;
 };
 
 enum msg_verb {
