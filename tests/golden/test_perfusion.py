@@ -244,6 +244,11 @@ class Others(Case):
         truth, result = self.run_phantom("slow", "--seed", "408", "--varied")  # two slabs, an image of each every 3 s
         self.assertEqual(result.entry["verdict"], "done", result.entry["reason"])
         self.assertIn("Images every 3.0 s", result.report.said())
+        for method, group, known in (("TMAX-6", "Late inflow", truth["late_ml"]), ("CBF-30", "Core", truth["core_ml"])):
+            ml = next(m for m in result.entry["measurements"] if m.get("method", [""])[0] == method and m["group"] == group)
+            self.assertIn("images far apart", ml["range_reason"], method)
+            self.assertLess(ml["low"], ml["value"], method)
+            self.assertTrue(ml["low"] <= known <= ml["high"], f"{method}: {known} is not in {ml['low']} to {ml['high']}")
         self.assertAlmostEqual(volumes(result)["TMAX-6"], truth["late_ml"], delta=max(0.16 * truth["late_ml"], 3))
 
     def test_finer_pixels_mirrored_and_in_any_order(self):

@@ -110,7 +110,7 @@ static bool add_motion_curve(struct perfusion_writer *w)
 
 // ---- The page -----------------------------------------------------------------------------------
 
-// "34", or "30-34" where two arteries give different ones. NULL: no memory.
+// "34", or "30-34" where the other is different. NULL: no memory.
 static const char *range_text(const struct perfusion_writer *w, int decimals, double value,
                               double other)
 {
@@ -121,12 +121,19 @@ static const char *range_text(const struct perfusion_writer *w, int decimals, do
                : arena_printf(arena, "%.*f-%.*f", decimals, low, decimals, high);
 }
 
-// The same in a cell, in mL. other: with the other artery, where there is one.
+// The same in a cell, in mL.
 static bool set_ml(struct perfusion_writer *w, struct page_table *t, uint32_t row, uint32_t column,
-                   double ml, double other)
+                   struct perfusion_bounds ml)
 {
-    const char *text = range_text(w, 1, ml, w->r->other ? other : ml);
+    const char *text = range_text(w, 1, ml.low, ml.high);
     return text && findings_set_cell(w->f, t, row, column, "%s", text);
+}
+
+// By the two arteries, where there are two.
+static struct perfusion_bounds artery_bounds(const struct perfusion_writer *w, double ml,
+                                             double other)
+{
+    return (struct perfusion_bounds){ml, w->r->other ? other : ml};
 }
 
 static bool add_ladder(struct perfusion_writer *w)
@@ -138,10 +145,16 @@ static bool add_ladder(struct perfusion_writer *w)
     bool ok = t && findings_set_cell(f, t, 0, 0, "Tmax") && findings_set_cell(f, t, 0, 1, "mL") &&
               findings_set_cell(f, t, 0, 2, "CBF of normal") && findings_set_cell(f, t, 0, 3, "mL");
     for (uint32_t n = 0; ok && n < PERFUSION_TMAX_LIMITS; n++)
-        ok = findings_set_cell(f, t, n + 1, 0, "> %.0f s", perfusion_tmax_limits[n]) &&
-             set_ml(w, t, n + 1, 1, r->tmax_ml[n], r->other_tmax_ml[n]) &&
-             findings_set_cell(f, t, n + 1, 2, "< %.0f %%", perfusion_flow_limits[n]) &&
-             set_ml(w, t, n + 1, 3, r->flow_ml[n], r->other_flow_ml[n]);
+        ok =
+            findings_set_cell(f, t, n + 1, 0, "> %.0f s", perfusion_tmax_limits[n]) &&
+            set_ml(w, t, n + 1, 1,
+                   n == PERFUSION_TMAX_MAIN
+                       ? perfusion_late_bounds(w)
+                       : artery_bounds(w, r->tmax_ml[n], r->other_tmax_ml[n])) &&
+            findings_set_cell(f, t, n + 1, 2, "< %.0f %%", perfusion_flow_limits[n]) &&
+            set_ml(w, t, n + 1, 3,
+                   n == PERFUSION_FLOW_MAIN ? perfusion_core_bounds(w)
+                                            : artery_bounds(w, r->flow_ml[n], r->other_flow_ml[n]));
     return ok;
 }
 
@@ -158,18 +171,17 @@ static bool add_perfusion_summary(struct perfusion_writer *w)
     ok = ok && findings_set_cell(f, t, 1, 0, "Tmax > 6 s") &&
          findings_set_cell(f, t, 1, 1, "%.1f", r->delayed_side_ml[right]) &&
          findings_set_cell(f, t, 1, 2, "%.1f", r->delayed_side_ml[left]) &&
-         set_ml(w, t, 1, 3, perfusion_delayed_ml(w), perfusion_other_late_ml(w));
+         set_ml(w, t, 1, 3, perfusion_late_bounds(w));
     ok = ok && findings_set_cell(f, t, 2, 0, "Core (CBF < 30 %%)") &&
          findings_set_cell(f, t, 2, 1, "%.1f", r->core_side_ml[right]) &&
          findings_set_cell(f, t, 2, 2, "%.1f", r->core_side_ml[left]) &&
-         set_ml(w, t, 2, 3, perfusion_core_ml(w), perfusion_other_core_ml(w));
+         set_ml(w, t, 2, 3, perfusion_core_bounds(w));
     for (int c = 1; ok && c < 3; c++) {
         const int s = c == 1 ? right : left;
         ok = findings_set_cell(f, t, 3, (uint32_t)c, "%.1f",
                                r->delayed_side_ml[s] - r->core_side_ml[s]);
     }
-    ok = ok && set_ml(w, t, 3, 3, perfusion_delayed_ml(w) - perfusion_core_ml(w),
-                      perfusion_other_late_ml(w) - perfusion_other_core_ml(w));
+    ok = ok && set_ml(w, t, 3, 3, perfusion_mismatch_bounds(w));
     return ok && findings_set_cell(f, t, 3, 0, "Mismatch");
 }
 
@@ -311,12 +323,13 @@ static bool add_perfusion_facts(struct perfusion_writer *w)
 static bool add_perfusion_page(struct perfusion_writer *w)
 {
     struct findings *f = w->f;
-    const double late = perfusion_delayed_ml(w), core = perfusion_core_ml(w);
-    const double late_2 = perfusion_other_late_ml(w), core_2 = perfusion_other_core_ml(w);
-    const char *ratio =
-        core > 0 ? range_text(w, 1, late / core, core_2 > 0 ? late_2 / core_2 : late / core) : "-";
-    const char *texts[] = {range_text(w, 0, core, core_2), range_text(w, 0, late, late_2),
-                           range_text(w, 0, late - core, late_2 - core_2)};
+    const struct perfusion_bounds core = perfusion_core_bounds(w), late = perfusion_late_bounds(w);
+    const struct perfusion_bounds mismatch = perfusion_mismatch_bounds(w);
+    const struct perfusion_bounds by = perfusion_ratio_bounds(w);
+    const char *ratio = perfusion_has_ratio(w) ? range_text(w, 1, by.low, by.high) : "-";
+    const char *texts[] = {range_text(w, 0, core.low, core.high),
+                           range_text(w, 0, late.low, late.high),
+                           range_text(w, 0, mismatch.low, mismatch.high)};
     if (!ratio || !texts[0] || !texts[1] || !texts[2])
         return false;
     f->page.headline =

@@ -18,7 +18,8 @@ static const double target_core_ml = 70, target_ratio = 1.8, target_mismatch_ml 
 static const double error_late_share = 0.1, error_late_ml = 3;
 static const double error_core_share = 0.25, error_core_ml = 5;
 static const double error_poor = 1.6;
-static const double shown_least = 0.05; // mL, of a ratio: smaller differences are not shown
+static const double core_poor_most = 0.6; // what a core lacks there at most, of what was measured
+static const double shown_least = 0.05;   // mL, of a ratio: smaller differences are not shown
 
 // Late tissue around a core has 60 to 75 % of normal flow, tissue behind a narrow artery in the
 // neck all of it. tests/phantom/perfusion.py
@@ -177,17 +178,76 @@ static void add_by_method(struct perfusion_writer *w, struct finding_group *g, d
 
 // ---- What depends on the artery -----------------------------------------------------------------
 
+static struct measurement *last_measurement(struct finding_group *g)
+{
+    return g->measurement_count ? &g->measurements[g->measurement_count - 1] : NULL;
+}
+
+// The last measurement of a group lies between these.
+static void set_bounds(struct perfusion_writer *w, struct finding_group *g,
+                       struct perfusion_bounds b)
+{
+    struct measurement *m = last_measurement(g);
+    if (!m || b.high - b.low < shown_least)
+        return;
+    m->ranged = true;
+    m->low = fmin(m->value, b.low);
+    m->high = fmax(m->value, b.high);
+    m->range_why = !perfusion_poor(w) ? "by which artery is taken"
+                   : w->r->other      ? "by which artery is taken, and noise or images far apart"
+                                      : "by noise or images far apart";
+}
+
 // The last measurement of a group lies between what two arteries give.
 static void set_artery_range(struct perfusion_writer *w, struct finding_group *g, double other)
 {
-    struct measurement *m =
-        g->measurement_count ? &g->measurements[g->measurement_count - 1] : NULL;
+    struct measurement *m = last_measurement(g);
     if (!w->r->other || !m || fabs(other - m->value) < shown_least)
         return;
     m->ranged = true;
     m->low = fmin(m->value, other);
     m->high = fmax(m->value, other);
     m->range_why = "by which artery is taken";
+}
+
+bool perfusion_poor(const struct perfusion_writer *w)
+{
+    return w->r->noisy || w->r->interval_s > PERFUSION_HALF_S;
+}
+
+struct perfusion_bounds perfusion_late_bounds(const struct perfusion_writer *w)
+{
+    const double one = perfusion_delayed_ml(w), two = perfusion_other_late_ml(w);
+    struct perfusion_bounds b = {fmin(one, two), fmax(one, two)};
+    if (perfusion_poor(w) && b.high > 0) {
+        b.low -= fmax(error_poor * error_late_share * b.low, error_poor * error_late_ml);
+        b.low = fmax(b.low, 0);
+        b.high += fmax(error_poor * error_late_share * b.high, error_poor * error_late_ml);
+    }
+    return b;
+}
+
+struct perfusion_bounds perfusion_core_bounds(const struct perfusion_writer *w)
+{
+    const double one = perfusion_core_ml(w), two = perfusion_other_core_ml(w);
+    struct perfusion_bounds b = {fmin(one, two), fmax(one, two)};
+    if (perfusion_poor(w) && perfusion_late_bounds(w).high > 0) {
+        b.low -= fmax(error_poor * error_core_share * b.low, error_poor * error_core_ml);
+        b.low = fmax(b.low, 0);
+        b.high += fmax(core_poor_most * b.high, error_poor * error_core_ml);
+        b.high = fmin(b.high, fmax(perfusion_late_bounds(w).high, perfusion_core_ml(w)));
+    }
+    return b;
+}
+
+struct perfusion_bounds perfusion_mismatch_bounds(const struct perfusion_writer *w)
+{
+    const double one = perfusion_delayed_ml(w) - perfusion_core_ml(w);
+    const double two = perfusion_other_late_ml(w) - perfusion_other_core_ml(w);
+    const struct perfusion_bounds late = perfusion_late_bounds(w), core = perfusion_core_bounds(w);
+    if (!perfusion_poor(w))
+        return (struct perfusion_bounds){fmin(one, two), fmax(one, two)};
+    return (struct perfusion_bounds){fmax(late.low - core.high, 0), late.high - core.low};
 }
 
 // Whether the other artery gives volumes that are not those of this one within their error.
@@ -225,6 +285,23 @@ static bool say_other_artery(struct perfusion_writer *w)
                                 perfusion_other_core_ml(w), perfusion_core_ml(w));
 }
 
+bool perfusion_has_ratio(const struct perfusion_writer *w)
+{
+    return perfusion_core_ml(w) > 0 && (!perfusion_poor(w) || perfusion_core_bounds(w).low > 0);
+}
+
+struct perfusion_bounds perfusion_ratio_bounds(const struct perfusion_writer *w)
+{
+    const struct perfusion_bounds late = perfusion_late_bounds(w), core = perfusion_core_bounds(w);
+    const double one = perfusion_delayed_ml(w) / perfusion_core_ml(w);
+    const double two = perfusion_other_core_ml(w) > 0
+                           ? perfusion_other_late_ml(w) / perfusion_other_core_ml(w)
+                           : one;
+    if (!perfusion_poor(w))
+        return (struct perfusion_bounds){fmin(one, two), fmax(one, two)};
+    return (struct perfusion_bounds){fmax(late.low / core.high, 1), late.high / core.low};
+}
+
 static bool add_sides(struct perfusion_writer *w)
 {
     const bool high_is_left = image_direction(w->v, 0) == 'L';
@@ -250,7 +327,10 @@ static bool add_perfusion_groups(struct perfusion_writer *w)
         return false;
     for (int n = 0; n < PERFUSION_TMAX_LIMITS; n++) {
         add_by_method(w, g, r->tmax_ml[n], &method_tmax[n]);
-        set_artery_range(w, g, r->other_tmax_ml[n]);
+        if (n == PERFUSION_TMAX_MAIN)
+            set_bounds(w, g, perfusion_late_bounds(w));
+        else
+            set_artery_range(w, g, r->other_tmax_ml[n]);
     }
     if (perfusion_delayed_ml(w) > 0) {
         findings_add_number(f, g, &code_hir,
@@ -263,7 +343,10 @@ static bool add_perfusion_groups(struct perfusion_writer *w)
         return false;
     for (int n = 0; n < PERFUSION_FLOW_LIMITS; n++) {
         add_by_method(w, g, r->flow_ml[n], &method_flow[n]);
-        set_artery_range(w, g, r->other_flow_ml[n]);
+        if (n == PERFUSION_FLOW_MAIN)
+            set_bounds(w, g, perfusion_core_bounds(w));
+        else
+            set_artery_range(w, g, r->other_flow_ml[n]);
     }
     g = add_perfusion_group(w, "Mismatch", &code_mismatch,
                             perfusion_delayed_ml(w) > perfusion_core_ml(w) ? REGION_MISMATCH : -1);
@@ -271,12 +354,11 @@ static bool add_perfusion_groups(struct perfusion_writer *w)
         return false;
     findings_add_number(f, g, &code_volume, perfusion_delayed_ml(w) - perfusion_core_ml(w), 1,
                         &unit_ml, NULL);
-    set_artery_range(w, g, perfusion_other_late_ml(w) - perfusion_other_core_ml(w));
-    if (perfusion_core_ml(w) > 0) {
+    set_bounds(w, g, perfusion_mismatch_bounds(w));
+    if (perfusion_has_ratio(w)) {
         findings_add_number(f, g, &code_ratio, perfusion_delayed_ml(w) / perfusion_core_ml(w), 2,
                             &unit_ratio, NULL);
-        if (perfusion_other_core_ml(w) > 0)
-            set_artery_range(w, g, perfusion_other_late_ml(w) / perfusion_other_core_ml(w));
+        set_bounds(w, g, perfusion_ratio_bounds(w));
     }
     g = add_perfusion_group(w, "Normal tissue", &code_normal, -1);
     if (!g)
@@ -296,18 +378,20 @@ static bool is_target(double late, double core)
 // Whether volumes within their error give another answer.
 static bool target_is_open(const struct perfusion_writer *w)
 {
-    const struct perfusion_result *r = w->r;
     const double late = perfusion_delayed_ml(w), core = perfusion_core_ml(w);
-    const double worse = r->noisy || r->interval_s > PERFUSION_HALF_S ? error_poor : 1;
-    const double late_off = fmax(worse * error_late_share * late, error_late_ml);
-    const double core_off = fmax(worse * error_core_share * core, error_core_ml);
+    struct perfusion_bounds l = perfusion_late_bounds(w), c = perfusion_core_bounds(w);
     const bool target = is_target(late, core);
     if (late == 0)
         return false;
+    if (!perfusion_poor(w)) {
+        const double late_off = fmax(error_late_share * late, error_late_ml);
+        const double core_off = fmax(error_core_share * core, error_core_ml);
+        l = (struct perfusion_bounds){fmax(late - late_off, 0), late + late_off};
+        c = (struct perfusion_bounds){fmax(core - core_off, 0), core + core_off};
+    }
     for (int n = 0; n < 4; n++) {
-        const double l = fmax(late + (n & 1 ? late_off : -late_off), 0);
-        const double c = fmin(fmax(core + (n & 2 ? core_off : -core_off), 0), l);
-        if (is_target(l, c) != target)
+        const double l_end = n & 1 ? l.high : l.low;
+        if (is_target(l_end, fmin(n & 2 ? c.high : c.low, l_end)) != target)
             return true;
     }
     return false;

@@ -35,6 +35,20 @@ static inline double perfusion_other_core_ml(const struct perfusion_writer *w)
     return w->r->other ? w->r->other_flow_ml[PERFUSION_FLOW_MAIN] : perfusion_core_ml(w);
 }
 
+// Between which values a volume (mL) or ratio lies: by the two arteries, and where curves are poor
+// by what phantoms of that kind showed. Both ends are the value where it is known.
+struct perfusion_bounds {
+    double low, high;
+};
+// Whether noise asked for more smoothing, or images are more than PERFUSION_HALF_S apart.
+bool perfusion_poor(const struct perfusion_writer *w);
+struct perfusion_bounds perfusion_late_bounds(const struct perfusion_writer *w);
+struct perfusion_bounds perfusion_core_bounds(const struct perfusion_writer *w);
+struct perfusion_bounds perfusion_mismatch_bounds(const struct perfusion_writer *w);
+// Whether there is a core for certain, so that there is a mismatch ratio; then: the ratio.
+bool perfusion_has_ratio(const struct perfusion_writer *w);
+struct perfusion_bounds perfusion_ratio_bounds(const struct perfusion_writer *w);
+
 // Marks of artery and vein, and the page: headline, tables, mosaic, pictures, curves, facts. After
 // the maps. False: no memory.
 bool perfusion_page_add(struct perfusion_writer *w);
