@@ -6,6 +6,7 @@ at the valve, so that a value within 3 % (3 mL; 3 points) of what lies between b
 import random
 
 import numpy as np
+import pydicom
 from evaluate.row import Row
 from phantom.cardiac import KINDS
 
@@ -40,7 +41,8 @@ def cases(seed):
 def areas(truth, result):
     """Of the inner contours, mm2: {(slice, phase): area}, numbered as the generator does it."""
     found = {}
-    for annotation in result.objects["PR"][1].GraphicAnnotationSequence:
+    states = [pydicom.dcmread(path) for path in sorted(result.out.glob("*gsps*.dcm"))]  # one a series
+    for annotation in (a for state in states for a in state.GraphicAnnotationSequence):
         if annotation.get("GraphicLayer") != "ENDO":
             continue
         number = int(annotation.ReferencedImageSequence[0].ReferencedSOPInstanceUID.split(".")[-1])

@@ -5,6 +5,8 @@
 #include "compute/kernels/grid.h"
 #include "shaders/cardiac/shaders.h"
 
+static const double thick_most = 2; // times the distance of slices: a thicker one is not believed
+
 struct motion_push { // what follows the grid in shaders/cardiac/motion.comp
     uint32_t row, slice;
     uint32_t columns, rows;
@@ -153,6 +155,14 @@ static bool finish_motion(struct cine_load *l, struct err *err)
     return true;
 }
 
+// Slice Thickness, where it may be that of these slices; 0: it is not said.
+static double stated_thickness(const struct image_set *set, const struct image *v)
+{
+    double mm = NAN;
+    image_number(set, v, "SliceThickness", &mm);
+    return mm > 0 && mm <= thick_most * v->spacing[2] ? mm : 0;
+}
+
 static bool make_cine(struct cine_load *l, struct arena *arena, struct err *err)
 {
     struct cardiac_cine *c = l->c;
@@ -165,6 +175,7 @@ static bool make_cine(struct cine_load *l, struct arena *arena, struct err *err)
     c->mm[0] = v->spacing[0] * l->factor;
     c->mm[1] = v->spacing[1] * l->factor;
     c->gap_mm = v->spacing[2];
+    c->thick_mm = stated_thickness(l->set, v);
     const uint32_t dim[3] = {c->columns, c->rows, c->slices};
     const double spacing[3] = {c->mm[0], c->mm[1], c->gap_mm};
     const size_t voxels = (size_t)c->columns * c->rows * c->slices;

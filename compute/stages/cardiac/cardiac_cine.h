@@ -15,6 +15,7 @@ struct cardiac_cine {
     uint32_t points;                // most phases of a slice
     double mm[2];                   // between columns, between rows
     double gap_mm;                  // between the centres of slices, along their normal
+    double thick_mm;                // of a slice; 0: as far as the next
     uint32_t *phases;               // [slices] phases there are: the first so many points
     // [slices][points][rows][columns] signal, in levels from 0: as it was scanned, times one factor
     // for all of the cine

@@ -354,8 +354,8 @@ bool cardiac_ends_find(struct cardiac_ventricle *v, const struct cardiac_cine *c
 bool cardiac_counts(const struct cardiac_ventricle *v, uint32_t slice, uint32_t point)
 {
     return slice >= v->base && slice <= v->apex && v->part[slice].fate != CARDIAC_POOR &&
-           !v->part[slice].borrowed[point] && !jumps(v, slice, point) &&
-           (double)v->part[slice].weight[point] >= counts_weight;
+           !v->part[slice].borrowed[point] && !v->part[slice].vague[point] &&
+           !jumps(v, slice, point) && (double)v->part[slice].weight[point] >= counts_weight;
 }
 
 // ---- Volumes ------------------------------------------------------------------------------------

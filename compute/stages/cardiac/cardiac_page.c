@@ -23,6 +23,14 @@ static bool exclude_slice(struct cardiac_writer *w, uint32_t slice, const char *
     return e->what && e->reason;
 }
 
+static const char *vague_phase(const struct cardiac_ventricle *h, uint32_t slice)
+{
+    const bool *vague = h->part[slice].vague;
+    return vague[h->ed] && vague[h->es] ? "its contours"
+           : vague[h->ed]               ? "its contour of end diastole"
+                                        : "its contour of end systole";
+}
+
 bool cardiac_exclude_slices(struct cardiac_writer *w)
 {
     const struct cardiac_ventricle *h = w->h;
@@ -39,6 +47,10 @@ bool cardiac_exclude_slices(struct cardiac_writer *w)
         else if (part->borrowed[h->ed] || part->borrowed[h->es])
             ok = exclude_slice(w, k, "its contours",
                                "the valve lies within it: areas are those of the next slice");
+        else if (part->vague[h->ed] || part->vague[h->es])
+            ok = exclude_slice(w, k, vague_phase(h, k),
+                               "its pool is larger than the slices above leave room for: the apex "
+                               "may end within it");
     }
     return ok;
 }

@@ -5,9 +5,9 @@
 #include <string.h>
 #include "base/parallel.h"
 #include "compute/stages/cardiac/cardiac_ends.h"
+#include "compute/stages/cardiac/cardiac_slope.h"
 
 static const double good_score = 0.5;   // of the best slice: its ring can be relied on
-static const double slope_part = 0.15;  // of W
 static const double score_least = 0.12; // of two phases together; a good ring has 0.35 to 0.5
 static const double ratio_most = 0.8;   // muscle by blood
 
@@ -182,8 +182,10 @@ static bool alloc_ventricle(const struct cardiac_cine *c, struct arena *arena,
         part->weight = arena_alloc(arena, c->points, sizeof *part->weight);
         part->least = arena_alloc(arena, c->points, sizeof *part->least);
         part->most = arena_alloc(arena, c->points, sizeof *part->most);
+        part->vague = arena_alloc(arena, c->points, sizeof *part->vague);
         part->borrowed = arena_alloc(arena, c->points, sizeof *part->borrowed);
-        ok = part->s.walls && part->weight && part->least && part->most && part->borrowed;
+        ok = part->s.walls && part->weight && part->least && part->most && part->vague &&
+             part->borrowed;
     }
     return ok;
 }
@@ -217,38 +219,6 @@ static bool find_walls(const struct cardiac_cine *c, const struct cardiac_centre
     return !atomic_load(&j.failed);
 }
 
-// Where the wall is oblique to the slice, as near the apex, the edge is spread over the thickness
-// of the slice, and the outer end of it, which walls are searched by (trabeculae!), lies too far
-// out. An edge spread evenly over W falls to a fifth 0.3 W outside its middle; the blur of the
-// image takes part of that. W is what the mean radius changes from slice to slice.
-static bool correct_slope(struct cardiac_ventricle *v)
-{
-    double *radius = malloc((size_t)v->slices * sizeof *radius);
-    for (uint32_t point = 0; radius && point < v->points; point++) {
-        for (uint32_t k = v->base; k <= v->apex; k++)
-            radius[k] = sqrt(cardiac_wall_at(v, k, point)->pool_mm2 / M_PI);
-        for (uint32_t k = v->base; k <= v->apex; k++) {
-            const struct cardiac_part *part = &v->part[k];
-            const uint32_t p = cardiac_phase_of(part, v->points, point);
-            const uint32_t before = k > v->base && cardiac_counts(v, k - 1, point) ? k - 1 : k;
-            const uint32_t after = k < v->apex && cardiac_counts(v, k + 1, point) ? k + 1 : k;
-            struct cardiac_wall *wall = &part->s.walls[p];
-            if (after == before || wall->corrected)
-                continue;
-            const double spread = fabs(radius[before] - radius[after]) / (after - before);
-            const double less = fmin(slope_part * spread, radius[k] / 2);
-            for (uint32_t w = 0; w < CARDIAC_WAYS; w++)
-                wall->endo[w] *= (float)(1 - less / radius[k]);
-            const double epi = wall->pool_mm2 + wall->muscle_mm2;
-            wall->pool_mm2 = cardiac_contour_mm2(wall->endo);
-            wall->muscle_mm2 = epi - wall->pool_mm2;
-            wall->corrected = true;
-        }
-    }
-    free(radius);
-    return radius != NULL;
-}
-
 bool cardiac_ventricle_find(const struct cardiac_cine *c, const struct cardiac_centre *centres,
                             bool base_first, struct arena *arena, struct cardiac_ventricle *out,
                             const char **why)
@@ -269,7 +239,7 @@ bool cardiac_ventricle_find(const struct cardiac_cine *c, const struct cardiac_c
     }
     if (!find_walls(c, centres, least, out))
         return false;
-    if (!cardiac_ends_find(out, c, centres, base_first) || !correct_slope(out))
+    if (!cardiac_ends_find(out, c, centres, base_first) || !cardiac_slope_correct(c, out))
         return false;
     cardiac_ends_sum(out);
     return true;

@@ -24,6 +24,7 @@ struct cardiac_part { // a slice of it
     // [points] How much of its pool counts, 0..1: the valve may lie within the slice; and the least
     // and the most that it may be.
     float *weight, *least, *most;
+    bool *vague;    // [points] at the apex, larger than the slices before leave room for
     bool *borrowed; // [points] its own contours are of a mixture: areas are those of the next slice
 };
 
@@ -59,7 +60,8 @@ bool cardiac_ventricle_find(const struct cardiac_cine *c, const struct cardiac_c
                             bool base_first, struct arena *arena, struct cardiac_ventricle *out,
                             const char **why);
 
-// Whether half of the pool of a slice or more counts at a point: what contours are drawn of.
+// Whether half of the pool of a slice or more counts at a point, and its contours can be trusted
+// there: what contours are drawn of.
 bool cardiac_counts(const struct cardiac_ventricle *v, uint32_t slice, uint32_t point);
 
 // The phase of a slice that is nearest to a point of the curve.

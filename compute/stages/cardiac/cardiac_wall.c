@@ -523,13 +523,18 @@ static bool walls_at(const struct cardiac_cine *c, uint32_t slice, struct wall_s
     return ok;
 }
 
+double cardiac_wall_blur(const struct cardiac_cine *c)
+{
+    return blur_pixels * fmin(c->mm[0], c->mm[1]);
+}
+
 bool cardiac_walls_find(const struct cardiac_cine *c, uint32_t slice, const double guess_mm[2],
                         double ratio, struct cardiac_slice *out)
 {
     const size_t count = (size_t)c->phases[slice] * CARDIAC_WAYS;
     const struct cardiac_polar phases = {.phases = c->phases[slice]};
     struct wall_search s = {.p = &phases,
-                            .blur_mm = blur_pixels * fmin(c->mm[0], c->mm[1]),
+                            .blur_mm = cardiac_wall_blur(c),
                             .low_mm = guess_part[0] * guess_mm[0],
                             .high_mm = guess_part[1] * guess_mm[1]};
     s.cost = malloc((size_t)CARDIAC_WAYS * CARDIAC_RADII * sizeof *s.cost);

@@ -30,5 +30,8 @@ struct cardiac_slice {
 bool cardiac_walls_find(const struct cardiac_cine *c, uint32_t slice, const double guess_mm[2],
                         double ratio, struct cardiac_slice *out);
 
+// The standard deviation, mm, of the blur of an edge that inner contours are corrected for.
+double cardiac_wall_blur(const struct cardiac_cine *c);
+
 // Area within a contour of CARDIAC_WAYS radii.
 double cardiac_contour_mm2(const float *radius);
