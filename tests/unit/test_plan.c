@@ -84,7 +84,7 @@ static void a_study_is_one_plan_of_each_patient(void)
                                      {"p", "1", "1.5", "MG", "scout", "9", false}};
     struct gather g = gathered(all, 7);
     struct plans p;
-    CU_ASSERT_TRUE_FATAL(plans_make(&g, NULL, NULL, &p, &err));
+    CU_ASSERT_TRUE_FATAL(plans_make(&g, NULL, &pair, &p, &err));
     CU_ASSERT_EQUAL_FATAL(p.count, 3);
     static const char *const order[] = {"1.3", "1.2", "1.1", "1.4"};
     static const uint32_t slots[] = {0, 1, 2, 2};
