@@ -71,11 +71,12 @@ static void audit_trim(struct audit *a)
     }
 }
 
-static void audit_lose(struct audit *a)
+static void audit_lose(struct audit *a, uint32_t count)
 {
-    if (a->untold++ == 0)
+    if (count && !a->untold)
         log_error("audit: messages are lost: %d wait", AUDIT_WAITING);
-    a->lost++;
+    a->untold += count;
+    a->lost += count;
 }
 
 static void audit_add(struct audit *a, const struct audit_event *event)
@@ -83,7 +84,7 @@ static void audit_add(struct audit *a, const struct audit_event *event)
     const struct audit_source source = {a->core->conf->ae_title, a->host, (int)getpid()};
     char *line = a->count < AUDIT_WAITING ? audit_message(&source, event) : NULL;
     if (!line) {
-        audit_lose(a);
+        audit_lose(a, 1);
         return;
     }
     a->lines[(a->first + a->count++) % AUDIT_WAITING] = line;
@@ -152,8 +153,8 @@ void audit_association(struct audit *a, enum audit_kind kind, enum audit_outcome
 
 void audit_refused(struct audit *a, const struct msg_refused *refused)
 {
-    for (uint32_t i = 0; i < refused->lost && audit_wanted(a); i++)
-        audit_lose(a);
+    if (audit_wanted(a))
+        audit_lose(a, refused->lost);
     audit_raise(a, &(struct audit_event){.kind = refused->full ? AUDIT_OPENED : AUDIT_STRANGER,
                                          .outcome = AUDIT_MINOR,
                                          .at = clock_wall(),
@@ -206,7 +207,7 @@ void audit_moved(struct audit *a, struct audit_transfers *t, char action,
     if (!one) {
         struct audit_transfer *grown = realloc(t->list, (t->count + 1) * sizeof *grown);
         if (!grown) {
-            audit_lose(a);
+            audit_lose(a, 1);
             return;
         }
         t->list = grown;
