@@ -6,6 +6,14 @@
 #define CONTROL_SIZE 2 // bytes of context and control, which the length of a value counts
 #define UNDEFINED    0xffffffffu
 
+#define COMMAND_FIELD 0x0100 // (0000,0100)
+#define DATA_SET_TYPE 0x0800 // (0000,0800)
+#define NO_DATA_SET   0x0101 // its only value that says so
+// Commands that no data set comes with (PS3.7 9.3.1, 9.3.5); nobody asks for it here.
+#define C_STORE_RSP 0x8001
+#define C_ECHO_RQ   0x0030
+#define C_ECHO_RSP  0x8030
+
 static uint32_t command_big32(const uint8_t *p)
 {
     return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
@@ -25,6 +33,8 @@ static void begin_command_element(struct command *c)
                    number = command_little(c->element + 2, 2);
     c->element_size = 0;
     c->skip = command_little(c->element + 4, 4);
+    c->number = number;
+    c->value_size = c->value = 0;
     if (group != 0)
         snprintf(c->broken, sizeof c->broken, "(%04x,%04x) in a command set", group, number);
     else if (c->skip == UNDEFINED)
@@ -36,6 +46,23 @@ static void begin_command_element(struct command *c)
                  COMMAND_ELEMENTS_MAX);
 }
 
+// What the value of an element says of a data set to come, as soon as two of its bytes are there.
+static void take_value(struct command *c, const uint8_t *data, size_t size)
+{
+    for (size_t i = 0; i < size && c->value_size < 2; i++)
+        c->value |= (unsigned)data[i] << 8 * c->value_size++;
+    if (c->value_size != 2)
+        return;
+    c->value_size++; // once
+    if (c->number == DATA_SET_TYPE) {
+        c->announces = true;
+        c->refuses = c->refuses || c->value == NO_DATA_SET;
+    } else if (c->number == COMMAND_FIELD) {
+        c->refuses = c->refuses || c->value == C_STORE_RSP || c->value == C_ECHO_RQ ||
+                     c->value == C_ECHO_RSP;
+    }
+}
+
 // Bytes of a command set; an element may go on in its next fragment.
 static void walk_command(struct command *c, const uint8_t *data, size_t size)
 {
@@ -43,6 +70,7 @@ static void walk_command(struct command *c, const uint8_t *data, size_t size)
         const size_t want = c->skip > 0 ? c->skip : sizeof c->element - c->element_size;
         const size_t n = size < want ? size : want;
         if (c->skip > 0) {
+            take_value(c, data, n);
             c->skip -= (uint32_t)n;
         } else {
             memcpy(c->element + c->element_size, data, n);
@@ -58,11 +86,17 @@ static void walk_command(struct command *c, const uint8_t *data, size_t size)
 static void end_value(struct command *c)
 {
     c->in_value = false;
-    if (!c->is_command || !c->is_last)
+    if (!c->is_last)
         return;
+    if (!c->is_command) {
+        c->data_due = false;
+        return;
+    }
     if (c->skip > 0 || c->element_size > 0)
         snprintf(c->broken, sizeof c->broken, "a command set that is cut short");
     c->elements = 0;
+    c->data_due = c->announces && !c->refuses;
+    c->in_set = c->announces = c->refuses = false;
 }
 
 // A head is whole: of a PDU, or of a value in it.
@@ -84,6 +118,12 @@ static void begin_part(struct command *c)
     c->is_command = c->head[5] & 1;
     c->is_last = c->head[5] & 2;
     c->in_value = true;
+    if (c->is_command) {
+        c->in_set = true;
+    } else if (c->in_set || !c->data_due) {
+        snprintf(c->broken, sizeof c->broken, "a data set that no command announces");
+        return;
+    }
     if (c->value_left == 0)
         end_value(c);
 }

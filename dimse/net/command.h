@@ -1,8 +1,10 @@
 // Are command sets what they may be? Follows the PDUs that stream in, in constant memory, before
 // DCMTK's recursive parser sees a byte of them: a command set has elements of group 0000 alone,
-// each of a defined and small length and none a sequence. Parses untrusted input.
-// Sources: PS3.7 6.3.1 (command set), PS3.8 9.3 (PDUs), E.2 (fragments).
-// Process: association, sender, asker. Thread-safety: one thread an object.
+// each of a defined and small length and none a sequence. A data set comes where the command before
+// it announces one, and there alone: that parser would take another one for a command set. Parses
+// untrusted input.
+// Sources: PS3.7 6.3.1 (command set), 9.3 (Command Data Set Type), PS3.8 9.3 (PDUs), E.2
+// (fragments). Process: association, sender, asker. Thread-safety: one thread an object.
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
@@ -33,7 +35,14 @@ struct command {
     unsigned element_size;
     uint32_t skip;     // bytes left of its value
     unsigned elements; // so far
-    char broken[64];   // what is wrong; "" so far nothing
+    unsigned number;   // of its group, of the one whose value comes
+    unsigned value;    // its first two bytes
+    unsigned value_size;
+    bool announces;  // the command set: a data set, so far
+    bool refuses;    // it says that none comes, or belongs to those that never have one
+    bool in_set;     // it has begun and not ended
+    bool data_due;   // a data set may come, or go on
+    char broken[64]; // what is wrong; "" so far nothing
 };
 
 // Goes on with the next bytes from the peer. False: they must not be parsed, c->broken says why.

@@ -184,6 +184,58 @@ static void lengths_that_contradict_each_other_are_refused(void)
     expect(&w, "a P-DATA-TF that is cut short");
 }
 
+static void put_number(struct wire *w, uint16_t number, unsigned value)
+{
+    const uint8_t bytes[2] = {(uint8_t)value, (uint8_t)(value >> 8)};
+    put_element(w, 0, number, 2);
+    memcpy(w->data + w->size - 2, bytes, 2);
+}
+
+// DCMTK reads a data set that it does not wait for as a command set, without the bounds of one.
+static void a_data_set_that_no_command_announces_is_refused(void)
+{
+    static const char refused[] = "a data set that no command announces";
+    static struct wire w, set;
+    static const struct {
+        unsigned field, type;
+        const char *wanted;
+    } table[] = {
+        {0x0001, 0x0000, ""},      {0x0001, 0x0001, ""},      {0x8020, 0x0102, ""},
+        {0x0001, 0x0101, refused}, {0x0030, 0x0001, refused}, {0x8030, 0x0000, refused},
+        {0x8001, 0x0000, refused},
+    };
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        w.size = set.size = 0;
+        put_number(&set, 0x0100, table[i].field);
+        put_number(&set, 0x0800, table[i].type);
+        put_message(&w, 3, set.data, set.size);
+        put_message(&w, 0, "1234", 4);
+        put_message(&w, 2, "5678", 4);
+        expect(&w, table[i].wanted);
+        put_message(&w, 2, "5678", 4); // a second one
+        expect(&w, refused);
+    }
+    w.size = 0;
+    put_message(&w, 2, "1234", 4); // before any command
+    expect(&w, refused);
+    w.size = set.size = 0;
+    put_number(&set, 0x0800, 0x0000);
+    put_message(&w, 1, set.data, set.size);
+    put_message(&w, 2, "1234", 4); // within a command
+    expect(&w, refused);
+    w.size = set.size = 0;
+    put_number(&set, 0x0100, 0x0001);
+    put_message(&w, 3, set.data, set.size);
+    put_message(&w, 2, "1234", 4); // it does not say
+    expect(&w, refused);
+    w.size = set.size = 0;
+    put_number(&set, 0x0800, 0x0101);
+    put_number(&set, 0x0800, 0x0001); // says both
+    put_message(&w, 3, set.data, set.size);
+    put_message(&w, 2, "1234", 4);
+    expect(&w, refused);
+}
+
 int main(void)
 {
     static const struct check_case cases[] = {
@@ -194,6 +246,8 @@ int main(void)
         {"command_a_command_set_without_end_is_refused", a_command_set_without_end_is_refused},
         {"command_lengths_that_contradict_each_other_are_refused",
          lengths_that_contradict_each_other_are_refused},
+        {"command_a_data_set_that_no_command_announces_is_refused",
+         a_data_set_that_no_command_announces_is_refused},
     };
     return check_main("command", cases, sizeof cases / sizeof *cases);
 }
