@@ -26,18 +26,11 @@ static bool add_number(struct calcium_writer *w, uint32_t group, const struct co
                        double value, int decimals, const struct code *unit,
                        const struct code *method)
 {
-    struct finding_group *g = &w->f->groups[group];
-    struct measurement *m = findings_add_measurement(w->f, g);
-    if (!m)
-        return false;
-    m->concept = *concept;
-    m->value = value;
-    m->decimals = decimals;
-    m->unit = *unit;
-    m->region = g->region;
-    if (method)
+    struct measurement *m =
+        findings_add_number(w->f, &w->f->groups[group], concept, value, decimals, unit, NULL);
+    if (m && method)
         m->method = *method;
-    return true;
+    return m;
 }
 
 static bool add_mass(struct calcium_writer *w, uint32_t group, const struct calcium_amount *least,

@@ -142,32 +142,16 @@ static void choose_lung_slices(struct writer *w)
 
 // ---- Numbers ------------------------------------------------------------------------------------
 
-static bool add_lung_number(struct writer *w, uint32_t group, const struct code *concept,
-                            double value, int decimals, const struct code *unit,
-                            const struct code *derivation)
-{
-    struct finding_group *g = &w->f->groups[group];
-    struct measurement *m = findings_add_measurement(w->f, g);
-    if (!m)
-        return false;
-    m->concept = *concept;
-    m->value = value;
-    m->decimals = decimals;
-    m->unit = *unit;
-    m->region = g->region;
-    if (derivation)
-        m->derivation = *derivation;
-    return true;
-}
-
 static bool add_numbers(struct writer *w, uint32_t group, const struct lungs_density *d)
 {
-    return add_lung_number(w, group, &code_volume, (double)d->voxels * w->r->voxel_ml, 0, &unit_ml,
-                           NULL) &&
-           add_lung_number(w, group, &code_hu, d->mean_hu, 1, &unit_hu, &code_mean) &&
-           add_lung_number(w, group, &code_950, d->below_950, 2, &unit_percent, NULL) &&
-           add_lung_number(w, group, &code_910, d->below_910, 2, &unit_percent, NULL) &&
-           add_lung_number(w, group, &code_perc15, d->percentile, 0, &unit_hu, NULL);
+    struct findings *f = w->f;
+    struct finding_group *g = &f->groups[group];
+    return findings_add_number(f, g, &code_volume, (double)d->voxels * w->r->voxel_ml, 0, &unit_ml,
+                               NULL) &&
+           findings_add_number(f, g, &code_hu, d->mean_hu, 1, &unit_hu, &code_mean) &&
+           findings_add_number(f, g, &code_950, d->below_950, 2, &unit_percent, NULL) &&
+           findings_add_number(f, g, &code_910, d->below_910, 2, &unit_percent, NULL) &&
+           findings_add_number(f, g, &code_perc15, d->percentile, 0, &unit_hu, NULL);
 }
 
 // Both first, then each that is there.
