@@ -87,6 +87,8 @@ class Exam(unittest.TestCase):
         texts = [t.UnformattedTextValue for a in self.result.objects["PR"][1].GraphicAnnotationSequence for t in a.get("TextObjectSequence", [])
                  if a.GraphicLayer == "CAD_TEXT"]
         self.assertEqual(len(texts), 4)
+        layers = {layer.GraphicLayer for layer in self.result.objects["PR"][1].GraphicLayerSequence}
+        self.assertEqual(layers, {"BREAST", "CAD_TEXT", "NOTICE"})  # none of marks
         for text in texts:
             self.assertNotIn("no findings", text)
             self.assertEqual(text.count("not looked for"), 2)

@@ -17,13 +17,27 @@ static const struct layer mammo_layers[LAYERS] = {
 // is, and smaller than the breast by far.
 static const double symbol_mm = 4;
 
-void mammo_add_layers(struct findings *f)
+void mammo_add_layers(struct findings *f, bool masses, bool clusters)
 {
+    const bool used[LAYERS] = {[LAYER_BREAST] = true,
+                               [LAYER_OUTLINE] = masses || clusters,
+                               [LAYER_CALC] = clusters,
+                               [LAYER_MASS] = masses,
+                               [LAYER_TEXT] = true};
     for (int i = 0; i < LAYERS; i++) {
-        struct layer *l = findings_add_layer(f);
+        struct layer *l = used[i] ? findings_add_layer(f) : NULL;
         if (l)
             *l = mammo_layers[i];
     }
+}
+
+// Where the layer is among those that were added; -1: it was not.
+static int mammo_layer(const struct findings *f, int layer)
+{
+    for (uint32_t i = 0; i < f->layer_count; i++)
+        if (strcmp(f->layers[i].name, mammo_layers[layer].name) == 0)
+            return (int)i;
+    return -1;
 }
 
 static void mammo_add_line(struct findings *f, uint32_t image, int layer, int group,
@@ -33,7 +47,7 @@ static void mammo_add_line(struct findings *f, uint32_t image, int layer, int gr
     if (m)
         *m = (struct mark){.kind = MARK_POLYLINE,
                            .place = {.image = image},
-                           .layer = layer,
+                           .layer = mammo_layer(f, layer),
                            .group = group,
                            .points = points,
                            .count = count,
@@ -149,7 +163,7 @@ void mammo_add_words(const struct stage_run *run, struct findings *f,
     points[1] = points[3] = (float)img->dim[1] * 0.02F;
     *mark = (struct mark){.kind = MARK_TEXT,
                           .place = {.image = image->image},
-                          .layer = LAYER_TEXT,
+                          .layer = mammo_layer(f, LAYER_TEXT),
                           .group = -1,
                           .points = points,
                           .count = 2,

@@ -4,8 +4,8 @@
 #include "compute/stages/mammo/mammo_exam.h"
 #include "compute/stages/mammo/mammo_marks.h"
 
-// The layers of every exam, once, before the rest.
-void mammo_add_layers(struct findings *f);
+// The layers of an exam, once, before the rest: of marks only those that were looked for.
+void mammo_add_layers(struct findings *f, bool masses, bool clusters);
 // Symbol and outline of a mark; group: of the finding.
 void mammo_add_symbol(struct findings *f, uint32_t image, int group, const struct mammo_mark *mark,
                       double pixel_mm);
