@@ -8,6 +8,7 @@
 #include <time.h>
 #include "compute/kernels/kernels.h"
 #include "base/log.h"
+#include "tests/bench/bench.h"
 #include "tests/ref/ref.h"
 
 #define REPEATS 5
@@ -26,14 +27,6 @@ static double now_ms(void)
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (double)t.tv_sec * 1e3 + (double)t.tv_nsec * 1e-6;
-}
-
-static void need(bool ok)
-{
-    if (!ok) {
-        fprintf(stderr, "%s\n", err.text);
-        exit(1);
-    }
 }
 
 static int by_value(const void *a, const void *b)
@@ -56,11 +49,11 @@ static void row(const char *name, void (*operation)(void), void (*twin)(void))
 {
     double wall[REPEATS], cpu[REPEATS], first = 0, plain = 0;
     for (int r = 0; r < REPEATS; r++) {
-        need(gpu_finish(gpu, &err));
+        bench_need(gpu_finish(gpu, &err), &err);
         wall[r] = now_ms();
         cpu[r] = cpu_ms();
         operation();
-        need(gpu_finish(gpu, &err));
+        bench_need(gpu_finish(gpu, &err), &err);
         wall[r] = now_ms() - wall[r];
         cpu[r] = cpu_ms() - cpu[r];
         first = r ? first : wall[0];
@@ -81,7 +74,7 @@ static void row(const char *name, void (*operation)(void), void (*twin)(void))
 static void run_upload(void)
 {
     struct gpu_volume *made = gpu_volume_write(gpu, dim, spacing, GPU_VOXEL_I16, values, &err);
-    need(made);
+    bench_need(made, &err);
     gpu_volume_destroy(made);
 }
 
@@ -100,7 +93,7 @@ static void plain_upload(void)
 static void run_threshold(void)
 {
     struct gpu_mask *m = gpu_mask_threshold(volume, 130, 32767, &err);
-    need(m);
+    bench_need(m, &err);
     gpu_mask_destroy(m);
 }
 
@@ -114,14 +107,14 @@ static const uint32_t factor[3] = {6, 6, 1};
 static void run_shrink(void)
 {
     struct gpu_volume *v = gpu_volume_shrink(volume, factor, NULL, &err);
-    need(v);
+    bench_need(v, &err);
     gpu_volume_destroy(v);
 }
 
 static void plain_shrink(void)
 {
     int16_t *out = malloc(ref_voxels(dim) * sizeof *out);
-    need(out);
+    bench_need(out, &err);
     ref_shrink(values, dim, factor, NULL, out);
     free(out);
 }
@@ -129,14 +122,14 @@ static void plain_shrink(void)
 static void run_components(void)
 {
     struct components *c = components_find(sparse, CONNECT_26, &err);
-    need(c);
+    bench_need(c, &err);
     components_destroy(c);
 }
 
 static void plain_components(void)
 {
     uint32_t *labels = malloc(ref_voxels(dim) * sizeof *labels);
-    need(labels);
+    bench_need(labels, &err);
     plain_threshold();
     ref_components(bytes, dim, 26, labels);
     free(labels);
@@ -145,9 +138,9 @@ static void plain_components(void)
 static void run_components_2d(void)
 {
     struct components *c = components_find(sparse, CONNECT_8, &err);
-    need(c);
+    bench_need(c, &err);
     struct component_stats *s = malloc((c->count + 1ul) * sizeof *s);
-    need(s && components_measure(c, volume, s, &err));
+    bench_need(s && components_measure(c, volume, s, &err), &err);
     free(s);
     components_destroy(c);
 }
@@ -155,28 +148,28 @@ static void run_components_2d(void)
 static void run_holes(void)
 {
     struct gpu_mask *m = gpu_mask_fill_holes(solid, &err);
-    need(m);
+    bench_need(m, &err);
     gpu_mask_destroy(m);
 }
 
 static void run_largest(void)
 {
     struct gpu_mask *m = gpu_mask_keep_largest(solid, 1, CONNECT_6, NULL, &err);
-    need(m);
+    bench_need(m, &err);
     gpu_mask_destroy(m);
 }
 
 static void run_dilate(void)
 {
     struct gpu_mask *m = gpu_mask_dilate(sparse, 4, &err);
-    need(m);
+    bench_need(m, &err);
     gpu_mask_destroy(m);
 }
 
 static void plain_dilate(void)
 {
     uint8_t *out = malloc(ref_voxels(dim));
-    need(out);
+    bench_need(out, &err);
     plain_threshold();
     ref_dilate(bytes, dim, spacing, 4, false, out);
     free(out);
@@ -185,42 +178,42 @@ static void plain_dilate(void)
 static void run_combine(void)
 {
     struct gpu_mask *m = gpu_mask_copy(solid, &err);
-    need(m && gpu_mask_combine(m, MASK_ANDNOT, sparse, &err));
+    bench_need(m && gpu_mask_combine(m, MASK_ANDNOT, sparse, &err), &err);
     gpu_mask_destroy(m);
 }
 
 static void run_count(void)
 {
     uint64_t n;
-    need(gpu_mask_count(solid, &n, &err));
+    bench_need(gpu_mask_count(solid, &n, &err), &err);
 }
 
 static void run_smooth(void)
 {
     const double sigma[3] = {2.5, 2.5, 3};
     struct gpu_volume *v = gpu_volume_smooth(work, sigma, &err);
-    need(v);
+    bench_need(v, &err);
     gpu_volume_destroy(v);
 }
 
 static void run_distance(void)
 {
     struct gpu_volume *v = gpu_mask_distance2(work_mask, 30, &err);
-    need(v);
+    bench_need(v, &err);
     gpu_volume_destroy(v);
 }
 
 static void run_expand(void)
 {
     struct gpu_mask *m = gpu_mask_expand(work_mask, factor, dim, &err);
-    need(m);
+    bench_need(m, &err);
     gpu_mask_destroy(m);
 }
 
 static void run_mask_shrink(void)
 {
     struct gpu_mask *m = gpu_mask_shrink(sparse, factor, 1, &err);
-    need(m);
+    bench_need(m, &err);
     gpu_mask_destroy(m);
 }
 
@@ -228,7 +221,7 @@ static void run_mip(void)
 {
     for (unsigned axis = 0; axis < 3; axis++) {
         struct gpu_volume *v = gpu_volume_mip(volume, axis, 0, dim[axis], &err);
-        need(v);
+        bench_need(v, &err);
         gpu_volume_destroy(v);
     }
 }
@@ -236,7 +229,7 @@ static void run_mip(void)
 static void plain_mip(void)
 {
     int16_t *out = malloc(ref_voxels(dim) * sizeof *out);
-    need(out);
+    bench_need(out, &err);
     for (unsigned axis = 0; axis < 3; axis++)
         ref_mip(values, dim, axis, 0, dim[axis], out);
     free(out);
@@ -248,7 +241,7 @@ static void make_values(void)
     uint32_t seed = 1;
     values = malloc(ref_voxels(dim) * sizeof *values);
     bytes = malloc(ref_voxels(dim));
-    need(values && bytes);
+    bench_need(values && bytes, &err);
     size_t n = 0;
     for (uint32_t k = 0; k < dim[2]; k++) {
         for (uint32_t j = 0; j < dim[1]; j++) {
@@ -275,21 +268,21 @@ int main(int argc, char **argv)
         dim[2] = (uint32_t)slices;
     make_values();
     gpu = gpu_create(NULL, &err);
-    need(gpu);
+    bench_need(gpu, &err);
     printf("%s, %u x %u x %u, ms\n", gpu_device(gpu)->name, dim[0], dim[1], dim[2]);
     double start = now_ms();
-    need(kernels_prepare(gpu, all, &err));
+    bench_need(kernels_prepare(gpu, all, &err), &err);
     printf("warming up: %.0f ms\n%-34s %9s %9s %9s %9s\n", now_ms() - start, "", "first", "median",
            "cpu", "plain C");
     row("upload", run_upload, plain_upload);
     volume = gpu_volume_write(gpu, dim, spacing, GPU_VOXEL_I16, values, &err);
-    need(volume);
+    bench_need(volume, &err);
     sparse = gpu_mask_threshold(volume, 130, 32767, &err);
     solid = gpu_mask_threshold(volume, -300, 32767, &err);
     work = gpu_volume_shrink(volume, factor, NULL, &err);
-    need(sparse && solid && work);
+    bench_need(sparse && solid && work, &err);
     work_mask = gpu_mask_threshold(work, 130, 32767, &err);
-    need(work_mask);
+    bench_need(work_mask, &err);
     row("threshold", run_threshold, plain_threshold);
     row("shrink 6x6x1", run_shrink, plain_shrink);
     row("components, 26, sparse", run_components, plain_components);

@@ -7,18 +7,11 @@
 #include <time.h>
 #include "compute/net/net.h"
 #include "base/clock.h"
+#include "tests/bench/bench.h"
 #include "tests/check.h"
 #include "tests/volume.h"
 
 static struct err err;
-
-static void need(bool ok)
-{
-    if (!ok) {
-        fprintf(stderr, "%s\n", err.text);
-        exit(1);
-    }
-}
 
 static double cpu_s(void)
 {
@@ -65,12 +58,12 @@ int main(int argc, char **argv)
         values[(x * dim[1] + y) * dim[2] + z] = (float)(t1[i] - low) / (float)(high - low);
     }
     struct net *n = net_load(model, &err);
-    need(n != NULL);
+    bench_need(n != NULL, &err);
     struct gpu *g = gpu_create(NULL, &err);
-    need(g != NULL);
+    bench_need(g != NULL, &err);
     const struct net_call call = {.values = values, .dim = {dim[2], dim[1], dim[0]}};
     const double start = clock_steady(), cpu = cpu_s();
-    need(net_labels(n, g, &call, labels, &err));
+    bench_need(net_labels(n, g, &call, labels, &err), &err);
     printf("%s: %.1f s, processor %.1f s, memory of the device %.0f MB (planned %.0f MB)\n", model,
            clock_steady() - start, cpu_s() - cpu, (double)gpu_peak_bytes(g) / 1e6,
            (double)net_memory(n, call.dim, false) / 1e6);

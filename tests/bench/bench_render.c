@@ -14,6 +14,7 @@
 #include "compute/stages/render/render_cast.h"
 #include "compute/stages/render/render_preset.h"
 #include "compute/stages/render/render_view.h"
+#include "tests/bench/bench.h"
 
 enum { SIDE = 512, SLICES = 300, AREA = SIDE * SIDE, SIZE = 512, VIEWS_MAX = 180 };
 static const uint32_t dim[3] = {SIDE, SIDE, SLICES};
@@ -24,21 +25,6 @@ static struct render_view views[VIEWS_MAX];
 static uint32_t pixels[SIZE * SIZE];
 static struct render_look look;
 static struct err err;
-
-static void need(bool ok)
-{
-    if (!ok) {
-        fprintf(stderr, "%s\n", err.text);
-        exit(1);
-    }
-}
-
-static double draw(void) // 0..1
-{
-    static uint32_t drawn = 2463534242;
-    drawn = drawn * 1664525u + 1013904223u;
-    return (drawn >> 8) / (double)(1 << 24);
-}
 
 static double ellipse(double x, double y, double cx, double cy, double rx, double ry)
 {
@@ -76,7 +62,8 @@ static void make_slice(uint32_t k)
     for (int n = 0; n < AREA; n++) {
         const int row = n / SIDE;
         const double x = (n % SIDE - 255.5) * spacing[0], y = (row - 255.5) * spacing[1];
-        const double noise = 15 * (draw() + draw() + draw() + draw() - 2) * 1.732;
+        const double noise =
+            15 * (bench_draw() + bench_draw() + bench_draw() + bench_draw() - 2) * 1.732;
         slice[n] = (int16_t)lrint(fmax(chest_at(x, y, k * spacing[2]) + noise, -1024));
     }
 }
@@ -130,10 +117,10 @@ static void time_picture(struct render_scene *s, const char *name, uint32_t coun
 {
     double wall = 0, cpu = 0, first = 0;
     if (render_preset(name, step_mm, &look))
-        need(render_dress(s, &look, &err));
+        bench_need(render_dress(s, &look, &err), &err);
     for (uint32_t n = 0; n <= count; n++) { // the first compiles shaders
         const double w = seconds_of(CLOCK_MONOTONIC), c = seconds_of(CLOCK_PROCESS_CPUTIME_ID);
-        need(cast(s, name, n % count));
+        bench_need(cast(s, name, n % count), &err);
         const double spent = seconds_of(CLOCK_MONOTONIC) - w;
         if (!n) {
             first = spent;
@@ -169,16 +156,16 @@ int main(int argc, char **argv)
     const int named = argc - optind;
     struct image img = {.dim = {SIDE, SIDE, SLICES, 1}, .placed = true, .spacing = {0.7, 0.7, 1}};
     struct gpu *gpu = gpu_create(&(struct gpu_options){0}, &err);
-    need(gpu != NULL && count > 0 && count <= VIEWS_MAX);
+    bench_need(gpu != NULL && count > 0 && count <= VIEWS_MAX, &err);
     for (int i = 0; i < 3; i++)
         img.to_patient[i][i] = spacing[i];
     struct gpu_volume *v = gpu_volume_create(gpu, dim, spacing, GPU_VOXEL_I16, &err);
-    need(v != NULL);
+    bench_need(v != NULL, &err);
     FILE *f = getenv("BENCH_VOLUME") ? fopen(getenv("BENCH_VOLUME"), "rb") : NULL;
     for (uint32_t k = 0; k < SLICES; k++) {
         if (!f || fread(slice, sizeof *slice, AREA, f) != AREA)
             make_slice(k);
-        need(gpu_volume_write_slices(v, k, 1, slice, &err));
+        bench_need(gpu_volume_write_slices(v, k, 1, slice, &err), &err);
     }
     for (uint32_t n = 0; n < count; n++)
         render_camera_around(360.0 * n / count, 0, &cameras[n]);
@@ -186,7 +173,7 @@ int main(int argc, char **argv)
                count, SIZE, step_mm, views);
     struct render_scene scene;
     const double w = seconds_of(CLOCK_MONOTONIC);
-    need(render_scene_init(&scene, v, -1024, &err));
+    bench_need(render_scene_init(&scene, v, -1024, &err), &err);
     printf("scene    %.2f s\n", seconds_of(CLOCK_MONOTONIC) - w);
     for (int n = 0; n < (named > 0 ? named : 2); n++)
         time_picture(&scene, named > 0 ? argv[optind + n] : usual[n], count, step_mm);

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include "base/clock.h"
 #include "compute/stages/perfusion/perfusion_curves.h"
+#include "tests/bench/bench.h"
 #include "tests/ref/perfusion.h"
 
 enum { SIDE = 128, SLICES = 16, STEPS = 60, AREA = SIDE * SIDE, VOXELS = AREA * SLICES, RUNS = 3 };
@@ -18,21 +19,6 @@ static double artery[STEPS];
 static float curves[VOXELS][STEPS], planes[SLICES * STEPS][AREA];
 static uint8_t mask[VOXELS];
 static struct err err;
-
-static void need(bool ok)
-{
-    if (!ok) {
-        fprintf(stderr, "%s\n", err.text);
-        exit(1);
-    }
-}
-
-static double draw(void) // 0..1
-{
-    static uint32_t drawn = 2463534242;
-    drawn = drawn * 1664525u + 1013904223u;
-    return (drawn >> 8) / (double)(1 << 24);
-}
 
 static void make_curves(void)
 {
@@ -45,13 +31,14 @@ static void make_curves(void)
         mask[v] = x * x + y * y < AREA / 6;
         if (!mask[v])
             continue;
-        const double transit = 3 + 9 * draw(), flow = (10 + 50 * draw()) / 4200;
-        const int late = (int)(10 * draw());
+        const double transit = 3 + 9 * bench_draw(), flow = (10 + 50 * bench_draw()) / 4200;
+        const int late = (int)(10 * bench_draw());
         for (int n = 0; n < STEPS; n++) {
             double sum = 0;
             for (int m = 0; m + late <= n; m++)
                 sum += artery[m] * exp(-(n - late - m) / transit);
-            curves[v][n] = (float)(flow * sum + 1.0 * (draw() + draw() + draw() - 1.5));
+            curves[v][n] =
+                (float)(flow * sum + 1.0 * (bench_draw() + bench_draw() + bench_draw() - 1.5));
             planes[v / AREA * STEPS + n][v % AREA] = curves[v][n];
         }
     }
@@ -93,17 +80,21 @@ int main(int argc, char **argv)
     const struct gpu_options options = {0};
     struct gpu *gpu = gpu_create(&options, &err);
     struct perfusion_inverse inverse;
-    need(gpu && matrix && ref_perfusion_matrix(artery, STEPS, 1, &cut, matrix, gain) &&
-         perfusion_invert(artery, STEPS, 1, &cut, &inverse));
+    bench_need(gpu && matrix && ref_perfusion_matrix(artery, STEPS, 1, &cut, matrix, gain) &&
+                   perfusion_invert(artery, STEPS, 1, &cut, &inverse),
+               &err);
     struct gpu_volume *on_device = perfusion_planes(gpu, dim, spacing, STEPS, &err);
     struct gpu_mask *in = gpu_mask_write(gpu, dim, spacing, mask, &err);
-    need(on_device && in && gpu_volume_write_slices(on_device, 0, SLICES * STEPS, planes, &err));
+    bench_need(on_device && in &&
+                   gpu_volume_write_slices(on_device, 0, SLICES * STEPS, planes, &err),
+               &err);
     double device_s = INFINITY, device_cpu = INFINITY;
     for (int run = 0; run <= RUNS; run++) { // the first warms up
         struct perfusion_flow flow;
         const double wall = clock_steady(), cpu = clock_cpu();
-        need(perfusion_flow_of(on_device, in, &inverse, &cut, &flow, &err) &&
-             gpu_volume_read(flow.peak, 0, SLICES, peak, &err));
+        bench_need(perfusion_flow_of(on_device, in, &inverse, &cut, &flow, &err) &&
+                       gpu_volume_read(flow.peak, 0, SLICES, peak, &err),
+                   &err);
         device_s = run ? fmin(device_s, clock_steady() - wall) : device_s;
         device_cpu = run ? fmin(device_cpu, clock_cpu() - cpu) : device_cpu;
         perfusion_flow_finish(&flow);
