@@ -252,7 +252,7 @@ static void desk_close(struct desk *d)
     d->child.fd = -1;
 }
 
-// False: there is nothing more for now.
+// Takes one confirmation. False: none has come, or the clerk has ended.
 static bool desk_hear(struct desk *d)
 {
     static struct msg m;

@@ -273,7 +273,7 @@ static bool add_segment_planes(struct segment_writer *w)
     return add_segment_section(w, 1) && add_segment_section(w, 0);
 }
 
-// Part of the body's voxels in the middle rows or columns that lie at the edge of the image.
+// Whether the body meets the edges of the images over more than this area.
 static bool cut_by_field(const struct segment_writer *w, double limit_mm2)
 {
     const struct image *v = w->v;
