@@ -380,6 +380,13 @@ static enum stage_end run_render(const struct stage_run *run, struct findings *o
         return stage_refuse(out, "several images of one place");
     if (j.v->dim[2] < 3 || !(j.v->spacing[2] > 0))
         return stage_refuse(out, "%u slices are no volume: 3 are needed", j.v->dim[2]);
+    const uint64_t bytes = 2ULL * j.v->dim[0] * j.v->dim[1] * j.v->dim[2];
+    const uint64_t most = render_bytes_max(run->gpu);
+    if (bytes > most)
+        return stage_refuse(out,
+                            "%u x %u x %u voxels take %llu MB (at most %llu MB on this device)",
+                            j.v->dim[0], j.v->dim[1], j.v->dim[2],
+                            (unsigned long long)(bytes >> 20), (unsigned long long)(most >> 20));
     read_wishes(&j, &wishes);
     j.films = wishes.count;
     if (!wishes.count)

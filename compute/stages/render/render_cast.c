@@ -61,6 +61,11 @@ static uint64_t brick_count(const struct render_scene *s)
     return (uint64_t)s->bricks[0] * s->bricks[1] * s->bricks[2];
 }
 
+uint64_t render_bytes_max(const struct gpu *g)
+{
+    return gpu_bind_limit(g, KERNEL_WORDS);
+}
+
 bool render_scene_init(struct render_scene *s, const struct gpu_volume *volume, double ground,
                        struct err *err)
 {
@@ -71,7 +76,7 @@ bool render_scene_init(struct render_scene *s, const struct gpu_volume *volume, 
     if (volume->dim[0] < 2 || volume->dim[1] < 2 || volume->dim[2] < 2)
         return err_set(err, ERR_INPUT, "render: %u x %u x %u voxels are no volume", volume->dim[0],
                        volume->dim[1], volume->dim[2]);
-    if (gpu_buf_size(volume->buf) > gpu_bind_limit(volume->gpu, KERNEL_WORDS))
+    if (gpu_buf_size(volume->buf) > render_bytes_max(volume->gpu))
         return err_set(err, ERR_UNSUPPORTED,
                        "render: the volume has %u x %u x %u voxels, more than the device can show "
                        "at once",

@@ -48,6 +48,8 @@ struct render_scene {
     struct gpu_buf *look_bricks, *look_table;
 };
 
+// The largest volume of a scene, in bytes: what the device can show a shader at once.
+uint64_t render_bytes_max(const struct gpu *g);
 // Volume: GPU_VOXEL_I16. Waits.
 //   ERR_INPUT        fewer than 2 voxels along an axis
 //   ERR_UNSUPPORTED  the device cannot show a shader all of the volume
