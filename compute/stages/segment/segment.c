@@ -73,10 +73,6 @@ static bool add_segment_notes(struct findings *f, const struct segments *s)
                                "Even tissue of up to %.0f HU (%.0f mL) taken for contrast agent, "
                                "not for bone",
                                s->contrast_hu, s->contrast_ml);
-    for (int n = 0; ok && n < SEGMENT_PARTS; n++) {
-        if (*s->why[n])
-            ok = findings_add_warning(f, "Not drawn: %s", s->why[n]);
-    }
     return ok;
 }
 
@@ -128,7 +124,7 @@ static const struct kernel_group *const kernels[] = {
 const struct stage stage_segment = {
     .name = "segment",
     .title = "Segmentation of CT",
-    .version = "1",
+    .version = "2",
     .slot = 12,
     .help = "Lungs, airways, bones and fat: volume, mean and standard deviation of each.",
     .scope = SCOPE_SERIES,

@@ -151,7 +151,9 @@ bool segment_find(struct gpu *g, const struct gpu_volume *hu, const struct image
     struct gpu_mask *body = find_trunk(hu, out, err), *room = NULL;
     bool ok = body && gpu_mask_count(body, &count, err);
     if (ok && (double)count * segment_voxel_ml(hu->spacing) < body_min_ml)
-        *why = "no body: no piece of tissue of 500 mL";
+        ok =
+            (*why = arena_printf(scratch, "no body: no piece of tissue of %.0f mL", body_min_ml)) ||
+            err_set(err, ERR_NOMEM, "segment: reason");
     else if (ok)
         ok = take_lungs(g, hu, v, air_hu, scratch, out, err) && (room = room_of(body, out, err)) &&
              segment_bones(hu, body, room, out, err) && part_room(hu, room, out, err);

@@ -168,7 +168,7 @@ static bool add_refused_part(struct segment_writer *w, int n)
         return false;
     e->what = parts[n].name;
     e->reason = reason;
-    return true;
+    return findings_add_warning(w->f, "Not drawn: %s: %s", e->what, reason);
 }
 
 // The body first, which the parts make up together.
