@@ -433,7 +433,9 @@ enum stage_end mammo_report(const struct stage_run *run, const struct mammo_exam
     struct mammo_findings r = {run, exam, marks, cuts, f, NULL};
     uint32_t analysed = 0;
     const size_t room = (size_t)exam->count * 2 * MAMMO_MARKS_MAX + 1;
-    f->page.title = "Mammography: marks and density";
+    f->page.title = attempted(&r, SEARCH_MASSES) || attempted(&r, SEARCH_CLUSTERS)
+                        ? "Mammography: marks and density"
+                        : "Mammography: breast density";
     f->procedure = mammography;
     r.groups = arena_alloc(run->arena, room, sizeof *r.groups);
     f->no_memory = f->no_memory || !r.groups;
