@@ -117,6 +117,7 @@ def a_receiver_that_is_away_holds_up_nothing(tmp):
             check(not thief.messages, "it was told")
         with Receiver(r, authority.pem("log"), authority.key("log"), authority.pem("ca")) as receiver:
             wait_for(lambda: node.status()["audit"]["waiting"] == 0, 90, f"its messages ({node.tail(5)})")
+            wait_for(lambda: len(receiver.messages) >= 5, 30, "all of them at the receiver")  # what is sent may still be on its way
             check([m.type for m in trail(receiver.messages)] == [START] + 2 * [LOGIN, LOGOUT], f"{receiver.messages}")
             now = node.status()["audit"]
             check(now == {"waiting": 0, "written": 5, "lost": 0, "trouble": ""}, f"{now}")
