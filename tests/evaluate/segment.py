@@ -13,6 +13,7 @@ DICE = {"Right lung": 0.97, "Left lung": 0.97, "Trachea and main bronchi": 0.9, 
 WORTH_ML = 5  # less of a structure is no matter of Dice
 SMALL = ("--size", "160")
 BAD = "drawn wrong in silence"
+LEFT_PART = 0.4265, 0.5015  # of the left lung in both: the limits of the warning
 
 # Name, arguments of the phantom. All of one seed are the same trunk.
 PHANTOMS = {
@@ -83,6 +84,12 @@ def rows(truth, expected, result):
     kinds = np.load(result.files[0].parent / "truth.npy")
     for name in refused:  # what is not drawn is of the rest
         kinds[kinds == NAMES[name]] = trunk.REST
+    right, left = (np.count_nonzero(kinds == n) for n in (trunk.RIGHT, trunk.LEFT))
+    if "Left lung" not in refused and right + left:
+        part = left / (left + right)
+        if min(abs(part - limit) for limit in LEFT_PART) > 0.01:
+            small = "no" if LEFT_PART[0] < part < LEFT_PART[1] else "yes"
+            found.append(Row("a lung is small, said", small, "yes" if any("volume of both" in w for w in warnings) else "no"))
     masks = drawn(result, kinds.shape)
     voxel_ml = truth["voxel_ml"]
     for name, number in NAMES.items():

@@ -5,6 +5,7 @@ Sanitized: Segment.test_structures_are_the_phantoms
 """
 import json
 import pathlib
+import re
 import sys
 import tempfile
 import unittest
@@ -39,6 +40,10 @@ class Case:
         self.voxel_ml = (options.fov / options.size) ** 2 * options.increment / 1000
         self.found = structures(self.result, self.truth.shape, options.mirrored, options.bottom, options.increment)
         self.refused = {e["what"]: e["reason"] for e in self.result.entry["exclusions"]}
+
+    def small_lung(self):
+        """Warnings of a lung that is small beside the other."""
+        return [text for _, text in self.result.report.judgements if "of the volume of both" in text]
 
     def numbers(self):
         """{structure: (volume, mean, standard deviation)}"""
@@ -96,10 +101,15 @@ class Segment(unittest.TestCase):
         for name, mask in self.plain.found.items():
             self.assertGreaterEqual(dice(mask, turned.found[name]), 0.999, name)
 
-    def test_contrast_agent_is_no_bone(self):
-        case = Case(self.folder, "contrast", ("--contrast", "180", "--seed", "2", *SHORT))
+    def test_contrast_agent_is_no_bone_and_fluid_no_lung(self):
+        case = Case(self.folder, "contrast", ("--contrast", "180", "--effusion", "--seed", "2", *SHORT))  # of the left side
         self.assertEqual(case.refused, {})
         self.check_dice(case, NAMES)
+        right, left = (np.count_nonzero(case.truth == n) for n in (trunk.RIGHT, trunk.LEFT))
+        said, = case.small_lung()
+        self.assertAlmostEqual(float(re.match(r"The left lung has ([\d.]+) %", said).group(1)), 100 * left / (left + right), delta=0.5)
+        self.assertIn("or more of it is cut off", said)
+        self.assertEqual(self.plain.small_lung(), [])
 
     def test_bones_are_refused_where_vessels_are_as_bright(self):
         case = Case(self.folder, "bright", ("--contrast", "330", "--seed", "3", *SHORT))
