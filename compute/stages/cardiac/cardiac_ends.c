@@ -14,16 +14,19 @@ static const double rim_ramp[2] = {0.6,
                                    0.9}; // part of the circumference where the next wall goes on
 static const double own_pool = 0.8; // of the next one: an inner contour that is less is another
 static const double sure_weight = 0.95, counts_weight = 0.5;
-static const double atrium_mm = 2.6;    // thinner walls are those of an atrium: 2 to 3 mm
+static const double atrium_mm = 2.6; // thinner walls are those of an atrium: 2 to 3 mm
+// From slice to slice towards the base; an ellipsoid twice as long as wide has 1.1 at its base.
+static const double pool_growth = 1.15;
 static const double window_part = 0.05; // of the cycle, to both sides: what evidence is taken over
 static const double thick_least = 0.37, thick_half = 0.55, thick_most = 1.8; // of the middle
 static const double closed_least = 0.3, closed_half = 0.5;
 static const double apex_swing[2] = {2.5, 1.3}, apex_growth = 1.15;
-static const double apex_mm2 = 40;        // a pool of 3.5 mm: no pool that could be told from blur
-static const double beyond_part = 0.5;    // of what may lie past the apex: half of it either way
-static const double quality_least = 0.25; // of the contrast between blood and muscle
-static const double pool_jump = 1.6;      // times the larger of the pools beside it, or less
-static const double edge_pixels = 0.5;    // an edge is known to half a pixel
+static const double apex_mm2 = 40;         // a pool of 3.5 mm: no pool that could be told from blur
+static const double beyond_part = 0.5;     // of what may lie past the apex: half of it either way
+static const uint32_t aneurysm_slices = 2; // that a pool may go on for which does not narrow
+static const double quality_least = 0.25;  // of the contrast between blood and muscle
+static const double pool_jump = 1.6;       // times the larger of the pools beside it, or less
+static const double edge_pixels = 0.5;     // an edge is known to half a pixel
 // A pool that is larger than in the phases before and after by so much is none: the outer contour
 // was taken for the inner one while the valve crossed the slice. A ventricle fills and empties over
 // more than a phase.
@@ -103,6 +106,15 @@ static double base_weight(const struct cardiac_ventricle *v, uint32_t slice, uin
     return fmin(weight, ramp(swing_ramp, v->part[slice].swing));
 }
 
+// How much more of the pool of a slice is left at a point, of what it was at end diastole, than of
+// that of the next slice.
+static double pool_left(const struct cardiac_ventricle *v, uint32_t slice, uint32_t next,
+                        uint32_t point)
+{
+    return seen_at(v, slice, point).pool_mm2 / seen_at(v, slice, v->ed).pool_mm2 /
+           (seen_at(v, next, point).pool_mm2 / seen_at(v, next, v->ed).pool_mm2);
+}
+
 // How much of what counts of a slice at end diastole the valve, which moves towards the apex in
 // systole, has not passed at a point: when it has, the pool is that of the atrium and has not
 // shrunk like that of the next slice, and the muscle has gone.
@@ -111,16 +123,23 @@ static double valve_weight(const struct cardiac_ventricle *v, uint32_t slice, ui
 {
     const struct seen s = seen_at(v, slice, point), n = seen_at(v, next, point);
     const struct seen s0 = seen_at(v, slice, v->ed), n0 = seen_at(v, next, v->ed);
-    const double pool = s.pool_mm2 / s0.pool_mm2 / (n.pool_mm2 / n0.pool_mm2);
+    const double pool = pool_left(v, slice, next, point);
     const double muscle = s.muscle_mm2 / s0.muscle_mm2 / (n.muscle_mm2 / n0.muscle_mm2);
     return fmin(closed_weight(&s, &n),
                 fmin(ramp(pool_passed_ramp, pool), ramp(muscle_passed_ramp, muscle)));
 }
 
-// Thin walls all round are those of an atrium.
-static bool is_atrium(const struct seen *s)
+// Thin walls all round are those of an atrium, but for a pool that goes on from that of the next
+// slice and has shrunk like it since end diastole: an atrium fills while the ventricle empties, and
+// within the slice lies the valve.
+static bool is_atrium(const struct cardiac_ventricle *v, uint32_t slice, uint32_t next,
+                      uint32_t point)
 {
-    return s->thick_mm < atrium_mm && s->closed > closed_half;
+    const struct seen s = seen_at(v, slice, point);
+    if (s.thick_mm >= atrium_mm || s.closed <= closed_half)
+        return false;
+    return point == v->ed || pool_left(v, slice, next, point) > pool_passed_ramp[1] ||
+           s.pool_mm2 > pool_growth * seen_at(v, next, point).pool_mm2;
 }
 
 // A slice at a point, by its own contours and by how the wall of the next slice goes on in it. It
@@ -134,7 +153,7 @@ static void weigh_point(struct cardiac_ventricle *v, uint32_t slice, uint32_t ne
     const struct cardiac_part *beside = &v->part[next];
     const struct seen s = seen_at(v, slice, point), n = seen_at(v, next, point);
     const double goes_on = ramp(rim_ramp, goes_on_part);
-    const bool atrium = is_atrium(&s);
+    const bool atrium = is_atrium(v, slice, next, point);
     const bool sure = !atrium && own >= sure_weight && goes_on > 0;
     const bool mixture = s.closed < closed_half && goes_on >= 1;
     const double weight = atrium ? 0 : sure || mixture ? 1 : (own + goes_on) / 2;
@@ -216,6 +235,22 @@ static void weigh_apex(struct cardiac_ventricle *v, int way, uint32_t *last)
     }
 }
 
+// The part of a disc of the pool past a slice that is blood in the slices there: where the pool
+// does not narrow (an aneurysm of the apex), in several. One slice where the stack has none.
+static double blood_beyond(const struct cardiac_ventricle *v, const struct cardiac_cine *c, int way,
+                           uint32_t last, uint32_t point, double mm2, uint32_t count)
+{
+    double part = 1, sum = 0;
+    for (uint32_t n = 0; n < count; n++) {
+        const int64_t k = (int64_t)last + way * (int64_t)(n + 1);
+        if (k < 0 || k >= v->slices)
+            return n > 0 ? sum : 1;
+        part = fmin(part, cardiac_rim_blood(c, v, last, (uint32_t)k, point, sqrt(mm2 / M_PI)));
+        sum += part;
+    }
+    return sum;
+}
+
 // What the pool may have past the last slice of the apex, mm2 of one slice: areas of a shape that
 // is round outwards fall ever faster, so that the line through the last two is the most; no more
 // than the last; and where there is a slice, what of that disc is blood in it.
@@ -223,15 +258,15 @@ static void find_beyond(struct cardiac_ventricle *v, const struct cardiac_cine *
 {
     const uint32_t last = v->basal == v->base ? v->apex : v->base;
     const uint32_t before = (uint32_t)((int64_t)last - way);
-    const int64_t after = (int64_t)last + way;
     if (last == v->middle)
         return;
     for (uint32_t point = 0; point < v->points; point++) {
         const double one = seen_at(v, last, point).pool_mm2;
         const double two = seen_at(v, before, point).pool_mm2;
+        const uint32_t count = one < two ? 1 : aneurysm_slices;
         double most = fmin(2 * one - two, one);
-        if (most > 0 && after >= 0 && after < v->slices)
-            most *= cardiac_rim_blood(c, v, last, (uint32_t)after, point, sqrt(most / M_PI));
+        if (most > 0)
+            most *= blood_beyond(v, c, way, last, point, most, count);
         v->beyond_mm2[point] = most > apex_mm2 ? (float)most : 0;
     }
 }

@@ -1,0 +1,229 @@
+#include "compute/stages/cardiac/cardiac_ends.h"
+#include <math.h>
+#include <string.h>
+#include "compute/stages/cardiac/cardiac_slope.h"
+#include "tests/check.h"
+
+// A ventricle of round slices, an atrium before the first of them, whose contours are those that it
+// was painted by. It is at end diastole at point 0 and at end systole at POINTS / 2.
+enum {
+    SLICES = 9,
+    POINTS = 10,
+    SIDE = 64,
+    FIRST = 1,
+    LAST = 6,
+    ES = POINTS / 2,
+    CENTRE = SIDE / 2
+};
+enum { BLOOD = 600, MUSCLE = 200, LUNG = 30 };
+static const double mm = 1.5, gap_mm = 8, wall_mm = 9, atrium_wall_mm = 2.4;
+
+struct painted {
+    struct cardiac_cine c;
+    struct cardiac_ventricle v;
+    struct cardiac_centre centres[SLICES];
+    struct cardiac_part part[SLICES];
+    struct cardiac_wall walls[SLICES][POINTS];
+    float weight[SLICES][POINTS], least[SLICES][POINTS], most[SLICES][POINTS];
+    bool vague[SLICES][POINTS], borrowed[SLICES][POINTS];
+    float beyond[POINTS];
+    double ml[POINTS], low[POINTS], high[POINTS];
+    uint32_t phases[SLICES];
+    uint16_t values[SLICES][POINTS][SIDE][SIDE];
+};
+
+// Blood within a radius, muscle around it.
+static void paint(struct painted *h, uint32_t k, uint32_t p, double radius, double thick)
+{
+    for (int j = 0; j < SIDE; j++) {
+        for (int i = 0; i < SIDE; i++) {
+            const double r = hypot(i - CENTRE, j - CENTRE) * mm;
+            h->values[k][p][j][i] = r < radius ? BLOOD : r < radius + thick ? MUSCLE : LUNG;
+        }
+    }
+    struct cardiac_wall *wall = &h->walls[k][p];
+    for (int w = 0; w < CARDIAC_WAYS; w++) {
+        wall->endo[w] = (float)radius;
+        wall->epi[w] = (float)(radius + thick);
+    }
+    wall->pool_mm2 = cardiac_contour_mm2(wall->endo);
+    wall->muscle_mm2 = cardiac_contour_mm2(wall->epi) - wall->pool_mm2;
+    wall->closed = wall->edge = 1;
+    wall->thick_mm = thick;
+    wall->corrected = false;
+}
+
+// Of the radius at end diastole.
+static double squeezed(uint32_t p)
+{
+    return 1 - 0.15 * (1 - cos(2 * M_PI * p / POINTS));
+}
+
+// Half an ellipsoid, from the base: slice LAST is the last one with a pool.
+static double radius_of(uint32_t k)
+{
+    return 24 * sqrt(1 - pow((k - FIRST + 0.5) / (LAST - FIRST + 1), 2));
+}
+
+static void paint_slice(struct painted *h, uint32_t k, uint32_t p)
+{
+    if (k < FIRST)
+        paint(h, k, p, 16, atrium_wall_mm);
+    else
+        paint(h, k, p, k <= LAST ? squeezed(p) * radius_of(k) : 0, wall_mm);
+}
+
+static void paint_ventricle(struct painted *h)
+{
+    memset(h, 0, sizeof *h);
+    h->c = (struct cardiac_cine){.columns = SIDE,
+                                 .rows = SIDE,
+                                 .slices = SLICES,
+                                 .points = POINTS,
+                                 .mm = {mm, mm},
+                                 .gap_mm = gap_mm,
+                                 .phases = h->phases,
+                                 .values = &h->values[0][0][0][0]};
+    h->v = (struct cardiac_ventricle){.slices = SLICES,
+                                      .points = POINTS,
+                                      .part = h->part,
+                                      .ml = h->ml,
+                                      .low = h->low,
+                                      .high = h->high,
+                                      .gap_mm = gap_mm,
+                                      .pixel_mm = mm,
+                                      .beyond_mm2 = h->beyond};
+    for (uint32_t k = 0; k < SLICES; k++) {
+        struct cardiac_part *part = &h->part[k];
+        h->phases[k] = part->phases = POINTS;
+        h->centres[k].score = 0.4;
+        part->s = (struct cardiac_slice){{CENTRE, CENTRE}, BLOOD, MUSCLE, h->walls[k]};
+        part->quality = part->closed = k <= LAST ? 1 : 0;
+        part->thick_mm = wall_mm;
+        part->weight = h->weight[k];
+        part->least = h->least[k];
+        part->most = h->most[k];
+        part->vague = h->vague[k];
+        part->borrowed = h->borrowed[k];
+        for (uint32_t p = 0; p < POINTS; p++)
+            paint_slice(h, k, p);
+    }
+}
+
+// Other radii of a slice.
+static void repaint(struct painted *h, uint32_t k, double radius)
+{
+    for (uint32_t p = 0; p < POINTS; p++)
+        paint(h, k, p, squeezed(p) * radius, wall_mm);
+}
+
+static void measure(struct painted *h)
+{
+    CU_ASSERT_TRUE_FATAL(cardiac_ends_find(&h->v, &h->c, h->centres, true));
+    CU_ASSERT_TRUE_FATAL(cardiac_slope_correct(&h->c, &h->v));
+    cardiac_ends_sum(&h->v);
+    CU_ASSERT_EQUAL(h->v.base, FIRST);
+    CU_ASSERT_EQUAL(h->v.apex, LAST);
+}
+
+static void the_last_slice_of_a_round_apex_is_drawn(void)
+{
+    static struct painted h;
+    paint_ventricle(&h);
+    measure(&h);
+    CU_ASSERT_EQUAL(h.v.ed, 0);
+    CU_ASSERT_EQUAL(h.v.es, ES);
+    CU_ASSERT_TRUE(cardiac_counts(&h.v, LAST, 0));
+    CU_ASSERT_TRUE(cardiac_counts(&h.v, LAST, ES));
+}
+
+// Where the slices before leave less room for it.
+static void the_last_slice_is_named_where_its_pool_may_end_within_it(void)
+{
+    static struct painted h;
+    paint_ventricle(&h);
+    const double one = radius_of(LAST - 1), two = radius_of(LAST - 2);
+    const double room = sqrt(2 * one * one - two * two);
+    repaint(&h, LAST, 0.97 * room); // 0.94 of the area
+    measure(&h);
+    CU_ASSERT_FALSE(cardiac_counts(&h.v, LAST, 0));
+    CU_ASSERT_TRUE(cardiac_counts(&h.v, LAST - 1, 0));
+    CU_ASSERT(h.v.edv.low < h.v.edv.value - 0.9 * h.walls[LAST][0].pool_mm2 * gap_mm / 1000);
+    paint_ventricle(&h);
+    repaint(&h, LAST, 0.9 * room);
+    measure(&h);
+    CU_ASSERT_TRUE(cardiac_counts(&h.v, LAST, 0));
+}
+
+// While the valve lies within a slice, its wall is a thin one around a pool that has shrunk.
+static void a_thin_wall_around_a_pool_that_has_shrunk_is_in_doubt(void)
+{
+    static struct painted h;
+    paint_ventricle(&h);
+    for (uint32_t p = ES - 1; p <= ES + 1; p++)
+        paint(&h, FIRST, p, squeezed(p) * radius_of(FIRST), atrium_wall_mm);
+    measure(&h);
+    const double slice = h.walls[FIRST][ES].pool_mm2 * gap_mm / 1000;
+    CU_ASSERT(h.v.esv.high - h.v.esv.low > 0.9 * slice);
+    CU_ASSERT(h.v.esv.value > h.v.esv.low + 0.4 * slice);
+    CU_ASSERT(h.v.esv.value < h.v.esv.high - 0.4 * slice);
+}
+
+static void a_thin_wall_around_a_pool_that_has_grown_is_that_of_an_atrium(void)
+{
+    static struct painted h;
+    paint_ventricle(&h);
+    for (uint32_t p = ES - 1; p <= ES + 1; p++)
+        paint(&h, FIRST, p, 0.95 * radius_of(FIRST), atrium_wall_mm);
+    measure(&h);
+    CU_ASSERT_EQUAL(h.part[FIRST].most[ES], 0);
+    CU_ASSERT(h.v.esv.high < h.v.esv.value + 1);
+    // The same where the contours of end diastole are too large: it has shrunk, but is not like the
+    // next.
+    paint_ventricle(&h);
+    repaint(&h, FIRST, 1.25 * radius_of(FIRST));
+    for (uint32_t p = ES - 1; p <= ES + 1; p++)
+        paint(&h, FIRST, p, 0.85 * radius_of(FIRST), atrium_wall_mm);
+    measure(&h);
+    CU_ASSERT_EQUAL(h.part[FIRST].most[ES], 0);
+}
+
+// An aneurysm: in systole the pool of the last slice is larger than that of the one before, and
+// there is blood past it.
+static void a_pool_that_does_not_narrow_may_go_on_for_two_slices(void)
+{
+    static struct painted h;
+    paint_ventricle(&h);
+    const double wide = 1.1 * radius_of(LAST - 1);
+    for (uint32_t p = ES - 1; p <= ES + 1; p++) {
+        paint(&h, LAST, p, squeezed(p) * wide, wall_mm);
+        for (uint32_t k = LAST + 1; k < SLICES; k++)
+            paint(&h, k, p, squeezed(p) * wide, wall_mm);
+    }
+    measure(&h);
+    const double last = h.walls[LAST][ES].pool_mm2;
+    CU_ASSERT((double)h.v.beyond_mm2[ES] > 1.8 * last);
+    CU_ASSERT(h.v.esv.high - h.v.esv.value > 0.8 * last * gap_mm / 1000);
+    for (uint32_t p = ES - 1; p <= ES + 1; p++) // and not where there is none
+        paint(&h, LAST + 2, p, 0, wall_mm);
+    measure(&h);
+    CU_ASSERT((double)h.v.beyond_mm2[ES] > 0.9 * last);
+    CU_ASSERT((double)h.v.beyond_mm2[ES] < 1.1 * last);
+}
+
+int main(void)
+{
+    static const struct check_case cases[] = {
+        {"cardiac_ends_the_last_slice_of_a_round_apex_is_drawn",
+         the_last_slice_of_a_round_apex_is_drawn},
+        {"cardiac_ends_the_last_slice_is_named_where_its_pool_may_end_within_it",
+         the_last_slice_is_named_where_its_pool_may_end_within_it},
+        {"cardiac_ends_a_thin_wall_around_a_pool_that_has_shrunk_is_in_doubt",
+         a_thin_wall_around_a_pool_that_has_shrunk_is_in_doubt},
+        {"cardiac_ends_a_thin_wall_around_a_pool_that_has_grown_is_that_of_an_atrium",
+         a_thin_wall_around_a_pool_that_has_grown_is_that_of_an_atrium},
+        {"cardiac_ends_a_pool_that_does_not_narrow_may_go_on_for_two_slices",
+         a_pool_that_does_not_narrow_may_go_on_for_two_slices},
+    };
+    return check_main("cardiac_ends", cases, sizeof cases / sizeof *cases);
+}
