@@ -1,5 +1,6 @@
 #include "compute/net/net.h"
 #include <stdlib.h>
+#include <string.h>
 #include "compute/net/net_layer.h"
 
 void net_destroy(struct net *n)
@@ -11,7 +12,14 @@ void net_destroy(struct net *n)
         free(n->layers[i].bias);
     }
     free(n->layers);
+    net_onnx_free(n->onnx);
     free(n);
+}
+
+static bool ends_in_onnx(const char *path)
+{
+    const size_t len = strlen(path);
+    return len > 5 && strcmp(path + len - 5, ".onnx") == 0;
 }
 
 struct net *net_load(const char *path, struct err *err)
@@ -21,7 +29,7 @@ struct net *net_load(const char *path, struct err *err)
         err_set(err, ERR_NOMEM, "%s: no memory", path);
         return NULL;
     }
-    if (net_read_tfjs(n, path, err))
+    if (ends_in_onnx(path) ? net_onnx_load(n, path, err) : net_read_tfjs(n, path, err))
         return n;
     net_destroy(n);
     err_wrap(err, "%s", path);
@@ -30,6 +38,8 @@ struct net *net_load(const char *path, struct err *err)
 
 struct net_shape net_shape(const struct net *n)
 {
+    if (n->onnx)
+        return net_onnx_shape(n);
     struct net_shape shape = {.channels = n->layers[0].in,
                               .classes = n->layers[n->count - 1].out,
                               .dim = {n->dim[0], n->dim[1], n->dim[2]}};

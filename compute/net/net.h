@@ -4,14 +4,16 @@
 //   const struct net_call call = {.values = values, .dim = {256, 256, 256}};
 //   ok = n && net_labels(n, gpu, &call, labels, &err);
 //
-// What is read: the layers format of TensorFlow.js, a model.json with its weights beside it, whose
+// What is read: an ONNX file (its name ends in .onnx) with one input of [1][channels] and two or
+// three axes of space, and one output of [1][classes] and the same axes; doc/networks.md lists its
+// operators. Or the layers format of TensorFlow.js, a model.json with its weights beside it, whose
 // layers form a chain of InputLayer, Conv3D ("same" padding, stride 1, dilation, odd kernel; with
 // an instance norm behind it where its name ends in _gn) and Activation. The file is input from a
 // stranger: every number in it is bounded before it allocates or indexes, and an error names the
-// layer and the value.
+// layer or node and the value.
 //
-// How it runs: plane by plane through all layers at once. Of each layer's output only the planes
-// that later layers still read are kept, in a ring, so that memory grows with the sum of
+// How a chain runs: plane by plane through all layers at once. Of each layer's output only the
+// planes that later layers still read are kept, in a ring, so that memory grows with the sum of
 // dilations and not with the number of slices, and nothing is computed twice. A norm needs all that
 // comes before it: of a network with norms one tensor is kept whole. All sums are fp32, of norms
 // double beyond a row.
@@ -56,19 +58,21 @@ void net_destroy(struct net *n); // NULL is fine
 
 // What the network takes and gives.
 struct net_shape {
-    uint32_t channels; // of the input
-    uint32_t classes;  // channels of the output: scores, one a class
-    uint32_t dim[3];   // columns, rows, slices that the file asks for; 0: any
-    uint32_t reach;    // voxels to each side that a score depends on, or NET_REACH_ALL
+    uint32_t channels;  // of the input
+    uint32_t classes;   // channels of the output: scores, one a class
+    uint32_t dim[3];    // columns, rows, slices that the file asks for; 0: any
+    uint32_t window[3]; // that it takes at a time, of an ONNX file; 0: all there are
+    uint32_t reach;     // voxels to each side that a score depends on, or NET_REACH_ALL
 };
 struct net_shape net_shape(const struct net *n);
 
-// SHA-256 of model.json and then of the weights, in the order the file names them; lower-case hex.
+// SHA-256 of the ONNX file, or of model.json and then of the weights, in the order the file names
+// them; lower-case hex.
 // The same digest is the same network.
 const char *net_digest(const struct net *n);
 
 // Bytes of device memory that a run on a volume of dim takes at most, known before anything is
-// allocated. scores: of net_scores(), else of net_labels().
+// allocated. scores: of net_scores(), else of net_labels(). UINT64_MAX: it cannot run on it.
 uint64_t net_memory(const struct net *n, const uint32_t dim[3], bool scores);
 
 struct net_call {

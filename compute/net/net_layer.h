@@ -32,9 +32,10 @@ struct net_layer {
 };
 
 struct net {
-    struct net_layer *layers;
+    struct net_layer *layers; // NULL: the network is an ONNX file
     uint32_t count;
-    uint32_t dim[3]; // columns, rows, slices; 0: any
+    struct net_onnx *onnx; // net_volume.c; NULL: the network is of layers
+    uint32_t dim[3];       // columns, rows, slices; 0: any
     char digest[2 * DIGEST_SIZE + 1];
 };
 
@@ -48,6 +49,8 @@ static inline uint32_t net_layer_reach(const struct net_layer *l)
 #define NET_ALIGN 256u
 // An invocation computes so many voxels: rows in memory are a multiple of it.
 #define NET_ROW_VOXELS 8u
+// What the device takes besides, for transfers: GPU_STAGING_SLOTS x GPU_STAGING_BYTES.
+#define NET_STAGING_BYTES (16ull << 20)
 
 static inline uint64_t net_round_up(uint64_t value, uint64_t to)
 {
@@ -64,6 +67,15 @@ static inline uint64_t net_plane_bytes(const uint32_t dim[3], uint32_t channels)
 // net_tfjs.c: reads model.json and its weights. What is read so far is left in n also when it
 // fails.
 bool net_read_tfjs(struct net *n, const char *path, struct err *err);
+
+// net_volume.c: the same for an ONNX file.
+bool net_onnx_load(struct net *n, const char *path, struct err *err);
+void net_onnx_free(struct net_onnx *o); // NULL is fine
+struct net_shape net_onnx_shape(const struct net *n);
+uint64_t net_onnx_memory(const struct net *n, const uint32_t dim[3]);
+// One of labels and scores is NULL.
+bool net_onnx_run(const struct net *n, struct gpu *g, const struct net_call *call, uint8_t *labels,
+                  float *scores, struct err *err);
 
 #ifdef __cplusplus
 }

@@ -11,9 +11,7 @@
 
 #define BLOCK_MAX     8u  // channels out that an invocation computes
 #define UPLOAD_PLANES 16u // of the input at a time: each time the device is waited for
-// What the device takes besides, for transfers: GPU_STAGING_SLOTS x GPU_STAGING_BYTES.
-#define NET_STAGING_BYTES (16ull << 20)
-#define STEP_PLANES       4u // of the last layer from one call of net_call.step to the next
+#define STEP_PLANES   4u  // of the last layer from one call of net_call.step to the next
 // Multiplications that take as long as one voxel of gpu_dispatch()'s work, on the software device:
 // 25 GFLOP/s there against 8 Mi voxels in some 25 ms.
 #define PRODUCTS_PER_VOXEL 40u
@@ -126,6 +124,8 @@ static uint64_t label_plane_bytes(const uint32_t dim[3])
 
 uint64_t net_memory(const struct net *n, const uint32_t dim[3], bool scores)
 {
+    if (n->onnx)
+        return net_onnx_memory(n, dim);
     uint64_t bytes = scores ? 0 : label_plane_bytes(dim) * dim[2];
     for (uint32_t i = 0; i <= n->count; i++) {
         const struct net_ring r = ring_of(n, i, dim, scores);
@@ -441,6 +441,8 @@ static bool read_result(struct net_work *w, uint8_t *labels, float *scores, stru
 static bool run_net(const struct net *n, struct gpu *g, const struct net_call *call,
                     uint8_t *labels, float *scores, struct err *err)
 {
+    if (n->onnx)
+        return net_onnx_run(n, g, call, labels, scores, err);
     struct net_work w = {.net = n, .gpu = g, .call = call};
     const bool ok = net_work_init(&w, scores != NULL, err) && run_planes(&w, err) &&
                     read_result(&w, labels, scores, err);

@@ -14,6 +14,7 @@ import unittest
 import numpy as np
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+import onnx_file  # noqa: E402
 import peers  # noqa: E402
 from phantom import head  # noqa: E402
 from results import Result  # noqa: E402
@@ -61,6 +62,17 @@ def network(folder):
     (folder / "w.bin").write_bytes(np.array([0, 1, LEVEL, 0], "<f4").tobytes())
 
 
+WINDOW = (8, 16, 16)  # of the network as an ONNX file, which is moved over the grid
+
+
+def onnx_network(folder, operator="Conv"):
+    """The same as an ONNX file."""
+    weights = {"kernel": np.array([0, 1], float).reshape(2, 1, 1, 1, 1), "bias": np.array([LEVEL, 0], float)}
+    (folder / "net.onnx").write_bytes(onnx_file.model([onnx_file.node(operator, ["in", "kernel", "bias"], ["out"], kernel_shape=[1, 1, 1])], weights,
+                                                      {"in": (1, 1, *WINDOW)}, {"out": (1, 2, *WINDOW)}))
+    replaced("model.json", "net.onnx")(folder)
+
+
 def replaced(old, new):
     def breaks(folder):
         text = (folder / "model.yaml").read_text()
@@ -96,6 +108,7 @@ BROKEN = {
     "absent": (lambda folder: (folder / "model.json").unlink(), "model.json"),
     "weights": (cut_weights, "out/bias: 8 bytes at 8, the files have 9"),
     "layer": (unknown_layer, "Lambda"),
+    "operator": (lambda folder: onnx_network(folder, "Bogus"), "Bogus_out (Bogus): this operator is not known here"),
     "not YAML": (lambda folder: (folder / "model.yaml").write_text("name: [\n"), "model.yaml:2:1"),
     "no contrast": (replaced("keep: largest", "keep: largest\nbrighter: [Cube, Ball]"), 'brighter: "Ball" is no label'),
 }
@@ -110,15 +123,17 @@ class Models(unittest.TestCase):
         (cls.folder / "good" / "m").mkdir(parents=True)
         (cls.folder / "good" / "m" / "model.yaml").write_text(MODEL)
         network(cls.folder / "good" / "m")
+        shutil.copytree(cls.folder / "good", cls.folder / "onnx")
+        onnx_network(cls.folder / "onnx" / "m")
         cls.conf = cls.configuration("good")
         image = np.full(SHAPE, 100.0)
         image[CUBE] = 900
         image[2, 2, 2] = 900  # a second piece, which keep: largest leaves out
         affine = np.diag([*SPACING, 1.0])
         cls.results = {}
-        for name, slices, flip in (("plain", 2, ()), ("turned", 0, (0, 1))):
+        for name, models, slices, flip in (("plain", "good", 2, ()), ("turned", "onnx", 0, (0, 1))):
             head.write_series(cls.folder / name, image, affine, slices=slices, flip=flip)
-            cls.results[name] = cls.analysed(name)
+            cls.results[name] = cls.analysed(name, cls.configuration(models))
 
     @classmethod
     def configuration(cls, models):
@@ -129,8 +144,8 @@ class Models(unittest.TestCase):
         return path
 
     @classmethod
-    def analysed(cls, name):
-        return Result(peers.dicom_files(cls.folder / name), cls.folder / f"out-{name}", config=cls.conf)
+    def analysed(cls, name, conf=None):
+        return Result(peers.dicom_files(cls.folder / name), cls.folder / f"out-{name}", config=conf or cls.conf)
 
     def test_numbers_are_those_of_its_arithmetic(self):
         voxels = np.prod([s.stop - s.start for s in CUBE])
