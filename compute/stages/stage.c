@@ -63,6 +63,11 @@ const struct stage *stage_find(const char *name)
     return NULL;
 }
 
+bool stage_takes_reports(const struct stage *stage)
+{
+    return stage->inputs[0].reports;
+}
+
 bool stage_step(const struct stage_run *run, const char *what, double done, struct err *err)
 {
     return !run->step || run->step(run->step_ctx, what, done, err);

@@ -193,7 +193,8 @@ enum stage_end stage_refuse(struct findings *f, const char *format, ...)
 // ---- The table ----------------------------------------------------------------------------------
 
 const struct stage *stage_find(const char *name); // NULL: none
-const struct stage *stage_at(size_t index);       // in the order of slots; NULL past the end
+bool stage_takes_reports(const struct stage *stage);
+const struct stage *stage_at(size_t index); // in the order of slots; NULL past the end
 
 // Further stages, before anything else uses the table: models of the site, and those of the tests
 // of the interface. At most STAGE_FURTHER_MAX; borrowed as long as the process lives.

@@ -15,10 +15,29 @@
 
 #define ROUTE_SHOWN_MAX 1024 // bytes of a value or a line
 
-// Does an analysis take the series? why (may be NULL) gets a line of it.
-static bool route_run_takes(const struct conf_run *run, const struct gather_series *s, FILE *why)
+// Does another analysis of the route take it, that gathers no reports?
+static bool route_others_take(const struct conf_route *route, const struct gather_series *s)
+{
+    bool taken = false;
+    for (size_t i = 0; i < route->run_count; i++) {
+        const struct stage *stage = stage_find(route->runs[i].stage);
+        taken = taken || (!stage_takes_reports(stage) &&
+                          slots_match(stage, &s->attrs, CONF_VALUES_SHOWN, NULL) >= 0);
+    }
+    return taken;
+}
+
+// Does an analysis of a route take the series? why (may be NULL) gets a line of it.
+static bool route_run_takes(const struct conf_route *route, const struct conf_run *run,
+                            const struct gather_series *s, FILE *why)
 {
     const struct stage *stage = stage_find(run->stage); // the configuration has been checked
+    if (stage_takes_reports(stage)) {
+        bool takes = slots_match_reports(stage, route_others_take(route, s), why);
+        if (why)
+            fputc('\n', why);
+        return takes;
+    }
     int slot = slots_match(stage, &s->attrs, CONF_VALUES_SHOWN, why);
     if (why && slot >= 0)
         fprintf(why, "%s takes it as %s", stage->name, stage->inputs[slot].name);
@@ -40,7 +59,7 @@ static char *route_explain(const struct conf *conf, const struct gather_series *
     const struct conf_route *matching = conf_match(conf, &s->attrs, CONF_VALUES_SHOWN, f);
     *route = NULL;
     for (size_t i = 0; matching && i < matching->run_count; i++) {
-        if (route_run_takes(&matching->runs[i], s, f))
+        if (route_run_takes(matching, &matching->runs[i], s, f))
             *route = matching;
     }
     if (fclose(f) == 0)
@@ -64,7 +83,7 @@ static void route_print(const struct gather_series *s, const struct conf_route *
     else if (!route)
         printf("  no route\n");
     for (size_t i = 0; route && i < route->run_count; i++) {
-        if (route_run_takes(&route->runs[i], s, NULL))
+        if (route_run_takes(route, &route->runs[i], s, NULL))
             printf("  route \"%s\" runs %s\n", route->name, route->runs[i].stage);
     }
     for (char *line = strtok_r(why, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest))
@@ -77,7 +96,7 @@ static json_t *route_item(const struct gather_series *s, const struct conf_route
     json_t *o = gather_item(s, ok), *run = json_array(), *reasons = json_array();
     char *rest = NULL;
     for (size_t i = 0; route && i < route->run_count; i++) {
-        if (route_run_takes(&route->runs[i], s, NULL))
+        if (route_run_takes(route, &route->runs[i], s, NULL))
             json_add(run, json_text(route->runs[i].stage), ok);
     }
     for (char *line = strtok_r(why, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest))

@@ -20,6 +20,7 @@ struct collections {
     struct core *core;
     double begun; // wall clock: waits count from here at the earliest
     double next;
+    bool ended; // a collection has, in this pass
 };
 
 struct member {
@@ -114,18 +115,39 @@ static bool studies_load(struct collections *c, struct studies *l, struct err *e
     return ok && (l->ok || err_set(err, ERR_NOMEM, "no memory for studies"));
 }
 
-// The route and the analysis as the present configuration has them.
-static void study_find_route(struct study *s)
+// The first route of the configuration of that name, unless one before it is taken already.
+static void study_try_route(struct study *s, const char *name)
 {
     const struct conf *conf = s->all->core->conf;
     for (size_t i = 0; i < conf->route_count; i++) {
         const struct conf_route *route = &conf->routes[i];
-        if (strcmp(route->name, s->route_name) != 0)
-            continue;
-        s->run = conf_find_run(route, s->stage_name);
-        s->route = s->run ? route : NULL;
+        struct conf_run *run = conf_find_run(route, s->stage_name);
+        if (s->route == route)
+            return;
+        if (run && strcmp(route->name, name) == 0) {
+            s->route = route;
+            s->run = run;
+            return;
+        }
     }
+}
+
+static bool study_try_route_of(void *ctx, const struct state_member *row)
+{
+    study_try_route(ctx, row->route);
+    return true;
+}
+
+// The route and the analysis as the present configuration has them. What gathers reports has no
+// route of its own: of those of its series the one that the configuration has first.
+static bool study_find_route(struct study *s, struct err *err)
+{
     s->stage = stage_find(s->stage_name);
+    if (*s->route_name)
+        study_try_route(s, s->route_name);
+    else if (!state_each_member(s->all->core->state, s->id, study_try_route_of, s, err))
+        return false;
+    return true;
 }
 
 static bool study_add_member(void *ctx, const struct state_member *row)
@@ -265,9 +287,17 @@ static void describe_empty(FILE *out, const struct study *s, const struct collec
         evidence_add(out, "%s: missing after %.0f s", slot->spec->name, waited);
 }
 
-// Every input, and which evidence decided that it is complete.
+// Every input, and which evidence decided that it is complete. Of what gathers reports: what is
+// asked of the whole study.
 static void describe_all(FILE *out, const struct study *s)
 {
+    if (stage_takes_reports(s->stage)) {
+        evidence_add(out,
+                     "no series of the study is being received and no analysis of it is to run, "
+                     "for %g s",
+                     s->all->core->conf->quiet_s);
+        return;
+    }
     for (size_t i = 0; i < s->stage->input_count; i++) {
         if (s->slots[i].complete == 0)
             describe_empty(out, s, &s->slots[i]);
@@ -302,6 +332,22 @@ static void describe_trouble(FILE *out, const struct study *s)
     }
 }
 
+static bool describe_unreported(void *ctx, const struct state_unreported *row)
+{
+    const bool reason = *row->reason && row->state != JOB_DONE;
+    evidence_add(ctx, "%s of series %s is %s without a report%s%s", row->stage,
+                 row->series_instance_uid, job_state_name(row->state), reason ? ": " : "",
+                 reason ? row->reason : "");
+    return true;
+}
+
+// Of what gathers reports: the trouble with its series is told by the reports.
+static void describe_no_reports(FILE *out, const struct study *s)
+{
+    if (!state_study_unreported(s->all->core->state, s->id, describe_unreported, out, s->err))
+        fputs("what has no report is not known", out);
+}
+
 // malloc'd; NULL: no memory.
 static char *study_describe(const struct study *s, void (*what)(FILE *out, const struct study *s))
 {
@@ -317,6 +363,29 @@ static char *study_describe(const struct study *s, void (*what)(FILE *out, const
     return NULL;
 }
 
+struct reports { // of a study
+    struct state *state;
+    int64_t job; // that is to gather them; 0: they are counted
+    int64_t count;
+    bool ok;
+    struct err *err;
+};
+
+static bool reports_add(void *ctx, const char *sop_instance_uid)
+{
+    struct reports *r = ctx;
+    r->count++;
+    return r->ok = !r->job || state_add_report(r->state, r->job, sop_instance_uid, r->err);
+}
+
+// What a job gathers is fixed when it is made: later reports are for the next one.
+static bool study_add_reports(const struct study *s, int64_t job, struct err *err)
+{
+    struct reports r = {.state = s->all->core->state, .job = job, .ok = true, .err = err};
+    return !job || !stage_takes_reports(s->stage) ||
+           (state_study_reports(r.state, s->id, reports_add, &r, err) && r.ok);
+}
+
 static bool study_add_job(struct study *s, struct route_job *job, char **evidence, char **remark,
                           struct err *err)
 {
@@ -325,7 +394,8 @@ static bool study_add_job(struct study *s, struct route_job *job, char **evidenc
     const char *source = "";
     size_t count = 0;
     *evidence = study_describe(s, describe_all);
-    *remark = study_describe(s, describe_trouble);
+    *remark =
+        study_describe(s, stage_takes_reports(s->stage) ? describe_no_reports : describe_trouble);
     bool ok = (inputs && *evidence && *remark) || err_set(err, ERR_NOMEM, "no memory for a job");
     for (size_t i = 0; ok && i < s->member_count; i++) {
         const struct member *m = &s->members[i];
@@ -337,16 +407,28 @@ static bool study_add_job(struct study *s, struct route_job *job, char **evidenc
         inputs[count++] =
             (struct state_input){.slot = m->slot, .position = position, .series = m->series};
     }
-    ok = ok &&
-         route_study(s->all->core->conf, state, s->route, s->run, source, inputs, count, job, err);
+    ok = ok && route_study(s->all->core->conf, state, s->route, s->run, source, s->id, inputs,
+                           count, job, err);
     if (ok) {
         job->job.evidence = *evidence;
         job->job.remark = *remark;
         ok = state_add_job(state, &job->job, inputs, count, &job->job_id, err) &&
+             study_add_reports(s, job->job_id, err) &&
              earlier_want(s->all->core->earlier, job->job_id, source, err);
     }
     free(inputs);
     return ok;
+}
+
+// Whether there is anything that a job could take.
+static bool study_has_input(const struct study *s, bool *has, struct err *err)
+{
+    struct reports r = {.state = s->all->core->state, .ok = true, .err = err};
+    const bool reports = stage_takes_reports(s->stage);
+    if (reports && !state_study_reports(r.state, s->id, reports_add, &r, err))
+        return false;
+    *has = s->member_count > 0 && (!reports || r.count > 0);
+    return true;
 }
 
 // The job and the end of the collection in one transaction.
@@ -355,22 +437,25 @@ static bool study_end(struct study *s, struct err *err)
     struct state *state = s->all->core->state;
     struct route_job job = {0};
     char *evidence = NULL, *remark = NULL;
-    bool ok = study_number_members(s) && state_begin(state, err);
+    bool has = false;
+    bool ok = study_number_members(s) && study_has_input(s, &has, err) && state_begin(state, err);
     if (ok) {
         study_choose(s);
-        ok = (s->member_count == 0 || study_add_job(s, &job, &evidence, &remark, err)) &&
+        ok = (!has || study_add_job(s, &job, &evidence, &remark, err)) &&
              state_collection_end(state, s->id, err) && state_commit(state, err);
         if (!ok)
             state_rollback(state);
     }
     if (ok && job.job_id)
         log_info("study=%s route=\"%s\" analysis=%s job=%lld evidence=\"%s\"",
-                 s->study_instance_uid, s->route_name, s->stage_name, (long long)job.job_id,
+                 s->study_instance_uid, s->route->name, s->stage_name, (long long)job.job_id,
                  evidence);
     else if (ok && s->member_count > 0)
-        log_info("study=%s route=\"%s\" analysis=%s the same job is there already",
-                 s->study_instance_uid, s->route_name, s->stage_name);
+        log_info("study=%s route=\"%s\" analysis=%s %s", s->study_instance_uid, s->route->name,
+                 s->stage_name,
+                 has ? "the same job is there already" : "no analysis has given a report");
     if (ok) {
+        s->all->ended = true;
         earlier_wake(s->all->core->earlier);
         jobs_wake(s->all->core->jobs);
     }
@@ -383,19 +468,39 @@ static bool study_end(struct study *s, struct err *err)
 // A configuration without the route, or without the analysis in it, waits for nothing.
 static bool study_drop(struct study *s, struct err *err)
 {
-    log_warn("study=%s no longer collected: route \"%s\" does not run %s any more",
-             s->study_instance_uid, s->route_name, s->stage_name);
+    log_warn("study=%s no longer collected: %s%s%s does not run %s any more", s->study_instance_uid,
+             *s->route_name ? "route \"" : "no route of its series", s->route_name,
+             *s->route_name ? "\"" : "", s->stage_name);
+    s->all->ended = true;
     return state_collection_end(s->all->core->state, s->id, err);
+}
+
+// What gathers reports starts when no series of the study is being received and no analysis of it
+// is to run, and that for the quiet time: the last series or the end of the last job counts. The
+// ends of series, jobs and other collections wake these.
+static bool study_consider_reports(struct study *s, double *wake, struct err *err)
+{
+    const struct conf *conf = s->all->core->conf;
+    bool busy = true;
+    if (!state_study_busy(s->all->core->state, s->id, &busy, err))
+        return false;
+    if (!busy && clock_wall() >= s->grown + conf->quiet_s)
+        return study_end(s, err);
+    *wake = busy ? INFINITY : s->grown + conf->quiet_s;
+    return true;
 }
 
 static bool study_consider(struct study *s, double *wake, struct err *err)
 {
     struct collection_decision d;
-    study_find_route(s);
+    if (!study_find_route(s, err))
+        return false;
     if (!s->route || !s->stage)
         return study_drop(s, err);
     if (!study_fill(s, err))
         return false;
+    if (stage_takes_reports(s->stage))
+        return study_consider_reports(s, wake, err);
     study_decide(s, &d);
     if (d.verdict != COLLECTION_WAITS)
         return study_end(s, err);
@@ -403,16 +508,12 @@ static bool study_consider(struct study *s, double *wake, struct err *err)
     return true;
 }
 
-double collections_tick(struct collections *c)
+static void collections_pass(struct collections *c, double now)
 {
     struct err err = {0};
     struct studies l;
-    double now = clock_steady();
-    if (c->core->draining)
-        return INFINITY;
-    if (now < c->next)
-        return c->next;
     c->next = INFINITY;
+    c->ended = false;
     bool ok = studies_load(c, &l, &err);
     for (struct study *s = l.first; ok && s; s = s->next) {
         double wake = INFINITY;
@@ -430,6 +531,18 @@ double collections_tick(struct collections *c)
         c->next = now + TRY_AGAIN_S;
     }
     studies_finish(&l);
+}
+
+double collections_tick(struct collections *c)
+{
+    double now = clock_steady();
+    if (c->core->draining)
+        return INFINITY;
+    if (now < c->next)
+        return c->next;
+    do // what gathers reports may have waited for one that has ended without a job
+        collections_pass(c, now);
+    while (c->ended);
     return c->next;
 }
 
@@ -439,6 +552,8 @@ bool collections_add(struct collections *c, int64_t series, const char *route,
 {
     const double now = clock_wall();
     int64_t id = 0;
+    if (stage_takes_reports(stage))
+        route = ""; // one for the whole study
     return state_collect(c->core->state, series, route, stage->name, slot, evidence, now,
                          now - fmax(quiet_s, 0), &id, err);
 }
@@ -467,8 +582,7 @@ json_t *collections_list(struct collections *c, struct err *err)
     json_t *list = json_array();
     bool ok = studies_load(c, &l, err) && list;
     for (struct study *s = l.first; ok && s; s = s->next) {
-        study_find_route(s);
-        ok = !s->route || !s->stage || study_fill(s, err);
+        ok = study_find_route(s, err) && (!s->route || !s->stage || study_fill(s, err));
         if (ok && s->slots)
             study_choose(s);
         json_add(list, study_item(s, &ok), &ok);

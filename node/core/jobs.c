@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "compute/findings/findings.h"
 #include "compute/stages/stage.h"
+#include "node/core/collections.h"
 #include "node/core/earlier.h"
 #include "node/core/outbox.h"
 #include "node/core/pool.h"
@@ -38,7 +39,8 @@
 // Compiling all shaders anew takes 24 s with sanitizers on two cores: 8 min with a tenth of a core.
 #define WARM_WITHIN_S  1800
 #define SCOUT_WITHIN_S 60
-#define SCOUT_EVERY_S  30 // while a device that is wanted is not there
+#define SCOUT_EVERY_S  30       // while a device that is wanted is not there
+#define REPORT_MOST    67108864 // bytes of a report that a summary takes
 #define LEASE_S        60
 #define RENEW_EVERY_S  20
 
@@ -268,6 +270,7 @@ static void attempt_failed(struct seat *p, const char *reason)
         log_error("job=%lld failed, and no report could be made: %s", (long long)p->job, reason);
         ok = state_job_end(core->state, p->job, JOB_FAILED, p->outcome, p->reason, "", 0, 0,
                            clock_wall(), &err);
+        collections_wake(core->collections);
     } else if (p->refusing) { // the reason of the analysis is the one that counts
         ok = state_job_requeue(core->state, p->job, REQUEUE_ATTEMPT, 0, p->reason, &err);
     } else if (p->attempts >= most) {
@@ -391,6 +394,7 @@ static void job_done(struct seat *p, const struct msg_done *d)
              (unsigned long long)(d->peak_bytes >> 20), d->reason[0] ? " reason=" : "", d->reason);
     forget_job(p);
     outbox_wake(core->outbox);
+    collections_wake(core->collections);
 }
 
 // The worker speaks
@@ -525,6 +529,7 @@ struct claimed { // a row on its way into an order
     int64_t tries, series;
     size_t room;
     bool ok;
+    struct err why; // where not ok; {0}: no memory
 };
 
 static bool take_row(void *ctx, const struct state_job *row)
@@ -581,6 +586,31 @@ static bool take_file(void *ctx, const struct state_file *row)
     return c->ok = f->path && f->sop_instance_uid && f->sop_class_uid;
 }
 
+// A copy of a report on the desk of the worker, which cannot read the outbox. One that is lost is
+// left out, and the results say so.
+static bool take_report(void *ctx, const struct state_file *row)
+{
+    struct claimed *c = ctx;
+    const struct datadir *dir = &c->seat->jobs->core->dir;
+    struct state_file copy = *row;
+    char from[PATH_MAX], to[PATH_MAX], name[DATADIR_NAME];
+    if (!*row->path || !datadir_exists(dir, row->path)) {
+        c->order.remark =
+            arena_printf(c->arena, "%s%sthe report %s is lost and left out", c->order.remark,
+                         *c->order.remark ? "; " : "", row->sop_instance_uid);
+        return c->ok = c->order.remark != NULL;
+    }
+    snprintf(name, sizeof name, "%.40s/report-%d.dcm", c->seat->folder, row->position);
+    copy.path = name;
+    size_t size = 0;
+    char *data = datadir_path(dir, row->path, from, &c->why) && datadir_path(dir, name, to, &c->why)
+                     ? fs_read_file(from, REPORT_MOST, &size, &c->why)
+                     : NULL;
+    c->ok = data && fs_write_file(to, data, size, &c->why);
+    free(data);
+    return c->ok && take_file(c, &copy);
+}
+
 static bool take_predecessor(void *ctx, const struct state_object *row)
 {
     struct order *o = ctx;
@@ -604,16 +634,27 @@ static bool write_order(struct claimed *c, struct err *err)
     char folder[PATH_MAX], path[PATH_MAX];
     if (!c->ok)
         return err_set(err, ERR_NOMEM, "no memory for the order of a job");
-    if (!state_each_job_file(core->state, o->job, take_file, c, err) ||
+    const struct stage *stage = stage_find(o->stage);
+    const bool reports = stage && stage_takes_reports(stage);
+    datadir_remove(&core->dir, c->seat->folder); // what a crash between two writes left
+    if (!datadir_make(&core->dir, c->seat->folder, err))
+        return false;
+    if (!(reports ? state_each_report(core->state, o->job, take_report, c, err)
+                  : state_each_job_file(core->state, o->job, take_file, c, err)) ||
         !state_prior_take(core->state, o->job, EARLIER_LATE, take_priors, c, err) ||
         !state_predecessor(core->state, o->job, take_predecessor, o, err) ||
         !state_series_attrs(core->state, c->series, &o->head, err))
         return false;
+    if (reports && o->has_predecessor) {
+        o->remark = arena_printf(c->arena, "%s%sreplaces the earlier %s %s", o->remark,
+                                 *o->remark ? "; " : "", o->stage, o->predecessor.sop_instance_uid);
+        c->ok = c->ok && o->remark;
+    }
+    if (!c->ok && c->why.code)
+        return err_set(err, c->why.code, "%s", c->why.text);
     if (!c->ok)
         return err_set(err, ERR_NOMEM, "no memory for the order of a job");
-    datadir_remove(&core->dir, c->seat->folder); // what a crash between two writes left
-    return datadir_make(&core->dir, c->seat->folder, err) &&
-           datadir_path(&core->dir, c->seat->folder, folder, err) &&
+    return datadir_path(&core->dir, c->seat->folder, folder, err) &&
            fs_join(path, folder, ORDER_FILE, err) && order_write(o, path, err);
 }
 
@@ -1061,6 +1102,7 @@ bool jobs_discard(struct jobs *j, int64_t id, struct err *err)
     else
         log_info("job=%lld discarded by hand", (long long)id);
     jobs_wake(j);
+    collections_wake(j->core->collections);
     return ok;
 }
 

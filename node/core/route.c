@@ -62,22 +62,48 @@ static bool join_destinations(const struct conf *conf, const struct conf_route *
     return true;
 }
 
-// The same instances in the same inputs, analysis, version and parameters: the same job.
-static bool route_make_key(struct state *state, const struct stage *stage, const char *parameters,
-                           struct state_input *inputs, size_t count, char out[65], struct err *err)
+static bool route_add_report(void *ctx, const char *sop_instance_uid)
 {
-    struct digest *digest = digest_create();
+    digest_add_text(ctx, sop_instance_uid);
+    return true;
+}
+
+static bool route_add_unreported(void *ctx, const struct state_unreported *row)
+{
+    digest_add_text(ctx, row->stage);
+    digest_add_text(ctx, row->series_instance_uid);
+    digest_add_text(ctx, job_state_name(row->state));
+    return true;
+}
+
+static bool route_add_inputs(struct state *state, struct digest *digest, struct state_input *inputs,
+                             size_t count, struct err *err)
+{
     uint8_t sum[DIGEST_SIZE];
     char slot[16];
-    bool ok = digest || err_set(err, ERR_NOMEM, "no memory for a digest");
-    for (size_t i = 0; ok && i < count; i++) {
+    for (size_t i = 0; i < count; i++) {
         snprintf(slot, sizeof slot, "%d", inputs[i].slot);
-        ok = state_series_digest(state, inputs[i].series, sum, &inputs[i].last_instance, err);
-        if (ok) {
-            digest_add_text(digest, slot);
-            digest_add(digest, sum, DIGEST_SIZE);
-        }
+        if (!state_series_digest(state, inputs[i].series, sum, &inputs[i].last_instance, err))
+            return false;
+        digest_add_text(digest, slot);
+        digest_add(digest, sum, DIGEST_SIZE);
     }
+    return true;
+}
+
+// The same instances in the same inputs, analysis, version and parameters: the same job. collection
+// not 0: the same reports, whatever the series are that they are of.
+static bool route_make_key(struct state *state, const struct stage *stage, const char *parameters,
+                           int64_t collection, struct state_input *inputs, size_t count,
+                           char out[65], struct err *err)
+{
+    struct digest *digest = digest_create(), *series = digest_create();
+    uint8_t sum[DIGEST_SIZE];
+    bool ok = (digest && series) || err_set(err, ERR_NOMEM, "no memory for a digest");
+    ok = ok && route_add_inputs(state, collection ? series : digest, inputs, count, err);
+    if (ok && collection)
+        ok = state_study_reports(state, collection, route_add_report, digest, err) &&
+             state_study_unreported(state, collection, route_add_unreported, digest, err);
     if (ok) {
         digest_add_text(digest, stage->name);
         digest_add_text(digest, stage->version);
@@ -86,19 +112,20 @@ static bool route_make_key(struct state *state, const struct stage *stage, const
         digest_hex(sum, out);
     }
     digest_destroy(digest);
+    digest_destroy(series);
     return ok;
 }
 
 static bool route_make_job(const struct conf *conf, struct state *state,
                            const struct conf_route *route, const struct conf_run *run,
-                           const char *source, struct state_input *inputs, size_t count,
-                           struct route_job *out, struct err *err)
+                           const char *source, int64_t collection, struct state_input *inputs,
+                           size_t count, struct route_job *out, struct err *err)
 {
     const struct stage *stage = out->stage;
     if (!parse_parameters(run, stage, &out->parameters, err))
         return err_wrap(err, "route %s", route->name);
     if (!join_destinations(conf, route, source, &out->destinations, err) ||
-        !route_make_key(state, stage, out->parameters, inputs, count, out->key, err))
+        !route_make_key(state, stage, out->parameters, collection, inputs, count, out->key, err))
         return false;
     out->job =
         (struct state_job){.scope = stage->scope == SCOPE_STUDY ? JOB_OF_STUDY : JOB_OF_SERIES,
@@ -124,12 +151,14 @@ static bool route_find_stage(const struct conf_route *route, const struct conf_r
 }
 
 bool route_study(const struct conf *conf, struct state *state, const struct conf_route *route,
-                 const struct conf_run *run, const char *source, struct state_input *inputs,
-                 size_t count, struct route_job *out, struct err *err)
+                 const struct conf_run *run, const char *source, int64_t collection,
+                 struct state_input *inputs, size_t count, struct route_job *out, struct err *err)
 {
     *out = (struct route_job){0};
     return route_find_stage(route, run, &out->stage, err) &&
-           route_make_job(conf, state, route, run, source, inputs, count, out, err);
+           route_make_job(conf, state, route, run, source,
+                          stage_takes_reports(out->stage) ? collection : 0, inputs, count, out,
+                          err);
 }
 
 struct routed { // a series on its way
@@ -148,6 +177,12 @@ static bool route_offer(const struct routed *r, const struct conf_route *route,
     struct route_job *job = &out->jobs[out->job_count];
     if (!route_find_stage(route, run, &job->stage, err))
         return false;
+    if (stage_takes_reports(job->stage)) { // it comes last
+        job->slot = 0;                     // its only one
+        out->job_count += slots_match_reports(job->stage, out->job_count > 0, why);
+        fputc('\n', why);
+        return true;
+    }
     job->slot = slots_match(job->stage, &r->attrs, CONF_VALUES_HIDDEN, why);
     if (job->slot < 0) {
         fputc('\n', why);
@@ -159,7 +194,7 @@ static bool route_offer(const struct routed *r, const struct conf_route *route,
         return true;
     }
     job->input = (struct state_input){.slot = job->slot, .series = r->series};
-    return route_make_job(r->conf, r->state, route, run, r->source, &job->input, 1, job, err);
+    return route_make_job(r->conf, r->state, route, run, r->source, 0, &job->input, 1, job, err);
 }
 
 static bool route_match(const struct routed *r, FILE *why, struct route_outcome *out,
@@ -172,8 +207,13 @@ static bool route_match(const struct routed *r, FILE *why, struct route_outcome 
     out->jobs = calloc(route->run_count, sizeof *out->jobs);
     if (!out->jobs)
         return err_set(err, ERR_NOMEM, "no memory for the jobs of a series");
-    for (size_t i = 0; ok && i < route->run_count; i++)
-        ok = route_offer(r, route, &route->runs[i], why, out, err);
+    for (int last = 0; last < 2; last++) { // what takes reports comes after what makes them
+        for (size_t i = 0; ok && i < route->run_count; i++) {
+            const struct stage *stage = stage_find(route->runs[i].stage);
+            if ((stage && stage_takes_reports(stage)) == last)
+                ok = route_offer(r, route, &route->runs[i], why, out, err);
+        }
+    }
     if (ok && out->job_count > 0)
         out->route = route;
     return ok;

@@ -33,7 +33,8 @@ bool route_series(const struct conf *conf, struct state *state, int64_t series, 
 void route_outcome_finish(struct route_outcome *out); // {0} is fine
 
 // The job of an analysis on several series of a study, by slot and position. Sets last_instance of
-// each input. source: where results go that return to the source. Errors as above.
+// each input. source: where results go that return to the source. collection: whose reports it
+// gathers, where it gathers reports. Errors as above.
 bool route_study(const struct conf *conf, struct state *state, const struct conf_route *route,
-                 const struct conf_run *run, const char *source, struct state_input *inputs,
-                 size_t count, struct route_job *out, struct err *err);
+                 const struct conf_run *run, const char *source, int64_t collection,
+                 struct state_input *inputs, size_t count, struct route_job *out, struct err *err);

@@ -9,7 +9,7 @@
 #include "node/job/patient.h"
 #include "node/job/tally.h"
 
-#define SCHEMA_VERSION 6
+#define SCHEMA_VERSION 7
 
 // Jobs and what they take. A job_input is never changed.
 #define JOB_TABLES                                                                                 \
@@ -51,6 +51,11 @@
     " job INTEGER PRIMARY KEY REFERENCES job(id) ON DELETE CASCADE, until REAL NOT NULL,"          \
     " answered INTEGER NOT NULL DEFAULT 0, list TEXT NOT NULL DEFAULT '',"                         \
     " note TEXT NOT NULL DEFAULT '');"
+// Reports that a job gathers, as they were when it was made: never changed.
+#define REPORT_TABLE                                                                               \
+    "CREATE TABLE job_report("                                                                     \
+    " job INTEGER NOT NULL REFERENCES job(id) ON DELETE CASCADE, sop_uid TEXT NOT NULL,"           \
+    " PRIMARY KEY(job, sop_uid)) WITHOUT ROWID;"
 #define JOB_INDICES                                                                                \
     "CREATE INDEX job_state ON job(state);"                                                        \
     "CREATE INDEX job_study ON job(study_uid);"                                                    \
@@ -77,7 +82,7 @@ static const char schema[] =
     " id INTEGER PRIMARY KEY, sop_uid TEXT NOT NULL, digest BLOB NOT NULL,"
     " path TEXT NOT NULL UNIQUE, calling TEXT NOT NULL, address TEXT NOT NULL, at REAL NOT NULL,"
     " reason TEXT NOT NULL, bytes INTEGER NOT NULL DEFAULT 0, UNIQUE(sop_uid, digest));" JOB_TABLES
-        JOB_INDICES COLLECTION_TABLES PRIOR_TABLE "CREATE TABLE outbox("
+        JOB_INDICES COLLECTION_TABLES PRIOR_TABLE REPORT_TABLE "CREATE TABLE outbox("
     " id INTEGER PRIMARY KEY AUTOINCREMENT, job INTEGER NOT NULL REFERENCES job(id),"
     " destination TEXT NOT NULL, kind TEXT NOT NULL, rank INTEGER NOT NULL, path TEXT NOT NULL,"
     " sop_class TEXT NOT NULL, sop_uid TEXT NOT NULL, series_uid TEXT NOT NULL,"
@@ -127,6 +132,9 @@ static const char migrate_4_to_5[] = GONE_TABLE;
 // Version 5 asked for no earlier results.
 static const char migrate_5_to_6[] = PRIOR_TABLE;
 
+// Version 6 gathered no reports.
+static const char migrate_6_to_7[] = REPORT_TABLE;
+
 #define SERIES_COLUMNS                                                                             \
     "SELECT id, series_uid, study_uid, modality, source, address, state, first_at, last_at,"       \
     " instances, runs, completeness, evidence, route, why, run_at FROM series"
@@ -154,6 +162,11 @@ static const char migrate_5_to_6[] = PRIOR_TABLE;
 
 // In a row of the outbox: its job is made again because files were lost, and this was sent before.
 #define IS_SENT_ONCE "state = 'sent' AND (SELECT verdict FROM job WHERE job.id = outbox.job) <> ''"
+
+// In a row o of the outbox and e of job: a report that the job has given.
+#define IS_REPORTED                                                                                \
+    " o.kind = 'sr' AND o.state <> 'discarded' AND e.state NOT IN ('queued', 'running')"
+#define GATHERS_NONE " NOT EXISTS (SELECT 1 FROM job_report g WHERE g.job = e.id)"
 
 enum query {
     Q_BEGIN,
@@ -196,6 +209,10 @@ enum query {
     Q_JOBS_NEWEST,
     Q_INPUTS,
     Q_JOB_FILES,
+    Q_STUDY_REPORTS,
+    Q_STUDY_UNREPORTED,
+    Q_ADD_REPORT,
+    Q_JOB_REPORTS,
     Q_PREDECESSOR,
     Q_JOB_REQUEUE,
     Q_JOB_REFUSE,
@@ -216,6 +233,8 @@ enum query {
     Q_COLLECTIONS,
     Q_MEMBERS,
     Q_SIBLINGS,
+    Q_STUDY_BUSY,
+    Q_COLLECTION_AGAIN,
     Q_COLLECTION_END,
     Q_ADD_OBJECT,
     Q_DESTINATIONS,
@@ -332,9 +351,30 @@ static const char *const sql[Q_COUNT] = {
         "SELECT i.slot, i.position, f.path, f.digest, f.sop_uid, f.sop_class FROM job_input i"
         " JOIN instance f ON f.series = i.series AND f.id <= i.last_instance"
         " WHERE i.job = ? ORDER BY i.slot, i.position, f.sop_uid",
+    // ?1 a collection. What gathers reports gathers none of what gathered some.
+    [Q_STUDY_REPORTS] =
+        "SELECT DISTINCT o.sop_uid FROM collection c JOIN job e ON e.study_uid = c.study_uid AND"
+        " e.patient = c.patient JOIN outbox o ON o.job = e.id WHERE c.id = ?1 AND" IS_REPORTED
+        " AND" GATHERS_NONE " ORDER BY o.sop_uid",
+    // not of one whose analysis had a later job on a series of its
+    [Q_STUDY_UNREPORTED] =
+        "SELECT e.stage, s.series_uid, e.state, e.reason FROM collection c JOIN job e ON"
+        " e.study_uid = c.study_uid AND e.patient = c.patient JOIN job_input i ON i.job = e.id AND"
+        " i.ord = 0 JOIN series s ON s.id = i.series WHERE c.id = ?1 AND e.state NOT IN"
+        " ('queued', 'running') AND" GATHERS_NONE
+        " AND NOT EXISTS (SELECT 1 FROM outbox o WHERE o.job = e.id AND" IS_REPORTED
+        ") AND NOT EXISTS (SELECT 1 FROM job_input mine JOIN job_input its ON its.series ="
+        " mine.series JOIN job n ON n.id = its.job WHERE mine.job = e.id AND n.id > e.id AND"
+        " n.stage = e.stage) ORDER BY e.id",
+    [Q_ADD_REPORT] = "INSERT INTO job_report(job, sop_uid) VALUES(?, ?)",
+    [Q_JOB_REPORTS] =
+        "SELECT r.sop_uid, ifnull(o.path, ''), ifnull(o.sop_class, '') FROM job_report r"
+        " LEFT JOIN (SELECT sop_uid, max(path) AS path, sop_class FROM outbox GROUP BY sop_uid) o"
+        " ON o.sop_uid = r.sop_uid WHERE r.job = ? ORDER BY r.sop_uid",
     [Q_PREDECESSOR] = OBJECT_COLUMNS
     " WHERE kind = 'sr' AND state IN ('sent', 'pending') AND job IN (SELECT e.id FROM job e"
     " JOIN job j ON e.stage = j.stage AND e.scope = j.scope AND e.id <= j.id"
+    " AND (e.id < j.id OR" GATHERS_NONE ")" // which names the one before it, however often it runs
     " AND e.study_uid = j.study_uid AND e.patient = j.patient WHERE j.id = ? AND"
     " (j.scope = 'study' OR EXISTS (SELECT 1 FROM job_input mine JOIN job_input its ON"
     " its.series = mine.series WHERE mine.job = j.id AND its.job = e.id)))"
@@ -384,11 +424,24 @@ static const char *const sql[Q_COUNT] = {
                      " slot = excluded.slot, evidence = excluded.evidence",
     [Q_COLLECTIONS] = "SELECT id, study_uid, route, stage, started_at, grown_at FROM collection"
                       " WHERE open ORDER BY id",
-    [Q_MEMBERS] = "SELECT m.series, m.slot, m.evidence, s.series_uid, s.source"
+    [Q_MEMBERS] = "SELECT m.series, m.slot, m.evidence, s.series_uid, s.source, s.route"
                   " FROM collection_member m JOIN series s ON s.id = m.series"
                   " WHERE m.collection = ? ORDER BY m.slot, s.series_uid",
     [Q_SIBLINGS] = "SELECT s.id FROM collection c JOIN series s ON s.study_uid = c.study_uid AND"
                    " s.patient = c.patient AND s.state = 'receiving' WHERE c.id = ?",
+    [Q_STUDY_BUSY] =
+        "SELECT 1 FROM collection c WHERE c.id = ? AND (EXISTS (SELECT 1 FROM series s WHERE"
+        " s.study_uid = c.study_uid AND s.patient = c.patient AND s.state = 'receiving')"
+        " OR EXISTS (SELECT 1 FROM collection o WHERE o.study_uid = c.study_uid AND"
+        " o.patient = c.patient AND o.route <> '' AND o.open)"
+        " OR EXISTS (SELECT 1 FROM job e WHERE e.study_uid = c.study_uid AND"
+        " e.patient = c.patient AND e.state IN ('queued', 'running') AND" GATHERS_NONE "))",
+    // ?1 a job that has ended, ?2 when
+    [Q_COLLECTION_AGAIN] =
+        "UPDATE collection SET started_at = iif(open, started_at, ?2), open = 1,"
+        " grown_at = max(grown_at, ?2) WHERE route = '' AND EXISTS (SELECT 1 FROM job e WHERE"
+        " e.id = ?1 AND e.study_uid = collection.study_uid AND e.patient = collection.patient "
+        "AND" GATHERS_NONE ")",
     [Q_COLLECTION_END] = "UPDATE collection SET open = 0 WHERE id = ?",
     [Q_ADD_OBJECT] = "INSERT INTO outbox(job, destination, kind, rank, path, sop_class, sop_uid,"
                      " series_uid, study_uid, transfer_syntax)"
@@ -635,7 +688,8 @@ static bool prepare_schema(struct state *s, struct err *err)
               (version == 0 || version > 2 || execute(s, migrate_2_to_3, err)) &&
               (version == 0 || version > 3 || execute(s, migrate_3_to_4, err)) &&
               (version == 0 || version > 4 || execute(s, migrate_4_to_5, err)) &&
-              (version == 0 || execute(s, migrate_5_to_6, err)) && execute(s, mark, err) &&
+              (version == 0 || version > 5 || execute(s, migrate_5_to_6, err)) &&
+              (version == 0 || execute(s, migrate_6_to_7, err)) && execute(s, mark, err) &&
               state_commit(s, err);
     if (!ok)
         state_rollback(s);
@@ -1370,10 +1424,14 @@ bool state_job_end(struct state *s, int64_t id, enum job_state state, const char
                    const char *reason, const char *device, double seconds, int64_t peak_bytes,
                    double now, struct err *err)
 {
-    return done(s,
-                bind(s, err, Q_JOB_END, "ttttdidi", job_states[state], verdict, reason, device,
-                     seconds, peak_bytes, now, id),
-                err);
+    if (!state_part_begin(s, err))
+        return false;
+    bool ok = done(s,
+                   bind(s, err, Q_JOB_END, "ttttdidi", job_states[state], verdict, reason, device,
+                        seconds, peak_bytes, now, id),
+                   err) &&
+              done(s, bind(s, err, Q_COLLECTION_AGAIN, "id", id, now), err);
+    return state_part_end(s, ok, err) && ok;
 }
 
 bool state_jobs_renew(struct state *s, const char *prefix, double until, struct err *err)
@@ -1503,7 +1561,8 @@ bool state_each_member(struct state *s, int64_t collection,
                                    .slot = sqlite3_column_int(stmt, 1),
                                    .evidence = text(stmt, 2),
                                    .series_instance_uid = text(stmt, 3),
-                                   .source = text(stmt, 4)};
+                                   .source = text(stmt, 4),
+                                   .route = text(stmt, 5)};
         if (!each(ctx, &row)) {
             sqlite3_reset(stmt);
             return true;
@@ -1519,6 +1578,70 @@ bool state_each_sibling(struct state *s, int64_t collection,
     enum step result;
     while ((result = step(s, stmt, err)) == STEP_ROW) {
         if (!each(ctx, sqlite3_column_int64(stmt, 0))) {
+            sqlite3_reset(stmt);
+            return true;
+        }
+    }
+    return result == STEP_END;
+}
+
+bool state_study_busy(struct state *s, int64_t collection, bool *busy, struct err *err)
+{
+    return exists(s, bind(s, err, Q_STUDY_BUSY, "i", collection), busy, err);
+}
+
+bool state_study_reports(struct state *s, int64_t collection,
+                         bool (*each)(void *ctx, const char *sop_instance_uid), void *ctx,
+                         struct err *err)
+{
+    sqlite3_stmt *stmt = bind(s, err, Q_STUDY_REPORTS, "i", collection);
+    enum step result;
+    while ((result = step(s, stmt, err)) == STEP_ROW) {
+        if (!each(ctx, text(stmt, 0))) {
+            sqlite3_reset(stmt);
+            return true;
+        }
+    }
+    return result == STEP_END;
+}
+
+bool state_study_unreported(struct state *s, int64_t collection,
+                            bool (*each)(void *ctx, const struct state_unreported *row), void *ctx,
+                            struct err *err)
+{
+    sqlite3_stmt *stmt = bind(s, err, Q_STUDY_UNREPORTED, "i", collection);
+    enum step result;
+    while ((result = step(s, stmt, err)) == STEP_ROW) {
+        struct state_unreported row = {.stage = text(stmt, 0),
+                                       .series_instance_uid = text(stmt, 1),
+                                       .state = job_state_of(text(stmt, 2)),
+                                       .reason = text(stmt, 3)};
+        if (!each(ctx, &row)) {
+            sqlite3_reset(stmt);
+            return true;
+        }
+    }
+    return result == STEP_END;
+}
+
+bool state_add_report(struct state *s, int64_t job, const char *sop_instance_uid, struct err *err)
+{
+    return done(s, bind(s, err, Q_ADD_REPORT, "it", job, sop_instance_uid), err);
+}
+
+bool state_each_report(struct state *s, int64_t job,
+                       bool (*each)(void *ctx, const struct state_file *row), void *ctx,
+                       struct err *err)
+{
+    sqlite3_stmt *stmt = bind(s, err, Q_JOB_REPORTS, "i", job);
+    enum step result;
+    int position = 0;
+    while ((result = step(s, stmt, err)) == STEP_ROW) {
+        struct state_file row = {.position = position++,
+                                 .sop_instance_uid = text(stmt, 0),
+                                 .path = text(stmt, 1),
+                                 .sop_class_uid = text(stmt, 2)};
+        if (!each(ctx, &row)) {
             sqlite3_reset(stmt);
             return true;
         }

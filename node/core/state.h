@@ -241,8 +241,16 @@ struct state_file { // an instance that a job takes
 bool state_each_job_file(struct state *s, int64_t job,
                          bool (*each)(void *ctx, const struct state_file *row), void *ctx,
                          struct err *err);
+// A job gathers a report: SOP Instance UID. In the transaction that adds the job.
+bool state_add_report(struct state *s, int64_t job, const char *sop_instance_uid, struct err *err);
+// The reports that a job gathers, by SOP Instance UID, a position each; digest is not set. path "":
+// nobody knows it any more.
+bool state_each_report(struct state *s, int64_t job,
+                       bool (*each)(void *ctx, const struct state_file *row), void *ctx,
+                       struct err *err);
 // The newest SR that was sent, or is still to be sent, by the same analysis of the same series (of
-// the same study, for JOB_OF_STUDY): its row of the outbox. Of what was never sent, or discarded,
+// the same study, for JOB_OF_STUDY): its row of the outbox; of a job that gathers reports one of an
+// earlier job. Of what was never sent, or discarded,
 // nobody knows.
 struct state_object;
 bool state_predecessor(struct state *s, int64_t job,
@@ -260,6 +268,7 @@ bool state_job_requeue(struct state *s, int64_t id, enum job_requeue how, double
 // A job is queued again, only for a report of outcome ("failed", "not evaluable") and its reason.
 bool state_job_refuse(struct state *s, int64_t id, const char *outcome, const char *reason,
                       struct err *err);
+// Ends it; what gathers reports of its study is to be decided anew, in the same transaction.
 bool state_job_end(struct state *s, int64_t id, enum job_state state, const char *verdict,
                    const char *reason, const char *device, double seconds, int64_t peak_bytes,
                    double now, struct err *err);
@@ -310,7 +319,11 @@ struct state_member {
     int slot;             // which of the inputs that the analysis declares
     const char *evidence; // verdict on its completeness and why
     const char *series_instance_uid, *source;
+    const char *route; // that the series took when it was last complete
 };
+
+// What gathers reports is collected for a whole study, whatever routes its series take: its route
+// is "". It begins anew when a job of the study ends (state_job_end()).
 
 // A complete series belongs to the collection of its study and patient for that route and analysis,
 // which begins with it, or begins anew when its job has been made. Texts as in struct
@@ -329,6 +342,23 @@ bool state_each_member(struct state *s, int64_t collection,
 // Series of its study and patient that are being received.
 bool state_each_sibling(struct state *s, int64_t collection,
                         bool (*each)(void *ctx, int64_t series), void *ctx, struct err *err);
+// Whether a series of its study is still being received, or a job of the study that gathers no
+// reports is still to be made or to end.
+bool state_study_busy(struct state *s, int64_t collection, bool *busy, struct err *err);
+// SOP Instance UIDs, in their order, of the reports (SR) that ended jobs of its study have given.
+bool state_study_reports(struct state *s, int64_t collection,
+                         bool (*each)(void *ctx, const char *sop_instance_uid), void *ctx,
+                         struct err *err);
+// A job of the study that has ended without a report, and no later one of its analysis on a series
+// of its.
+struct state_unreported {
+    const char *stage, *series_instance_uid; // of its first input
+    enum job_state state;
+    const char *reason;
+};
+bool state_study_unreported(struct state *s, int64_t collection,
+                            bool (*each)(void *ctx, const struct state_unreported *row), void *ctx,
+                            struct err *err);
 // Its job has been made, or there is none to make. Its members stay for a later run.
 bool state_collection_end(struct state *s, int64_t id, struct err *err);
 

@@ -505,11 +505,6 @@ static bool make_images(struct job *j, struct err *err)
 
 // Reports
 
-static bool takes_reports(const struct stage *stage)
-{
-    return stage->inputs[0].reports;
-}
-
 // The report of the same analysis that no other one of the input replaces is replaced by this one.
 static void find_replaced(struct job *j)
 {
@@ -661,7 +656,8 @@ static bool draw_pages(struct job *j, struct err *err)
     const struct attrs none = {0};
     const struct attrs *a = j->source_count ? main_attrs(j) : r->head ? r->head : &none;
     char date[32];
-    const bool reports = takes_reports(r->stage); // their series are of the day they were made
+    const bool reports =
+        stage_takes_reports(r->stage); // their series are of the day they were made
     if (reports)
         moment_text(attrs_get(a, "StudyDate"), attrs_get(a, "StudyTime"), date);
     else
@@ -895,7 +891,7 @@ bool analysis_run(const struct analysis_request *request, struct gpu *gpu,
         add_input_warnings(&j);
         ok = choose_priors(&j, err);
     }
-    const bool reports = takes_reports(request->stage);
+    const bool reports = stage_takes_reports(request->stage);
     if (ok && (reports ? read_reports(&j, &why) : make_images(&j, &why))) {
         ok = run_stage(&j, err);
         add_comparisons(&j);

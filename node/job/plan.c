@@ -142,7 +142,7 @@ static bool plan_series(struct plans *p, const struct gather_series *s, const st
 // Our own results are no input, but for an analysis of reports that is asked for by its name.
 static bool plan_wants_own(const struct stage *named)
 {
-    return named && named->inputs[0].reports;
+    return named && stage_takes_reports(named);
 }
 
 static bool plan_gathered(struct plans *p, const struct gather_series *s, const struct conf *conf,

@@ -122,6 +122,15 @@ int slots_match(const struct stage *stage, const struct attrs *attrs, enum conf_
     return -1;
 }
 
+bool slots_match_reports(const struct stage *stage, bool others, FILE *why)
+{
+    if (why && others)
+        fprintf(why, "%s gathers the reports of the study when its analyses are done", stage->name);
+    else if (why)
+        fprintf(why, "%s does not take it: no other analysis of the route does", stage->name);
+    return others;
+}
+
 struct slots_rank slots_rank(const struct attrs *attrs, const char *uid)
 {
     struct slots_rank rank = {.number = INT64_MAX, .uid = uid};

@@ -18,6 +18,10 @@
 int slots_match(const struct stage *stage, const struct attrs *attrs, enum conf_values values,
                 FILE *why);
 
+// What gathers reports takes a series where another analysis does so. why (may be NULL) gets one
+// line, without its end, in either case. Returns others.
+bool slots_match_reports(const struct stage *stage, bool others, FILE *why);
+
 // Where a series stands among those for an input that takes only one: the first one is kept.
 struct slots_rank {
     int64_t number;  // Series Number; INT64_MAX: none that can be read

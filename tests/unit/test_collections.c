@@ -49,6 +49,17 @@ static const struct stage density = {.name = "density",
                                      .inputs = whole,
                                      .input_count = 1};
 
+static const struct stage_accept reports[] = {{"Modality", "SR"}, {0}};
+static const struct stage_input_spec gathered[] = {
+    {.name = "reports", .count = INPUT_MANY, .accepts = reports, .reports = true}};
+static const struct stage gathers = {.name = "gathers",
+                                     .title = "Gathers",
+                                     .version = "1",
+                                     .slot = 93,
+                                     .scope = SCOPE_STUDY,
+                                     .inputs = gathered,
+                                     .input_count = 1};
+
 static struct core core;
 static char database[4200];
 
@@ -320,6 +331,76 @@ static void an_input_of_many_series_takes_all_in_the_order_of_their_uids(void)
     stop();
 }
 
+// The job ends with a report, or with none (sop NULL).
+static void end_with(int64_t job, const char *sop)
+{
+    struct state_object o = {.job = job,
+                             .object = {.sop_class_uid = "1.2", .kind = "sr"},
+                             .destination = "PA;CS",
+                             .path = "outbox/1/1/sr.dcm"};
+    if (sop) {
+        snprintf(o.object.sop_instance_uid, UID_SIZE, "%s", sop);
+        CU_ASSERT_TRUE(state_add_object(core.state, &o, NULL));
+    }
+    CU_ASSERT_TRUE(state_job_end(core.state, job, sop ? JOB_DONE : JOB_FAILED, "", "it broke", "",
+                                 0, 0, clock_wall(), NULL));
+    collections_wake(core.collections);
+}
+
+static bool count_report(void *ctx, const struct state_file *row)
+{
+    ++*(int *)ctx;
+    return *row->sop_instance_uid != 0;
+}
+
+static int reports_of(int64_t job)
+{
+    int count = 0;
+    CU_ASSERT_TRUE(state_each_report(core.state, job, count_report, &count, NULL));
+    return count;
+}
+
+static void what_gathers_reports_waits_for_the_analyses_of_its_study(void)
+{
+    start("gathers, views, cines");
+    complete(arrive("1.2.1", "1.2.1.1", "CC", "1"));
+    complete(arrive("1.2.2", "1.2.2.1", "MLO", "2"));
+    struct found views_job = wait_jobs(1);
+    CU_ASSERT_STRING_EQUAL(views_job.stage, "views");
+    complete(arrive("1.2.9", "1.2.9.1", "CINE", "9"));
+    struct found cines_job = wait_jobs(2);
+    CU_ASSERT_EQUAL(collections_tick(core.collections), (double)INFINITY); // both are to run
+    end_with(views_job.id, "1.9.1");
+    CU_ASSERT_EQUAL(collections_tick(core.collections), (double)INFINITY);
+    end_with(cines_job.id, NULL);
+    stop(); // and what is to be done is done by the next one
+    open_core("gathers, views, cines");
+    struct found first = wait_jobs(3);
+    CU_ASSERT_STRING_EQUAL(first.stage, "gathers");
+    CU_ASSERT_STRING_EQUAL(first.remark,
+                           "cines of series 1.2.9 is failed without a report: it broke");
+    CU_ASSERT_EQUAL(reports_of(first.id), 1);
+    check_inputs(first.id, "0.0 1.2.1<=1;0.1 1.2.2<=2;0.2 1.2.9<=3;");
+    end_with(first.id, "1.9.2");
+    CU_ASSERT_EQUAL(collections_tick(core.collections), (double)INFINITY); // not of its own report
+    complete(arrive("1.2.10", "1.2.10.1", "CINE", "10"));
+    struct found late = wait_jobs(4);
+    CU_ASSERT_STRING_EQUAL(late.stage, "cines");
+    end_with(late.id, "1.9.3");
+    struct found second = wait_jobs(5);
+    CU_ASSERT_EQUAL(second.run, 2);
+    CU_ASSERT_STRING_EQUAL(second.remark, ""); // the late job takes the failed one's series as well
+    CU_ASSERT_EQUAL(reports_of(second.id), 2);
+    CU_ASSERT_EQUAL(reports_of(first.id), 1);
+    end_with(second.id, "1.9.4");
+    end_with(late.id, "1.9.3"); // made once more: the same report
+    double end = clock_steady() + 20;
+    for (double wake = 0; wake < INFINITY && clock_steady() < end; poll(NULL, 0, 10))
+        wake = collections_tick(core.collections);
+    CU_ASSERT_EQUAL(jobs().count, 5);
+    stop();
+}
+
 static void what_is_collected_outlives_the_node(void)
 {
     start("views");
@@ -409,6 +490,7 @@ int main(void)
     stage_register(&views);
     stage_register(&cines);
     stage_register(&density);
+    stage_register(&gathers);
     static const struct check_case cases[] = {
         {"a_study_becomes_one_job_when_each_needed_input_is_there",
          a_study_becomes_one_job_when_each_needed_input_is_there},
@@ -420,6 +502,8 @@ int main(void)
          of_two_series_for_one_input_the_lower_number_is_taken},
         {"an_input_of_many_series_takes_all_in_the_order_of_their_uids",
          an_input_of_many_series_takes_all_in_the_order_of_their_uids},
+        {"what_gathers_reports_waits_for_the_analyses_of_its_study",
+         what_gathers_reports_waits_for_the_analyses_of_its_study},
         {"what_is_collected_outlives_the_node", what_is_collected_outlives_the_node},
         {"a_route_that_is_gone_is_waited_for_no_more", a_route_that_is_gone_is_waited_for_no_more},
         {"a_series_becomes_what_each_analysis_of_its_route_makes_of_it",

@@ -880,6 +880,12 @@ static void state_predecessor_is_the_last_report_of_the_series(void)
     add_object(s, m, "PACS", "sr", 6, "1.9.7");
     CU_ASSERT_TRUE(state_predecessor(s, n, copy_uid, uid, NULL));
     CU_ASSERT_STRING_EQUAL(uid, "1.9.7");
+    add_object(s, n, "PACS", "sr", 6, "1.9.8"); // it runs again
+    CU_ASSERT_TRUE(state_predecessor(s, n, copy_uid, uid, NULL));
+    CU_ASSERT_STRING_EQUAL(uid, "1.9.8");
+    CU_ASSERT_TRUE(state_add_report(s, n, "1.9.1", NULL)); // what gathers says the same each time
+    CU_ASSERT_TRUE(state_predecessor(s, n, copy_uid, uid, NULL));
+    CU_ASSERT_STRING_EQUAL(uid, "1.9.7");
     state_close(s);
 }
 
@@ -1054,6 +1060,101 @@ static void state_collects_the_series_of_a_study(void)
     check_collections(s, "1 1.2 r views 20 11;"); // it has begun anew
     CU_ASSERT_FALSE(state_collect(s, 99, "r", "views", 0, "", 21, 20, &again, &err));
     CU_ASSERT_EQUAL(err.code, ERR_INTERNAL);
+    state_close(s);
+}
+
+static bool list_report(void *ctx, const char *sop_instance_uid)
+{
+    list(ctx, "%s;", sop_instance_uid);
+    return true;
+}
+
+static bool list_unreported(void *ctx, const struct state_unreported *row)
+{
+    list(ctx, "%s %s %s %s;", row->stage, row->series_instance_uid, job_state_name(row->state),
+         row->reason);
+    return true;
+}
+
+static bool list_gathered(void *ctx, const struct state_file *row)
+{
+    list(ctx, "%d %s %s;", row->position, row->sop_instance_uid, row->path);
+    return true;
+}
+
+static void check_reports(struct state *s, int64_t collection, const char *wanted,
+                          const char *unreported)
+{
+    struct listed l = {""}, u = {""};
+    CU_ASSERT_TRUE(state_study_reports(s, collection, list_report, &l, NULL));
+    CU_ASSERT_STRING_EQUAL(l.text, wanted);
+    CU_ASSERT_TRUE(state_study_unreported(s, collection, list_unreported, &u, NULL));
+    CU_ASSERT_STRING_EQUAL(u.text, unreported);
+}
+
+static void check_busy(struct state *s, int64_t collection, bool wanted)
+{
+    bool busy = !wanted;
+    CU_ASSERT_TRUE(state_study_busy(s, collection, &busy, NULL));
+    CU_ASSERT_EQUAL(busy, wanted);
+}
+
+static void end_job_at(struct state *s, int64_t job, enum job_state state, double now)
+{
+    CU_ASSERT_TRUE(state_job_end(s, job, state, "done", "why", "", 0, 0, now, NULL));
+}
+
+// What gathers reports begins anew when a job of its study ends, and what its job gathers is fixed
+// then.
+static void state_gathers_the_reports_of_a_study(void)
+{
+    struct state *s = fresh();
+    int64_t a = 0, b = 0, other = 0, id = 0;
+    put(s, "1.2.3.1", "1", 1, "P", &a);
+    put(s, "1.2.3.2", "2", 1, "P", &b);
+    put(s, "1.2.3.3", "3", 1, "Q", &other); // another patient in the same study
+    CU_ASSERT_TRUE(state_series_end(s, other, "routed", "complete", "all", "r", "", NULL));
+    CU_ASSERT_TRUE(state_series_end(s, a, "routed", "complete", "all", "r", "", NULL));
+    CU_ASSERT_TRUE(state_collect(s, a, "", "views", 0, "complete", 10, 9, &id, NULL));
+    const int64_t x = add_job(s, a, "x"), y = add_job(s, b, "y"), q = add_job(s, other, "q");
+    check_busy(s, id, true); // b is received
+    CU_ASSERT_TRUE(state_series_end(s, b, "routed", "complete", "all", "r", "", NULL));
+    check_busy(s, id, true); // x, y
+    check_reports(s, id, "", "");
+    add_object(s, x, "PACS", "sc", 1, "1.9.1");
+    add_object(s, x, "PACS", "sr", 6, "1.9.2");
+    add_object(s, x, "ELSE", "sr", 6, "1.9.2");
+    add_object(s, q, "PACS", "sr", 6, "1.9.3");
+    check_reports(s, id, "", ""); // it may still change
+    CU_ASSERT_TRUE(state_collection_end(s, id, NULL));
+    end_job_at(s, q, JOB_DONE, 15);
+    check_collections(s, "");
+    end_job_at(s, x, JOB_DONE, 20);
+    check_collections(s, "1 1.2  views 20 20;");
+    end_job_at(s, y, JOB_FAILED, 30);
+    check_collections(s, "1 1.2  views 20 30;");
+    check_busy(s, id, false);
+    check_reports(s, id, "1.9.2;", "calcium 1.2.2 failed why;");
+    const int64_t series[] = {a, b}, m = add_study_job(s, series, 2, "m", 0);
+    CU_ASSERT_TRUE(state_add_report(s, m, "1.9.2", NULL));
+    CU_ASSERT_TRUE(state_add_report(s, m, "1.9.8", NULL)); // of which nothing is known
+    struct listed l = {""};
+    CU_ASSERT_TRUE(state_each_report(s, m, list_gathered, &l, NULL));
+    CU_ASSERT_PTR_NOT_NULL(strstr(l.text, "0 1.9.2 outbox/"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(l.text, ";1 1.9.8 ;"));
+    check_busy(s, id, false); // m gathers: nothing of it is gathered in turn
+    CU_ASSERT_TRUE(state_collection_end(s, id, NULL));
+    add_object(s, m, "PACS", "sr", 6, "1.9.7");
+    end_job_at(s, m, JOB_DONE, 40);
+    check_collections(s, "");
+    const int64_t z = add_job(s, b, "z"); // y once more, with a report
+    check_busy(s, id, true);
+    add_object(s, z, "PACS", "sr", 6, "1.9.6");
+    end_job_at(s, z, JOB_DONE, 50);
+    check_collections(s, "1 1.2  views 50 50;");
+    check_reports(s, id, "1.9.2;1.9.6;", "");
+    CU_ASSERT_TRUE(state_objects_discard(s, z, NULL));
+    check_reports(s, id, "1.9.2;", "calcium 1.2.2 done why;");
     state_close(s);
 }
 
@@ -1317,6 +1418,7 @@ static const struct check_case cases[] = {
     CASE(state_series_receives_again_after_its_end),
     CASE(state_series_knows_when_its_present_run_began),
     CASE(state_collects_the_series_of_a_study),
+    CASE(state_gathers_the_reports_of_a_study),
     CASE(state_keeps_a_series_while_others_are_awaited),
     CASE(state_does_no_job_twice),
     CASE(state_job_keeps_the_instances_it_was_made_of),
