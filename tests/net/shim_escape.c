@@ -1,8 +1,11 @@
 // Preloaded into a node (LD_PRELOAD): when an association gives a received file its name, when a
-// worker writes its first result, when a sender looks for its destination, this tries from inside
-// that process what it must not be able to do, once, and says on standard error what came of it:
-// "escape worker socket 1", the number being errno, 0 for success. ESCAPE names the data folder,
-// where the test has put files that nobody of the node knows. Each try does no harm where it works.
+// worker writes its first result, when a sender looks for its destination, when a gate has passed
+// on what a peer sent, when a clerk has written a message into its file, when a herald is about to
+// become the command of the site, this tries from inside that process what it must not be able to
+// do, once, and says on standard error what came of it: "escape worker socket 1", the number being
+// errno, 0 for success. ESCAPE names the data folder, where the test has put files that nobody of
+// the node knows, ESCAPE_KEY the private key, ESCAPE_TRAIL the audit trail. Each try does no harm
+// where it works.
 #include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
@@ -106,6 +109,18 @@ static int try_result_write(void)
     return opens(below("outbox/99/1/other.dcm"), O_WRONLY);
 }
 
+static int try_key(void)
+{
+    const char *key = getenv("ESCAPE_KEY");
+    return opens(key ? key : "", O_RDONLY);
+}
+
+static int try_trail(void)
+{
+    const char *trail = getenv("ESCAPE_TRAIL");
+    return opens(trail ? trail : "", O_WRONLY);
+}
+
 static int try_list(void)
 {
     DIR *dir = opendir(below("series/00"));
@@ -202,6 +217,8 @@ static const struct escape {
     {"remove", try_remove},
     {"result", try_result},
     {"result_write", try_result_write},
+    {"key", try_key},
+    {"trail", try_trail},
     {"list", try_list},
     {"socket", try_socket},
     {"local_socket", try_local_socket},
@@ -253,5 +270,44 @@ int connect(int fd, const struct sockaddr *address, socklen_t size)
     if (address->sa_family == AF_INET)
         escape("sender");
     return next(fd, address, size);
+}
+
+// Of streams only a gate makes one.
+static pid_t gate;
+
+int socketpair(int domain, int type, int protocol, int ends[2])
+{
+    int (*next)(int, int, int, int[2]) =
+        (int (*)(int, int, int, int[2]))(uintptr_t)dlsym(RTLD_NEXT, "socketpair");
+    if ((type & ~(SOCK_CLOEXEC | SOCK_NONBLOCK)) == SOCK_STREAM)
+        gate = getpid();
+    return next(domain, type, protocol, ends);
+}
+
+int shutdown(int fd, int how)
+{
+    int (*next)(int, int) = (int (*)(int, int))(uintptr_t)dlsym(RTLD_NEXT, "shutdown");
+    if (gate == getpid())
+        escape("gate");
+    return next(fd, how);
+}
+
+// Nobody else appends to what it syncs. The first message comes before the test's files are there.
+int fdatasync(int fd)
+{
+    int (*next)(int) = (int (*)(int))(uintptr_t)dlsym(RTLD_NEXT, "fdatasync");
+    if (fcntl(fd, F_GETFL) & O_APPEND && access(below("victim-clerk"), F_OK) == 0)
+        escape("clerk");
+    return next(fd);
+}
+
+// A command of the site wants the default; standard error is still that of the node.
+sighandler_t signal(int number, sighandler_t handler)
+{
+    sighandler_t (*next)(int, sighandler_t) =
+        (sighandler_t(*)(int, sighandler_t))(uintptr_t)dlsym(RTLD_NEXT, "signal");
+    if (number == SIGPIPE && handler == SIG_DFL)
+        escape("herald");
+    return next(number, handler);
 }
 // NOLINTEND(readability-inconsistent-declaration-parameter-name)
