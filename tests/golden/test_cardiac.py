@@ -151,11 +151,13 @@ class Ends(Case):
 class Shapes(Case):
     """The same heart sent in another way gives the same numbers."""
 
-    def test_a_mirror_image_changes_little(self):
+    def test_a_mirror_image_that_is_cropped_changes_little(self):
+        """What is found in whole pixels, the centre, differs by less than one; phantoms round positions to 0.1 um."""
         plain, _ = self.plain()
-        other, _ = self.analyse("mirror", *SMALL, "--mirrored")
-        self.assertLess(abs(number(plain, EF)["value"] - number(other, EF)["value"]), 1)
-        self.assertLess(abs(number(plain, EDV)["value"] / number(other, EDV)["value"] - 1), 0.01)
+        other, _ = self.analyse("mirror", *SMALL, "--mirrored", "--crop", "8")
+        self.assertLess(abs(number(plain, EF)["value"] - number(other, EF)["value"]), 0.3)
+        for code in (EDV, ESV, MASS):
+            self.assertLess(abs(number(plain, code)["value"] / number(other, code)["value"] - 1), 0.005, code)
 
 
 class Refusals(Case):

@@ -211,6 +211,24 @@ static void a_pool_that_does_not_narrow_may_go_on_for_two_slices(void)
     CU_ASSERT((double)h.v.beyond_mm2[ES] < 1.1 * last);
 }
 
+// What closes the apex past the last slice, and an outer contour that is drawn within the edge.
+static void the_range_of_mass_has_the_cap_and_the_contours_of_experts(void)
+{
+    static struct painted h;
+    paint_ventricle(&h);
+    measure(&h);
+    const double one = radius_of(LAST) + wall_mm, two = radius_of(LAST - 1) + wall_mm;
+    const double cap = M_PI * (2 * one * one - two * two);
+    double round = 0; // of the outer contours
+    for (uint32_t k = FIRST; k <= LAST; k++)
+        round += 2 * M_PI * (radius_of(k) + wall_mm);
+    const double g_mm2 = gap_mm / 1000 * CARDIAC_DENSITY;
+    CU_ASSERT(cap > 100);
+    CU_ASSERT(h.v.mass.high > h.v.mass.value + g_mm2 * (0.5 * mm * round + cap));
+    CU_ASSERT(h.v.mass.low < h.v.mass.value - g_mm2 * 1.65 * round);
+    CU_ASSERT(h.v.mass.low > h.v.mass.value - g_mm2 * 2.5 * round);
+}
+
 int main(void)
 {
     static const struct check_case cases[] = {
@@ -224,6 +242,8 @@ int main(void)
          a_thin_wall_around_a_pool_that_has_grown_is_that_of_an_atrium},
         {"cardiac_ends_a_pool_that_does_not_narrow_may_go_on_for_two_slices",
          a_pool_that_does_not_narrow_may_go_on_for_two_slices},
+        {"cardiac_ends_the_range_of_mass_has_the_cap_and_the_contours_of_experts",
+         the_range_of_mass_has_the_cap_and_the_contours_of_experts},
     };
     return check_main("cardiac_ends", cases, sizeof cases / sizeof *cases);
 }

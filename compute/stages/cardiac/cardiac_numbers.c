@@ -32,8 +32,9 @@ static const struct code unit_ml_m2 = {"mL/m2", "UCUM", "milliliter per square m
 static const struct code unit_g_m2 = {"g/m2", "UCUM", "gram per square meter"};
 
 const char cardiac_doubt[] = "how far the ventricle reaches at its base or apex is in doubt";
-static const char doubt_of_mass[] = "an edge is known to half a pixel, and how far the ventricle "
-                                    "reaches may be in doubt";
+static const char doubt_of_mass[] =
+    "an edge is known to half a pixel, experts draw the outer one up "
+    "to 1.7 mm within it, and where the ventricle ends is in doubt";
 static const char doubt_of_rate[] = "slices of the middle stand for the whole ventricle";
 static const double range_least = 0.005; // of the value: less is no range
 static const double whole_weight = 0.99; // of a slice that the valve never crosses
