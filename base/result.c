@@ -6,8 +6,8 @@ static const struct {
     enum result_kind kind;
     const char *name;
 } result_kinds[] = {
-    {RESULT_SR, "sr"},   {RESULT_GSPS, "gsps"}, {RESULT_SC, "sc"},
-    {RESULT_SEG, "seg"}, {RESULT_PMAP, "pmap"}, {RESULT_PDF, "pdf"},
+    {RESULT_SR, "sr"},     {RESULT_GSPS, "gsps"}, {RESULT_SC, "sc"},   {RESULT_SEG, "seg"},
+    {RESULT_PMAP, "pmap"}, {RESULT_PDF, "pdf"},   {RESULT_MPR, "mpr"},
 };
 
 const char *result_kind_name(enum result_kind kind)

@@ -13,6 +13,7 @@ enum result_kind { // bits
     RESULT_SEG = 8,
     RESULT_PMAP = 16,
     RESULT_PDF = 32,
+    RESULT_MPR = 64,
 };
 const char *result_kind_name(enum result_kind kind); // "sr"; NULL: none of them
 bool result_kind_parse(const char *name, enum result_kind *kind);

@@ -218,6 +218,18 @@ struct value_map *findings_add_map(struct findings *f, const struct image_set *s
     return APPEND(f, f->maps, f->map_count, fresh);
 }
 
+struct reformat *findings_add_reformat(struct findings *f, uint32_t image, const uint32_t dim[3])
+{
+    struct reformat fresh = {.image = image};
+    memcpy(fresh.dim, dim, sizeof fresh.dim);
+    fresh.slices = arena_alloc(f->arena, dim[2], sizeof *fresh.slices);
+    fresh.values = arena_alloc(f->arena, (size_t)dim[0] * dim[1] * dim[2], sizeof *fresh.values);
+    if (fresh.slices && fresh.values)
+        return APPEND(f, f->reformats, f->reformat_count, fresh);
+    f->no_memory = true;
+    return NULL;
+}
+
 struct curve *findings_add_curve(struct findings *f)
 {
     const struct curve fresh = {0};
@@ -402,6 +414,7 @@ void findings_refuse(struct findings *f, enum verdict verdict, const char *forma
     f->reason = reason ? reason : "out of memory";
     f->evaluation_count = f->group_count = f->layer_count = f->mark_count = 0;
     f->region_count = f->label_count = f->fraction_count = f->map_count = f->curve_count = 0;
+    f->reformat_count = 0;
     f->picture_count = f->document_count = f->comparison_count = 0;
     f->search_count = 0;
     f->searches = NULL;
@@ -414,6 +427,7 @@ void findings_refuse(struct findings *f, enum verdict verdict, const char *forma
     f->labels = NULL;
     f->fractions = NULL;
     f->maps = NULL;
+    f->reformats = NULL;
     f->curves = NULL;
     f->pictures = NULL;
     f->documents = NULL;

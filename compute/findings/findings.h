@@ -215,6 +215,25 @@ struct parameter_value {
     const char *name, *value, *unit; // as used, for the SR and report.json; unit "" when none
 };
 
+// Planes cut through a volume, parallel and evenly spaced, on a grid of their own: a series of
+// images that viewers scroll through and measure in.
+struct reformat {
+    const char *name;      // [a-z0-9-], unique: "coronal"
+    const char *title;     // "Coronal planes"
+    const char *method;    // how samples of a slab became one value: "mean"
+    uint32_t image;        // that they are cut from
+    uint32_t dim[3];       // columns, rows, planes
+    double spacing[3];     // mm between columns, rows, planes
+    double thickness_mm;   // of the slab that a plane shows; 0: single samples
+    double first[3];       // mm, LPS: centre of the first pixel of the first plane
+    double axes[3][3];     // unit vectors, LPS: along a row, down a column, from plane to plane
+    double window[2];      // centre, width, in modality units
+    bool padded;           // pixels of the value padding lie outside the volume
+    int16_t padding;       // no pixel inside has it
+    int16_t *values;       // [planes][rows][columns] modality values
+    uint32_t (*slices)[2]; // [planes] the first and the last slice of image that a plane is made of
+};
+
 // ---- Pictures and the page ----------------------------------------------------------------------
 
 // One picture or the frames of one that moves. Pictures of one product make one secondary capture.
@@ -324,6 +343,8 @@ struct findings {
     uint32_t fraction_count;
     struct value_map *maps;
     uint32_t map_count;
+    struct reformat *reformats;
+    uint32_t reformat_count;
     struct curve *curves;
     uint32_t curve_count;
     struct parameter_value *parameters;
@@ -371,6 +392,8 @@ struct fraction_map *findings_add_fractions(struct findings *f, const struct ima
                                             uint32_t image, uint32_t point);
 // With values of NAN.
 struct value_map *findings_add_map(struct findings *f, const struct image_set *set, uint32_t image);
+// With values and slices for so many columns, rows, planes.
+struct reformat *findings_add_reformat(struct findings *f, uint32_t image, const uint32_t dim[3]);
 struct curve *findings_add_curve(struct findings *f);
 // x and y are copied.
 struct curve_line *findings_add_line(struct findings *f, struct curve *c, const char *name,

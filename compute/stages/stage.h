@@ -131,6 +131,7 @@ struct stage_run {
     // arena. Their texts came from outside, as those of priors.
     const struct told *reports;
     size_t report_count;
+    unsigned kinds;      // enum result_kind bits that are wanted: what only others need is not made
     struct gpu *gpu;     // borrowed; waits on it end by the deadline of the job
     struct arena *arena; // of the job: what need not outlive it
     // Tells how far it is and whether to go on; see stage_step().

@@ -27,6 +27,10 @@ void seg_encode(const result_set &set, object_sink &sink);
 void pmap_encode(const result_set &set, object_sink &sink);
 // An Encapsulated PDF for each document.
 void pdf_encode(const result_set &set, object_sink &sink);
+// A series of CT or MR images for each reformat whose image has a frame of reference; product: its
+// name, index: of the plane, from 1.
+//   ERR_INTERNAL  the source is neither CT nor MR; planes of a size that DICOM cannot hold
+void mpr_encode(const result_set &set, object_sink &sink);
 
 // The image library of a report (TID 1600): every source, by image and series.
 void sr_library(const result_set &set, DcmDataset &root);

@@ -553,6 +553,8 @@ static unsigned series_digit(const result_set &set, const struct object_name &na
 {
     static const unsigned first_free = 6, last = 9;
     static_assert(RESULT_PDF == 1U << (first_free - 1), "a kind has taken the digit of a product");
+    if (name.kind == RESULT_MPR)
+        return last; // sets of planes share it: their descriptions tell them apart
     if (name.kind != RESULT_SC || name.product.empty())
         return (unsigned)kind_index(name.kind);
     std::set<std::string> before;

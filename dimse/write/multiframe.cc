@@ -80,7 +80,7 @@ static void put_content(DcmDataset &ds, const result_set &set, const std::string
 }
 
 // What was lost in the source stays lost.
-static void put_lossy(DcmDataset &ds, const result_set &set)
+void multiframe_put_lossy(DcmDataset &ds, const result_set &set)
 {
     DcmDataset &head = set.head();
     const bool lossy = item_text(head, DCM_LossyImageCompression, 0) == "01" &&
@@ -177,7 +177,7 @@ DcmItem &multiframe_begin(DcmDataset &ds, const struct multiframe &of, const std
     encode_text(ds, DCM_PhotometricInterpretation, "MONOCHROME2");
     encode_u16(ds, DCM_Rows, {(Uint16)image.dim[1]});
     encode_u16(ds, DCM_Columns, {(Uint16)image.dim[0]});
-    put_lossy(ds, of.set);
+    multiframe_put_lossy(ds, of.set);
     put_dimensions(ds, of.set, indices);
     put_references(ds, of);
     DcmItem &shared = encode_item(ds, DCM_SharedFunctionalGroupsSequence);

@@ -34,5 +34,7 @@ DcmItem &multiframe_add(DcmDataset &ds, const struct multiframe &of, uint32_t sl
 // Slices of an image in ascending position along the normal, row direction x column direction:
 // viewers take frames in that order.
 std::vector<uint32_t> multiframe_slices(const struct multiframe &of);
+// Whether pixels of the source were lossy once: PS3.3 C.7.6.1.1.5.
+void multiframe_put_lossy(DcmDataset &ds, const result_set &set);
 // When all codes are in: says whose the private coding schemes are (PS3.3 C.12.1).
 void multiframe_end(DcmDataset &ds);

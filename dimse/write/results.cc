@@ -76,8 +76,9 @@ static const struct {
     enum result_kind kind;
     void (*encode)(const result_set &set, object_sink &sink);
 } encoders[] = {
-    {RESULT_SC, sc_encode},   {RESULT_PDF, pdf_encode},   {RESULT_GSPS, gsps_encode},
-    {RESULT_SEG, seg_encode}, {RESULT_PMAP, pmap_encode}, {RESULT_SR, sr_encode},
+    {RESULT_SC, sc_encode},     {RESULT_MPR, mpr_encode}, {RESULT_PDF, pdf_encode},
+    {RESULT_GSPS, gsps_encode}, {RESULT_SEG, seg_encode}, {RESULT_PMAP, pmap_encode},
+    {RESULT_SR, sr_encode},
 };
 
 // "calcium-sr.dcm", "calcium-sc-cine.dcm", "calcium-gsps-2.dcm"

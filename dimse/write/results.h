@@ -1,7 +1,8 @@
 // Findings to DICOM files, as a stream of objects ready to be sent: SR, GSPS, Secondary Capture,
-// SEG, Parametric Map, Encapsulated PDF. A series is one kind and product; its instances count.
-// Sources: PS3.3 A.35.13, A.33.1, A.8.1, A.8.5, A.51, A.75, A.45.1; PS3.16 TID 1500, 1204, 1001,
-// 1600, 1501, 1410, 1411, 4019, 4000 to 4021. Process: worker, analyze. Thread-safety: one thread.
+// SEG, Parametric Map, Encapsulated PDF, planes as CT or MR. A series is one kind and product; its
+// instances count. Sources: PS3.3 A.35.13, A.33.1, A.8.1, A.8.5, A.51, A.75, A.45.1, A.3, A.4;
+// PS3.16 TID 1500, 1204, 1001, 1600, 1501, 1410, 1411, 4019, 4000 to 4021. Process: worker,
+// analyze. Thread-safety: one thread.
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
@@ -81,7 +82,8 @@ void result_list_finish(struct result_list *list); // {0} is fine
 // Writes <stage>-sr.dcm, -gsps.dcm, -sc.dcm, -seg.dcm, -pmap-<name>.dcm, -pdf.dcm and the like into
 // folder, durably, and appends them to out in the order in which they are to be sent: what is
 // referred to comes first. One SR; a GSPS a source series with marks; an SC a product of pictures;
-// a SEG an image and point with labels; a Parametric Map a map; a PDF when there are pages.
+// a SEG an image and point with labels; a Parametric Map a map; a PDF when there are pages; an
+// image a plane of a reformat.
 // Evidence is grouped by study and series. When findings could not be evaluated, the SR (and page)
 // says why. UIDs: 2.25.<128 bits of SHA-256(sorted digests of the sources, stage, version,
 // identity, kind, product, index)>; those of VERDICT_FAILED differ from all others, since a later

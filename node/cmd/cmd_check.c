@@ -77,7 +77,7 @@ static void check_add_peers(json_t *list, const struct conf *conf, bool *ok)
 static void check_add_run(json_t *list, const struct conf_run *run, bool *ok)
 {
     json_t *o = json_object(), *options = json_object(), *results = json_array();
-    for (unsigned bit = RESULT_SR; bit <= RESULT_PDF; bit <<= 1) {
+    for (unsigned bit = RESULT_SR; bit <= RESULT_MPR; bit <<= 1) {
         if (run->results & bit)
             json_add(results, json_text(result_kind_name((enum result_kind)bit)), ok);
     }

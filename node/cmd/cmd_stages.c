@@ -75,7 +75,7 @@ static void stages_print(const struct stage *s)
     for (size_t i = 0; i < s->input_count; i++)
         stages_print_input(&s->inputs[i]);
     printf("  results:");
-    for (unsigned bit = RESULT_SR; bit <= RESULT_PDF; bit <<= 1) {
+    for (unsigned bit = RESULT_SR; bit <= RESULT_MPR; bit <<= 1) {
         if (s->results & bit)
             printf(" %s", result_kind_name((enum result_kind)bit));
     }
@@ -154,7 +154,7 @@ static json_t *stages_input(const struct stage_input_spec *in, bool *ok)
 static json_t *stages_item(const struct stage *s, bool *ok)
 {
     json_t *o = json_object(), *results = json_array(), *parameters = json_array();
-    for (unsigned bit = RESULT_SR; bit <= RESULT_PDF; bit <<= 1) {
+    for (unsigned bit = RESULT_SR; bit <= RESULT_MPR; bit <<= 1) {
         if (s->results & bit)
             json_add(results, json_text(result_kind_name((enum result_kind)bit)), ok);
     }

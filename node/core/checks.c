@@ -36,7 +36,8 @@ static bool node_check_result(const char *stage, const char *kind, unsigned *bit
     enum result_kind result;
     const struct stage *s = stage_find(stage);
     if (!result_kind_parse(kind, &result)) {
-        snprintf(why, size, "no kind of result \"%.40s\" (sr, gsps, sc, seg, pmap, pdf)", kind);
+        snprintf(why, size, "no kind of result \"%.40s\" (sr, gsps, sc, seg, pmap, pdf, mpr)",
+                 kind);
         return false;
     }
     if (s && !(s->results & result)) {

@@ -802,6 +802,7 @@ static bool run_stage(struct job *j, struct err *err)
         .prior_count = j->prior_count,
         .reports = j->report->told,
         .report_count = j->report->told_count,
+        .kinds = kinds_of(r),
         .gpu = j->gpu,
         .arena = j->report->arena,
         .step = on_step,
@@ -865,13 +866,17 @@ static void add_reference_warnings(struct job *j)
 {
     const unsigned kinds = kinds_of(j->request);
     struct findings *f = j->report->findings;
-    bool regions = false, maps = false;
+    bool regions = false, maps = false, planes = false;
     for (uint32_t i = 0; i < f->label_count; i++)
         regions = regions || !has_reference(j, f->labels[i].image);
     for (uint32_t i = 0; i < f->fraction_count; i++)
         regions = regions || !has_reference(j, f->fractions[i].image);
     for (uint32_t i = 0; i < f->map_count; i++)
         maps = maps || !has_reference(j, f->maps[i].image);
+    for (uint32_t i = 0; i < f->reformat_count; i++)
+        planes = planes || !has_reference(j, f->reformats[i].image);
+    if (planes && (kinds & RESULT_MPR))
+        findings_add_warning(f, "No reformatted images: the images have no Frame of Reference.");
     if (regions && (kinds & RESULT_SEG))
         findings_add_warning(f, "No segmentation: the images have no Frame of Reference.");
     if (maps && (kinds & RESULT_PMAP))

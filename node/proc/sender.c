@@ -154,7 +154,8 @@ static void batch_add(struct batch *b, size_t n, uint64_t bytes)
 // Images are what nothing else of a delivery has to come before.
 static bool is_image(const struct scu_file *f)
 {
-    return strcmp(f->id.kind, "sc") == 0 || strcmp(f->id.kind, "pmap") == 0;
+    return strcmp(f->id.kind, "sc") == 0 || strcmp(f->id.kind, "pmap") == 0 ||
+           strcmp(f->id.kind, "mpr") == 0;
 }
 
 static uint64_t file_bytes(const struct scu_file *f)

@@ -216,18 +216,20 @@ static int rank_of(enum result_kind kind) // images before what refers to them
     switch (kind) {
     case RESULT_SC:
         return 1;
-    case RESULT_PMAP:
+    case RESULT_MPR:
         return 2;
-    case RESULT_SEG:
+    case RESULT_PMAP:
         return 3;
-    case RESULT_PDF:
+    case RESULT_SEG:
         return 4;
-    case RESULT_GSPS:
+    case RESULT_PDF:
         return 5;
+    case RESULT_GSPS:
+        return 6;
     case RESULT_SR:
         break;
     }
-    return 6;
+    return 7;
 }
 
 static bool list_results(struct task *t, const struct analysis_report *report, struct err *err)

@@ -167,8 +167,9 @@ vec3 sample_place(vec3 start, vec3 step_, uint n)
 // The first sample in the grid and the one behind the last.
 uvec2 range_of(vec3 start, vec3 step_, vec3 inverse, uint samples)
 {
-    vec3 a = -start * inverse;
-    vec3 b = (vec3(push.dim[0], push.dim[1], push.dim[2]) - 1.0 - start) * inverse;
+    vec3 room = vec3(equal(step_, vec3(0.0))) * 1e-3; // a ray may run along the outermost voxels
+    vec3 a = (-start - room) * inverse;
+    vec3 b = (vec3(push.dim[0], push.dim[1], push.dim[2]) - 1.0 - start + room) * inverse;
     vec3 lo = min(a, b), hi = max(a, b);
     float from = max(max(lo.x, lo.y), lo.z) - 1.0, to = min(min(hi.x, hi.y), hi.z) + 2.0;
     if (!(from < to))

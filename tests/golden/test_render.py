@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 """The render stage on balls of known place: sides and distances in the pictures of grids that are anisotropic, oblique, tilted or
-flipped, what the objects say, table and refusals.
+flipped, planes cut through them against numpy, what the objects say, table and refusals.
 Sanitized: Render.test_sides_and_distances
 """
 import pathlib
@@ -31,6 +31,7 @@ routes:
   - name: pictures
     when: {{Modality: CT}}
     run: render
+    results: [sr, sc, mpr]
     options: {{{options}}}
 """
 
@@ -110,6 +111,25 @@ def places(frame):
     return found
 
 
+def resampled(ds, hu, steps, dim, step_mm):
+    """Mean of the samples across the thickness of a plane, NaN where none is in the volume; and where that is sure."""
+    row, column = np.array(ds.ImageOrientationPatient[:3], float), np.array(ds.ImageOrientationPatient[3:], float)
+    y, x = np.mgrid[: ds.Rows, : ds.Columns]
+    flat = np.array(ds.ImagePositionPatient, float) + (x * float(ds.PixelSpacing[1]))[..., None] * row + (y * float(ds.PixelSpacing[0]))[..., None] * column
+    thick = float(ds.SliceThickness)
+    samples = int(np.ceil(thick / step_mm))
+    depth = (np.arange(samples) + 0.5) / samples * thick - thick / 2
+    index = ((flat[..., None, :] + depth[:, None] * np.cross(row, column)) - CENTRE) @ np.linalg.inv(steps).T + (np.array(dim) - 1) / 2
+    last = np.array(dim) - 1
+    beyond = np.maximum(-index, index - last).max(-1)  # voxels outside the outermost centres
+    values = ndimage.map_coordinates(hu, np.moveaxis(np.clip(index, 0, last), -1, 0), order=1)
+    inside = beyond <= 1e-3
+    count = inside.sum(-1)
+    mean = np.where(count, (values * inside).sum(-1) / np.maximum(count, 1), np.nan)
+    aligned = (np.count_nonzero(np.linalg.inv(steps) @ np.stack([row, column], 1), axis=0) == 1).all()  # no outermost voxel must be lost then
+    return mean, ((abs(beyond) > 2e-3) | aligned).all(-1)
+
+
 class Render(unittest.TestCase):
     def setUp(self):
         scratch = tempfile.TemporaryDirectory(prefix="anode-render-")
@@ -129,7 +149,8 @@ class Render(unittest.TestCase):
             with self.subTest(grid=name):
                 files = write(self.folder / f"in{n}", steps, dim, volume(steps, dim))
                 result = self.render(files, f"pictures: mip, frames: 4, size: {SIZE}, window_centre: 500, window_width: 1000, "
-                                     "remove_table: false", f"out{n}")
+                                     'remove_table: false, planes: "axial, coronal, sagittal, oblique", plane_spacing_mm: 9, plane_pixel_mm: 3, '
+                                     "plane_thickness_mm: 5, plane_angle_deg: 30, plane_elevation_deg: 20", f"out{n}")
                 self.assertEqual(result.entry["verdict"], "done", result.entry["reason"])
                 ds = self.film(result, "mip")
                 front, left = places(ds.pixel_array[0]), places(ds.pixel_array[1])
@@ -141,11 +162,42 @@ class Render(unittest.TestCase):
                 self.assertLess(abs(front[600][0] - front[1000][0]), room)
                 self.assertLess(abs(left[800][0] - left[1000][0] - pixels * 25 / 30), room)  # the back is right
                 self.assertLess(abs(left[1000][1] - left[600][1] - pixels * 20 / 30), room)
+                self.check_planes(result, np.rint(volume(steps, dim)), steps, dim)
+
+    def check_planes(self, result, hu, steps, dim):
+        sets = {}
+        for path in result.out.glob("render-mpr-*.dcm"):
+            ds = pydicom.dcmread(path)
+            sets.setdefault(path.stem.split("-")[2], []).append(ds)
+        self.assertEqual(set(sets), {"axial", "coronal", "sagittal", "oblique"})
+        for name, planes in sets.items():
+            planes.sort(key=lambda ds: ds.InstanceNumber)
+            row, column = np.array(planes[0].ImageOrientationPatient[:3], float), np.array(planes[0].ImageOrientationPatient[3:], float)
+            expected = {"axial": ([1, 0, 0], [0, 1, 0]), "coronal": ([1, 0, 0], [0, 0, -1]), "sagittal": ([0, 1, 0], [0, 0, -1]),
+                        "oblique": (turned(30, 2)[:, 0], np.cross(np.cross(turned(30, 2)[:, 0], turned(30, 2) @ turned(-20, 0) @ [0, 0, -1]), turned(30, 2)[:, 0]))}
+            np.testing.assert_allclose([row, column], expected[name], atol=1e-6, err_msg=name)
+            self.assertEqual(len({ds.SeriesInstanceUID for ds in planes}), 1)
+            self.assertEqual({ds.FrameOfReferenceUID for ds in planes}, {f"{UID}.4"})
+            seen = 0
+            for n, ds in enumerate(planes):
+                place = np.array(planes[0].ImagePositionPatient, float) + n * float(ds.SpacingBetweenSlices) * np.cross(row, column)
+                np.testing.assert_allclose(np.array(ds.ImagePositionPatient, float), place, atol=1e-4)
+                got = ds.pixel_array * float(ds.RescaleSlope) + float(ds.RescaleIntercept)
+                want, sure = resampled(ds, hu, steps, dim, 0.5)
+                outside = got == float(ds.get("PixelPaddingValue", np.nan))
+                self.assertTrue(np.array_equal(outside[sure], np.isnan(want)[sure]), (name, n))
+                compared = sure & ~outside
+                self.assertLessEqual(abs(got - want)[compared].max(initial=0), 1, (name, n))  # rounded, and floats of 32 bits
+                seen += int((got[compared] > 300).sum())
+                self.assertLessEqual({i.ReferencedSOPInstanceUID for i in ds.SourceImageSequence}, {f"{UID}.3.{k + 1}" for k in range(dim[2])})
+            print(name, len(planes), planes[0].Columns, planes[0].Rows, seen)
+            self.assertGreater(seen, 5, name)  # balls
 
     def test_the_object_is_a_cine_and_valid(self):
         steps, dim = GRIDS["1 x 1 x 5"]
         files = write(self.folder / "in", steps, dim, volume(steps, dim))
-        result = self.render(files, 'pictures: "mip, minip, average, bone", frames: 3, size: 128, frame_ms: 50')
+        result = self.render(files, 'pictures: "mip, minip, average, bone", frames: 3, size: 128, frame_ms: 50, '
+                             'planes: "axial, sagittal", plane_spacing_mm: 20')
         for product in ("mip", "minip", "average", "bone"):
             ds = self.film(result, product)
             self.assertEqual((ds.NumberOfFrames, ds.Columns, float(ds.FrameTime), int(ds.CineRate)), (3, 128, 50.0, 20))

@@ -8,6 +8,7 @@
 #include "compute/image/load.h"
 #include "compute/stages/render/render_body.h"
 #include "compute/stages/render/render_cast.h"
+#include "compute/stages/render/render_mpr.h"
 #include "compute/stages/render/render_picture.h"
 #include "compute/stages/render/render_preset.h"
 #include "compute/stages/render/render_view.h"
@@ -26,6 +27,13 @@ enum {
     P_WIDTH,
     P_STEP,
     P_TABLE,
+    P_PLANES,
+    P_PLANE_MM,
+    P_PLANE_THICKNESS,
+    P_PLANE_PIXEL,
+    P_PLANE_BLEND,
+    P_PLANE_ANGLE,
+    P_PLANE_ELEVATION,
     P_COUNT
 };
 
@@ -83,6 +91,40 @@ static bool check_pictures(const char *list, struct err *err)
     return count > 0 || err_set(err, ERR_CONFIG, "names no picture");
 }
 
+// Sets of planes: where the viewer stands that sees them, as render_camera_around() has it. Axial
+// planes are seen from the feet, sagittal ones from the left, as is the custom.
+static const struct {
+    const char *name, *title;
+    double angle_deg, elevation_deg;
+} plane_sets[] = {{"axial", "Axial planes", 0, -90},
+                  {"coronal", "Coronal planes", 0, 0},
+                  {"sagittal", "Sagittal planes", 90, 0},
+                  {"oblique", "Oblique planes", NAN, NAN}}; // as plane_angle_deg and its like say
+#define PLANE_SETS (sizeof plane_sets / sizeof *plane_sets)
+
+static int plane_set_of(const char *name)
+{
+    for (unsigned n = 0; n < PLANE_SETS; n++) {
+        if (strcmp(plane_sets[n].name, name) == 0)
+            return (int)n;
+    }
+    return -1;
+}
+
+static bool check_planes(const char *list, struct err *err)
+{
+    char name[16];
+    for (const char *at = list; next_name(&at, name);) {
+        if (plane_set_of(name) < 0)
+            return err_set(err, ERR_CONFIG, "\"%s\" is none of axial, coronal, sagittal, oblique",
+                           name);
+    }
+    return true;
+}
+
+static const char *const blends[] = {"mean", "maximum", "minimum", NULL};
+static const enum render_mode blend_modes[] = {RENDER_MEAN, RENDER_MAXIMUM, RENDER_MINIMUM};
+
 static const struct stage_param params[P_COUNT] = {
     [P_PICTURES] = {"pictures", "",
                     "Pictures that turn, separated by commas: mip, minip, average; of CT bone, "
@@ -107,9 +149,31 @@ static const struct stage_param params[P_COUNT] = {
                 0.1, 2, 0.5, NULL},
     [P_TABLE] = {"remove_table", "", "Table and head rest are left out of CT.", PARAM_BOOL, 0, 1, 1,
                  NULL},
+    [P_PLANES] = {"planes", "",
+                  "Sets of planes as images, where results name mpr: axial, coronal, sagittal, "
+                  "oblique.",
+                  PARAM_TEXT, 0, 0, 0, NULL, "coronal, sagittal", check_planes},
+    [P_PLANE_MM] = {"plane_spacing_mm", "mm", "From plane to plane.", PARAM_NUMBER, 0.1, 100, 3,
+                    NULL},
+    [P_PLANE_THICKNESS] = {"plane_thickness_mm", "mm",
+                           "Of the slab that a plane shows; 0: single samples.", PARAM_NUMBER, 0,
+                           200, 3, NULL},
+    [P_PLANE_PIXEL] = {"plane_pixel_mm", "mm", "Pixels of planes; 0: the shortest edge of a voxel.",
+                       PARAM_NUMBER, 0, 10, 0, NULL},
+    [P_PLANE_BLEND] = {"plane_blend", "", "What a pixel shows of a slab.", PARAM_CHOICE, 0, 2, 0,
+                       blends},
+    [P_PLANE_ANGLE] = {"plane_angle_deg", "deg",
+                       "Oblique planes face a viewer there: 0 in front, 90 at the left.",
+                       PARAM_NUMBER, -360, 360, 0, NULL},
+    [P_PLANE_ELEVATION] = {"plane_elevation_deg", "deg",
+                           "How far that viewer is raised towards the head.", PARAM_NUMBER, -90, 90,
+                           0, NULL},
 };
 
 static const double mip_window[2] = {300, 1000}; // HU: from fat to bone and calcium
+static const double plane_window[2] = {40, 400}; // HU: soft tissue
+// Of all planes of a job, in bytes: beside a volume of 512 x 512 x 512 the job stays below 500 MB.
+static const uint64_t plane_bytes_max = 192ULL << 20;
 
 // ---- The work -----------------------------------------------------------------------------------
 
@@ -129,6 +193,7 @@ struct render_job {
     double *angles;
     struct render_view *views;
     double pixel_mm;
+    uint32_t planes; // that were made
 };
 
 // Frees the whole mask but for the outline of its middle slice, which the page shows.
@@ -183,6 +248,99 @@ static bool cut_table(struct render_job *j)
     return ok;
 }
 
+static bool plane_step(void *ctx, double done, struct err *err)
+{
+    const struct render_job *j = ctx;
+    return stage_step(j->run, "cutting planes", 0.1 + 0.1 * done, err);
+}
+
+static struct render_cut_wish plane_wish(const struct render_job *j, unsigned set)
+{
+    const struct param_value *p = j->run->params;
+    const double *mm = j->v->spacing;
+    struct render_cut_wish w = {.name = plane_sets[set].name,
+                                .title = plane_sets[set].title,
+                                .method = blends[p[P_PLANE_BLEND].choice],
+                                .mode = blend_modes[p[P_PLANE_BLEND].choice],
+                                .pixel_mm = p[P_PLANE_PIXEL].number,
+                                .spacing_mm = p[P_PLANE_MM].number,
+                                .thickness_mm = p[P_PLANE_THICKNESS].number,
+                                .step_mm = j->step_mm};
+    if (!(w.pixel_mm > 0))
+        w.pixel_mm = fmin(fmin(mm[0], mm[1]), mm[2]);
+    if (isnan(plane_sets[set].angle_deg))
+        render_camera_around(p[P_PLANE_ANGLE].number, p[P_PLANE_ELEVATION].number, &w.camera);
+    else
+        render_camera_around(plane_sets[set].angle_deg, plane_sets[set].elevation_deg, &w.camera);
+    return w;
+}
+
+// The window of what is no CT: of the plane in the middle.
+static bool window_planes(const struct render_job *j, struct reformat *r)
+{
+    const size_t area = (size_t)r->dim[0] * r->dim[1];
+    const int16_t *middle = r->values + r->dim[2] / 2 * area;
+    float *values = malloc(area * sizeof *values);
+    if (!values)
+        return err_set(j->err, ERR_NOMEM, "render: no memory for a plane");
+    for (size_t n = 0; n < area; n++)
+        values[n] = r->padded && middle[n] == r->padding ? RENDER_NOTHING : middle[n];
+    render_window(values, area, r->window);
+    free(values);
+    return true;
+}
+
+static bool make_plane_set(struct render_job *j, const struct render_scene *scene, unsigned set,
+                           uint64_t *left)
+{
+    const struct render_cut_wish wish = plane_wish(j, set);
+    uint32_t dim[3];
+    if (!render_mpr_size(j->v, &wish, dim) || 2ULL * dim[0] * dim[1] * dim[2] > *left) {
+        findings_add_warning(j->f,
+                             "No %s planes: more than %llu MB in all; larger plane_pixel_mm or "
+                             "plane_spacing_mm make them fit",
+                             wish.name, (unsigned long long)(plane_bytes_max >> 20));
+        return true;
+    }
+    *left -= 2ULL * dim[0] * dim[1] * dim[2];
+    struct reformat *r = render_mpr(scene, j->v, j->image, &wish, j->f, plane_step, j, j->err);
+    if (!r)
+        return false;
+    memcpy(r->window, plane_window, sizeof r->window);
+    if (!j->ct && !window_planes(j, r))
+        return false;
+    j->planes += dim[2];
+    return findings_add_fact(j->f,
+                             "%s: %u of %u x %u pixels of %.3f mm, every %.2f mm, %s of %.2f mm",
+                             wish.title, dim[2], dim[0], dim[1], wish.pixel_mm, wish.spacing_mm,
+                             wish.method, wish.thickness_mm) ||
+           err_set(j->err, ERR_NOMEM, "render: no memory for a fact");
+}
+
+// Of the whole volume, with table, before anything is cut away.
+static bool make_plane_sets(struct render_job *j)
+{
+    const char *modality = image_text(j->run->set, j->v, "Modality");
+    uint64_t left = plane_bytes_max;
+    struct render_scene scene = {0};
+    char name[16];
+    if (!(j->run->kinds & RESULT_MPR) || !*j->run->params[P_PLANES].text)
+        return true;
+    if (strcmp(modality, "CT") != 0 && strcmp(modality, "MR") != 0) {
+        findings_add_warning(j->f, "No planes: they are made of CT and MR only");
+        return true;
+    }
+    bool ok = render_scene_init(&scene, j->volume, RENDER_NOTHING, j->err);
+    for (unsigned set = 0; ok && set < PLANE_SETS; set++) {
+        bool wanted = false;
+        for (const char *at = j->run->params[P_PLANES].text; next_name(&at, name);)
+            wanted = wanted || plane_set_of(name) == (int)set;
+        ok = !wanted || make_plane_set(j, &scene, set, &left);
+    }
+    render_scene_finish(&scene);
+    return ok;
+}
+
 static bool open_scene(struct render_job *j)
 {
     const double *mm = j->v->spacing;
@@ -194,7 +352,7 @@ static bool open_scene(struct render_job *j)
     if (!stage_step(j->run, "decoding", 0, j->err))
         return false;
     j->volume = image_load(j->run->gpu, j->run->set, j->v, 0, IMAGE_I16, j->err);
-    if (!j->volume || !stage_step(j->run, "finding the body", 0.15, j->err))
+    if (!j->volume || !make_plane_sets(j) || !stage_step(j->run, "finding the body", 0.2, j->err))
         return false;
     if (j->ct && j->run->params[P_TABLE].truth && !cut_table(j))
         return false;
@@ -341,7 +499,10 @@ static bool describe_films(struct render_job *j)
         p->caption =
             arena_printf(f->arena, j->cut ? "%s: outside the line is left out" : "%s", name);
     }
-    f->page.headline = arena_printf(f->arena, "%u pictures of %u views", j->films, j->frames);
+    f->page.headline = j->planes
+                           ? arena_printf(f->arena, "%u pictures of %u views, %u planes", j->films,
+                                          j->frames, j->planes)
+                           : arena_printf(f->arena, "%u pictures of %u views", j->films, j->frames);
     f->verdict = VERDICT_DONE;
     f->reason = "";
     findings_add_fact(f, "Volume: %u x %u x %u voxels of %.3f x %.3f x %.3f mm, tilt %.1f degrees",
@@ -415,13 +576,13 @@ static const struct kernel_group *const kernels[] = {
 const struct stage stage_render = {
     .name = "render",
     .title = "3-D pictures",
-    .version = "2",
+    .version = "3",
     .slot = 30,
-    .help = "Pictures of a volume that turn: projections and volume renderings.",
+    .help = "Pictures of a volume that turn, and planes of any angle cut through it.",
     .scope = SCOPE_SERIES,
     .inputs = inputs,
     .input_count = 1,
-    .results = RESULT_SR | RESULT_SC,
+    .results = RESULT_SR | RESULT_SC | RESULT_MPR,
     .report = REPORT_MEASUREMENTS,
     .params = params,
     .param_count = P_COUNT,
