@@ -41,10 +41,12 @@ uint32_t graph_value(struct graph *g, enum onnx_type type, uint32_t rank, const 
         err_set(err, ERR_UNSUPPORTED, "a tensor of %" PRIu32 " axes", rank);
         return GRAPH_NONE;
     }
+    uint64_t size = 1; // of what is not empty: products of axes stay within 32 bits
     for (uint32_t d = 0; d < rank; d++) {
         v->dim[d] = dim[d];
         v->count *= dim[d];
-        if (v->count > ONNX_ELEMENTS_MAX) {
+        size *= dim[d] ? dim[d] : 1;
+        if (size > ONNX_ELEMENTS_MAX) {
             err_set(err, ERR_INPUT, "a tensor of more than %u numbers", ONNX_ELEMENTS_MAX);
             return GRAPH_NONE;
         }

@@ -254,6 +254,28 @@ void lower_steps(const struct graph_value *v, int64_t *step)
     }
 }
 
+uint32_t lower_whole(const struct lower *l, uint32_t rank, uint32_t count, const int64_t *from)
+{
+    int64_t *numbers = arena_alloc(l->g->arena, count + 1UL, sizeof *numbers);
+    const uint32_t out = graph_value(l->g, ONNX_INT64, rank, &count, l->err);
+    if (!numbers || out == GRAPH_NONE) {
+        err_set(l->err, ERR_NOMEM, "no memory");
+        return GRAPH_NONE;
+    }
+    memcpy(numbers, from, count * sizeof *numbers);
+    l->g->values[out].i = numbers;
+    return out;
+}
+
+uint32_t lower_floats(const struct lower *l, uint32_t rank, uint32_t count, const float *from)
+{
+    float *numbers = NULL;
+    const uint32_t out = graph_const(l->g, rank, &count, &numbers, l->err);
+    if (out != GRAPH_NONE)
+        memcpy(numbers, from, count * sizeof *numbers);
+    return out;
+}
+
 // ---- Operators ----------------------------------------------------------------------------------
 
 const struct lower_op *const lower_ops[] = {lower_ops_math,

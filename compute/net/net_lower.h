@@ -42,6 +42,9 @@ uint32_t lower_run(const struct lower *l, struct graph_step *s, uint32_t out);
 uint32_t lower_done(const struct lower *l, uint32_t value);
 // Constant floats of input i, count of them; *numbers NULL: left out.
 bool lower_weights(const struct lower *l, uint32_t i, uint64_t count, const float **numbers);
+// Constants of a list of numbers, or of one with rank 0; they are copied.
+uint32_t lower_whole(const struct lower *l, uint32_t rank, uint32_t count, const int64_t *from);
+uint32_t lower_floats(const struct lower *l, uint32_t rank, uint32_t count, const float *from);
 int64_t lower_within(int64_t x, int64_t low, int64_t high);
 
 // An operator: how it is lowered, and what it needs.

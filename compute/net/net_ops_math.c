@@ -161,15 +161,13 @@ static uint32_t lower_dropout(const struct lower *l)
     l->out[0] = l->in[0];
     if (l->n->out_count < 2)
         return 1;
-    int64_t *kept = arena_alloc(l->g->arena, v.count + 1, sizeof *kept);
-    const uint32_t mask = graph_value(l->g, ONNX_BOOL, v.rank, v.dim, l->err);
-    if (!kept || mask == GRAPH_NONE)
-        return err_set(l->err, ERR_NOMEM, "no memory");
-    for (uint64_t k = 0; k < v.count; k++)
-        kept[k] = 1;
-    l->g->values[mask].i = kept;
-    l->out[1] = mask;
-    return 2;
+    static const int64_t kept = 1, none[ONNX_RANK_MAX];
+    const uint32_t one = lower_whole(l, 0, 1, &kept);
+    if (one == GRAPH_NONE)
+        return 0;
+    l->g->values[one].type = ONNX_BOOL;
+    l->out[1] = lower_view(l, one, v.rank, v.dim, none, 0);
+    return l->out[1] == GRAPH_NONE ? 0 : 2;
 }
 
 // Before opset 7 an attribute says how two inputs are brought to one shape.

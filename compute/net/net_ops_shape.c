@@ -216,30 +216,6 @@ static uint32_t lower_squeeze(const struct lower *l)
     return lower_done(l, graph_reshape(l->g, l->in[0], rank, dim, l->err));
 }
 
-// A list of whole numbers that is known while the graph is built.
-static uint32_t whole_const(const struct lower *l, uint32_t rank, uint32_t count,
-                            const int64_t *from)
-{
-    int64_t *numbers = arena_alloc(l->g->arena, count + 1UL, sizeof *numbers);
-    const uint32_t out = graph_value(l->g, ONNX_INT64, rank, &count, l->err);
-    if (!numbers || out == GRAPH_NONE) {
-        err_set(l->err, ERR_NOMEM, "no memory");
-        return GRAPH_NONE;
-    }
-    memcpy(numbers, from, count * sizeof *numbers);
-    l->g->values[out].i = numbers;
-    return out;
-}
-
-static uint32_t float_const(const struct lower *l, uint32_t rank, uint32_t count, const float *from)
-{
-    float *numbers = NULL;
-    const uint32_t out = graph_const(l->g, rank, &count, &numbers, l->err);
-    if (out != GRAPH_NONE)
-        memcpy(numbers, from, count * sizeof *numbers);
-    return out;
-}
-
 static uint32_t lower_shape(const struct lower *l)
 {
     const struct graph_value v = *lower_in(l, 0);
@@ -250,7 +226,7 @@ static uint32_t lower_shape(const struct lower *l)
     int64_t numbers[ONNX_RANK_MAX];
     for (uint32_t k = 0; k < count; k++)
         numbers[k] = v.dim[(uint64_t)from + k];
-    return lower_done(l, whole_const(l, 1, count, numbers));
+    return lower_done(l, lower_whole(l, 1, count, numbers));
 }
 
 static uint32_t lower_constant(const struct lower *l)
@@ -259,13 +235,13 @@ static uint32_t lower_constant(const struct lower *l)
                            *f = lower_attr(l, "value_float"), *is = lower_attr(l, "value_ints"),
                            *fs = lower_attr(l, "value_floats");
     if (i)
-        return lower_done(l, whole_const(l, 0, 1, &i->i));
+        return lower_done(l, lower_whole(l, 0, 1, &i->i));
     if (f)
-        return lower_done(l, float_const(l, 0, 1, &f->f));
+        return lower_done(l, lower_floats(l, 0, 1, &f->f));
     if (is)
-        return lower_done(l, whole_const(l, 1, is->int_count, is->ints));
+        return lower_done(l, lower_whole(l, 1, is->int_count, is->ints));
     if (fs)
-        return lower_done(l, float_const(l, 1, fs->float_count, fs->floats));
+        return lower_done(l, lower_floats(l, 1, fs->float_count, fs->floats));
     if (!a || !a->tensor)
         return err_set(l->err, ERR_UNSUPPORTED, "no value that is a tensor or a number");
     const struct onnx_tensor *t = a->tensor;
@@ -280,7 +256,7 @@ static uint32_t lower_constant(const struct lower *l)
 static uint32_t lower_size(const struct lower *l)
 {
     const int64_t count = (int64_t)lower_in(l, 0)->count;
-    return lower_done(l, whole_const(l, 0, 1, &count));
+    return lower_done(l, lower_whole(l, 0, 1, &count));
 }
 
 // A constant of one number, seen from everywhere.
@@ -302,7 +278,7 @@ static uint32_t lower_filled(const struct lower *l)
         dim[k] = (uint32_t)shape[k];
     }
     const uint32_t one =
-        t && t->i ? whole_const(l, 0, 1, t->i) : float_const(l, 0, 1, t && t->f ? t->f : &zero);
+        t && t->i ? lower_whole(l, 0, 1, t->i) : lower_floats(l, 0, 1, t && t->f ? t->f : &zero);
     if (one == GRAPH_NONE)
         return 0;
     if (t)

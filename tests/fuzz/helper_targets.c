@@ -16,6 +16,7 @@ const struct fuzz_target fuzz_targets[] = {
     {"conf", NULL, fuzz_conf, fuzz_conf_seeds, 8192, NULL},
     {"model", fuzz_net_start, fuzz_model, fuzz_model_seeds, 8192, NULL},
     {"net", fuzz_net_start, fuzz_net, fuzz_net_seeds, 8192, NULL},
+    {"onnx", NULL, fuzz_onnx, fuzz_onnx_seeds, 4096, NULL},
 };
 const size_t fuzz_target_count = sizeof fuzz_targets / sizeof *fuzz_targets;
 

@@ -37,6 +37,7 @@ bool fuzz_association(const uint8_t *data, size_t size); // all that a peer send
 bool fuzz_head(const uint8_t *data, size_t size); // transfer syntax, place of a cut, data set
 bool fuzz_conf(const uint8_t *data, size_t size);
 bool fuzz_net(const uint8_t *data, size_t size); // model.json, beside its weights
+bool fuzz_onnx(const uint8_t *data, size_t size);
 bool fuzz_model(const uint8_t *data, size_t size);
 bool fuzz_report(const uint8_t *data, size_t size); // a file
 // transfer syntax, columns, rows, pixels, the compressed stream of a frame
@@ -49,6 +50,7 @@ void fuzz_association_seeds(fuzz_keep keep, void *ctx);
 void fuzz_head_seeds(fuzz_keep keep, void *ctx);
 void fuzz_conf_seeds(fuzz_keep keep, void *ctx);
 void fuzz_net_seeds(fuzz_keep keep, void *ctx);
+void fuzz_onnx_seeds(fuzz_keep keep, void *ctx);
 void fuzz_model_seeds(fuzz_keep keep, void *ctx);
 void fuzz_report_seeds(fuzz_keep keep, void *ctx);
 void fuzz_decode_seeds(fuzz_keep keep, void *ctx);
