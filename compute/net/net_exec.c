@@ -9,6 +9,7 @@
 
 #define GROUP_SIZE         64u
 #define INVOCATIONS_MAX    (1u << 21) // of a dispatch: what 65535 groups hold
+#define BLOCKS_MAX         1024u      // beside each other in a dispatch
 #define PRODUCTS_PER_VOXEL 40u        // as net_run.c
 
 struct head_push { // PUSH_HEAD of shaders/net/fetch.glsl
@@ -17,12 +18,12 @@ struct head_push { // PUSH_HEAD of shaders/net/fetch.glsl
 };
 
 static const struct shader *const shader_of[] = {
-    [GRAPH_MAP] = &shader_net_map,         [GRAPH_TAPS] = &shader_net_taps,
-    [GRAPH_CONV] = &shader_net_gconv,      [GRAPH_CONVT] = &shader_net_convt,
-    [GRAPH_POOL] = &shader_net_pool,       [GRAPH_REDUCE] = &shader_net_reduce,
-    [GRAPH_SOFTMAX] = &shader_net_softmax, [GRAPH_STATS] = &shader_net_stats,
-    [GRAPH_JOIN] = &shader_net_join,       [GRAPH_APPLY] = &shader_net_apply,
-    [GRAPH_MATMUL] = &shader_net_matmul,
+    [GRAPH_MAP] = &shader_net_map,       [GRAPH_TAPS] = &shader_net_taps,
+    [GRAPH_ROWS] = &shader_net_rowconv,  [GRAPH_CONV] = &shader_net_gconv,
+    [GRAPH_CONVT] = &shader_net_convt,   [GRAPH_POOL] = &shader_net_pool,
+    [GRAPH_REDUCE] = &shader_net_reduce, [GRAPH_SOFTMAX] = &shader_net_softmax,
+    [GRAPH_STATS] = &shader_net_stats,   [GRAPH_JOIN] = &shader_net_join,
+    [GRAPH_APPLY] = &shader_net_apply,   [GRAPH_MATMUL] = &shader_net_matmul,
 };
 
 static uint64_t tensor_bytes(const struct graph_value *v)
@@ -153,8 +154,8 @@ static void written_by(const struct graph *g, const struct graph_step *s, uint32
         *to = w[21] + (uint64_t)((end - 1) / w[19]) * w[20] + (end - 1) % w[19] + 1;
     } else if (s->writes == OUT_BLOCK) {
         const uint64_t plane = (uint64_t)w[5] * w[6] * w[7];
-        const uint32_t in_group = block % w[21] * 4,
-                       left = w[1] - in_group < 4 ? w[1] - in_group : 4;
+        const uint32_t in_group = block % w[21] * s->block_outs,
+                       left = w[1] - in_group < s->block_outs ? w[1] - in_group : s->block_outs;
         *from = ((uint64_t)(block / w[21]) * w[1] + in_group) * plane;
         *to = *from + left * plane;
     }
@@ -163,11 +164,12 @@ static void written_by(const struct graph *g, const struct graph_step *s, uint32
 static bool run_step(const struct graph_work *w, const struct graph_step *s, struct err *err)
 {
     const struct graph *g = w->graph;
-    struct kernel k = {.shader = shader_of[s->kind],
-                       .group = {GROUP_SIZE, 1, 1},
-                       .constants = {s->constant[0], s->constant[1]},
-                       .push_bytes = 16 + 4 * s->word_count,
-                       .bindings = s->in_count + 1};
+    struct kernel k = {
+        .shader = shader_of[s->kind],
+        .group = {GROUP_SIZE, 1, 1},
+        .constants = {s->constant[0], s->constant[1], s->constant[2], s->constant[3]},
+        .push_bytes = 16 + 4 * s->word_count,
+        .bindings = s->in_count + 1};
     struct gpu_range ranges[4];
     struct head_push push = {.first = 0};
     memcpy(push.words, s->words, sizeof push.words);
@@ -185,19 +187,26 @@ static bool run_step(const struct graph_work *w, const struct graph_step *s, str
     const uint64_t work = 1 + s->products / PRODUCTS_PER_VOXEL;
     uint64_t most = gpu_work_limit(w->gpu) / work / NET_ALIGN * NET_ALIGN;
     most = most < NET_ALIGN ? NET_ALIGN : most > INVOCATIONS_MAX ? INVOCATIONS_MAX : most;
-    for (push.block = 0; push.block < s->blocks; push.block++) {
+    // Blocks go together as far as they are small.
+    const uint64_t fit = s->count >= most ? 1 : most / s->count,
+                   beside = fit < BLOCKS_MAX ? fit : BLOCKS_MAX;
+    uint32_t blocks = 0;
+    for (push.block = 0; push.block < s->blocks; push.block += blocks) {
+        blocks = s->blocks - push.block > beside ? (uint32_t)beside : s->blocks - push.block;
         for (push.first = 0; push.first < s->count; push.first = push.end) {
-            uint64_t from = 0, to = 0;
+            uint64_t from = 0, to = 0, last = 0;
             push.end = s->count - push.first > most ? push.first + (uint32_t)most : s->count;
             written_by(g, s, push.block, push.first, push.end, &from, &to);
+            if (blocks > 1)
+                written_by(g, s, push.block + blocks - 1, push.first, push.end, &last, &to);
             from = from * sizeof(float) / NET_ALIGN * NET_ALIGN;
             to = net_round_up(to * sizeof(float), NET_ALIGN);
             push.out_shift = (uint32_t)(from / sizeof(float));
             ranges[k.bindings - 1] = (struct gpu_range){whole.buf, whole.offset + from, to - from};
-            const uint32_t groups[3] = {(push.end - push.first + GROUP_SIZE - 1) / GROUP_SIZE, 1,
-                                        1};
+            const uint32_t groups[3] = {(push.end - push.first + GROUP_SIZE - 1) / GROUP_SIZE,
+                                        blocks, 1};
             if (!gpu_dispatch(w->gpu, &k, ranges, &push, groups, s->trips,
-                              work * (push.end - push.first), err))
+                              work * blocks * (push.end - push.first), err))
                 return false;
         }
     }

@@ -21,6 +21,7 @@ enum graph_kind {
     GRAPH_MAP,     // one number out for one of each input, with strides
     GRAPH_TAPS,    // along one axis: weighted sums of numbers that a table names
     GRAPH_CONV,    // convolution, up to three axes
+    GRAPH_ROWS,    // the same where rows are whole quads and follow each other
     GRAPH_CONVT,   // transposed convolution
     GRAPH_POOL,    // largest or mean of a window
     GRAPH_REDUCE,  // of a part of an axis
@@ -110,7 +111,7 @@ struct graph_value {
 
 struct graph_step {
     enum graph_kind kind;
-    uint32_t constant[2]; // of the shader
+    uint32_t constant[4]; // of the shader
     uint32_t in[3], in_count, out;
     uint32_t words[GRAPH_WORDS], word_count;
     uint32_t count;    // invocations
@@ -119,7 +120,7 @@ struct graph_step {
     uint64_t trips;    // of its loops
     // Numbers out of `out` that invocations [a, b) of block k write: whole of them, or
     enum { OUT_WHOLE, OUT_LINEAR, OUT_PITCHED, OUT_BLOCK } writes;
-    uint64_t block_first, block_step; // OUT_BLOCK: see graph_run()
+    uint32_t block_outs; // OUT_BLOCK: channels out of a block
 };
 
 struct graph {

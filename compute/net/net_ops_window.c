@@ -6,8 +6,9 @@
 #include "compute/net/net_layer.h"
 #include "compute/net/net_lower.h"
 
-#define WINDOW_MAX   64 // of a kernel along an axis; also strides and dilations
-#define CHANNELS_MAX 4096u
+#define WINDOW_MAX    64 // of a kernel along an axis; also strides and dilations
+#define CHANNELS_MAX  4096u
+#define CONV_ROW_SIZE 7 // of a kernel along x: see shaders/net/rowconv.comp
 
 // Up to three axes of space, the missing ones first and of size 1.
 struct window {
@@ -139,49 +140,82 @@ static bool check_groups(const struct lower *l, const struct window *w, const st
     return true;
 }
 
+struct conv_parts {
+    uint32_t ins, outs, groups;  // channels of a group, groups
+    const float *weights, *bias; // [channel out][channel in][tap]; [channel out] or NULL
+};
+
+// The weights of `lanes` channels beside each other: [group][block][channel in][tap][lane], and the
+// biases behind them. A block has `outs` channels of them.
+static uint32_t pack_weights(const struct lower *l, const struct conv_parts *c, uint32_t taps,
+                             uint32_t blocks, uint32_t outs, uint32_t lanes)
+{
+    const uint64_t run = (uint64_t)c->ins * taps, all = (uint64_t)c->groups * blocks;
+    const uint32_t size = (uint32_t)(lanes * all * (run + 1));
+    float *packed = NULL;
+    const uint32_t table = graph_const(l->g, 1, &size, &packed, l->err);
+    if (table == GRAPH_NONE)
+        return table;
+    for (uint32_t o = 0; o < c->outs * c->groups; o++) {
+        const uint64_t block = (uint64_t)(o / c->outs) * blocks + o % c->outs / outs,
+                       lane = o % c->outs % outs;
+        for (uint64_t i = 0; i < run; i++)
+            packed[lanes * (block * run + i) + lane] = c->weights[o * run + i];
+        packed[lanes * (all * run + block) + lane] = c->bias ? c->bias[o] : 0;
+    }
+    return table;
+}
+
+static uint32_t emit_conv(const struct lower *l, const struct window *w, const struct conv_parts *c)
+{
+    // Rows of whole quads have a faster kernel.
+    const bool rows = w->stride[2] == 1 && w->dim[2] % 4 == 0 && w->made[2] % 4 == 0 &&
+                      w->size[2] <= CONV_ROW_SIZE;
+    const uint32_t lanes = rows ? 8 : 4, taps = w->size[0] * w->size[1] * w->size[2],
+                   blocks = (c->outs + lanes - 1) / lanes,
+                   outs = rows ? (c->outs + blocks - 1) / blocks : lanes,
+                   row = (w->made[2] + lanes - 1) / lanes;
+    const uint32_t table = pack_weights(l, c, taps, blocks, outs, lanes);
+    const uint32_t out = table == GRAPH_NONE ? table : window_value(l, w, c->outs * c->groups);
+    if (out == GRAPH_NONE)
+        return 0;
+    struct graph_step s = {.kind = rows ? GRAPH_ROWS : GRAPH_CONV,
+                           .constant = {0, w->stride[2] == 1},
+                           .in = {l->in[0], table},
+                           .in_count = 2,
+                           .words = {c->ins, c->outs},
+                           .word_count = 24,
+                           .count = row * w->made[1] * w->made[0],
+                           .blocks = w->samples * c->groups * blocks,
+                           .block_outs = outs,
+                           .products = (uint64_t)outs * lanes * c->ins * taps,
+                           .trips = (uint64_t)c->ins * taps,
+                           .writes = OUT_BLOCK};
+    if (rows)
+        memcpy(s.constant, (uint32_t[]){outs, w->size[2], w->dilation[2], (uint32_t)w->pad[2]},
+               sizeof s.constant);
+    window_words(w, s.words + 2);
+    s.words[21] = blocks;
+    s.words[22] = c->groups;
+    s.words[23] = c->groups * blocks * c->ins * taps * (lanes / 4);
+    return lower_emit(l, &s, out);
+}
+
 static uint32_t lower_conv(const struct lower *l)
 {
     struct window w;
     const float *bias = NULL;
-    float *packed = NULL;
     uint32_t groups = 1;
     const struct graph_value v = *lower_in(l, 0), k = *lower_in(l, 1);
     if (k.rank < 3 || !window_read(l, &v, k.dim + 2, &w) || !check_groups(l, &w, &k, &groups) ||
         !window_made(l, &w) || !lower_weights(l, 2, k.dim[0], &bias))
         return lower_failed(l) ? 0
                                : err_set(l->err, ERR_INPUT, "weights of %" PRIu32 " axes", k.rank);
-    const uint32_t ins = w.channels / groups, outs = k.dim[0] / groups, blocks = (outs + 3) / 4,
-                   taps = w.size[0] * w.size[1] * w.size[2];
+    const uint32_t ins = w.channels / groups, outs = k.dim[0] / groups;
     if (k.dim[1] != ins || k.dim[0] % groups)
         return err_set(l->err, ERR_INPUT, "weights of %" PRIu32 " channels for %" PRIu32, k.dim[1],
                        ins);
-    const uint32_t quads = groups * blocks * ins * taps, size = 4 * (quads + groups * blocks);
-    const uint32_t table = graph_const(l->g, 1, &size, &packed, l->err);
-    const uint32_t out = table == GRAPH_NONE ? table : window_value(l, &w, k.dim[0]);
-    if (out == GRAPH_NONE)
-        return 0;
-    for (uint32_t o = 0; o < k.dim[0]; o++) {
-        const uint64_t block = (uint64_t)(o / outs) * blocks + o % outs / 4, lane = o % outs % 4;
-        for (uint64_t i = 0; i < (uint64_t)ins * taps; i++)
-            packed[4 * (block * ins * taps + i) + lane] = k.f[(uint64_t)o * ins * taps + i];
-        packed[4 * (quads + block) + lane] = bias ? bias[o] : 0;
-    }
-    struct graph_step s = {.kind = GRAPH_CONV,
-                           .constant = {0, w.stride[2] == 1},
-                           .in = {l->in[0], table},
-                           .in_count = 2,
-                           .words = {ins, outs},
-                           .word_count = 24,
-                           .count = (w.made[2] + 3) / 4 * w.made[1] * w.made[0],
-                           .blocks = w.samples * groups * blocks,
-                           .products = 16ULL * ins * taps,
-                           .trips = (uint64_t)ins * taps,
-                           .writes = OUT_BLOCK};
-    window_words(&w, s.words + 2);
-    s.words[21] = blocks;
-    s.words[22] = groups;
-    s.words[23] = quads;
-    return lower_emit(l, &s, out);
+    return emit_conv(l, &w, &(struct conv_parts){ins, outs, groups, k.f, bias});
 }
 
 // Sizes out and pads of a transposed convolution.
@@ -213,6 +247,57 @@ static bool convt_made(const struct lower *l, struct window *w)
     return true;
 }
 
+// Windows that lie beside each other: each number becomes size z x y x x numbers, as a convolution
+// of one tap with so many times the channels, whose results are then put in their places.
+static uint32_t lower_convt_apart(const struct lower *l, const struct window *w,
+                                  const struct graph_value *k, const float *bias)
+{
+    const uint32_t outs = k->dim[1], taps = w->size[0] * w->size[1] * w->size[2], *d = w->dim,
+                   *size = w->size;
+    float *weights = malloc((k->count + (uint64_t)outs * taps + 1) * sizeof *weights),
+          *biases = weights + k->count;
+    if (!weights)
+        return err_set(l->err, ERR_NOMEM, "no memory");
+    for (uint32_t o = 0; o < outs * taps; o++) { // [tap][channel]
+        for (uint32_t c = 0; c < w->channels; c++)
+            weights[(uint64_t)o * w->channels + c] =
+                k->f[((uint64_t)c * outs + o % outs) * taps + o / outs];
+        biases[o] = bias ? bias[o % outs] : 0;
+    }
+    struct window one = {.axes = w->axes,
+                         .samples = 1,
+                         .channels = w->channels,
+                         .dim = {d[0], d[1], d[2]},
+                         .made = {d[0], d[1], d[2]},
+                         .size = {1, 1, 1},
+                         .stride = {1, 1, 1},
+                         .dilation = {1, 1, 1}};
+    const uint32_t made =
+        emit_conv(l, &one, &(struct conv_parts){w->channels, outs * taps, 1, weights, biases});
+    free(weights);
+    if (!made)
+        return 0;
+    const int64_t row = d[2], plane = row * d[1], space = plane * d[0], tap = space * outs;
+    const uint32_t dim[7] = {outs, d[0], size[0], d[1], size[1], d[2], size[2]};
+    const int64_t step[7] = {space, plane, tap * size[1] * size[2], row, tap * size[2], 1, tap};
+    const uint32_t moved = lower_view(l, l->out[0], 7, dim, step, 0);
+    uint32_t shape[5] = {1, outs};
+    for (uint32_t a = 0; a < w->axes; a++)
+        shape[2 + a] = w->made[3 - w->axes + a];
+    return moved != GRAPH_NONE &&
+           lower_done(l, graph_reshape(l->g, moved, w->axes + 2, shape, l->err));
+}
+
+// Whether they do.
+static bool lie_apart(const struct window *w, uint32_t groups)
+{
+    bool apart = groups == 1 && w->samples == 1;
+    for (uint32_t k = 0; k < 3; k++)
+        apart = apart && w->stride[k] == w->size[k] && !w->pad[k] &&
+                w->made[k] == w->dim[k] * w->size[k];
+    return apart;
+}
+
 static uint32_t lower_convt(const struct lower *l)
 {
     struct window w;
@@ -228,6 +313,8 @@ static uint32_t lower_convt(const struct lower *l)
     if (k.dim[0] != w.channels || (uint64_t)k.dim[1] * groups > CHANNELS_MAX)
         return err_set(l->err, ERR_INPUT, "weights of %" PRIu32 " channels for %" PRIu32, k.dim[0],
                        w.channels);
+    if (lie_apart(&w, groups))
+        return lower_convt_apart(l, &w, &k, bias);
     const uint32_t outs = k.dim[1], all = outs * groups, size = (uint32_t)k.count + all;
     const uint32_t table = graph_const(l->g, 1, &size, &numbers, l->err);
     const uint32_t out = table == GRAPH_NONE ? table : window_value(l, &w, all);

@@ -58,8 +58,9 @@ void main()
         return;
     uint quads = (push.made[2] + 3u) / 4u;
     int x = int(i % quads) * 4, y = int(i / quads % push.made[1]), z = int(i / quads / push.made[1]);
-    uint block = push.block % push.blocks, group = push.block / push.blocks % push.groups;
-    uint sample_at = push.block / push.blocks / push.groups;
+    uint at_block = push.block + gl_GlobalInvocationID.y;
+    uint block = at_block % push.blocks, group = at_block / push.blocks % push.groups;
+    uint sample_at = at_block / push.blocks / push.groups;
     int taps = int(push.size[0] * push.size[1] * push.size[2]);
     int w_block = int(group * push.blocks + block);
     vec4 bias = uintBitsToFloat(texelFetch(weights, int(push.bias) + w_block));

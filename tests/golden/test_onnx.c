@@ -1,7 +1,8 @@
 // Operators against the node tests that ONNX publishes (Debian: libonnx-testdata): each is a model
 // of one operator, or of those that it stands for, its inputs and what it must give. All whose
 // operators are known pass, but for those that are listed here with the reason; all others are
-// refused by the name of an operator.
+// refused by the name of an operator. And whole networks as PyTorch exports them, against what they
+// give there (Debian: python3-torch; skipped where it is absent).
 #include <dirent.h>
 #include <math.h>
 #include <stdio.h>
@@ -13,6 +14,8 @@
 #define NODES    "/usr/share/libonnx-testdata/data/node"
 #define FILE_MAX (64u << 20)
 #define PORTS    8u // inputs or outputs of a test
+#define PEER     "tests/golden/exports_peer.py"
+#define ABSENT   77 // exit status of the peer without PyTorch
 
 static struct gpu *gpu;
 
@@ -205,10 +208,76 @@ static void known_operators_give_what_onnx_says(void)
     CU_ASSERT(counts[PASSED] > 500);
 }
 
+// The largest difference, as a part of the largest number; 1 where sizes differ.
+static double difference(const float *got, const float *want, uint64_t count)
+{
+    double most = 0, apart = 0;
+    for (uint64_t k = 0; k < count; k++) {
+        const double d = fabs((double)got[k] - (double)want[k]), size = fabs((double)want[k]);
+        apart = d > apart || isnan(d) ? d : apart;
+        most = size > most ? size : most;
+    }
+    return apart / most;
+}
+
+static double run_export(const char *folder, const char *name, uint64_t *bytes, struct err *err)
+{
+    char path[3][600];
+    static const char *const files[3] = {"model.onnx", "input.bin", "output.bin"};
+    char *data[3] = {NULL, NULL, NULL};
+    size_t len[3] = {0, 0, 0};
+    double apart = 1;
+    struct arena *a = arena_create();
+    for (int f = 0; f < 3; f++) {
+        snprintf(path[f], sizeof path[f], "%s/%s/%s", folder, name, files[f]);
+        data[f] = fs_read_file(path[f], FILE_MAX, &len[f], err);
+        CU_ASSERT_FATAL(data[f] != NULL);
+    }
+    struct onnx_model *m = onnx_read(a, data[0], len[0], err);
+    struct graph_input in = {.type = ONNX_FLOAT};
+    if (m && m->in_count == 1) {
+        in.rank = m->ins[0].rank;
+        memcpy(in.dim, m->ins[0].dim, sizeof in.dim);
+    }
+    struct graph *g = m ? graph_build(m, &in, err) : NULL;
+    struct graph_work *w = g ? graph_open(g, gpu, err) : NULL;
+    float *got = calloc(len[2] + 1, 1);
+    if (w && g->values[g->outs[0]].count * sizeof *got == len[2] &&
+        graph_run(w, (const float *[]){(const float *)data[1]}, &got, NULL, NULL, err))
+        apart = difference(got, (const float *)data[2], len[2] / sizeof *got);
+    *bytes = g ? graph_bytes(g) : 0;
+    graph_close(w);
+    graph_destroy(g);
+    arena_destroy(a);
+    free(got);
+    for (int f = 0; f < 3; f++)
+        free(data[f]);
+    return apart;
+}
+
+static void exports_give_what_pytorch_gives(void)
+{
+    static const char *const names[] = {"unet3d", "unet2d", "group3d", "resnet", "swin"};
+    const int status = check_peer(PEER, "'%s'", check_scratch());
+    if (status == ABSENT) {
+        printf("skipped: no python3-torch ");
+        return;
+    }
+    CU_ASSERT_EQUAL_FATAL(status, 0);
+    for (size_t k = 0; k < sizeof names / sizeof *names; k++) {
+        struct err err = {0};
+        uint64_t bytes = 0;
+        const double apart = run_export(check_scratch(), names[k], &bytes, &err);
+        printf("%s: %.1e apart, %.1f MB %s\n", names[k], apart, (double)bytes / 1e6, err.text);
+        CU_ASSERT(apart <= 1e-3);
+    }
+}
+
 int main(void)
 {
     static const struct check_case cases[] = {
         {"known_operators_give_what_onnx_says", known_operators_give_what_onnx_says},
+        {"exports_give_what_pytorch_gives", exports_give_what_pytorch_gives},
     };
     struct err err = {0};
     DIR *nodes = opendir(NODES);
