@@ -6,6 +6,9 @@
 const path = require('path');
 const [playwright, chromium, url, study, out, seconds, ...wanted] = process.argv.slice(2);
 const patience = Number(seconds) * 1000;
+// Milliseconds between two looks: at each frame, as is usual, a look that reads the canvas back would take
+// more of a processor than the viewer does.
+const polling = 250;
 
 const flags = ['--no-sandbox', '--use-gl=angle', '--use-angle=swiftshader',
                '--enable-unsafe-swiftshader', '--ignore-gpu-blocklist'];
@@ -40,8 +43,8 @@ function shown() {
     };
 }
 
-async function openStudy(browser) {
-    const page = await browser.newPage({viewport: {width: 1600, height: 1000}});
+async function openStudy(context) {
+    const page = await context.newPage();
     page.setDefaultTimeout(patience);
     const errors = [], said = [];
     page.on('pageerror', error => errors.push(String(error)));
@@ -99,14 +102,16 @@ async function walk(page, uid) {
     const steps = [];
     let longest = 500;
     for (let step = 0; step < count; step++) {
-        await page.waitForFunction(drawn, {series: '', text: true}, {timeout: patience});
+        await page.waitForFunction(drawn, {series: '', text: true}, {timeout: patience, polling});
         const screenshot = path.join(out, `ohif-sr-measurement-${step + 1}.png`);
         await page.screenshot({path: screenshot});
         steps.push({...await page.evaluate(shown), screenshot});
+        if (step + 1 === count)
+            break;
         const before = await page.evaluate(state);
         const start = Date.now();
         await page.locator('[data-cy="viewport-action-arrows-right"] svg').first().click();
-        await page.waitForFunction(`(${state})() !== ${JSON.stringify(before)}`, null, {timeout: 10 * longest})
+        await page.waitForFunction(`(${state})() !== ${JSON.stringify(before)}`, null, {timeout: 10 * longest, polling: 50})
             .then(() => { longest = Math.max(longest, Date.now() - start); }, () => {});
     }
     return steps;
@@ -148,25 +153,25 @@ async function paged(page, wait) {
         }
         if (Date.now() > end)
             throw new Error('no page of the document is drawn');
-        await page.waitForTimeout(200);
+        await page.waitForTimeout(polling);
     }
 }
 
-async function openSeries(browser, name) {
-    const {page, errors, said} = await openStudy(browser);
+async function openSeries(context, name) {
+    const {page, errors, said} = await openStudy(context);
     const [modality, word = ''] = name.split('/');
     const seen = {name, modality, errors, said};
     const file = name.toLowerCase().replace('/', '-');
     const find = `(${displaySets})().find(set => set.modality === '${modality}' && set.description.includes('${word}'))`;
     try {
-        await page.waitForFunction(find, null, {timeout: patience});
+        await page.waitForFunction(find, null, {timeout: patience, polling});
         const set = await page.evaluate(find);
         const thumbnail = page.locator(`[id="thumbnail-${set.uid}"]`);
         await thumbnail.scrollIntoViewIfNeeded();
         const report = modality === 'SR';
         const over = report || modality === 'SEG'; // drawn over the images it refers to
         await openThumbnail(page, thumbnail, wait => modality === 'DOC' ? paged(page, wait) : page.waitForFunction(
-            drawn, {series: over ? '' : set.series, text: report, segments: modality === 'SEG'}, {timeout: wait}));
+            drawn, {series: over ? '' : set.series, text: report, segments: modality === 'SEG'}, {timeout: wait, polling}));
         Object.assign(seen, {set}, await page.evaluate(shown));
         seen.screenshot = path.join(out, `ohif-${file}.png`);
         seen.viewport = path.join(out, `ohif-${file}-viewport.png`);
@@ -184,14 +189,16 @@ async function openSeries(browser, name) {
 async function main() {
     const browser = await require(playwright).chromium.launch({executablePath: chromium, args: flags});
     try {
-        const {page} = await openStudy(browser);
+        // One for all pages: they share what the browser has fetched and compiled of the viewer.
+        const context = await browser.newContext({viewport: {width: 1280, height: 800}});
+        const {page} = await openStudy(context);
         await page.waitForFunction(`(${displaySets})().length >= ${wanted.length}`, null,
-                                   {timeout: patience}).catch(() => {});
+                                   {timeout: patience, polling}).catch(() => {});
         const sets = await page.evaluate(displaySets);
         await page.close();
         const series = [];
         for (const name of wanted)
-            series.push(await openSeries(browser, name));
+            series.push(await openSeries(context, name));
         console.log(JSON.stringify({sets, series}));
     } finally {
         await browser.close();
