@@ -1,10 +1,17 @@
 // Marker segments of JPEG and JPEG-LS streams. Source: ISO 10918-1 B.1.1 (markers), B.2 (order),
 // ISO 14495-1 C.1 (after a byte FF of a scan the next one begins with bit 0), ISO 10918-6 6.5.3
-// (Adobe), ISO 10918-5 10.1 (JFIF).
+// (Adobe), ISO 10918-5 10.1 (JFIF), ISO 10918-1 B.2.4.2 (Huffman tables), F.1.2.1 and H.1.2.2
+// (their categories).
 #include <cstring>
 #include "dimse/read/object_parts.h"
 
-#define PROCESS_JPEG_LS 55
+#define PROCESS_LOSSLESS 3
+#define PROCESS_JPEG_LS  55
+// Bits that a difference can have (tables F.1, F.6, H.2). DCMTK takes larger ones from a table and
+// then reads behind the end of its own.
+#define CATEGORY_MAX          15
+#define CATEGORY_MAX_LOSSLESS 16
+#define CODE_LENGTHS          16 // of Huffman codes, in bits
 
 namespace
 {
@@ -35,6 +42,7 @@ class jpeg_walk
   private:
     bool segment(uint8_t marker, const uint8_t *p, size_t size, struct err *err);
     bool frame_header(uint8_t marker, const uint8_t *p, size_t size, struct err *err);
+    bool huffman_tables(const uint8_t *p, size_t size, struct err *err);
     bool scan_header(const uint8_t *p, size_t size, struct err *err);
     void application(uint8_t marker, const uint8_t *p, size_t size);
     void skip_scan();
@@ -43,6 +51,7 @@ class jpeg_walk
     struct jpeg_stream *out_;
     size_t at_ = 2;
     bool framed_ = false;
+    unsigned category_ = 0; // the largest of all tables of differences
     uint8_t ids_[PIXEL_SAMPLES_MAX] = {};
     unsigned scanned_[PIXEL_SAMPLES_MAX] = {}; // scans of each component
 };
@@ -57,7 +66,7 @@ bool jpeg_walk::frame_header(uint8_t marker, const uint8_t *p, size_t size, stru
     out_->rows = static_cast<unsigned>(p[1] << 8 | p[2]);
     out_->columns = static_cast<unsigned>(p[3] << 8 | p[4]);
     out_->components = p[5];
-    if (out_->process != 0 && out_->process != 1 && out_->process != 3 &&
+    if (out_->process != 0 && out_->process != 1 && out_->process != PROCESS_LOSSLESS &&
         out_->process != PROCESS_JPEG_LS)
         return err_set(err, ERR_UNSUPPORTED,
                        "a progressive, hierarchical or arithmetic JPEG "
@@ -70,10 +79,34 @@ bool jpeg_walk::frame_header(uint8_t marker, const uint8_t *p, size_t size, stru
     return true;
 }
 
+bool jpeg_walk::huffman_tables(const uint8_t *p, size_t size, struct err *err)
+{
+    while (size > CODE_LENGTHS) {
+        const bool differences = p[0] >> 4 == 0; // class 0: DC or lossless
+        size_t count = 0;
+        for (size_t i = 1; i <= CODE_LENGTHS; i++)
+            count += p[i];
+        p += 1 + CODE_LENGTHS;
+        size -= 1 + CODE_LENGTHS;
+        if (count > size)
+            break;
+        for (size_t i = 0; differences && i < count; i++)
+            category_ = p[i] > category_ ? p[i] : category_;
+        p += count;
+        size -= count;
+    }
+    return size == 0 || err_set(err, ERR_INPUT, "no JPEG stream: a Huffman table is broken");
+}
+
 bool jpeg_walk::scan_header(const uint8_t *p, size_t size, struct err *err)
 {
     if (!framed_ || size < 1 || size < 1 + 2u * p[0])
         return err_set(err, ERR_INPUT, "no JPEG stream: a scan header is broken");
+    const unsigned most = out_->process == PROCESS_LOSSLESS ? CATEGORY_MAX_LOSSLESS : CATEGORY_MAX;
+    if (category_ > most)
+        return err_set(err, ERR_UNSUPPORTED,
+                       "a JPEG stream whose Huffman table has differences of %u bits, more than %u",
+                       category_, most);
     for (unsigned n = 0; n < p[0]; n++) {
         for (unsigned c = 0; c < out_->components && c < PIXEL_SAMPLES_MAX; c++)
             scanned_[c] += ids_[c] == p[1 + 2 * n];
@@ -97,6 +130,8 @@ bool jpeg_walk::segment(uint8_t marker, const uint8_t *p, size_t size, struct er
         return frame_header(marker, p, size, err);
     if (marker == 0xda)
         return scan_header(p, size, err);
+    if (marker == 0xc4 && out_->process != PROCESS_JPEG_LS)
+        return huffman_tables(p, size, err);
     if (!framed_ && !may_come_first(marker))
         return err_set(err, ERR_INPUT, "no JPEG stream: marker FF%02X before its frame header",
                        marker);

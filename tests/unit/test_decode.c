@@ -280,6 +280,48 @@ static void cut_streams_are_refused(void)
     }
 }
 
+// A symbol of the first Huffman table of class 0, the last one, becomes another.
+static void huffman_symbols_beyond_a_difference_are_refused(void)
+{
+    static const struct {
+        const char *option;
+        uint8_t largest; // that a difference of the process can have
+    } cases[] = {{"+e1", 16}, {"+eb", 15}};
+    int32_t values[PIXELS];
+    paint(values, 8, false);
+    for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
+        char out[PATH_MAX], said[64];
+        size_t size, count = 0;
+        snprintf(out, sizeof out, "%s/huffman%zu.dcm", check_scratch(), c);
+        if (!compress_by_tool("dcmcjpeg", (const char *const[]){cases[c].option, NULL},
+                              write_native(values, 8, false), out))
+            continue;
+        uint8_t *data = (uint8_t *)fs_read_file(out, 1 << 20, &size, &err);
+        CU_ASSERT_PTR_NOT_NULL_FATAL(data);
+        uint8_t *table = memmem(data, size, "\xff\xc4", 2);
+        CU_ASSERT_FATAL(table && table + 21 < data + size && table[4] == 0);
+        for (size_t i = 0; i < 16; i++)
+            count += table[5 + i];
+        uint8_t *symbol = table + 20 + count; // of the longest code, which may be unused
+        *symbol = cases[c].largest;
+        const int32_t far = farthest(made_write_bytes("largest.dcm", data, size), values);
+        CU_ASSERT(far >= 0 || !strstr(err.text, "differences"));
+        for (unsigned wrong = cases[c].largest + 1u; wrong <= 255; wrong += 119) {
+            *symbol = (uint8_t)wrong;
+            CU_ASSERT_EQUAL(farthest(made_write_bytes("wrong.dcm", data, size), values), -1);
+            CU_ASSERT_EQUAL(err.code, ERR_UNSUPPORTED);
+            snprintf(said, sizeof said, "differences of %u bits, more than %u", wrong,
+                     cases[c].largest);
+            CU_ASSERT_PTR_NOT_NULL(strstr(err.text, said));
+        }
+        *symbol = 0;
+        table[5]++; // one code more than there are symbols
+        CU_ASSERT_EQUAL(farthest(made_write_bytes("broken.dcm", data, size), values), -1);
+        CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "a Huffman table is broken"));
+        free(data);
+    }
+}
+
 // The shared corpora
 
 struct corpus {
@@ -506,6 +548,8 @@ int main(void)
 {
     static const struct check_case cases[] = {
         {"decode_jpeg_lossless", jpeg_lossless},
+        {"decode_huffman_symbols_beyond_a_difference_are_refused",
+         huffman_symbols_beyond_a_difference_are_refused},
         {"decode_jpeg_lossy", jpeg_lossy},
         {"decode_jpeg_ls", jpeg_ls},
         {"decode_rle", rle},
