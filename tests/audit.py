@@ -2,11 +2,14 @@
 uses, the head of RFC 5424, and a syslog receiver by TLS (RFC 5425).
 """
 import base64
+import io
 import re
 import socket
 import ssl
 import threading
 import xml.etree.ElementTree as ET
+
+import pydicom
 
 CODED = {"csd-code": True, "codeSystemName": True, "originalText": True, "displayName": False}
 DATE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
@@ -16,12 +19,12 @@ RULES = {
     "AuditMessage": ({}, [("EventIdentification", 1, 1), ("ActiveParticipant", 1, None), ("AuditSourceIdentification", 1, 1), ("ParticipantObjectIdentification", 0, None)]),
     "EventIdentification": ({"EventActionCode": False, "EventDateTime": True, "EventOutcomeIndicator": True}, [("EventID", 1, 1), ("EventTypeCode", 0, None), ("EventOutcomeDescription", 0, 1)]),
     "EventID": (CODED, []), "EventTypeCode": (CODED, []), "RoleIDCode": (CODED, []), "ParticipantObjectIDTypeCode": (CODED, []),
-    "EventOutcomeDescription": ({}, []), "ParticipantObjectName": ({}, []),
+    "EventOutcomeDescription": ({}, []), "ParticipantObjectName": ({}, []), "ParticipantObjectQuery": ({}, []),
     "ActiveParticipant": ({"UserID": True, "AlternativeUserID": False, "UserName": False, "UserIsRequestor": True, "NetworkAccessPointID": False, "NetworkAccessPointTypeCode": False}, [("RoleIDCode", 0, None)]),
     "AuditSourceIdentification": ({"AuditEnterpriseSiteID": False, "AuditSourceID": True}, [("AuditSourceTypeCode", 0, None)]),
     "AuditSourceTypeCode": ({"csd-code": True}, []),
     "ParticipantObjectIdentification": ({"ParticipantObjectID": True, "ParticipantObjectTypeCode": False, "ParticipantObjectTypeCodeRole": False, "ParticipantObjectDataLifeCycle": False},
-                                        [("ParticipantObjectIDTypeCode", 1, 1), ("ParticipantObjectName", 1, 1), ("ParticipantObjectDetail", 0, None), ("ParticipantObjectDescription", 0, None)]),
+                                        [("ParticipantObjectIDTypeCode", 1, 1), ("ParticipantObjectName|ParticipantObjectQuery", 1, 1), ("ParticipantObjectDetail", 0, None), ("ParticipantObjectDescription", 0, None)]),
     "ParticipantObjectDetail": ({"type": True, "value": True}, []),
     "ParticipantObjectDescription": ({}, [("SOPClass", 0, None)]),
     "SOPClass": ({"UID": False, "NumberOfInstances": True}, []),
@@ -36,6 +39,7 @@ EVENTS = {
     "110114": ({"110122", "110123"}, None, []),
     "110113": ({"110126", "110129", "110133"}, None, ["110182"]),
     "110104": ({None}, ["110153", "110152"], ["110180", "2"]),
+    "110112": ({None}, ["110153", "110152"], ["110181"]),
 }
 
 
@@ -53,7 +57,7 @@ def _complaints(e):
         elif name in VALUES and not re.fullmatch(VALUES[name], value):
             yield f"{e.tag} {name}={value!r}"
     tags = [child.tag for child in e]
-    want = "".join(f"({tag},){{{least},{'' if most is None else most}}}" for tag, least, most in children)
+    want = "".join(f"((?:{tag}),){{{least},{'' if most is None else most}}}" for tag, least, most in children)
     if not re.fullmatch(want, "".join(tag + "," for tag in tags)):
         yield f"{e.tag} holds {tags}"
     if e.tag == "ParticipantObjectDetail":
@@ -96,10 +100,28 @@ class Message:
         self.addresses = [p.get("NetworkAccessPointID") for p in participants]
         self.ids = [o.get("ParticipantObjectID") for o in root.findall("ParticipantObjectIdentification")]
         self.instances = sum(int(c.get("NumberOfInstances")) for c in root.iter("SOPClass"))
+        details = {d.get("type"): base64.b64decode(d.get("value")).decode() for d in root.iter("ParticipantObjectDetail")}
+        self.transfer_syntax = details.get("TransferSyntax")
+        query = root.findtext("ParticipantObjectIdentification/ParticipantObjectQuery")
+        self.query = None if query is None else base64.b64decode(query, validate=True)
+        if (self.event == "110112") != bool(self.query and self.transfer_syntax):
+            self.wrong.append(f"{self.event}: question {self.query} in {self.transfer_syntax}")
         self.classes = [c.get("UID") for c in root.iter("SOPClass")]
 
     def __repr__(self):
         return f"{self.event}/{self.type} {self.action} {self.outcome} {self.peers} {self.ids} {self.instances} {self.text!r}"
+
+
+def questions(path):
+    """The data sets of what was asked, of a trail in a file."""
+    found = []
+    for message in map(Message, path.read_text().splitlines()):
+        if message.wrong:
+            raise AssertionError(f"{message.wrong} in {message.line}")
+        if message.query:
+            implicit = message.transfer_syntax == "1.2.840.10008.1.2"
+            found.append(pydicom.filereader.read_dataset(io.BytesIO(message.query), implicit, True))
+    return found
 
 
 class Receiver:

@@ -5,6 +5,7 @@
 #include "dimse/net/commit.hh"
 #include "base/log.h"
 #include "base/version.h"
+#include <dcmtk/dcmdata/dcostrmb.h>
 #include <dcmtk/dcmnet/diutil.h>
 #include <dcmtk/dcmnet/dul.h>
 
@@ -175,6 +176,30 @@ bool Requestor::store(size_t context, const struct scu_file *file, DcmDataset *d
     return true;
 }
 
+// Says what is asked to who writes it down.
+bool Requestor::tell(size_t context, const char *sop_class, DcmDataset *query, struct err *err)
+{
+    const char *syntax = peer_->on_question ? accepted(context) : nullptr;
+    if (!syntax)
+        return true; // nobody wants it; nothing is sent in a context that was not accepted
+    std::vector<uint8_t> room(SCU_QUESTION_MAX);
+    DcmOutputBufferStream stream(room.data(), static_cast<offile_off_t>(room.size()));
+    query->transferInit();
+    const OFCondition cond =
+        query->write(stream, DcmXfer(syntax).getXfer(), EET_ExplicitLength, nullptr);
+    query->transferEnd();
+    void *data = nullptr;
+    offile_off_t size = 0;
+    stream.flushBuffer(data, size);
+    if (cond.bad())
+        return err_set(err, ERR_INTERNAL, "C-FIND: the question cannot be encoded: %s",
+                       cond.text());
+    const struct scu_question question = {sop_class, syntax, static_cast<uint8_t *>(data),
+                                          static_cast<size_t>(size)};
+    peer_->on_question(peer_->question_ctx, &question);
+    return true;
+}
+
 bool Requestor::find(size_t context, const char *sop_class, DcmDataset *query,
                      DIMSE_FindUserCallback on_match, void *ctx, struct err *err)
 {
@@ -186,6 +211,8 @@ bool Requestor::find(size_t context, const char *sop_class, DcmDataset *query,
     OFStandard::strlcpy(rq.AffectedSOPClassUID, sop_class, sizeof rq.AffectedSOPClassUID);
     rq.DataSetType = DIMSE_DATASET_PRESENT;
     rq.Priority = DIMSE_PRIORITY_MEDIUM;
+    if (!tell(context, sop_class, query, err))
+        return false;
     link_.allow(answer_max);
     OFCondition cond = DIMSE_findUser(assoc_, id(context), &rq, query, answers, on_match, ctx,
                                       DIMSE_NONBLOCKING, dcmtk_timeout_s, &rsp, &detail);

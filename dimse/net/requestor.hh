@@ -69,6 +69,7 @@ class Requestor
   private:
     bool propose(const std::vector<Context> &contexts, struct err *err);
     bool refused(const OFCondition &cond, time_t started, struct err *err);
+    bool tell(size_t context, const char *sop_class, DcmDataset *query, struct err *err);
     bool failed(const char *what, const OFCondition &cond, struct err *err);
     bool take(const T_DIMSE_C_StoreRQ &request, T_ASC_PresentationContextID context,
               size_t bytes_most, InstanceCallback on_instance, void *ctx, struct err *err);

@@ -13,6 +13,14 @@
 extern "C" {
 #endif
 
+// A question by C-FIND, as it goes out.
+struct scu_question {
+    const char *sop_class_uid, *transfer_syntax_uid;
+    const uint8_t *data; // its data set
+    size_t size;         // at most SCU_QUESTION_MAX
+};
+#define SCU_QUESTION_MAX 4096 // bytes: keys of a patient, a study and a series have some hundreds
+
 struct scu_peer {
     const char *host;
     uint16_t port;
@@ -24,6 +32,9 @@ struct scu_peer {
     // Certificates that it may show (tls_identity_is()); none: one that names host.
     const char *const *certificates;
     size_t certificate_count;
+    // Told of each question before it is sent, for an audit trail; NULL: nobody is.
+    void (*on_question)(void *ctx, const struct scu_question *question);
+    void *question_ctx;
 };
 
 struct scu_file {

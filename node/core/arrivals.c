@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "node/proc/child.h"
+#include "node/core/audit.h"
 #include "node/core/collections.h"
 #include "node/core/earlier.h"
 #include "node/core/jobs.h"
@@ -306,7 +307,14 @@ static void arrivals_on_answer(void *ctx, int fd, short revents)
     (void)revents;
     if (!w)
         return;
-    bool got = msg_receive(fd, &m, NULL) == MSG_GOT && m.kind == MSG_COUNT;
+    bool got = msg_receive(fd, &m, NULL) == MSG_GOT;
+    const struct conf_peer *peer = conf_find_peer(a->core->conf, w->source);
+    if (got && m.kind == MSG_ASKED) { // its answer is still to come
+        if (peer)
+            audit_query(a->core->audit, peer, m.body, m.tail, m.tail_size);
+        return;
+    }
+    got = got && m.kind == MSG_COUNT;
     watch_answered(w, got ? m.body : &none);
     watch_stop_asking(a, w);
     a->next = 0;
@@ -363,10 +371,10 @@ bool arrivals_reaped(struct arrivals *a, pid_t pid, int status)
         struct watch *w = a->watches[i];
         if (w->asker.pid != pid)
             continue;
-        if (w->asker.fd >= 0) // its answer, if any, is still in the channel
-            arrivals_on_answer(a, w->asker.fd, POLLIN);
-        else
+        if (w->asker.fd < 0)
             asker_ended(a, w);
+        while (w->asker.fd >= 0) // what it said is still in the channel, and behind it the end
+            arrivals_on_answer(a, w->asker.fd, POLLIN);
         return true;
     }
     return false;

@@ -10,6 +10,7 @@
 #include <unistd.h>
 #include "base/clock.h"
 #include "base/log.h"
+#include "dimse/net/scu.h"
 #include "node/job/json.h"
 #include "node/proc/child.h"
 #include "node/proc/clerk.h"
@@ -161,6 +162,24 @@ void audit_refused(struct audit *a, const struct msg_refused *refused)
                                          .peer = refused->calling,
                                          .address = refused->address,
                                          .text = refused->reason});
+}
+
+void audit_query(struct audit *a, const struct conf_peer *peer, const struct msg_asked *asked,
+                 const void *query, size_t size)
+{
+    if (size > SCU_QUESTION_MAX) { // none that the node asks
+        audit_lose(a, 1);
+        return;
+    }
+    audit_raise(a, &(struct audit_event){.kind = AUDIT_QUERY,
+                                         .at = clock_wall(),
+                                         .peer = peer->name,
+                                         .address = peer->host,
+                                         .text = "",
+                                         .sop_class = asked->sop_class_uid,
+                                         .transfer_syntax = asked->transfer_syntax_uid,
+                                         .query = query,
+                                         .query_size = size});
 }
 
 static struct audit_transfer *transfer_find(const struct audit_transfers *t, char action,

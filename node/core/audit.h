@@ -30,6 +30,11 @@ void audit_association(struct audit *a, enum audit_kind kind, enum audit_outcome
 // Somebody was refused.
 void audit_refused(struct audit *a, const struct msg_refused *refused);
 
+// A question that goes to peer; what asked and the data set hold is what the process that asks
+// says.
+void audit_query(struct audit *a, const struct conf_peer *peer, const struct msg_asked *asked,
+                 const void *query, size_t size);
+
 struct audit_transfer;
 
 // What goes over one association, gathered by study, patient and outcome.

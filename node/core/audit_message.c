@@ -42,12 +42,14 @@ static const struct shape audit_shapes[] = {
                     true},
     [AUDIT_RECEIVED] = {{"110104", "DCM", "DICOM Instances Transferred"}, {NULL}, false},
     [AUDIT_SENT] = {{"110104", "DCM", "DICOM Instances Transferred"}, {NULL}, false},
+    [AUDIT_QUERY] = {{"110112", "DCM", "Query"}, {NULL}, false},
 };
 
 static const struct code role_application = {"110150", "DCM", "Application"};
 static const struct code role_source = {"110153", "DCM", "Source Role ID"};
 static const struct code role_destination = {"110152", "DCM", "Destination Role ID"};
 static const struct code id_study = {"110180", "DCM", "Study Instance UID"};
+static const struct code id_class = {"110181", "DCM", "SOP Class UID"};
 static const struct code id_node = {"110182", "DCM", "Node ID"};
 static const struct code id_patient = {"2", "RFC-3881", "Patient Number"};
 
@@ -89,12 +91,13 @@ static void xml_code(FILE *out, const char *element, const struct code *code)
 #define BASE64_BYTES 48 // at a time: whole groups of three, so that the parts join
 
 // As xsd:base64Binary (RFC 4648).
-static void xml_base64(FILE *out, const char *text)
+static void xml_base64(FILE *out, const void *bytes, size_t size)
 {
     unsigned char digits[BASE64_BYTES / 3 * 4 + 1];
-    for (size_t size = strlen(text), n; size > 0; size -= n, text += n) {
+    const unsigned char *from = bytes;
+    for (size_t n; size > 0; size -= n, from += n) {
         n = size < BASE64_BYTES ? size : BASE64_BYTES;
-        EVP_EncodeBlock(digits, (const unsigned char *)text, (int)n);
+        EVP_EncodeBlock(digits, from, (int)n);
         fputs((const char *)digits, out);
     }
 }
@@ -196,14 +199,15 @@ static void put_participants(FILE *out, const struct audit_source *source,
         put_self(out, source, false, &role_destination);
         break;
     case AUDIT_SENT:
+    case AUDIT_QUERY:
         put_self(out, source, true, &role_source);
         put_peer(out, e, false, &role_destination);
         break;
     }
 }
 
-static void put_object(FILE *out, const char *id, const char *type, const char *role,
-                       const struct code *code)
+static void begin_object(FILE *out, const char *id, const char *type, const char *role,
+                         const struct code *code)
 {
     fputs("<ParticipantObjectIdentification", out);
     xml_attribute(out, "ParticipantObjectID", id);
@@ -211,7 +215,31 @@ static void put_object(FILE *out, const char *id, const char *type, const char *
     xml_attribute(out, "ParticipantObjectTypeCodeRole", role);
     fputc('>', out);
     xml_code(out, "ParticipantObjectIDTypeCode", code);
+}
+
+static void put_object(FILE *out, const char *id, const char *type, const char *role,
+                       const struct code *code)
+{
+    begin_object(out, id, type, role, code);
     fputs("<ParticipantObjectName/>", out); // the schema wants it; nobody's name is told
+}
+
+static void put_detail(FILE *out, const char *type, const char *value)
+{
+    fprintf(out, "<ParticipantObjectDetail type=\"%s\" value=\"", type);
+    xml_base64(out, value, strlen(value));
+    fputs("\"/>", out);
+}
+
+// What was asked for, as a report (role 3) of an information model.
+static void put_query(FILE *out, const struct audit_event *e)
+{
+    begin_object(out, e->sop_class, "2", "3", &id_class);
+    fputs("<ParticipantObjectQuery>", out);
+    xml_base64(out, e->query, e->query_size);
+    fputs("</ParticipantObjectQuery>", out);
+    put_detail(out, "TransferSyntax", e->transfer_syntax);
+    fputs("</ParticipantObjectIdentification>", out);
 }
 
 static void put_objects(FILE *out, const struct audit_source *source, const struct audit_event *e)
@@ -219,10 +247,11 @@ static void put_objects(FILE *out, const struct audit_source *source, const stru
     if (audit_shapes[e->kind].alert) {
         const bool peer = e->kind == AUDIT_STRANGER && *e->address;
         put_object(out, peer ? e->address : source->host, "2", "13", &id_node);
-        fputs("<ParticipantObjectDetail type=\"Alert Description\" value=\"", out);
-        xml_base64(out, e->text);
-        fputs("\"/></ParticipantObjectIdentification>", out);
+        put_detail(out, "Alert Description", e->text);
+        fputs("</ParticipantObjectIdentification>", out);
     }
+    if (e->kind == AUDIT_QUERY)
+        put_query(out, e);
     if (e->kind != AUDIT_RECEIVED && e->kind != AUDIT_SENT)
         return;
     put_object(out, e->study, "2", "3", &id_study);

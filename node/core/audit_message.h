@@ -6,6 +6,7 @@
 //                                 application, which a limit may refuse
 //   AUDIT_STRANGER, AUDIT_CONFIGURED, AUDIT_LOST  Security Alert (A.5.3.11)
 //   AUDIT_RECEIVED, AUDIT_SENT    DICOM Instances Transferred (A.5.3.7), of one study of a patient
+//   AUDIT_QUERY                   Query (A.5.3.10): a question that goes out, whatever its answer
 // Process: core. Thread-safety: pure, but for the time of the machine's clock that it is given.
 #pragma once
 #include <stddef.h>
@@ -23,6 +24,7 @@ enum audit_kind {
     AUDIT_LOST,       // messages were not written
     AUDIT_RECEIVED,
     AUDIT_SENT,
+    AUDIT_QUERY,
 };
 
 enum audit_outcome { AUDIT_SUCCESS = 0, AUDIT_MINOR = 4, AUDIT_SERIOUS = 8 };
@@ -44,6 +46,10 @@ struct audit_event {
     const char *study, *patient; // Study Instance UID, Patient ID
     const struct audit_class *classes;
     size_t class_count;
+    // AUDIT_QUERY
+    const char *sop_class, *transfer_syntax; // UIDs: the information model, how query is encoded
+    const void *query;                       // the data set of the question
+    size_t query_size;                       // bytes
 };
 
 // Who reports.

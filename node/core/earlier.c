@@ -8,6 +8,7 @@
 #include <unistd.h>
 #include "base/clock.h"
 #include "base/log.h"
+#include "node/core/audit.h"
 #include "node/core/jobs.h"
 #include "node/proc/child.h"
 #include "node/proc/fetcher.h"
@@ -138,8 +139,14 @@ static void earlier_on_answer(void *ctx, int fd, short revents)
     if (!f)
         return;
     const struct msg_priors *p = NULL;
-    if (msg_receive(fd, &m, NULL) == MSG_GOT && m.kind == MSG_PRIORS && m.tail_size > 0 &&
-        m.tail[m.tail_size - 1] == 0)
+    const bool got = msg_receive(fd, &m, NULL) == MSG_GOT;
+    const struct conf_peer *peer = conf_find_peer(e->core->conf, f->source);
+    if (got && m.kind == MSG_ASKED) { // more is to come
+        if (peer)
+            audit_query(e->core->audit, peer, m.body, m.tail, m.tail_size);
+        return;
+    }
+    if (got && m.kind == MSG_PRIORS && m.tail_size > 0 && m.tail[m.tail_size - 1] == 0)
         p = m.body;
     if (p && p->job == f->job) {
         log_info("job=%lld source=%s earlier results: %s%s%s", (long long)f->job, f->source,
@@ -279,7 +286,7 @@ bool earlier_reaped(struct earlier *e, pid_t pid)
         if (!f->child.pid || f->child.pid != pid)
             continue;
         f->child.pid = 0;
-        if (f->child.fd >= 0) // its answer, if any, is still in the channel
+        while (f->child.fd >= 0) // what it said is still in the channel, and behind it the end
             earlier_on_answer(e, f->child.fd, POLLIN);
         return true;
     }

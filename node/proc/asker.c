@@ -14,8 +14,9 @@ int asker_run(void *ctx, int channel)
     struct msg_count m = {.series = a->series, .count = -1};
     struct err err = {0};
     long count = -1;
-    if (!reach_init(&peer, a->conf, a->peer, a->tls, seconds, seconds, &err) ||
-        !cage_enter(CAGE_SENDER, a->conf, NULL, NULL, &err) ||
+    const bool reached = reach_init(&peer, a->conf, a->peer, a->tls, seconds, seconds, &err);
+    reach_tell(&peer, a->conf, &channel);
+    if (!reached || !cage_enter(CAGE_SENDER, a->conf, NULL, NULL, &err) ||
         !scu_find_series_count(&peer, a->study_instance_uid, a->series_instance_uid, &count, &err))
         snprintf(m.text, sizeof m.text, "%.90s", err.text);
     else if (count < 0)

@@ -14,5 +14,6 @@ struct asker {
     const char *study_instance_uid, *series_instance_uid;
 };
 
-// Body for child_start(); ctx is a struct asker. Sends one MSG_COUNT.
+// Body for child_start(); ctx is a struct asker. Sends one MSG_COUNT, before it MSG_ASKED where
+// there is an audit trail.
 int asker_run(void *ctx, int channel);

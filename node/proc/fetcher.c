@@ -94,9 +94,10 @@ int fetcher_run(void *ctx, int channel)
     const uint32_t seconds = (uint32_t)fmax(1, ceil(f->conf->earlier_wait_s));
     struct scu_peer peer;
     struct err err = {0};
-    bool ok = reach_init(&peer, f->conf, f->peer, f->tls, seconds, seconds, &err) &&
-              (b.arena || err_set(&err, ERR_NOMEM, "no memory")) &&
-              cage_enter(CAGE_SENDER, f->conf, NULL, NULL, &err) && fetch_into(&b, &peer, &err);
+    bool ok = reach_init(&peer, f->conf, f->peer, f->tls, seconds, seconds, &err);
+    reach_tell(&peer, f->conf, &channel);
+    ok = ok && (b.arena || err_set(&err, ERR_NOMEM, "no memory")) &&
+         cage_enter(CAGE_SENDER, f->conf, NULL, NULL, &err) && fetch_into(&b, &peer, &err);
     reach_finish(&peer);
     // What came before it broke off counts not: another time it might be more.
     b.count = ok ? b.count : 0;

@@ -18,5 +18,6 @@ struct fetcher {
     const struct tls_files *tls; // kept open
 };
 
-// Body for child_start(); ctx is a struct fetcher. Sends one MSG_PRIORS.
+// Body for child_start(); ctx is a struct fetcher. Sends one MSG_PRIORS, before it
+// MSG_ASKED for each C-FIND where there is an audit trail.
 int fetcher_run(void *ctx, int channel);

@@ -62,6 +62,9 @@ static const struct shape shapes[] = {
                       TEXT(msg_refused, reason)}},
     [MSG_AUDIT] = {sizeof(struct msg_audit), true, {{0}}},
     [MSG_AUDITED] = {sizeof(struct msg_audited), false, {{0}}},
+    [MSG_ASKED] = {sizeof(struct msg_asked),
+                   true,
+                   {TEXT(msg_asked, sop_class_uid), TEXT(msg_asked, transfer_syntax_uid)}},
 };
 
 static const struct shape *shape_of(uint64_t kind)

@@ -33,6 +33,7 @@ enum msg_kind {
     MSG_REFUSED,   // association, listener, gatekeeper -> core: somebody was turned away
     MSG_AUDIT,     // core -> clerk: an audit message to be written; tail: it
     MSG_AUDITED,   // clerk -> core: all up to it are written
+    MSG_ASKED,     // asker, fetcher -> core: a question goes out; tail: its data set
 };
 
 struct msg_hello {
@@ -128,6 +129,10 @@ struct msg_refused {
     char reason[192];
     uint32_t full; // 1: it may come, and there was no place
     uint32_t lost; // of these messages that could not be sent before
+};
+
+struct msg_asked {
+    char sop_class_uid[UID_SIZE], transfer_syntax_uid[UID_SIZE];
 };
 
 struct msg_audit {

@@ -14,3 +14,6 @@ bool reach_init(struct scu_peer *out, const struct conf *conf, const struct conf
                 const struct tls_files *files, uint32_t connect_timeout_s, uint32_t dimse_timeout_s,
                 struct err *err);
 void reach_finish(struct scu_peer *out);
+// Has each question told to the core (MSG_ASKED) through channel, which lasts as long as *out,
+// where the configuration has an audit trail.
+void reach_tell(struct scu_peer *out, const struct conf *conf, const int *channel);

@@ -9,6 +9,7 @@ import tempfile
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+import audit  # noqa: E402
 import peers  # noqa: E402
 import pydicom  # noqa: E402
 import sr  # noqa: E402
@@ -22,6 +23,7 @@ YAML = """node:
   data_dir: {data}
 peers:
   - {{ae_title: {title}, host: 127.0.0.1, port: {peer}, find: false, earlier: true}}
+audit: {{file: {trail}}}
 routes:
   - {{name: calcium, when: {{Modality: CT}}, run: calcium, results: [sr], return_to: [source]}}
 """
@@ -32,7 +34,7 @@ class EarlierSite(Site):
 
     def __init__(self, folder, port, title, peer):
         self.folder = pathlib.Path(folder)
-        text = YAML.format(port=port, data=self.folder / "data", title=title, peer=peer)
+        text = YAML.format(port=port, data=self.folder / "data", title=title, peer=peer, trail=self.folder.parent / "audit.log")
         peers.Node.__init__(self, folder, port, {}, yaml=text + times(quiet_s=1))
         peers.wait_for(lambda: not self.running() or self.answers(), 60, "the node to answer")
 
@@ -81,6 +83,9 @@ class Earlier(unittest.TestCase):
             [text] = sr.children(container, "TEXT", "121069")
             [composite] = sr.children(container, "COMPOSITE", "122075")
             self.assertIn("2024-02-29: Agatston", text.TextValue)
+            asked = [(q.QueryRetrieveLevel, q.PatientID, q.StudyInstanceUID) for q in audit.questions(self.tmp / "audit.log")]
+            patient = earlier.PatientID
+            self.assertEqual(asked, [("STUDY", patient, ""), ("STUDY", patient, ""), ("SERIES", patient, study)])
             self.assertEqual(composite.ReferencedSOPSequence[0].ReferencedSOPInstanceUID, earlier.SOPInstanceUID)
 
     def test_an_archive_without_retrieval_costs_a_word(self):

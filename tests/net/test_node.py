@@ -26,7 +26,8 @@ import pydicom
 import raw
 from faults import Faults
 from node import (CT, HANG_S, NEVER_QUIET, PATIENT, TIMES, Orthanc, PeerError, Sink, Site, acknowledged, make_series, measurements, need, phantom, ports, send, texts, times, uid, wait_for, yaml)
-import schema  # beside peers.py, which node.py has found
+import audit  # beside peers.py, which node.py has found
+import schema
 
 AT_ONCE = 4
 
@@ -481,7 +482,9 @@ def two_patients_with_one_series_uid_are_never_mixed(tmp):
 def orthanc_as_source_confirms_the_count(tmp):
     files = make_series(tmp / "in", 1)
     p, dicom, http = ports(3)
-    with Orthanc(tmp / "orthanc", dicom, http, p, route=False) as orthanc, Site(tmp / "node", p, {"ORTHANC": dicom}, extra=NEVER_QUIET, find=("ORTHANC",)) as site:
+    trail = tmp / "audit.log"
+    extra = f"{NEVER_QUIET}audit:\n  file: {trail}\n"
+    with Orthanc(tmp / "orthanc", dicom, http, p, route=False) as orthanc, Site(tmp / "node", p, {"ORTHANC": dicom}, extra=extra, find=("ORTHANC",)) as site:
         send(files, dicom, called="ORTHANC")
         series = orthanc.find("Series", SeriesInstanceUID="1.2.826.0.1.3680043.10.1234.1.2")
         orthanc.post("/modalities/ANODE/store", series[0]["ID"].encode())
@@ -491,6 +494,8 @@ def orthanc_as_source_confirms_the_count(tmp):
         check("source has 8" in found["evidence"], found["evidence"])
         sets = [s for s in orthanc.series("1.2.826.0.1.3680043.10.1234.1.1") if s["Modality"] == "SR"]
         equal([len(s["Instances"]) for s in sets], [1], "reports in the PACS")
+        asked = wait_for(lambda: audit.questions(trail), 30, "the question in the audit trail")
+        equal({(q.QueryRetrieveLevel, q.SeriesInstanceUID, q.NumberOfSeriesRelatedInstances) for q in asked}, {("SERIES", series[0]["MainDicomTags"]["SeriesInstanceUID"], None)}, "what was asked")
         return site.log_text()
 
 

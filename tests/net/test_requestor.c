@@ -454,13 +454,27 @@ static void a_peer_without_find_is_told(void)
     server_stop(&s);
 }
 
+static void on_question(void *ctx, const struct scu_question *question)
+{
+    unsigned *count = ctx;
+    ++*count;
+    CU_ASSERT_STRING_EQUAL(question->sop_class_uid, "1.2.840.10008.5.1.4.1.2.2.1");
+    CU_ASSERT_STRING_EQUAL(question->transfer_syntax_uid, "1.2.840.10008.1.2.1");
+    const char *uid = *count == 1 ? "UI\x0a\0001.2.3.200" : "UI\x0a\0001.2.3.201";
+    CU_ASSERT_PTR_NOT_NULL(memmem(question->data, question->size, uid, 13));
+    CU_ASSERT_PTR_NOT_NULL(memmem(question->data, question->size, "CS\x06\0SERIES", 10));
+}
+
 // Stores three instances and asks for their number.
 static void count_after_store(uint16_t port, const char *called, long expected)
 {
     static struct batch b;
     struct err err = {0};
     long count = 0;
+    unsigned questions = 0;
     struct scu_peer peer = to(port, called);
+    peer.on_question = on_question;
+    peer.question_ctx = &questions;
     b = (struct batch){0};
     batch_add_ct(&b, "1.2.3.1", 1000);
     batch_add_ct(&b, "1.2.3.2", 1000);
@@ -472,6 +486,7 @@ static void count_after_store(uint16_t port, const char *called, long expected)
     CU_ASSERT_EQUAL(count, expected);
     printed(scu_find_series_count(&peer, "1.2.3.100", "1.2.3.201", &count, &err), &err);
     CU_ASSERT_EQUAL(count, -1);
+    CU_ASSERT_EQUAL(questions, 2);
 }
 
 static void a_peer_that_does_not_say_the_count(void)

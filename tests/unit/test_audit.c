@@ -10,6 +10,7 @@
 #include <unistd.h>
 #include "base/clock.h"
 #include "base/fs.h"
+#include "dimse/net/scu.h"
 #include "tests/check.h"
 
 #define TEXT(s) ((char *)(uintptr_t)(s)) // conf has its texts from an arena
@@ -43,6 +44,29 @@ static void message_holds_what_peers_say_without_breaking(void)
     text = audit_message(&nameless, &(struct audit_event){.peer = "", .address = "", .text = ""});
     CU_ASSERT_PTR_NOT_NULL_FATAL(text);
     CU_ASSERT_PTR_NOT_NULL(strstr(text, "Z - anode 7 DICOM+RFC3881 - \xef\xbb\xbf<?xml"));
+    free(text);
+}
+
+static void message_of_a_question_holds_it_whole(void)
+{
+    uint8_t query[49] = {1, 2, 0xff}; // one more than is encoded at a time
+    query[48] = 0xfe;
+    char *text = said(&(struct audit_event){.kind = AUDIT_QUERY,
+                                            .peer = "PACS",
+                                            .address = "192.0.2.1",
+                                            .text = "",
+                                            .sop_class = "1.2.840.10008.5.1.4.1.2.2.1",
+                                            .transfer_syntax = "1.2",
+                                            .query = query,
+                                            .query_size = sizeof query});
+    CU_ASSERT_PTR_NOT_NULL(strstr(text, "<85>1 "));
+    CU_ASSERT_PTR_NOT_NULL(strstr(text, "<EventID csd-code=\"110112\""));
+    CU_ASSERT_PTR_NOT_NULL(strstr(text, "ID=\"1.2.840.10008.5.1.4.1.2.2.1\""));
+    CU_ASSERT_PTR_NOT_NULL(strstr(text, "<ParticipantObjectQuery>AQL/AAAA"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(text, "AAAA/g==</ParticipantObjectQuery>"
+                                        "<ParticipantObjectDetail type=\"TransferSyntax\" "
+                                        "value=\"MS4y\"/></ParticipantObjectIdentification>"));
+    CU_ASSERT_PTR_NULL(strstr(text, "ParticipantObjectName"));
     free(text);
 }
 
@@ -126,14 +150,18 @@ static void what_is_lost_is_counted_and_said(void)
     audit_refused(p.core.audit, &refused);
     CU_ASSERT_EQUAL(status_of(&p, "waiting"), AUDIT_WAITING);
     CU_ASSERT_EQUAL(status_of(&p, "lost"), 8);
+    static const char much[SCU_QUESTION_MAX + 1]; // no question that the node asks
+    const struct conf_peer asked = {.name = TEXT("PACS"), .host = TEXT("pacs")};
+    audit_query(p.core.audit, &asked, &(struct msg_asked){"1.2", "1.3"}, much, sizeof much);
+    CU_ASSERT_EQUAL(status_of(&p, "lost"), 9);
     place_settle(&p);
     CU_ASSERT_EQUAL(status_of(&p, "written"), AUDIT_WAITING);
     audit_association(p.core.audit, AUDIT_CLOSED, AUDIT_SUCCESS, &peer, "");
     place_settle(&p);
-    count_lines(p.file, "8 audit messages were lost", &all, &found);
+    count_lines(p.file, "9 audit messages were lost", &all, &found);
     CU_ASSERT_EQUAL(all, AUDIT_WAITING + 2);
     CU_ASSERT_EQUAL(found, 1);
-    CU_ASSERT_EQUAL(status_of(&p, "lost"), 8);
+    CU_ASSERT_EQUAL(status_of(&p, "lost"), 9);
     place_clear(&p);
 }
 
@@ -210,8 +238,11 @@ static void nothing_is_kept_where_nobody_wants_it(void)
 #name, name                                                                                \
     }
 static const struct check_case cases[] = {
-    CASE(message_holds_what_peers_say_without_breaking), CASE(what_is_lost_is_counted_and_said),
-    CASE(a_file_that_cannot_be_written_is_tried_again),  CASE(what_moves_is_gathered_by_study),
+    CASE(message_holds_what_peers_say_without_breaking),
+    CASE(message_of_a_question_holds_it_whole),
+    CASE(what_is_lost_is_counted_and_said),
+    CASE(a_file_that_cannot_be_written_is_tried_again),
+    CASE(what_moves_is_gathered_by_study),
     CASE(nothing_is_kept_where_nobody_wants_it),
 };
 
