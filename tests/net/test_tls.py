@@ -55,6 +55,17 @@ class Authority:
         self.key(name).chmod(0o600)
         return self.pem(name)
 
+    def revoke(self, *names):
+        """The list of what is revoked, with these names in it, too."""
+        index, conf, revoked = self.folder / "index.txt", self.folder / "ca.cnf", self.folder / "crl.pem"
+        index.touch()
+        conf.write_text(f"[ca]\ndefault_ca=it\n[it]\ndatabase={index}\ndefault_md=sha256\n")
+        base = ["ca", "-config", conf, "-keyfile", self.key("ca"), "-cert", self.pem("ca")]
+        for name in names:
+            self.openssl(*base, "-revoke", self.pem(name))
+        self.openssl(*base, "-gencrl", "-crldays", 1, "-out", revoked)
+        return revoked
+
     def sha256(self, name):
         return self.openssl("x509", "-in", self.pem(name), "-noout", "-fingerprint", "-sha256").strip().split("=")[1]
 
@@ -88,8 +99,8 @@ def s_client(authority, port, *options):
     return run("openssl", "s_client", "-connect", f"127.0.0.1:{port}", "-CAfile", authority.pem("ca"), "-verify_return_error", *options)
 
 
-def site(tmp, port, peers, authority, peer, plain=0, **options):
-    return Site(tmp, port, peers, plain=plain, peer=peer, extra=TIMES + authority.section(port), **options)
+def site(tmp, port, peers, authority, peer, plain=0, **files):
+    return Site(tmp, port, peers, plain=plain, peer=peer, extra=TIMES + authority.section(port, **files))
 
 
 def both_ways_by_tls(tmp):
@@ -115,11 +126,11 @@ def both_ways_by_tls(tmp):
 
 def strangers_stay_outside(tmp):
     ours, other = Authority(tmp / "ours"), Authority(tmp / "other")
-    for name in ("node", "pacs", "ct"):
+    for name in ("node", "pacs", "ct", "former"):
         ours.sign(name)
     other.sign("pacs")
     p, q, plain = ports(3)
-    with site(tmp / "node", p, {"PACS": q}, ours, "tls: true\ncertificate: [PACS]", plain=plain) as node:
+    with site(tmp / "node", p, {"PACS": q}, ours, "tls: true\ncertificate: [PACS]", plain=plain, crl=ours.revoke("former")) as node:
         def refused(done, said):
             line = wait_for(lambda: [li for li in node.log_text().splitlines() if said in li], 30, f"'{said}' in the log ({node.tail(5)})")
             check(done.returncode != 0, f"{said}: {done.stdout}")
@@ -142,6 +153,11 @@ def strangers_stay_outside(tmp):
         refused(run("echoscu", "-aet", "PACS", "-aec", "ANODE", "127.0.0.1", plain), "peers[].tls is true, and it came without")
         done = store(ours, "pacs", p, program="echoscu")
         check(done.returncode == 0, f"the right one: {done.stdout}{done.stderr}")
+        refused(store(ours, "former", p, program="echoscu"), "certificate revoked")
+        ours.revoke("pacs")
+        os.kill(node.pid, signal.SIGHUP)
+        wait_for(lambda: store(ours, "pacs", p, program="echoscu").returncode != 0, 30, f"a refusal by the new list ({node.tail(5)})")
+        wait_for(lambda: node.log_text().count("certificate revoked") >= 2, 30, f"its reason ({node.tail(5)})")
 
 
 def an_address_is_part_of_a_peer(tmp):
