@@ -62,6 +62,7 @@ struct net_shape {
     uint32_t classes;   // channels of the output: scores, one a class
     uint32_t dim[3];    // columns, rows, slices that the file asks for; 0: any
     uint32_t window[3]; // that it takes at a time, of an ONNX file; 0: all there are
+    bool windowed;      // an ONNX file, which is moved over the volume
     uint32_t reach;     // voxels to each side that a score depends on, or NET_REACH_ALL
 };
 struct net_shape net_shape(const struct net *n);
@@ -78,6 +79,8 @@ uint64_t net_memory(const struct net *n, const uint32_t dim[3], bool scores);
 struct net_call {
     const float *values; // [channels][slices][rows][columns]
     uint32_t dim[3];     // columns, rows, slices
+    uint32_t window[3];  // the same of what an ONNX file takes at a time along axes that it leaves
+                         // free; 0: all of the volume
     uint64_t memory;     // bytes of device memory that may be taken; 0: what the device gives
     // Asked now and then; done goes from 0 to 1. False ends the run with *err. NULL: none.
     bool (*step)(void *ctx, double done, struct err *err);

@@ -37,6 +37,7 @@ struct net_shape net_onnx_shape(const struct net *n)
     return (struct net_shape){.channels = o->channels,
                               .classes = o->classes,
                               .window = {o->window[0], o->window[1], o->window[2]},
+                              .windowed = true,
                               .reach = NET_REACH_ALL};
 }
 
@@ -130,17 +131,20 @@ bool net_onnx_load(struct net *n, const char *path, struct err *err)
     return ok;
 }
 
-static void window_of(const struct net_onnx *o, const uint32_t dim[3], uint32_t window[3])
+static void window_of(const struct net_onnx *o, const uint32_t dim[3], const uint32_t asked[3],
+                      uint32_t window[3])
 {
-    for (int a = 0; a < 3; a++)
-        window[a] = o->window[a] ? o->window[a] : dim[a];
+    for (int a = 0; a < 3; a++) {
+        window[a] = o->window[a] ? o->window[a] : asked[a] ? asked[a] : dim[a];
+        window[a] = window[a] < NET_DIM_MAX ? window[a] : NET_DIM_MAX;
+    }
 }
 
 uint64_t net_onnx_memory(const struct net *n, const uint32_t dim[3])
 {
     uint32_t window[3];
     struct err err = {0};
-    window_of(n->onnx, dim, window);
+    window_of(n->onnx, dim, (const uint32_t[3]){0, 0, 0}, window);
     struct graph *g = build_for(n->onnx, window, &err);
     const uint64_t bytes = g ? graph_bytes(g) + NET_STAGING_BYTES : UINT64_MAX;
     graph_destroy(g);
@@ -335,7 +339,7 @@ bool net_onnx_run(const struct net *n, struct gpu *g, const struct net_call *cal
     struct walk w = {.o = n->onnx, .call = call, .labels = labels, .scores = scores};
     if (!check_net_volume(n->onnx, call, labels != NULL, err))
         return false;
-    window_of(n->onnx, call->dim, w.window);
+    window_of(n->onnx, call->dim, call->window, w.window);
     struct graph *graph = build_for(n->onnx, w.window, err);
     if (!graph)
         return false;

@@ -234,11 +234,13 @@ static void read_grid(struct file *f)
     read_axes(f);
     const struct tree *spacing = take_list(f, f->root, "spacing_mm", 3, true);
     const struct tree *size = take_list(f, f->root, "size", 3, false);
+    const struct tree *window = take_list(f, f->root, "window", 3, false);
     uint64_t voxels = 1;
     for (size_t n = 0; n < 3; n++) {
         f->m->spacing_mm[n] =
             spacing ? number_of(f, spacing->items[n], "spacing_mm", 0.1, 20, 1) : 1;
         f->m->dim[n] = size ? whole_of(f, size->items[n], "size", 1, MODEL_AXIS_MAX) : 0;
+        f->m->window[n] = window ? whole_of(f, window->items[n], "window", 1, MODEL_AXIS_MAX) : 0;
         voxels *= f->m->dim[n];
     }
     if (size && voxels > MODEL_VOXELS_MAX)
@@ -398,6 +400,28 @@ static bool is_plain_name(const char *name)
     return *name && *name != '.' && strspn(name, letters) == strlen(name) && strlen(name) <= 128;
 }
 
+// Of an ONNX file: what it takes at a time is known, and it can run on that.
+static void check_window(struct file *f, const struct tree *at, const struct net *n)
+{
+    const struct net_shape shape = net_shape(n);
+    const struct model *m = f->m;
+    uint32_t window[3];
+    for (size_t a = 0; a < 3; a++) {
+        const uint32_t asked = m->window[2 - a] ? m->window[2 - a] : m->dim[2 - a];
+        window[a] = shape.window[a] ? shape.window[a] : asked;
+        if (shape.window[a] && m->window[2 - a] && shape.window[a] != m->window[2 - a])
+            SAY(f, at, "network", "takes %u voxels along its axis %zu, and window says %u",
+                shape.window[a], 3 - a, m->window[2 - a]);
+        if (!window[a]) {
+            SAY(f, at, "network",
+                "leaves its axis %zu open: window or size must say how long it is", 3 - a);
+            return;
+        }
+    }
+    if (net_memory(n, window, true) == UINT64_MAX)
+        SAY(f, at, "network", "cannot run on %u x %u x %u voxels", window[2], window[1], window[0]);
+}
+
 static void check_shape(struct file *f, const struct tree *at, const struct net *n)
 {
     const struct net_shape shape = net_shape(n);
@@ -409,6 +433,10 @@ static void check_shape(struct file *f, const struct tree *at, const struct net 
             SAY(f, at, "network", "takes %u voxels along its axis %zu, and size says %u",
                 shape.dim[a], 3 - a, m->dim[2 - a]);
     }
+    if (shape.windowed)
+        check_window(f, at, n);
+    else if (m->window[0])
+        say(f, at, "network", "window is of ONNX files only");
     for (uint32_t i = 0; i < m->label_count; i++) {
         if (m->labels[i].index >= shape.classes)
             SAY(f, at, "network", "gives the classes 0 to %u, and label \"%s\" is class %u",
@@ -506,10 +534,10 @@ static void read_stage(struct file *f)
 
 static void read_file(struct file *f, const char *text, size_t len)
 {
-    static const char *const keys[] = {"name",       "title",     "help",    "version", "licence",
-                                       "source",     "slot",      "network", "input",   "axes",
-                                       "spacing_mm", "size",      "scale",   "keep",    "labels",
-                                       "brighter",   "procedure", NULL};
+    static const char *const keys[] = {"name",       "title",    "help",      "version", "licence",
+                                       "source",     "slot",     "network",   "input",   "axes",
+                                       "spacing_mm", "size",     "window",    "scale",   "keep",
+                                       "labels",     "brighter", "procedure", NULL};
     if (!take_keys(f, f->root, "", keys))
         return;
     read_stage(f);

@@ -62,15 +62,15 @@ def network(folder):
     (folder / "w.bin").write_bytes(np.array([0, 1, LEVEL, 0], "<f4").tobytes())
 
 
-WINDOW = (8, 16, 16)  # of the network as an ONNX file, which is moved over the grid
+WINDOW = (8, 16, 16)  # of the ONNX file, which is moved over the grid
 
 
-def onnx_network(folder, operator="Conv"):
-    """The same as an ONNX file."""
+def onnx_network(folder, operator="Conv", window=None):
+    """The same as an ONNX file, of open axes."""
     weights = {"kernel": np.array([0, 1], float).reshape(2, 1, 1, 1, 1), "bias": np.array([LEVEL, 0], float)}
     (folder / "net.onnx").write_bytes(onnx_file.model([onnx_file.node(operator, ["in", "kernel", "bias"], ["out"], kernel_shape=[1, 1, 1])], weights,
-                                                      {"in": (1, 1, *WINDOW)}, {"out": (1, 2, *WINDOW)}))
-    replaced("model.json", "net.onnx")(folder)
+                                                      {"in": (1, 1, None, None, None)}, {"out": (1, 2, None, None, None)}))
+    replaced("network: model.json", "network: net.onnx" + (f"\nwindow: {list(window)}" if window else ""))(folder)
 
 
 def replaced(old, new):
@@ -109,6 +109,8 @@ BROKEN = {
     "weights": (cut_weights, "out/bias: 8 bytes at 8, the files have 9"),
     "layer": (unknown_layer, "Lambda"),
     "operator": (lambda folder: onnx_network(folder, "Bogus"), "Bogus_out (Bogus): this operator is not known here"),
+    "window": (onnx_network, "network: leaves its axis 3 open: window or size must say how long it is"),
+    "window of layers": (replaced("axes: LIA", "axes: LIA\nwindow: [8, 8, 8]"), "network: window is of ONNX files only"),
     "not YAML": (lambda folder: (folder / "model.yaml").write_text("name: [\n"), "model.yaml:2:1"),
     "no contrast": (replaced("keep: largest", "keep: largest\nbrighter: [Cube, Ball]"), 'brighter: "Ball" is no label'),
 }
@@ -124,7 +126,7 @@ class Models(unittest.TestCase):
         (cls.folder / "good" / "m" / "model.yaml").write_text(MODEL)
         network(cls.folder / "good" / "m")
         shutil.copytree(cls.folder / "good", cls.folder / "onnx")
-        onnx_network(cls.folder / "onnx" / "m")
+        onnx_network(cls.folder / "onnx" / "m", window=WINDOW)
         cls.conf = cls.configuration("good")
         image = np.full(SHAPE, 100.0)
         image[CUBE] = 900

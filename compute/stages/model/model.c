@@ -78,6 +78,7 @@ static uint8_t *infer(struct job *j, const float *values)
 {
     const struct net_call call = {.values = values,
                                   .dim = {j->grid.dim[0], j->grid.dim[1], j->grid.dim[2]},
+                                  .window = {j->m->window[2], j->m->window[1], j->m->window[0]},
                                   .step = net_progress,
                                   .ctx = j};
     uint8_t *classes = malloc((size_t)j->grid.dim[0] * j->grid.dim[1] * j->grid.dim[2]);

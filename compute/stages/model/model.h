@@ -39,6 +39,8 @@ struct model {
     double spacing_mm[3]; // along these axes
     uint32_t dim[3];      // of the grid along these axes, centred on the image; 0: as many as the
                           // image needs, along its own axes
+    uint32_t window[3];   // along these axes, that an ONNX file takes at a time where it leaves it
+                          // open; 0: all of the grid
     enum model_scaling scaling;
     double low, high;   // MODEL_QUANTILE: 0..1; MODEL_CT: limits
     bool clip;          // MODEL_QUANTILE: limited to 0..1
