@@ -96,7 +96,7 @@ static void paint_ventricle(struct painted *h)
     for (uint32_t k = 0; k < SLICES; k++) {
         struct cardiac_part *part = &h->part[k];
         h->phases[k] = part->phases = POINTS;
-        h->centres[k].score = 0.4;
+        h->centres[k].score = k <= FIRST + 2 ? 0.5 : 0.4; // the middle is there
         part->s = (struct cardiac_slice){{CENTRE, CENTRE}, BLOOD, MUSCLE, h->walls[k]};
         part->quality = part->closed = k <= LAST ? 1 : 0;
         part->thick_mm = wall_mm;
@@ -155,6 +155,37 @@ static void the_last_slice_is_named_where_its_pool_may_end_within_it(void)
     CU_ASSERT_TRUE(cardiac_counts(&h.v, LAST, 0));
 }
 
+// A small slice before it, too.
+static void two_slices_are_named_where_neither_has_room(void)
+{
+    static struct painted h;
+    paint_ventricle(&h);
+    const double two = radius_of(LAST - 3), one = 0.8 * two;
+    const double room = sqrt(2 * one * one - two * two);
+    repaint(&h, LAST - 2, one);
+    repaint(&h, LAST - 1, 1.01 * room);
+    repaint(&h, LAST, 0.7 * room);
+    measure(&h);
+    CU_ASSERT_FALSE(cardiac_counts(&h.v, LAST, 0));
+    CU_ASSERT_FALSE(cardiac_counts(&h.v, LAST - 1, 0));
+    CU_ASSERT_TRUE(cardiac_counts(&h.v, LAST - 2, 0));
+}
+
+static void the_first_slice_is_named_where_it_is_larger_by_a_fifth(void)
+{
+    static struct painted h;
+    paint_ventricle(&h);
+    repaint(&h, FIRST, 1.12 * radius_of(FIRST + 1)); // 1.25 of the area
+    measure(&h);
+    CU_ASSERT_FALSE(cardiac_counts(&h.v, FIRST, 0));
+    CU_ASSERT_TRUE(cardiac_counts(&h.v, FIRST + 1, 0));
+    CU_ASSERT_EQUAL(h.least[FIRST][0], 1); // its area counts
+    paint_ventricle(&h);
+    repaint(&h, FIRST, 1.07 * radius_of(FIRST + 1));
+    measure(&h);
+    CU_ASSERT_TRUE(cardiac_counts(&h.v, FIRST, 0));
+}
+
 // While the valve lies within a slice, its wall is a thin one around a pool that has shrunk.
 static void a_thin_wall_around_a_pool_that_has_shrunk_is_in_doubt(void)
 {
@@ -190,16 +221,19 @@ static void a_thin_wall_around_a_pool_that_has_grown_is_that_of_an_atrium(void)
 
 // An aneurysm: in systole the pool of the last slice is larger than that of the one before, and
 // there is blood past it.
+static void paint_aneurysm(struct painted *h)
+{
+    paint_ventricle(h);
+    for (uint32_t p = ES - 1; p <= ES + 1; p++) {
+        for (uint32_t k = LAST; k < SLICES; k++)
+            paint(h, k, p, squeezed(p) * 1.1 * radius_of(LAST - 1), wall_mm);
+    }
+}
+
 static void a_pool_that_does_not_narrow_may_go_on_for_two_slices(void)
 {
     static struct painted h;
-    paint_ventricle(&h);
-    const double wide = 1.1 * radius_of(LAST - 1);
-    for (uint32_t p = ES - 1; p <= ES + 1; p++) {
-        paint(&h, LAST, p, squeezed(p) * wide, wall_mm);
-        for (uint32_t k = LAST + 1; k < SLICES; k++)
-            paint(&h, k, p, squeezed(p) * wide, wall_mm);
-    }
+    paint_aneurysm(&h);
     measure(&h);
     const double last = h.walls[LAST][ES].pool_mm2;
     CU_ASSERT((double)h.v.beyond_mm2[ES] > 1.8 * last);
@@ -209,6 +243,24 @@ static void a_pool_that_does_not_narrow_may_go_on_for_two_slices(void)
     measure(&h);
     CU_ASSERT((double)h.v.beyond_mm2[ES] > 0.9 * last);
     CU_ASSERT((double)h.v.beyond_mm2[ES] < 1.1 * last);
+}
+
+// With the first slice in doubt: what is of the apex is so whether that counts or not.
+static void doubt_at_the_base_and_at_the_apex_are_two(void)
+{
+    static struct painted h;
+    paint_aneurysm(&h);
+    for (uint32_t p = 0; p < POINTS; p++)
+        h.walls[FIRST][p].closed = 0.4;
+    measure(&h);
+    CU_ASSERT_EQUAL(h.least[FIRST][0], 0);
+    double ed = 0, es = (double)h.v.beyond_mm2[ES];
+    for (uint32_t k = FIRST + 1; k <= LAST; k++) {
+        ed += h.walls[k][0].pool_mm2;
+        es += h.walls[k][ES].pool_mm2;
+    }
+    CU_ASSERT(h.v.ef.low < 100 * (1 - es / ed) + 1);
+    CU_ASSERT(h.v.ef.value > h.v.ef.low + 10);
 }
 
 // What closes the apex past the last slice, and an outer contour that is drawn within the edge.
@@ -236,12 +288,18 @@ int main(void)
          the_last_slice_of_a_round_apex_is_drawn},
         {"cardiac_ends_the_last_slice_is_named_where_its_pool_may_end_within_it",
          the_last_slice_is_named_where_its_pool_may_end_within_it},
+        {"cardiac_ends_two_slices_are_named_where_neither_has_room",
+         two_slices_are_named_where_neither_has_room},
+        {"cardiac_ends_the_first_slice_is_named_where_it_is_larger_by_a_fifth",
+         the_first_slice_is_named_where_it_is_larger_by_a_fifth},
         {"cardiac_ends_a_thin_wall_around_a_pool_that_has_shrunk_is_in_doubt",
          a_thin_wall_around_a_pool_that_has_shrunk_is_in_doubt},
         {"cardiac_ends_a_thin_wall_around_a_pool_that_has_grown_is_that_of_an_atrium",
          a_thin_wall_around_a_pool_that_has_grown_is_that_of_an_atrium},
         {"cardiac_ends_a_pool_that_does_not_narrow_may_go_on_for_two_slices",
          a_pool_that_does_not_narrow_may_go_on_for_two_slices},
+        {"cardiac_ends_doubt_at_the_base_and_at_the_apex_are_two",
+         doubt_at_the_base_and_at_the_apex_are_two},
         {"cardiac_ends_the_range_of_mass_has_the_cap_and_the_contours_of_experts",
          the_range_of_mass_has_the_cap_and_the_contours_of_experts},
     };

@@ -446,29 +446,42 @@ static double weight_of(const struct cardiac_part *part, uint32_t point, enum ex
                                             : part->weight)[point];
 }
 
+// What is in doubt at the one end is so whatever counts at the other.
+struct extents {
+    enum extent base, apex;
+};
+
+static enum extent extent_at(const struct cardiac_ventricle *v, uint32_t slice, struct extents e)
+{
+    return (slice < v->middle) == (v->basal < v->middle) ? e.base : e.apex;
+}
+
 // mL at a point. among: only of slices that count so at end diastole
-static double volume_of(const struct cardiac_ventricle *v, uint32_t point, enum extent extent,
-                        enum extent among)
+static double volume_of(const struct cardiac_ventricle *v, uint32_t point, struct extents extent,
+                        struct extents among)
 {
     double mm2 = 0;
     for (uint32_t k = 0; k < v->slices; k++) {
         const struct cardiac_part *part = &v->part[k];
-        if (weight_of(part, v->ed, among) > 0)
-            mm2 += weight_of(part, point, extent) * pool_of(v, k, point, extent);
+        const enum extent own = extent_at(v, k, extent);
+        if (weight_of(part, v->ed, extent_at(v, k, among)) > 0)
+            mm2 += weight_of(part, point, own) * pool_of(v, k, point, own);
     }
-    if (extent != EXTENT_LEAST && among != EXTENT_LEAST)
-        mm2 += (double)v->beyond_mm2[point] * (extent == EXTENT_MOST ? 1 : beyond_part);
-    if (extent == EXTENT_MOST && among == EXTENT_MOST && v->open[0])
+    if (extent.apex != EXTENT_LEAST && among.apex != EXTENT_LEAST)
+        mm2 += (double)v->beyond_mm2[point] * (extent.apex == EXTENT_MOST ? 1 : beyond_part);
+    if (extent.base == EXTENT_MOST && among.base == EXTENT_MOST && v->open[0])
         mm2 += area_of(v, v->basal, point, false);
     return mm2 * v->gap_mm / 1000;
 }
 
 static struct cardiac_bounds volumes_of(const struct cardiac_ventricle *v, uint32_t point)
 {
-    const double value = volume_of(v, point, EXTENT_VALUE, EXTENT_MOST);
-    return (struct cardiac_bounds){value,
-                                   fmin(volume_of(v, point, EXTENT_LEAST, EXTENT_MOST), value),
-                                   fmax(volume_of(v, point, EXTENT_MOST, EXTENT_MOST), value)};
+    static const struct extents least = {EXTENT_LEAST, EXTENT_LEAST},
+                                own = {EXTENT_VALUE, EXTENT_VALUE},
+                                most = {EXTENT_MOST, EXTENT_MOST};
+    const double value = volume_of(v, point, own, most);
+    return (struct cardiac_bounds){value, fmin(volume_of(v, point, least, most), value),
+                                   fmax(volume_of(v, point, most, most), value)};
 }
 
 static void add_bound(struct cardiac_bounds *b, double value)
@@ -483,15 +496,18 @@ static double fraction(double ed, double es)
 }
 
 // What is of the ventricle at end systole is so at end diastole: that rules out the least of the
-// one with the most of the other.
+// one with the most of the other, at the same end.
 static void bound_ejection(struct cardiac_ventricle *v)
 {
-    static const enum extent all[] = {EXTENT_LEAST, EXTENT_MOST};
+    static const struct extents all[] = {{EXTENT_LEAST, EXTENT_LEAST},
+                                         {EXTENT_LEAST, EXTENT_MOST},
+                                         {EXTENT_MOST, EXTENT_LEAST},
+                                         {EXTENT_MOST, EXTENT_MOST}};
     v->sv.value = v->sv.low = v->sv.high = v->edv.value - v->esv.value;
     v->ef.value = v->ef.low = v->ef.high = fraction(v->edv.value, v->esv.value);
-    for (int a = 0; a < 2; a++) {
+    for (int a = 0; a < 4; a++) {
         const double ed = volume_of(v, v->ed, all[a], all[a]);
-        for (int b = 0; b < 2; b++) {
+        for (int b = 0; b < 4; b++) {
             const double es = volume_of(v, v->es, all[b], all[a]);
             add_bound(&v->sv, ed - es);
             add_bound(&v->ef, fraction(ed, es));

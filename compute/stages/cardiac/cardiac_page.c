@@ -31,6 +31,15 @@ static const char *vague_phase(const struct cardiac_ventricle *h, uint32_t slice
                                         : "its contour of end systole";
 }
 
+static const char *vague_why(const struct cardiac_ventricle *h, uint32_t slice)
+{
+    return (slice < h->middle) == (h->basal < h->middle)
+               ? "its pool is larger than that of the next slice by more than a fifth: the valve "
+                 "may lie within it"
+               : "its pool is larger than the slices above leave room for: the apex may end within "
+                 "it";
+}
+
 bool cardiac_exclude_slices(struct cardiac_writer *w)
 {
     const struct cardiac_ventricle *h = w->h;
@@ -48,9 +57,7 @@ bool cardiac_exclude_slices(struct cardiac_writer *w)
             ok = exclude_slice(w, k, "its contours",
                                "the valve lies within it: areas are those of the next slice");
         else if (part->vague[h->ed] || part->vague[h->es])
-            ok = exclude_slice(w, k, vague_phase(h, k),
-                               "its pool is larger than the slices above leave room for: the apex "
-                               "may end within it");
+            ok = exclude_slice(w, k, vague_phase(h, k), vague_why(h, k));
     }
     return ok;
 }

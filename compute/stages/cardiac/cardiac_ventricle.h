@@ -24,7 +24,7 @@ struct cardiac_part { // a slice of it
     // [points] How much of its pool counts, 0..1: the valve may lie within the slice; and the least
     // and the most that it may be.
     float *weight, *least, *most;
-    bool *vague;    // [points] at the apex, larger than the slices before leave room for
+    bool *vague;    // [points] larger than the slices beside it leave room for: cardiac_slope.h
     bool *borrowed; // [points] its own contours are of a mixture: areas are those of the next slice
 };
 
