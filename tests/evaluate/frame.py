@@ -18,6 +18,7 @@ A stage is a module tests/evaluate/<stage>.py with
                        [Row] (row.py) of one series; truth: its truth.json or None; expected: as in cases(), None
                        for a folder; result: tests/results.py
 and, if it likes,
+  CONFIGURATION        the configuration (anode.yaml) that it is run with, {scratch} a folder
   others(folder, files, result, scratch, seed)
                        yields (name, folder, truth) of more series made from one of the user, to be judged too
 """
@@ -87,7 +88,11 @@ def judge(stage, name, folder, truth, expected, scratch, seed=None):
     """seed: of what is made from the series, None: nothing is."""
     result = None
     try:
-        result = results.Result(peers.dicom_files(folder), scratch / "out", stage.__name__.split(".")[-1])
+        configuration = None
+        if hasattr(stage, "CONFIGURATION"):
+            configuration = scratch / "anode.yaml"
+            configuration.write_text(stage.CONFIGURATION.replace("{scratch}", str(scratch)))
+        result = results.Result(peers.dicom_files(folder), scratch / "out", stage.__name__.split(".")[-1], configuration)
         found = stage.rows(truth, expected, result)
     except AssertionError as error:  # the analysis said that it cannot
         found = [Row("run", "done", " ".join(str(error).split())[:200])]
