@@ -329,6 +329,8 @@ struct findings {
     uint32_t exclusion_count;
     struct search *searches;
     uint32_t search_count;
+    bool searches_left_out; // of what such an analysis looks for something was tried on no image:
+                            // the report never says that all of it succeeded
     struct comparison *comparisons;
     uint32_t comparison_count;
     struct layer *layers;

@@ -251,7 +251,7 @@ static struct code summary_code(const struct findings &f)
     if (!is_evaluated(f) || !done)
         return {"111245", "DCM", "No algorithms succeeded; without findings"};
     // A detection that was not made found nothing because it did not look.
-    if (failed || !count_searches(f, false, false))
+    if (failed || f.searches_left_out || !count_searches(f, false, false))
         return found ? code{"111244", "DCM", "Not all algorithms succeeded; with findings"}
                      : code{"111243", "DCM", "Not all algorithms succeeded; without findings"};
     return found ? code{"111242", "DCM", "All algorithms succeeded; with findings"}

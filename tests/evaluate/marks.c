@@ -135,7 +135,8 @@ static void look_at(struct gpu *gpu, struct entry *e)
     }
     set.pixels = &pixels;
     const struct stage_run run = {.set = &set, .gpu = gpu, .arena = arena};
-    const struct mammo_view view = {.oblique = e->oblique, .for_processing = e->processing};
+    const struct mammo_view view = {
+        .oblique = e->oblique, .for_processing = e->processing, .clusters = true};
     if (!mammo_find(&run, 0, &view, &marks, &err)) {
         fprintf(stderr, "%s\n", err.text);
         exit(1);

@@ -1,6 +1,6 @@
 // What is found on one mammogram: the breast, its nipple and the pectoral muscle, how much of it is
-// dense, and room for masses and clusters of calcifications with what was left out, with the
-// reason. Their detection is not part of this version: no_masses, no_clusters say so. All positions
+// dense, on request clusters of calcifications, and room for masses, with what was left out, with
+// the reason. The detection of masses is not part of this version: no_masses says so. All positions
 // are those of the image as it is stored: columns and rows, (0, 0) the outer corner of the first
 // pixel (compute/findings/findings.h). Process: worker, analyze. Thread-safety: one thread a struct
 // gpu.
@@ -16,7 +16,9 @@ struct mammo_view {
     bool for_processing; // Presentation Intent Type: values are those of the detector, high where
                          // there is no breast, unless the frame is MONOCHROME2 of the other kind,
                          // which the picture itself decides
-    double pixel_mm;     // of an image whose header states none; 0: as the header says
+    bool clusters;       // whether they are looked for
+    double cluster_probability; // 0..1: clusters below it are left out
+    double pixel_mm;            // of an image whose header states none; 0: as the header says
 };
 
 enum mammo_kind { MAMMO_MASS, MAMMO_CLUSTER };
@@ -53,6 +55,7 @@ enum mammo_reason {
     MAMMO_ARTEFACT, // film: sharper than the imaging system, a scratch, dust, a clip
     MAMMO_MUSCLE,   // on the pectoral muscle
     MAMMO_SPREAD,   // fewer than 3 in 1 cm2
+    MAMMO_CORNER,   // where films bear labels
     MAMMO_UNLIKELY, // below the operating point
     MAMMO_REASONS
 };

@@ -452,6 +452,7 @@ enum stage_end mammo_report(const struct stage_run *run, const struct mammo_exam
         findings_add_warning(f, "Missing views: %s. That breast is not judged as a whole.",
                              exam->missing);
     say_what_was_looked_for(&r);
+    f->searches_left_out = !attempted(&r, SEARCH_MASSES) || !attempted(&r, SEARCH_CLUSTERS);
     mammo_add_layers(f, attempted(&r, SEARCH_MASSES), attempted(&r, SEARCH_CLUSTERS));
     for (uint32_t i = 0; i < exam->count && r.groups; i++) {
         if (exam->images[i].aside)
