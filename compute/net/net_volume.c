@@ -268,7 +268,8 @@ static void add_window(struct walk *w, const uint32_t at[3])
 }
 
 // Planes that no further window adds to become labels or scores; the rest moves to the front.
-static void end_planes(struct walk *w, uint32_t first, uint32_t count)
+// False: the network gives something else than numbers.
+static bool end_planes(struct walk *w, uint32_t first, uint32_t count, struct err *err)
 {
     const uint64_t plane = (uint64_t)w->call->dim[0] * w->call->dim[1], all = plane * w->window[2],
                    done = plane * count;
@@ -276,6 +277,11 @@ static void end_planes(struct walk *w, uint32_t first, uint32_t count)
         uint32_t best = 0;
         for (uint32_t c = 0; c < w->o->classes; c++) {
             const float score = w->sums[c * all + v];
+            if (!isfinite(score))
+                return err_set(err, ERR_INPUT,
+                               "the network gives no number for class %" PRIu32
+                               " of voxel %" PRIu64,
+                               c, first * plane + v);
             best = score > w->sums[best * all + v] ? c : best;
             if (w->scores)
                 w->scores[(c * (uint64_t)w->call->dim[2] + first) * plane + v] =
@@ -290,6 +296,7 @@ static void end_planes(struct walk *w, uint32_t first, uint32_t count)
     }
     memmove(w->weights, w->weights + done, (all - done) * sizeof(float));
     memset(w->weights + (all - done), 0, done * sizeof(float));
+    return true;
 }
 
 static bool walk_step(void *ctx, double done, struct err *err)
@@ -314,7 +321,8 @@ static bool walk_run(struct walk *w, struct err *err)
             w->done++;
         }
         const uint32_t next = z + 1 < w->count[2] ? window_at(w, 2, z + 1) : w->call->dim[2];
-        end_planes(w, at[2], next - at[2]);
+        if (!end_planes(w, at[2], next - at[2], err))
+            return false;
     }
     return true;
 }
