@@ -171,28 +171,6 @@ static void put_single(DcmItem &parent, enum relation relation, const struct cad
             put_single(item, REL_INFERRED_FROM, c, i);
 }
 
-// TID 4004, 4005: what was found on several images, and on which.
-static void put_composite(DcmItem &parent, const struct cad_content &c, uint32_t index)
-{
-    static const struct code type = {"111016", "DCM", "Composite Type"};
-    static const struct code spatially = {"111154", "DCM",
-                                          "Target content items are related spatially"};
-    static const struct code scope = {"111057", "DCM", "Scope of Feature"};
-    static const struct code several = {"111158", "DCM", "Feature detected on multiple images"};
-    const struct findings &f = c.set.findings;
-    const struct finding_group &g = f.groups[index];
-    DcmItem &item =
-        content_code(parent, REL_CONTAINS, {"111015", "DCM", "Composite Feature"}, g.finding);
-    put_head(item, c, g);
-    content_code(item, REL_PROPERTIES, type, spatially);
-    content_code(item, REL_PROPERTIES, scope, several);
-    put_cad_algorithm(item, c.set, g.algorithm);
-    put_certainty(item, g, {"111011", "DCM", "Certainty of Feature"});
-    for (uint32_t i = 0; i < f.group_count; i++)
-        if (f.groups[i].parent == (int)index)
-            put_single(item, REL_INFERRED_FROM, c, i);
-}
-
 // The finding of a description, "" for marks: what one TID 4003 holds is of one kind, so that a
 // condition of the template on one kind is not met by its neighbour.
 static std::string kind_of(const struct finding_group &g)
@@ -216,10 +194,9 @@ static void put_impressions(DcmItem &summary, const struct cad_content &c)
                 all = &content_container(summary, REL_INFERRED_FROM, concept, nullptr);
                 content_code(*all, REL_CONCEPT_MOD, intent_concept, intent);
             }
-            if (g.has_key)
-                put_single(*all, REL_CONTAINS, c, i);
-            else
-                put_composite(*all, c, i);
+            if (!g.has_key)
+                throw encode_error(ERR_INTERNAL, "a finding that is on no image");
+            put_single(*all, REL_CONTAINS, c, i);
         }
     }
 }

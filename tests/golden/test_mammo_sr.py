@@ -99,8 +99,9 @@ class Exam(unittest.TestCase):
         self.assertEqual(sorted(images), [1, 1, 3, 3])
         self.assertEqual(len(self.findings(CALC)), 6)
 
-    def test_what_both_views_show_is_one_feature(self):
-        self.assertEqual(sorted(coded(self.report, "111015")), sorted([MASS, CLUSTER]))
+    def test_marks_of_two_views_are_not_joined(self):
+        self.assertEqual((coded(self.report, "111015"), coded(self.report, MASS)), ([], []))  # Composite Feature
+        self.assertNotIn("133884007", str(self.report))  # Spatial collocation analysis
 
     def test_what_was_done_and_what_not_is_told_apart(self):
         self.assertEqual(coded(self.report, "111017"), ["111244"])

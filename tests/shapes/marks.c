@@ -41,8 +41,7 @@ static bool made_mark(const struct stage_run *run, enum mammo_kind kind, float x
                                .probability = kind == MAMMO_MASS ? 0.75 : 0.5,
                                .size_mm = 0.6,
                                .count = kind == MAMMO_CLUSTER ? 3 : 0,
-                               .calcs = kind == MAMMO_CLUSTER ? calcs : NULL,
-                               .nipple_mm = kind == MAMMO_MASS ? 30 : 40};
+                               .calcs = kind == MAMMO_CLUSTER ? calcs : NULL};
     return true;
 }
 

@@ -208,16 +208,6 @@ static double cluster_probability(const struct group *g)
     return 1 / (1 + exp(-sum));
 }
 
-static double nipple_distance(const struct mammo_picture *p, const struct mammo_breast *b,
-                              const struct group *g)
-{
-    float at[2];
-    if (!b->has_nipple)
-        return NAN;
-    mammo_picture_point(p, b->nipple[0], b->nipple[1], at);
-    return p->pixel_mm * hypot(g->x - (double)at[0], g->y - (double)at[1]);
-}
-
 static bool in_corner(const struct mammo_picture *p, const struct group *g)
 {
     const double reach = corner_mm / p->pixel_mm;
@@ -225,9 +215,9 @@ static bool in_corner(const struct mammo_picture *p, const struct group *g)
 }
 
 static bool judge_group(const struct stage_run *run, const struct mammo_picture *p,
-                        const struct mammo_breast *b, const struct mammo_view *view,
-                        const struct mammo_calc *calcs, uint32_t n, uint32_t lines, float *scratch,
-                        struct mammo_marks *out, uint32_t *marks, struct err *err)
+                        const struct mammo_view *view, const struct mammo_calc *calcs, uint32_t n,
+                        uint32_t lines, float *scratch, struct mammo_marks *out, uint32_t *marks,
+                        struct err *err)
 {
     struct group g;
     uint32_t *rejected = out->rejected[MAMMO_CLUSTER];
@@ -261,8 +251,7 @@ static bool judge_group(const struct stage_run *run, const struct mammo_picture 
                              .size_mm = g.length_mm,
                              .contrast = g.contrast,
                              .count = n,
-                             .calcs = calcs,
-                             .nipple_mm = nipple_distance(p, b, &g)};
+                             .calcs = calcs};
     if (!make_hull(p, calcs, n, run->arena, m))
         return err_set(err, ERR_NOMEM, "mammo: no memory for an outline");
     out->mark_count++;
@@ -279,9 +268,8 @@ static int compare_clusters(const void *a, const void *b)
 }
 
 static bool judge_spots(const struct stage_run *run, const struct mammo_picture *p,
-                        const struct mammo_breast *b, const struct mammo_view *view,
-                        struct mammo_spot *list, uint32_t n, struct mammo_marks *out,
-                        struct err *err)
+                        const struct mammo_view *view, struct mammo_spot *list, uint32_t n,
+                        struct mammo_marks *out, struct err *err)
 {
     const int clusters = group_spots(list, n, p->pixel_mm);
     const uint32_t before = out->mark_count;
@@ -301,7 +289,7 @@ static bool judge_spots(const struct stage_run *run, const struct mammo_picture 
                     (struct mammo_calc){list[i].x, list[i].y, list[i].size_mm, list[i].contrast};
         }
         ok =
-            judge_group(run, p, b, view, calcs + first, used - first,
+            judge_group(run, p, view, calcs + first, used - first,
                         lines_beside(list, n, c, link_mm / p->pixel_mm), scratch, out, &marks, err);
     }
     free(scratch);
@@ -326,5 +314,5 @@ bool mammo_calc_find(const struct stage_run *run, const struct mammo_picture *p,
         out->no_clusters = "too many bright spots: noise or texture that is not of tissue";
         return true;
     }
-    return judge_spots(run, p, b, view, list, n, out, err);
+    return judge_spots(run, p, view, list, n, out, err);
 }

@@ -43,7 +43,6 @@ struct mammo_mark {
     double spiculation;     // mass: robust count of lines that point to it, in standard deviations
     uint32_t count;         // cluster: calcifications
     const struct mammo_calc *calcs; // of the cluster
-    double nipple_mm;               // from the centre to the nipple; NAN: not found
 };
 
 // What was a candidate and is no mark.

@@ -6,15 +6,12 @@
 // Sources: PS3.16 CID 6014, 6016 (findings), 6000 (composition), 6034 (intent), 6043 (analyses),
 // 7470 (lengths); UCUM.
 static const struct code density_finding = {"129793001", "SCT", "Mammography breast density"};
-static const struct code mass_finding = {"129788004", "SCT", "Mammographic breast mass"};
 static const struct code cluster_finding = {"129769006", "SCT", "Calcification Cluster"};
 static const struct code calc_finding = {"129770007", "SCT", "Individual Calcification"};
 static const struct code composition = {"129715009", "SCT", "Breast composition"};
 static const struct code geometry = {"111100", "DCM", "Breast geometry"};
 static const struct code nipple = {"24142002", "SCT", "Nipple"};
 static const struct code composition_analysis = {"133890006", "SCT", "Breast composition analysis"};
-static const struct code collocation_analysis = {"133884007", "SCT",
-                                                 "Spatial collocation analysis"};
 static const struct code compositions[4] = {
     {"129716005", "SCT", "Almost entirely fat"},
     {"129717001", "SCT", "Scattered fibroglandular densities"},
@@ -35,9 +32,6 @@ static const struct code unit_percent = {"%", "UCUM", "Percent"};
 static const struct code unit_one = {"1", "UCUM", "no units"};
 static const struct code mammography = {"71651007", "SCT", "Mammography"};
 
-// The distance from the nipple is nearly kept from one view to the other: arcs about as wide as
-// this hold most pairs (Paquerault et al., Med Phys 2002;29:238).
-static const double pair_mm = 15;
 // Of a cluster that are listed one by one: enough to see its shape.
 enum { CALCS_LISTED = 30 };
 
@@ -47,7 +41,6 @@ struct mammo_findings { // what the parts of the report share
     const struct mammo_marks *marks;
     const struct mammo_cuts *cuts;
     struct findings *f;
-    int *groups; // index of the group of mark n of image i, at i * 2 * MAMMO_MARKS_MAX + n
 };
 
 static void say_intent(struct findings *f, struct finding_group *g, const struct code *intent)
@@ -113,7 +106,6 @@ static void report_marks(struct mammo_findings *r, uint32_t i)
         const int index =
             report_single(r, i, cluster ? "cluster" : "mass", ++numbers[cluster],
                           cluster ? &cluster_finding : &density_finding, &intent_required);
-        r->groups[i * 2 * MAMMO_MARKS_MAX + n] = index;
         if (index < 0)
             return;
         set_center(r->f, index, (double)mark->x, (double)mark->y);
@@ -164,67 +156,9 @@ static void add_description(const struct mammo_findings *r, uint32_t i)
     findings_add_number(r->f, g, &percent_tissue, m->percent, 0, &unit_percent, NULL);
 }
 
-// ---- The same in two views ----------------------------------------------------------------------
-
-static bool is_view(const struct mammo_image *m, char side, const char *view)
-{
-    return !m->aside && m->side == side && strcmp(m->view, view) == 0;
-}
-
-// A mark of one view with the nearest of the other that has no partner yet.
-static void add_pairs_of(const struct mammo_findings *r, uint32_t cc, uint32_t mlo, int *number)
-{
-    const struct mammo_marks *a = &r->marks[cc], *b = &r->marks[mlo];
-    struct findings *f = r->f;
-    for (uint32_t i = 0; i < a->mark_count && i < 2 * MAMMO_MARKS_MAX; i++) {
-        const int first = r->groups[cc * 2 * MAMMO_MARKS_MAX + i];
-        int second = -1;
-        double best = pair_mm;
-        for (uint32_t k = 0; k < b->mark_count && k < 2 * MAMMO_MARKS_MAX; k++) {
-            const int group = r->groups[mlo * 2 * MAMMO_MARKS_MAX + k];
-            const double apart = fabs(a->marks[i].nipple_mm - b->marks[k].nipple_mm);
-            if (group >= 0 && f->groups[group].parent < 0 && a->marks[i].kind == b->marks[k].kind &&
-                apart <= best) {
-                best = apart;
-                second = group;
-            }
-        }
-        if (first < 0 || second < 0 || f->groups[first].parent >= 0)
-            continue;
-        const bool cluster = a->marks[i].kind == MAMMO_CLUSTER;
-        struct finding_group *g = findings_add_group(f);
-        if (!g)
-            return;
-        g->label = arena_printf(f->arena, "%c %s in two views %d", r->exam->images[cc].side,
-                                cluster ? "cluster" : "mass", ++*number);
-        f->no_memory = f->no_memory || !g->label;
-        g->finding = cluster ? cluster_finding : mass_finding;
-        say_intent(f, g, &intent_required);
-        f->groups[first].parent = f->groups[second].parent = (int)f->group_count - 1;
-    }
-}
-
-// Returns how many breasts had both views to compare.
-static uint32_t add_pairs(const struct mammo_findings *r)
-{
-    uint32_t compared = 0;
-    for (const char *side = "LR"; *side; side++) {
-        int number = 0;
-        for (uint32_t i = 0; i < r->exam->count; i++)
-            for (uint32_t k = 0; k < r->exam->count; k++)
-                if (is_view(&r->exam->images[i], *side, "CC") && !r->marks[i].refused &&
-                    is_view(&r->exam->images[k], *side, "MLO") && !r->marks[k].refused &&
-                    r->marks[i].has_nipple && r->marks[k].has_nipple) {
-                    add_pairs_of(r, i, k, &number);
-                    compared++;
-                }
-    }
-    return compared;
-}
-
 // ---- What was tried, what was left out ----------------------------------------------------------
 
-enum search_of { SEARCH_MASSES, SEARCH_CLUSTERS, SEARCH_DENSITY, SEARCH_PAIRS };
+enum search_of { SEARCH_MASSES, SEARCH_CLUSTERS, SEARCH_DENSITY };
 
 static bool looked_for(const struct mammo_findings *r, uint32_t i, enum search_of what)
 {
@@ -253,8 +187,6 @@ static bool belongs(const struct mammo_findings *r, uint32_t i, enum search_of w
         return attempted(r, what) && looked_for(r, i, what) != failed;
     case SEARCH_DENSITY:
         return (refused || isnan(r->marks[i].percent)) == failed;
-    case SEARCH_PAIRS:
-        return !failed && !refused && r->marks[i].has_nipple;
     }
     return false;
 }
@@ -430,15 +362,12 @@ enum stage_end mammo_report(const struct stage_run *run, const struct mammo_exam
                             const struct mammo_marks *marks, const struct mammo_cuts *cuts,
                             struct findings *f)
 {
-    struct mammo_findings r = {run, exam, marks, cuts, f, NULL};
+    struct mammo_findings r = {run, exam, marks, cuts, f};
     uint32_t analysed = 0;
-    const size_t room = (size_t)exam->count * 2 * MAMMO_MARKS_MAX + 1;
     f->page.title = attempted(&r, SEARCH_MASSES) || attempted(&r, SEARCH_CLUSTERS)
                         ? "Mammography: marks and density"
                         : "Mammography: breast density";
     f->procedure = mammography;
-    r.groups = arena_alloc(run->arena, room, sizeof *r.groups);
-    f->no_memory = f->no_memory || !r.groups;
     for (uint32_t i = 0; i < exam->count; i++) {
         say_of_image(&r, i);
         analysed += !exam->images[i].aside && !marks[i].refused;
@@ -454,7 +383,7 @@ enum stage_end mammo_report(const struct stage_run *run, const struct mammo_exam
     say_what_was_looked_for(&r);
     f->searches_left_out = !attempted(&r, SEARCH_MASSES) || !attempted(&r, SEARCH_CLUSTERS);
     mammo_add_layers(f, attempted(&r, SEARCH_MASSES), attempted(&r, SEARCH_CLUSTERS));
-    for (uint32_t i = 0; i < exam->count && r.groups; i++) {
+    for (uint32_t i = 0; i < exam->count; i++) {
         if (exam->images[i].aside)
             continue;
         mammo_add_words(run, f, &exam->images[i], &marks[i]);
@@ -466,8 +395,6 @@ enum stage_end mammo_report(const struct stage_run *run, const struct mammo_exam
     add_search(&r, &density_finding, false, SEARCH_MASSES, "anode mammo masses");
     add_search(&r, &cluster_finding, false, SEARCH_CLUSTERS, "anode mammo clusters");
     add_search(&r, &composition_analysis, true, SEARCH_DENSITY, "anode mammo density");
-    if (r.groups && add_pairs(&r))
-        add_search(&r, &collocation_analysis, true, SEARCH_PAIRS, "anode mammo views");
     mammo_add_sheet(f, exam, marks);
     if (!headline(&r, &tally))
         f->no_memory = true;
