@@ -11,11 +11,13 @@
 #include "dimse/net/scp.h"
 #include "base/uid.h"
 #include "tests/fuzz/helper_targets.h"
+#include "tests/made.h"
 #include "tests/net/helper_peer.h"
 
-#define PDU_HEAD 6 // type, reserved, length of 4 bytes (PS3.8 9.3.1)
-#define PDV_HEAD 6 // length of 4 bytes, presentation context, flags (PS3.8 9.3.5.1)
-#define INSTANCE "1.2.3.300"
+#define PDU_HEAD   6 // type, reserved, length of 4 bytes (PS3.8 9.3.1)
+#define PDV_HEAD   6 // length of 4 bytes, presentation context, flags (PS3.8 9.3.5.1)
+#define INSTANCE   "1.2.3.300"
+#define COMMITMENT "1.2.840.10008.1.20.1" // Storage Commitment Push Model
 
 // --- the acceptor ---
 
@@ -67,6 +69,10 @@ static void take_report(void *ctx, const struct commit_report *report)
 {
     (void)ctx;
     fuzz_check(report->transaction_uid[0] != 0, "a report names its transaction");
+    fuzz_check(report->count <= COMMIT_MAX, "a report has a bounded number of answers");
+    for (uint32_t i = 0; i < report->count; i++)
+        fuzz_check(memchr(report->answers[i].sop_instance_uid, 0, UID_SIZE) != NULL,
+                   "a UID of a report has an end");
 }
 
 bool fuzz_association(const uint8_t *data, size_t size)
@@ -106,7 +112,7 @@ static void send_request(struct peer *p, const char *called)
     static const struct peer_context contexts[] = {
         {1, CT_IMAGE, {EXPLICIT_LE, IMPLICIT_LE}},
         {3, VERIFICATION, {IMPLICIT_LE}},
-        {5, "1.2.840.10008.1.20.1", {EXPLICIT_LE}},
+        {5, COMMITMENT, {EXPLICIT_LE}},
     };
     struct bytes rq = peer_request("SENDER", called, NULL, contexts, 3);
     fuzz_check(peer_send(p, rq.data, rq.size), "a seed fits into a socket");
@@ -133,10 +139,47 @@ static void send_instance(struct peer *p, size_t piece)
     bytes_free(&data);
 }
 
+static void refer(struct made_file *report, uint32_t sequence, const char *uid, const char *reason)
+{
+    struct made_file item = {.syntax = EXPLICIT_LE};
+    made_set(&item, 0x00081150, "UI", CT_IMAGE);
+    made_set(&item, 0x00081155, "UI", uid);
+    if (reason)
+        made_set(&item, 0x00081197, "US", reason);
+    made_nest(report, sequence, &item);
+}
+
+// An N-EVENT-REPORT: of two instances one is kept (PS3.4 J.3.3).
+static void send_commitment(struct peer *p)
+{
+    struct made_file command = {.syntax = IMPLICIT_LE}, report = {.syntax = EXPLICIT_LE};
+    char length[16];
+    size_t size = 0, data_size = 0;
+    made_set(&command, 0x00000002, "UI", COMMITMENT);
+    made_set(&command, 0x00000100, "US", "256"); // N-EVENT-REPORT-RQ
+    made_set(&command, 0x00000110, "US", "9");
+    made_set(&command, 0x00000800, "US", "0");
+    made_set(&command, 0x00001000, "UI", COMMITMENT ".1");
+    made_set(&command, 0x00001002, "US", "2"); // with failures
+    free(made_data(&command, &size));
+    snprintf(length, sizeof length, "%zu", size);
+    made_set(&command, 0x00000000, "UL", length);
+    made_set(&report, 0x00081195, "UI", "1.2.3.500");
+    refer(&report, 0x00081198, "1.2.3.301", "274"); // 0112: no such instance
+    refer(&report, 0x00081199, "1.2.3.302", NULL);
+    uint8_t *bytes = made_data(&command, &size), *data = made_data(&report, &data_size);
+    fuzz_check(peer_pdv(p, 5, 3, bytes, size) && peer_pdv(p, 5, 2, data, data_size),
+               "a seed fits into a socket");
+    free(bytes);
+    free(data);
+    made_finish(&command);
+    made_finish(&report);
+}
+
 void fuzz_association_seeds(fuzz_keep keep, void *ctx)
 {
     static uint8_t bytes[16384];
-    for (int kind = 0; kind < 4; kind++) {
+    for (int kind = 0; kind < 5; kind++) {
         int ends[2];
         fuzz_check(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0, "a socket pair");
         struct peer p = {ends[0]};
@@ -147,6 +190,8 @@ void fuzz_association_seeds(fuzz_keep keep, void *ctx)
             send_instance(&p, kind == 1 ? 8192 : 100);
         if (kind == 2)
             send_echo(&p);
+        if (kind == 4)
+            send_commitment(&p);
         if (kind != 3)
             send_end(&p);
         peer_close(&p);
