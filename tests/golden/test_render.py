@@ -65,14 +65,14 @@ def volume(steps, dim):
     return hu
 
 
-def write(folder, steps, dim, hu):
+def write(folder, steps, dim, hu, reference=f"{UID}.4"):
     folder.mkdir()
     spacing = np.linalg.norm(steps, axis=0)
     first = CENTRE - steps @ ((np.array(dim) - 1) / 2)
     for k in range(dim[2]):
         ds = Dataset()
         ds.SOPClassUID, ds.SOPInstanceUID = CTImageStorage, f"{UID}.3.{k + 1}"
-        ds.StudyInstanceUID, ds.SeriesInstanceUID, ds.FrameOfReferenceUID = f"{UID}.1", f"{UID}.2", f"{UID}.4"
+        ds.StudyInstanceUID, ds.SeriesInstanceUID, ds.FrameOfReferenceUID = f"{UID}.1", f"{UID}.2", reference
         ds.Modality, ds.PatientName, ds.PatientID, ds.StudyID = "CT", "Phantom^Balls", "BALLS1", "1"
         ds.StudyDate, ds.StudyTime, ds.AccessionNumber = "20200101", "120000", ""
         ds.PatientBirthDate, ds.PatientSex, ds.ReferringPhysicianName = "", "", ""
@@ -211,10 +211,12 @@ class Render(unittest.TestCase):
         hu = np.full(dim, -1000.0)
         hu[(x / 30) ** 2 + (y / 20) ** 2 < 1] = 40
         hu[(abs(x) < 45) & (y > 32) & (y < 35)] = 900  # mm behind the body
-        files = write(self.folder / "in", steps, dim, hu)
+        files = write(self.folder / "in", steps, dim, hu, reference="")
         bright = {}
         for remove in ("true", "false"):
             result = self.render(files, f"frames: 1, size: 128, window_centre: 500, window_width: 1000, remove_table: {remove}", f"out-{remove}")
+            self.assertIn("No planes: the images have no Frame of Reference", [e["value"] for e in result.entry["evaluations"]])
+            self.assertEqual(list(result.out.glob("*mpr*")), [])
             bright[remove] = int((self.film(result, "mip").pixel_array[40:100, 20:108, 0] > 200).sum())
         print(bright)
         self.assertEqual(bright["true"], 0)

@@ -330,6 +330,10 @@ static bool make_plane_sets(struct render_job *j)
         findings_add_warning(j->f, "No planes: they are made of CT and MR only");
         return true;
     }
+    if (!image_has_reference(j->run->set, j->v)) {
+        findings_add_warning(j->f, "No planes: the images have no Frame of Reference");
+        return true;
+    }
     bool ok = render_scene_init(&scene, j->volume, RENDER_NOTHING, j->err);
     for (unsigned set = 0; ok && set < PLANE_SETS; set++) {
         bool wanted = false;
