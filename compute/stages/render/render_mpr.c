@@ -153,12 +153,14 @@ static int16_t keep_values(const float *from, size_t count, int16_t *to, bool *g
     return least;
 }
 
-// Outside the volume stands the value below the least inside: viewers that do not know of padding
-// show it as dark.
-static void pad(struct reformat *r, int16_t least)
+// Outside the volume stands what is below all values inside and darker than air, or than no signal:
+// viewers that do not know of padding show it as black.
+static void pad(struct reformat *r, const struct image *img, int16_t least)
 {
+    const int16_t dark = strcmp(img->unit, "[hnsf'U]") == 0 ? -1024 : 0;
     const size_t count = (size_t)r->dim[0] * r->dim[1] * r->dim[2];
     r->padded = true;
+    least = least < dark ? least : dark;
     r->padding = least > RENDER_NOTHING ? (int16_t)(least - 1) : RENDER_NOTHING;
     for (size_t n = 0; n < count; n++) {
         if (r->values[n] == RENDER_NOTHING)
@@ -198,7 +200,7 @@ struct reformat *render_mpr(const struct render_scene *scene, const struct image
     if (!ok)
         return NULL;
     if (gaps)
-        pad(r, least);
+        pad(r, img, least);
     r->name = wish->name;
     r->title = wish->title;
     r->method = wish->method;
