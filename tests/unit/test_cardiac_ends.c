@@ -219,6 +219,22 @@ static void a_thin_wall_around_a_pool_that_has_grown_is_that_of_an_atrium(void)
     CU_ASSERT_EQUAL(h.part[FIRST].most[ES], 0);
 }
 
+// At end diastole: it looks like atrium, but at the place of the wall of the next slice.
+static void a_thin_wall_where_the_next_goes_on_may_count_at_end_diastole(void)
+{
+    static struct painted h;
+    paint_ventricle(&h);
+    measure(&h);
+    const double high = h.v.edv.high, value = h.v.edv.value;
+    paint_ventricle(&h);
+    for (uint32_t p = 0; p < POINTS; p++)
+        paint(&h, FIRST - 1, p, squeezed(p) * radius_of(FIRST), atrium_wall_mm);
+    measure(&h);
+    CU_ASSERT_EQUAL(h.weight[FIRST - 1][0], 0);
+    CU_ASSERT(h.v.edv.value < value + 1);
+    CU_ASSERT(h.v.edv.high > high + 0.9 * h.walls[FIRST][0].pool_mm2 * gap_mm / 1000);
+}
+
 // An aneurysm: in systole the pool of the last slice is larger than that of the one before, and
 // there is blood past it.
 static void paint_aneurysm(struct painted *h)
@@ -296,6 +312,8 @@ int main(void)
          a_thin_wall_around_a_pool_that_has_shrunk_is_in_doubt},
         {"cardiac_ends_a_thin_wall_around_a_pool_that_has_grown_is_that_of_an_atrium",
          a_thin_wall_around_a_pool_that_has_grown_is_that_of_an_atrium},
+        {"cardiac_ends_a_thin_wall_where_the_next_goes_on_may_count_at_end_diastole",
+         a_thin_wall_where_the_next_goes_on_may_count_at_end_diastole},
         {"cardiac_ends_a_pool_that_does_not_narrow_may_go_on_for_two_slices",
          a_pool_that_does_not_narrow_may_go_on_for_two_slices},
         {"cardiac_ends_doubt_at_the_base_and_at_the_apex_are_two",

@@ -12,6 +12,7 @@ static const double pool_passed_ramp[2] = {1.35, 1.1}; // of what the next slice
 static const double muscle_passed_ramp[2] = {0.45, 0.8};
 static const double rim_ramp[2] = {0.6,
                                    0.9}; // part of the circumference where the next wall goes on
+static const double crossed_rim = 0.5;
 static const double own_pool = 0.8; // of the next one: an inner contour that is less is another
 static const double sure_weight = 0.95, counts_weight = 0.5;
 static const double atrium_mm = 2.6; // thinner walls are those of an atrium: 2 to 3 mm
@@ -145,6 +146,15 @@ static bool is_atrium(const struct cardiac_ventricle *v, uint32_t slice, uint32_
            s.pool_mm2 > pool_growth * seen_at(v, next, point).pool_mm2;
 }
 
+// Whether the valve may lie in the middle of a slice at end diastole, that looks like atrium then,
+// beside one with a wall: that wall goes on all round, or half-way where contours are no rings.
+static bool may_be_crossed(const struct cardiac_ventricle *v, const struct seen *s,
+                           const struct seen *next, double goes_on_part)
+{
+    return next->thick_mm > thick_half * seen_at(v, v->middle, v->ed).thick_mm &&
+           goes_on_part >= (s->closed < closed_half ? crossed_rim : rim_ramp[1]);
+}
+
 // A slice at a point, by its own contours and by how the wall of the next slice goes on in it. It
 // counts where its contours are as they should be and the wall goes on at all; and where they are
 // no contours, those of a mixture, but the wall goes on nearly all round. Else both have a say, and
@@ -160,7 +170,8 @@ static void weigh_point(struct cardiac_ventricle *v, uint32_t slice, uint32_t ne
     const bool sure = !atrium && own >= sure_weight && goes_on > 0;
     const bool mixture = s.closed < closed_half && goes_on >= 1;
     const double weight = atrium ? 0 : sure || mixture ? 1 : (own + goes_on) / 2;
-    const bool possible = !atrium && (own > 0 || goes_on > 0);
+    const bool crossed = point == v->ed && may_be_crossed(v, &s, &n, goes_on_part);
+    const bool possible = crossed || (!atrium && (own > 0 || goes_on > 0));
     part->weight[point] = fminf((float)weight, beside->weight[point]);
     part->least[point] = fminf(sure ? 1 : 0, beside->least[point]);
     part->most[point] = fminf(possible ? 1 : 0, beside->most[point]);
