@@ -20,6 +20,7 @@ static const double around_ml = 50;     // of air around the patient, in one pie
 static const double open_most = 0.1;    // of a lung's contacts: thin air outside the body
 static const double piece_ml = 20;      // of a lung that the image cuts
 static const double lung_ml = 100;      // a lung or a part of one that counts
+static const double side_least = 0.1;   // of the largest slice of a lung: less may be of the other
 static const double lung_reach_mm = 30; // front to back, of one that the image cuts
 static const double ball_mm = 14;       // opening that leaves the heart
 static const double grow_mm = 6;        // given back around what the opening left
@@ -96,6 +97,7 @@ struct finder {
     uint32_t nx, ny, nz;
     size_t voxels;
     const uint8_t *body;
+    uint8_t *within; // between the front and the back of the body, as far as is seen
     uint8_t *lung, *between;
     uint8_t *tissue;        // between the lungs, in front of the spine, fat included
     uint8_t *deep;          // far from what is not soft, as the middle of the heart is
@@ -204,14 +206,12 @@ static bool shows_back(const struct finder *f, const uint8_t *body, uint32_t k)
 
 // What lies between the front and the back of the body, column by column: clothes lie before, the
 // foam of a table behind. Outside a round field of view nobody knows, nor behind a body that the
-// image cuts. free() it.
-static uint8_t *find_within(struct finder *f, const uint8_t *body)
+// image cuts.
+static bool find_within(struct finder *f, const uint8_t *body)
 {
-    uint8_t *within = calloc(f->voxels, 1);
-    if (!within) {
-        err_set(f->err, ERR_NOMEM, "heart: lungs");
-        return NULL;
-    }
+    uint8_t *within = arena_alloc(f->arena, f->voxels, 1);
+    if (!within)
+        return err_set(f->err, ERR_NOMEM, "heart: lungs");
     for (size_t n = 0; n < f->voxels; n++) {
         bool first = n / f->nx % f->ny == 0;
         within[n] = body[n] || f->out->hu[n] < PADDING || (!first && within[n - f->nx]);
@@ -228,7 +228,8 @@ static uint8_t *find_within(struct finder *f, const uint8_t *body)
             }
         }
     }
-    return within;
+    f->within = within;
+    return true;
 }
 
 // Voxels of every piece within a slice's pixel of a mask.
@@ -319,8 +320,7 @@ static struct gpu_mask *select_lungs(struct finder *f, const struct components *
 static bool find_lungs(struct finder *f, const struct gpu_mask *body, const uint8_t *body_bytes,
                        bool *any)
 {
-    uint8_t *within = find_within(f, body_bytes);
-    if (!within)
+    if (!find_within(f, body_bytes))
         return false;
     f->cut = is_cut(f, body_bytes);
     struct gpu_mask *thin = gpu_mask_threshold(f->work, AIR_LOW, AIR_HIGH, f->err);
@@ -336,10 +336,9 @@ static bool find_lungs(struct finder *f, const struct gpu_mask *body, const uint
     gpu_mask_destroy(closed);
     *any = false;
     for (size_t n = 0; f->lung && n < f->voxels; n++) {
-        f->lung[n] = f->lung[n] && within[n];
+        f->lung[n] = f->lung[n] && f->within[n];
         *any = *any || f->lung[n];
     }
-    free(within);
     return f->lung != NULL;
 }
 
@@ -378,9 +377,58 @@ static double hull_at(const struct corner *hull, size_t count, int64_t y)
     return (double)hull[i - 1].x + t * (double)(hull[i].x - hull[i - 1].x);
 }
 
-// Marks what lies within the convex hull of a slice's lungs and is no lung.
-static void between_in_slice(const struct finder *f, uint32_t k, struct corner *scratch,
-                             uint64_t *rows)
+// Whether the image ends within the body on the right, or the left, of a row.
+static bool is_cut_beside(const struct finder *f, size_t row, bool right)
+{
+    const uint8_t *body = f->body + row * f->nx;
+    const int16_t *hu = f->out->hu + row * f->nx;
+    for (uint32_t i = 0; i < f->nx; i++) {
+        const uint32_t at = right ? i : f->nx - 1 - i;
+        if (body[at])
+            return i == 0 || hu[right ? at - 1 : at + 1] < PADDING;
+    }
+    return false;
+}
+
+// The column with least lung, in the middle half of those that have any: between the lungs.
+static uint32_t gap_of_lungs(const struct finder *f, uint32_t *columns)
+{
+    uint32_t lo = f->nx, hi = 0;
+    for (size_t n = 0; n < f->voxels; n++)
+        columns[n % f->nx] += f->lung[n];
+    for (uint32_t i = 0; i < f->nx; i++) {
+        if (columns[i]) {
+            lo = i < lo ? i : lo;
+            hi = i;
+        }
+    }
+    uint32_t least = (lo + hi) / 2;
+    for (uint32_t i = lo + (hi - lo) / 4; lo < hi && i <= hi - (hi - lo) / 4; i++)
+        least = columns[i] < columns[least] ? i : least;
+    return least;
+}
+
+// Pixels of lung in a slice, to the right of a column and to the left.
+struct sides {
+    uint32_t right, left;
+};
+
+static struct sides sides_of(const struct finder *f, uint32_t k, uint32_t gap)
+{
+    const uint8_t *lung = f->lung + (size_t)k * f->ny * f->nx;
+    struct sides s = {0};
+    for (size_t n = 0; n < (size_t)f->ny * f->nx; n++) {
+        s.right += lung[n] && n % f->nx < gap;
+        s.left += lung[n] && n % f->nx > gap;
+    }
+    return s;
+}
+
+// Marks what lies within the convex hull of a slice's lungs and is no lung. Where one of them is
+// not in the image, which ends within the body there, as a small field of view does beside a
+// liver: up to the edge of the image.
+static void between_in_slice(const struct finder *f, uint32_t k, bool no_right, bool no_left,
+                             struct corner *scratch, uint64_t *rows)
 {
     struct corner *first = scratch, *last = first + f->ny, *left = last + f->ny,
                   *right = left + f->ny;
@@ -396,6 +444,11 @@ static void between_in_slice(const struct finder *f, uint32_t k, struct corner *
             hi = i;
             rows[j]++;
         }
+        const size_t row = (size_t)k * f->ny + j;
+        if (lo >= 0 && no_right && !no_left && is_cut_beside(f, row, true))
+            lo = 0;
+        if (lo >= 0 && no_left && !no_right && is_cut_beside(f, row, false))
+            hi = f->nx - 1;
         if (lo >= 0) {
             first[count] = (struct corner){lo, j};
             last[count++] = (struct corner){hi, j};
@@ -421,11 +474,22 @@ static bool find_between(struct finder *f)
 {
     f->between = arena_alloc(f->arena, f->voxels, 1);
     uint64_t *rows = arena_alloc(f->arena, f->ny, sizeof *rows);
+    uint32_t *columns = arena_alloc(f->arena, f->nx, sizeof *columns);
     struct corner *scratch = arena_alloc(f->arena, (size_t)f->ny * 4, sizeof *scratch);
-    if (!f->between || !rows || !scratch)
+    if (!f->between || !rows || !columns || !scratch)
         return err_set(f->err, ERR_NOMEM, "heart: between the lungs");
-    for (uint32_t k = 0; k < f->nz; k++)
-        between_in_slice(f, k, scratch, rows);
+    const uint32_t gap = gap_of_lungs(f, columns);
+    struct sides most = {0};
+    for (uint32_t k = 0; k < f->nz; k++) {
+        const struct sides s = sides_of(f, k, gap);
+        most.right = s.right > most.right ? s.right : most.right;
+        most.left = s.left > most.left ? s.left : most.left;
+    }
+    for (uint32_t k = 0; k < f->nz; k++) {
+        const struct sides s = sides_of(f, k, gap);
+        between_in_slice(f, k, s.right < side_least * most.right, s.left < side_least * most.left,
+                         scratch, rows);
+    }
     uint64_t total = 0, sum = 0;
     for (uint32_t j = 0; j < f->ny; j++)
         total += rows[j];
@@ -549,20 +613,27 @@ static struct tip find_tip(const struct finder *f, uint32_t k, int64_t from, int
     return (struct tip){0, -1};
 }
 
+// Whether the image shows air before the body in a column that begins at voxel n.
+static bool shows_front(const struct finder *f, size_t n)
+{
+    const size_t end = n + (size_t)f->ny * f->nx, first = n;
+    while (n < end && !f->body[n])
+        n += f->nx;
+    return n >= end || (n > first && f->out->hu[n - f->nx] >= PADDING);
+}
+
 // The heart may touch the chest wall where no lung lies in front of it. Between the foremost places
 // of both lungs, the wall is taken as thick as it is before the thinner one of them; what lies
 // deeper belongs to what is between the lungs. Where the image cuts the wall, its thickness is not
-// known, and only little is added.
+// known, and only little is added. Air within the body ends no wall: a cut lung has some at the
+// edge of the image that is not told from what is outside.
 static bool extend_front(struct finder *f)
 {
     const uint8_t *body = f->body;
     float *deep2 = arena_alloc(f->arena, f->voxels, sizeof *deep2);
-    uint8_t *solid = arena_alloc(f->arena, f->voxels, 1);
-    if (!deep2 || !solid)
+    if (!deep2)
         return err_set(f->err, ERR_NOMEM, "heart: chest wall");
-    for (size_t n = 0; n < f->voxels; n++)
-        solid[n] = body[n] || f->lung[n] || f->out->hu[n] > AIR_HIGH; // the rim of a cut lung
-    if (!depth_in(f, solid, mm_of(f), far_mm, deep2))
+    if (!depth_in(f, f->within, mm_of(f), far_mm, deep2))
         return false;
     const int64_t middle = (int64_t)f->out->spine_x;
     for (uint32_t k = 0; k < f->nz; k++) {
@@ -575,7 +646,7 @@ static bool extend_front(struct finder *f)
         const int64_t end = right.y > left.y ? right.y : left.y;
         bool cut = false;
         for (int64_t i = right.x; i <= left.x; i++)
-            cut = cut || body[slice + (size_t)i] || f->out->hu[slice + (size_t)i] < PADDING;
+            cut = cut || !shows_front(f, slice + (size_t)i);
         const int64_t tip = right.y < left.y ? right.y : left.y;
         const int64_t start = cut ? tip - (int64_t)(front_mm / mm_of(f)[1]) : 0;
         for (int64_t j = start > 0 ? start : 0; j < end; j++) {
@@ -624,9 +695,11 @@ static bool smooth_front(struct finder *f)
     return true;
 }
 
-// First and last lung pixel of every row; last < first: none.
+// First and last lung pixel of every row, last < first: none; and on which sides the image ends
+// within the body: nobody knows whether lung follows.
 struct flank {
     int32_t first, last;
+    bool cut_right, cut_left;
 };
 
 static struct flank *find_flanks(struct finder *f)
@@ -637,7 +710,10 @@ static struct flank *find_flanks(struct finder *f)
         return NULL;
     }
     for (size_t row = 0; row < (size_t)f->ny * f->nz; row++) {
-        flanks[row] = (struct flank){INT32_MAX, -1};
+        flanks[row] = (struct flank){.first = INT32_MAX,
+                                     .last = -1,
+                                     .cut_right = is_cut_beside(f, row, true),
+                                     .cut_left = is_cut_beside(f, row, false)};
         for (uint32_t i = 0; i < f->nx; i++) {
             if (!f->lung[row * f->nx + i])
                 continue;
@@ -649,13 +725,16 @@ static struct flank *find_flanks(struct finder *f)
     return flanks;
 }
 
-// Whether a row of slice z (cut to the scan) has lung on both sides of column i.
+// Whether a row of slice z (cut to the scan) has lung on both sides of column i; one_side: or on
+// one, and the image ends within the body on the other, as a small field of view does beside a
+// liver.
 static bool has_flanks(const struct finder *f, const struct flank *flanks, size_t i, size_t j,
-                       double z)
+                       double z, bool one_side)
 {
     size_t k = (size_t)fmin(fmax(z + 0.5, 0), f->nz - 1);
     const struct flank *row = &flanks[k * f->ny + j];
-    return row->first < (int64_t)i && row->last > (int64_t)i;
+    const bool right = row->first<(int64_t)i, left = row->last>(int64_t) i;
+    return (right && left) || (one_side && ((right && row->cut_left) || (left && row->cut_right)));
 }
 
 // The centre of the largest ball of soft tissue, not far to the right of the spine and not beyond
@@ -676,9 +755,9 @@ static bool find_peak(struct finder *f)
         if (f->depth2[n] <= best || left <= -35 || left >= 75 || f->between[n] != ANATOMY_HEART)
             continue;
         double half = 0.5 * sqrt((double)f->depth2[n]) / mm_of(f)[2];
-        if (!has_flanks(f, flanks, i, j, (double)k) ||
-            !has_flanks(f, flanks, i, j, (double)k - half) ||
-            !has_flanks(f, flanks, i, j, (double)k + half))
+        if (!has_flanks(f, flanks, i, j, (double)k, true) ||
+            !has_flanks(f, flanks, i, j, (double)k - half, true) ||
+            !has_flanks(f, flanks, i, j, (double)k + half, false))
             continue;
         best = f->depth2[n];
         f->peak = n;
@@ -1316,9 +1395,9 @@ static bool is_whole(const struct finder *f, uint32_t k, uint32_t j)
     return lo > 0 && hi < f->nx - 1 && hu[lo - 1] >= PADDING && hu[hi + 1] >= PADDING;
 }
 
-// Whether slice k has lung on both sides of the peak, not far from the ball, in some row through
-// it. The diaphragm stands beside the heart's lower half: one side is enough below the peak, where
-// the image shows the whole width of the body.
+// Whether slice k has lung on both sides of the middle of the heart's core, not far from it, in
+// some row through it. The diaphragm stands beside the heart's lower half: one side is enough below
+// the middle, where the image shows the whole width of the body.
 static bool is_flanked(const struct finder *f, uint32_t k, bool one_side)
 {
     const struct anatomy_heart *h = f->out;
@@ -1326,10 +1405,10 @@ static bool is_flanked(const struct finder *f, uint32_t k, bool one_side)
     for (uint32_t j = 0; j < f->ny; j++) {
         const uint8_t *lung = f->lung + ((size_t)k * f->ny + j) * f->nx;
         bool right = false, left = false;
-        if (fabs(j - h->peak[1]) * mm[1] > 0.5 * h->radius_mm)
+        if (fabs(j - h->centre[1]) * mm[1] > 0.5 * h->radius_mm)
             continue;
         for (uint32_t i = 0; i < f->nx; i++) {
-            double side = (i - h->peak[0]) * mm[0];
+            double side = (i - h->centre[0]) * mm[0];
             if (!lung[i] || fabs(side) > h->radius_mm + flank_mm)
                 continue;
             right = right || side < 0;
@@ -1346,10 +1425,10 @@ static void measure_flanks(struct finder *f)
     struct anatomy_heart *h = f->out;
     uint32_t slices = 0, flanked = 0;
     for (uint32_t k = 0; k < f->nz; k++) {
-        if (fabs(k - h->peak[2]) * mm_of(f)[2] > 0.5 * h->radius_mm)
+        if (fabs(k - h->centre[2]) * mm_of(f)[2] > 0.5 * h->radius_mm)
             continue;
         slices++;
-        flanked += is_flanked(f, k, k < h->peak[2]);
+        flanked += is_flanked(f, k, k < h->centre[2]);
     }
     h->flanked = slices ? (double)flanked / slices : 0;
     h->lowest_flanked = is_flanked(f, 0, false);
@@ -1450,10 +1529,10 @@ static bool find_region_and_core(struct finder *f, const char **why)
     h->radius_mm = fmax(h->radius_mm, radius_least_mm);
     h->below = (h->peak[2] + 0.5) * mm_of(f)[2] / h->radius_mm;
     h->above = (f->nz - h->peak[2] - 0.5) * mm_of(f)[2] / h->radius_mm;
-    measure_flanks(f);
-    if (!limit_tissue(f, tissue))
+    if (!limit_tissue(f, tissue) || !run_apart(f, find_region) || !run_apart(f, measure_core))
         return false;
-    return run_apart(f, find_region) && run_apart(f, measure_core);
+    measure_flanks(f);
+    return true;
 }
 
 static bool locate(struct finder *f, const char **why)

@@ -56,7 +56,7 @@ struct anatomy_heart {
     double noise_hu;                // standard deviation of voxels within it (or the aorta)
     double body_width_mm;           // at the peak; NAN when the field of view cuts the body
     double edge_mm2;                // area in which the region touches the edge of the image
-    double flanked;                 // part of the slices around the peak with lung on both sides
+    double flanked;                 // part of the slices around the centre with lung on both sides
     bool lowest_flanked;            // the lowest slice has lung on both sides: it is no liver
     double region_ml;
 };

@@ -113,6 +113,22 @@ class Chest(unittest.TestCase):
         self.assertIn("uncertain lesion, 450 HU", str([e["what"] for e in entry["exclusions"]]))
         self.assertEqual(sum("appendage" in e["reason"] for e in entry["exclusions"]), 1, entry["exclusions"])
 
+    def test_the_dome_of_the_liver_is_not_taken_for_a_parted_heart(self):
+        sources = slices()
+        rows, columns = np.mgrid[: sources[0].Rows, : sources[0].Columns]
+        spacing, (x, y), angle = float(sources[0].PixelSpacing[0]), (287, 240), np.deg2rad(45)
+        sheet = np.abs((columns - x) * np.cos(angle) + (rows - y) * np.sin(angle)) * spacing < 2.5
+        for ds in sources[8:26]:
+            pixels = ds.pixel_array.copy()
+            hu = pixels * float(ds.RescaleSlope) + float(ds.RescaleIntercept)
+            parted = sheet & (np.hypot(rows - y, columns - x) * spacing < 38) & (hu > -20)
+            pixels[parted] = round((-100 - float(ds.RescaleIntercept)) / float(ds.RescaleSlope))
+            ds.PixelData = pixels.tobytes()
+        paint(sources, LESIONS)
+        entry = analyse(sources, self.folder / "parted")
+        self.assertEqual(entry["verdict"], "not evaluable")
+        self.assertIn("may be the liver", entry["reason"])
+
 
 if __name__ == "__main__":
     if not SOURCE.is_dir():

@@ -127,6 +127,18 @@ struct calcium_bearing calcium_bearing_of(const struct anatomy_heart *h, const d
     return b;
 }
 
+struct calcium_bearing calcium_bearing_shifted(const struct calcium_bearing *b, int n)
+{
+    struct calcium_bearing there = *b;
+    if (n > 0) {
+        const int axis = (n - 1) / 2;
+        const double shift = n % 2 ? CALCIUM_SHIFT_RADII : -CALCIUM_SHIFT_RADII;
+        there.from[axis] += shift;
+        there.lowest_disc += axis == 2 ? shift : 0;
+    }
+    return there;
+}
+
 // Directions in the plane from the middle of the core, in degrees: 0 to the patient's left, 90 to
 // the front. Between the territories no artery can be told: the way from the heart's long axis to
 // the patient's differs from heart to heart.
@@ -160,6 +172,17 @@ enum calcium_artery calcium_artery_of(const struct calcium_bearing *b)
     if (d >= lad_from && d <= lad_to)
         return CALCIUM_LAD;
     return d >= lcx_from && d <= lcx_to ? CALCIUM_LCX : CALCIUM_UNASSIGNED;
+}
+
+enum calcium_artery calcium_artery_sure(const struct calcium_bearing *b)
+{
+    const enum calcium_artery artery = calcium_artery_of(b);
+    for (int n = 0; n < CALCIUM_SHIFTS; n++) {
+        const struct calcium_bearing there = calcium_bearing_shifted(b, n);
+        if (calcium_artery_of(&there) != artery)
+            return CALCIUM_UNASSIGNED;
+    }
+    return artery;
 }
 
 bool calcium_is_behind(const struct calcium_bearing *b)

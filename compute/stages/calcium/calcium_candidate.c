@@ -8,7 +8,12 @@ static const double fat_low_hu = -190;
 // Beside metal it is darker than fat: so far below fat's mean, in deviations of the noise, and so
 // far from lung, whose rim is as dark.
 static const double fat_mean_hu = -100, dark_sigmas = 4, streak_air_mm = 5;
+// At least so far: fat itself differs by as much from patient to patient (-90 to -120 HU), and from
+// place to place.
+static const double dark_least_hu = 45;
 static const double near_region_mm = 5; // a lesion may bulge out of the region
+// As far as the region's border moved where a chest was cut to a field of 160 mm.
+static const double reach_mm = 12;
 // A stent is at least so long; bins along it.
 static const double stent_mm = 11, stent_bin_mm = 2.5;
 
@@ -18,7 +23,7 @@ struct calcium_extent calcium_extent_of(const struct calcium_search *s, uint32_t
     const uint32_t rows = s->volume->dim[1];
     struct calcium_extent e = {0};
     uint32_t slice = UINT32_MAX, area = 0;
-    uint64_t all = 0, within = 0, close = 0, front = 0;
+    uint64_t all = 0, within = 0, close = 0, front = 0, reached = 0;
     for (uint32_t i = s->first[n]; i < s->first[n + 1]; i++) {
         const struct component_run *r = &s->runs[i];
         uint32_t k = r->row / rows, j = r->row % rows;
@@ -34,12 +39,14 @@ struct calcium_extent calcium_extent_of(const struct calcium_search *s, uint32_t
             within += s->heart->region[at] != ANATOMY_OUTSIDE;
             front += s->heart->region[at] == ANATOMY_FRONT;
             close += s->heart->to_region[at] * ANATOMY_STEP_MM <= near_region_mm;
+            reached += s->heart->to_region[at] * ANATOMY_STEP_MM <= reach_mm;
         }
         all += r->x1 - r->x0 + 1u;
     }
     e.inside = (double)within / (double)all;
     e.near = (double)close / (double)all;
     e.front = (double)front / (double)all;
+    e.reached = (double)reached / (double)all;
     calcium_spread(s->runs + s->first[n], s->first[n + 1] - s->first[n], rows, s->volume->spacing,
                    e.spread, e.axis);
     return e;
@@ -104,7 +111,7 @@ static bool look_around(const struct calcium_search *s, uint32_t n, struct calci
     if (!window)
         return err_set(err, ERR_NOMEM, "calcium: surroundings");
     const struct anatomy_heart *h = s->heart;
-    const double darkest = fat_mean_hu - dark_sigmas * h->noise_hu;
+    const double darkest = fat_mean_hu - fmax(dark_least_hu, dark_sigmas * h->noise_hu);
     uint64_t all = 0, fat = 0, air = 0, dark = 0, away = 0, soft = 0;
     double glow = 0;
     uint32_t half_pixels = 0;

@@ -26,6 +26,7 @@ struct calcium_search {
     struct component_run *runs; // by component
     uint32_t *first;            // [components + 1] index of the first run of each
     struct component_stats *stats;
+    bool small_field; // the middle of the heart is known to CALCIUM_SHIFT_RADII only
 };
 
 // What surrounds a component within its slices.
@@ -40,6 +41,7 @@ struct calcium_around {
 // Where component n lies and how large it gets.
 struct calcium_extent {
     double inside, near;     // part of it in the heart's region; in it or close to it
+    double reached;          // in the region as it may be in a larger field of view
     double front;            // part of it before the lungs
     double spread[3];        // standard deviations along its axes, mm
     double axis[3];          // the first of them

@@ -11,6 +11,9 @@ static const double fat_all = 0.75; // of the ring: fat on all sides
 // around it: myocardium of 10 mm between, half a ring's blur.
 static const double surface_mm = 12;
 static const double bone_mm = 8; // costal cartilage and sternum calcify too
+// Farther from bone than any cartilage of a rib that is not seen as such: the right artery of a
+// large heart, at its front, lay 34 mm from it.
+static const double far_bone_mm = 15;
 // The heart's front in radii from the middle of the core, and the largest calcium in an artery
 // before the chest wall's: before the first there is nothing else.
 static const double wall_radii = -1.6, chest_mm3 = 500;
@@ -134,10 +137,13 @@ enum calcium_reason calcium_judge(const struct calcium_search *s, uint32_t n,
     // A heart larger than its ball tells reaches farther to the front: between the lungs and away
     // from bone it is not the chest wall for that alone.
     const bool heart = e->front < 0.5 && e->inside >= 0.9 && b->bone_mm >= bone_mm;
+    const bool near = b->from[1] > wall_radii || heart;
+    // How far before the lungs the heart reaches is known to a few millimetres only.
+    const bool thin = b->from[1] >= CALCIUM_CHEST_RADII && groove && b->bone_mm >= far_bone_mm &&
+                      c->max >= lean_hu;
     if (chest)
-        return fat && (b->from[1] > wall_radii || heart) && !calcium_is_larger(s, n, chest_mm3)
-                   ? CALCIUM_BY_CHEST
-                   : CALCIUM_CHEST;
+        return ((fat && near) || thin) && !calcium_is_larger(s, n, chest_mm3) ? CALCIUM_BY_CHEST
+                                                                              : CALCIUM_CHEST;
     if (b->bone_mm < bone_mm)
         return CALCIUM_BY_BONE;
     const bool small = !calcium_is_larger(s, n, streak_mm3);
@@ -163,4 +169,26 @@ enum calcium_reason calcium_judge(const struct calcium_search *s, uint32_t n,
     if (ring->even >= stent_even)
         return CALCIUM_TUBE;
     return fat ? CALCIUM_IN_FAT : CALCIUM_IN_LITTLE_FAT;
+}
+
+enum calcium_reason calcium_judge_small(const struct calcium_search *s, uint32_t n,
+                                        const struct calcium_extent *e,
+                                        const struct calcium_around *ring,
+                                        const struct calcium_bearing *b)
+{
+    const enum calcium_reason reason = calcium_judge(s, n, e, ring, b);
+    if (calcium_is_larger(s, n, s->options->largest_mm3))
+        return reason;
+    struct calcium_extent reached = *e;
+    if (e->reached >= 0.5)
+        reached.inside = reached.near = 1;
+    for (int i = 0; i < CALCIUM_SHIFTS; i++) {
+        const struct calcium_bearing there = calcium_bearing_shifted(b, i);
+        if (calcium_reason_class(calcium_judge(s, n, e, ring, &there)) !=
+                calcium_reason_class(reason) ||
+            calcium_reason_class(calcium_judge(s, n, &reached, ring, &there)) !=
+                calcium_reason_class(reason))
+            return CALCIUM_SMALL_FIELD;
+    }
+    return reason;
 }

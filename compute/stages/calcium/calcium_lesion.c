@@ -10,8 +10,19 @@
 // hardly ever as bright; two in one heart are clips.
 static const double point_mm2 = 5.5, point_hu = 550;
 static const double metal_reach_mm = 30; // from one of them what is bright may be metal as well
-static const double streak_hu = 450;     // of metal: brighter spots are calcium all the same
-static const double sure_sigmas = 6;     // above the blood pool
+// Of the ring of a spot whose neighbours may be metal too, as dark as no fat is: where a patient's
+// fat is a little darker than usual, calcium has up to 0.04 of it.
+static const double metal_dark = 0.06;
+static const double streak_hu = 450; // of metal: brighter spots are calcium all the same
+static const double sure_sigmas = 6; // above the blood pool
+
+// Below, lungs and spine are cut so far that the middle of the heart is not that of a larger image.
+static const double small_field_mm = 180;
+
+static bool is_small(const struct image *v)
+{
+    return v->dim[0] * v->spacing[0] < small_field_mm || v->dim[1] * v->spacing[1] < small_field_mm;
+}
 
 // The box of the region in voxels, with room for what sticks out of it.
 static void region_box(const struct anatomy_heart *h, const double spacing[3], uint32_t lo[3],
@@ -69,6 +80,12 @@ static bool by_component(struct calcium_search *s, const struct components *c, s
     return ok;
 }
 
+static enum calcium_artery artery_of(const struct calcium_search *s,
+                                     const struct calcium_bearing *b)
+{
+    return s->small_field ? calcium_artery_sure(b) : calcium_artery_of(b);
+}
+
 static void keep_lesion(const struct calcium_search *s, uint32_t n, enum calcium_reason reason,
                         const struct calcium_bearing *b, uint8_t *keep, uint32_t *component,
                         struct calcium_lesions *out)
@@ -79,8 +96,7 @@ static void keep_lesion(const struct calcium_search *s, uint32_t n, enum calcium
     l->class = calcium_reason_class(reason);
     const bool at_aorta =
         reason == CALCIUM_AT_ROOT || reason == CALCIUM_BY_AORTA || reason == CALCIUM_HIGH;
-    l->artery =
-        l->class == CALCIUM_NOT_CORONARY || at_aorta ? CALCIUM_UNASSIGNED : calcium_artery_of(b);
+    l->artery = l->class == CALCIUM_NOT_CORONARY || at_aorta ? CALCIUM_UNASSIGNED : artery_of(s, b);
     calcium_centre(&s->stats[n - 1], l->centre);
     component[out->count++] = n;
 }
@@ -89,7 +105,7 @@ static void keep_focus(const struct calcium_search *s, uint32_t n, const struct 
                        const struct calcium_bearing *b, struct calcium_lesions *out)
 {
     out->faint[out->faint_count++] =
-        (struct calcium_focus){.artery = calcium_artery_of(b),
+        (struct calcium_focus){.artery = artery_of(s, b),
                                .slice = e->slice,
                                .pixels = e->largest,
                                .max = s->stats[n - 1].max,
@@ -147,10 +163,11 @@ static bool choose(struct calcium_search *s, uint32_t components, uint8_t *keep,
         const struct calcium_extent e = calcium_extent_of(s, n);
         const bool counts = calcium_counts(s->rules, e.largest);
         const bool bright = s->stats[n - 1].max >= h->pool_hu + sure_sigmas * h->noise_hu;
-        if (e.near == 0 || (!counts && !bright))
+        const double near = s->small_field ? e.reached : e.near;
+        if (near == 0 || (!counts && !bright))
             continue;
         // A piece of bone is not worth the look around it.
-        const bool look = e.near >= 0.5 && !calcium_is_larger(s, n, s->options->largest_mm3);
+        const bool look = near >= 0.5 && !calcium_is_larger(s, n, s->options->largest_mm3);
         if (look && !calcium_look(s, n, &e, &ring, err))
             return false;
         calcium_centre(&s->stats[n - 1], centre);
@@ -158,10 +175,11 @@ static bool choose(struct calcium_search *s, uint32_t components, uint8_t *keep,
         struct calcium_bearing b = calcium_bearing_of(h, at);
         if (look)
             b.rim = calcium_rim_of(s, n);
-        const enum calcium_reason reason = calcium_judge(s, n, &e, &ring, &b);
+        const enum calcium_reason reason = s->small_field ? calcium_judge_small(s, n, &e, &ring, &b)
+                                                          : calcium_judge(s, n, &e, &ring, &b);
         suspects.lead = suspects.lead || (counts && reason == CALCIUM_METAL);
         if (calcium_reason_class(reason) != CALCIUM_NOT_CORONARY && suspects.count < SUSPECTS &&
-            (reason == CALCIUM_STREAKS || reason == CALCIUM_BRIGHT ||
+            ((reason == CALCIUM_STREAKS && ring.dark >= metal_dark) || reason == CALCIUM_BRIGHT ||
              is_point(&s->stats[n - 1], &ring)))
             memcpy(suspects.at[suspects.count++], centre, sizeof centre);
         if (counts)
@@ -318,7 +336,8 @@ bool calcium_lesions_find(const struct gpu_volume *hu, struct peek *peek, const 
                                .heart = heart,
                                .rules = rules,
                                .options = options,
-                               .arena = arena};
+                               .arena = arena,
+                               .small_field = is_small(v)};
     uint32_t lo[3], hi[3];
     *out = (struct calcium_lesions){0};
     region_box(heart, v->spacing, lo, hi);

@@ -22,6 +22,8 @@ static const struct {
     [CALCIUM_BY_CHEST] = {CALCIUM_UNCERTAIN, "before the lungs: artery or chest wall"},
     [CALCIUM_BY_LUNG] = {CALCIUM_UNCERTAIN, "beside lung: artery or hilum"},
     [CALCIUM_OUTSIDE] = {CALCIUM_UNCERTAIN, "at the border of the heart's region"},
+    [CALCIUM_SMALL_FIELD] = {CALCIUM_UNCERTAIN,
+                             "its place in the heart is not sure in so small a field of view"},
     [CALCIUM_BY_METAL] = {CALCIUM_UNCERTAIN,
                           "in fat, yet near metal or no brighter than its streaks"},
     [CALCIUM_SHEET] = {CALCIUM_UNCERTAIN, "a sheet, as calcified pericardium is"},

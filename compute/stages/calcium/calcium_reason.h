@@ -8,26 +8,27 @@ enum calcium_reason {
     CALCIUM_IN_FAT,
     CALCIUM_IN_LITTLE_FAT, // at the heart's front, where nothing else calcifies
     // Uncertain
-    CALCIUM_LEAN,      // near the heart's surface, hardly any fat around
-    CALCIUM_AT_ROOT,   // no fat around, where arteries leave the aortic root: or wall, or valve
-    CALCIUM_BY_AORTA,  // in fat, yet at the wall of the ascending aorta
-    CALCIUM_HIGH,      // in fat, yet above where arteries leave the aorta
-    CALCIUM_BEHIND,    // in fat, yet by the descending aorta
-    CALCIUM_BACK,      // in fat, yet behind the left atrium
-    CALCIUM_APART,     // in fat, as high as arteries leave the aorta, yet far from it
-    CALCIUM_FREE_WALL, // in fat, yet far from the grooves
-    CALCIUM_FAINT,     // in fat on all sides, yet no brighter than noise, in one slice
-    CALCIUM_BY_BONE,   // in fat, yet next to bone or calcified cartilage
-    CALCIUM_BY_CHEST,  // in fat, yet before the lungs, where the chest wall is
-    CALCIUM_BY_LUNG,   // much lung around: hilum, or an artery under little fat
-    CALCIUM_OUTSIDE,   // in fat outside the heart's region
-    CALCIUM_BY_METAL,  // in fat, where metal in the heart streaks
-    CALCIUM_SHEET,     // flat and wide: pericardium
-    CALCIUM_BRIGHT,    // as bright as metal
-    CALCIUM_STREAKS,   // darker than fat beside it, as beside metal
-    CALCIUM_TUBE,      // as long and even as a stent
-    CALCIUM_MOTION,    // rises slowly out of blood towards lung: the heart's border, or an artery
-    CALCIUM_LARGE,     // larger than most calcium in an artery
+    CALCIUM_LEAN,        // near the heart's surface, hardly any fat around
+    CALCIUM_AT_ROOT,     // no fat around, where arteries leave the aortic root: or wall, or valve
+    CALCIUM_BY_AORTA,    // in fat, yet at the wall of the ascending aorta
+    CALCIUM_HIGH,        // in fat, yet above where arteries leave the aorta
+    CALCIUM_BEHIND,      // in fat, yet by the descending aorta
+    CALCIUM_BACK,        // in fat, yet behind the left atrium
+    CALCIUM_APART,       // in fat, as high as arteries leave the aorta, yet far from it
+    CALCIUM_FREE_WALL,   // in fat, yet far from the grooves
+    CALCIUM_FAINT,       // in fat on all sides, yet no brighter than noise, in one slice
+    CALCIUM_BY_BONE,     // in fat, yet next to bone or calcified cartilage
+    CALCIUM_BY_CHEST,    // in fat, yet before the lungs, where the chest wall is
+    CALCIUM_BY_LUNG,     // much lung around: hilum, or an artery under little fat
+    CALCIUM_OUTSIDE,     // in fat outside the heart's region
+    CALCIUM_SMALL_FIELD, // elsewhere in the heart, were its middle a little beside where it is
+    CALCIUM_BY_METAL,    // in fat, where metal in the heart streaks
+    CALCIUM_SHEET,       // flat and wide: pericardium
+    CALCIUM_BRIGHT,      // as bright as metal
+    CALCIUM_STREAKS,     // darker than fat beside it, as beside metal
+    CALCIUM_TUBE,        // as long and even as a stent
+    CALCIUM_MOTION,      // rises slowly out of blood towards lung: the heart's border, or an artery
+    CALCIUM_LARGE,       // larger than most calcium in an artery
     // Not coronary
     CALCIUM_DEEP,    // deep in the heart, no fat around: valve, annulus, muscle
     CALCIUM_IN_LUNG, // lung around
