@@ -471,6 +471,10 @@ static void read_network(struct file *f)
     net_destroy(n);
 }
 
+// Of what is done with a network: another one where the same folder and image may give another
+// answer.
+static const char method_version[] = "2";
+
 // The site's version and what makes results differ besides: the same folder, the same version.
 static void make_version(struct file *f, const char *text, size_t len)
 {
@@ -483,6 +487,7 @@ static void make_version(struct file *f, const char *text, size_t len)
     }
     digest_add(d, text, len);
     digest_add_text(d, f->m->digest);
+    digest_add_text(d, method_version);
     digest_end(d, sum);
     digest_destroy(d);
     digest_hex(sum, hex);
@@ -527,6 +532,7 @@ static void read_stage(struct file *f)
     f->m->source = take_text(f, f->root, "source", true, "");
     const struct tree *slot = take(f, f->root, "slot", true);
     s->slot = slot ? whole_of(f, slot, "slot", MODEL_SLOT_FIRST, SLOT_LAST) : 0;
+    f->m->caution = take_text(f, f->root, "caution", false, "");
     f->m->largest = take_word(f, f->root, "keep", false, keeps) == 1;
     f->m->procedure = take_code(f, f->root, "procedure", false, (struct code){0});
     check_stage_is_new(f);
@@ -537,7 +543,7 @@ static void read_file(struct file *f, const char *text, size_t len)
     static const char *const keys[] = {"name",       "title",    "help",      "version", "licence",
                                        "source",     "slot",     "network",   "input",   "axes",
                                        "spacing_mm", "size",     "window",    "scale",   "keep",
-                                       "labels",     "brighter", "procedure", NULL};
+                                       "labels",     "brighter", "procedure", "caution", NULL};
     if (!take_keys(f, f->root, "", keys))
         return;
     read_stage(f);

@@ -31,6 +31,7 @@ slot: 50
 help: Volume of a bright cube.
 licence: CC0
 source: made by a test
+caution: Of little use
 network: model.json
 input:
   help: an MR of anything
@@ -166,7 +167,8 @@ class Models(unittest.TestCase):
             with self.subTest(name):
                 self.assertEqual(places(result.objects["SEG"][1]), wanted)
 
-    def test_who_found_it_is_told(self):
+    def test_who_found_it_is_told_and_what_is_known_of_it(self):
+        self.assertIn("Of little use", [text for _, text in self.results["plain"].report.judgements])
         segment = self.results["plain"].objects["SEG"][1].SegmentSequence[0]
         algorithm = segment.SegmentationAlgorithmIdentificationSequence[0]
         self.assertEqual(algorithm.AlgorithmFamilyCodeSequence[0].CodeValue, "123110")
@@ -183,6 +185,10 @@ class Models(unittest.TestCase):
         image[0:8, 8:20, 5:12] = 900
         head.write_series(self.folder / "cut", image, np.diag([*SPACING, 1.0]))
         self.assertIsNone(next((m for m in self.analysed("cut").entry["measurements"] if m["code"][0] == "118565006"), None))
+        shutil.copytree(self.folder / "good", self.folder / "small-cube")
+        replaced("[1, 100]", "[1, 4]")(self.folder / "small-cube" / "m")  # what is cut is larger than a whole one
+        result = Result(peers.dicom_files(self.folder / "cut"), self.folder / "out-large", config=self.configuration("small-cube"))
+        self.assertEqual((result.entry["verdict"], result.entry["reason"]), ("not evaluable", "Cube of 5.0 mL is implausible (1 to 4 mL)"))
 
     def test_broken_folders_are_refused_by_place_and_value(self):
         for name, (breaks, wanted) in BROKEN.items():

@@ -118,7 +118,8 @@ static bool check_counts(const struct job *j, const struct model_count *counts)
         const struct model_label *l = &m->labels[n];
         const double ml = (double)counts[n].voxels * voxel_ml;
         all += counts[n].voxels;
-        if (l->most_ml > 0 && !counts[n].cut && (ml < l->least_ml || ml > l->most_ml))
+        const bool too_little = ml < l->least_ml && !counts[n].cut; // what is cut may be more
+        if (l->most_ml > 0 && (too_little || ml > l->most_ml))
             return REFUSE(j, "%s of %.1f mL is implausible (%g to %g mL)", l->name, ml, l->least_ml,
                           l->most_ml);
     }
@@ -174,6 +175,8 @@ static bool carry_and_report(struct job *j, const struct gpu_volume *source, con
                                         .image = j->image,
                                         .labels = labels,
                                         .counts = counts};
+    if (*j->m->caution && !findings_add_warning(f, "%s", j->m->caution))
+        return err_set(j->err, ERR_NOMEM, "no memory for the caution");
     return stage_step(j->run, "report", 0.95, j->err) && model_report(f, &result, j->err);
 }
 

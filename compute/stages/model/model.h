@@ -33,6 +33,7 @@ struct model {
     const char *folder;  // absolute
     const char *network; // file in it: the graph
     const char *licence, *source;
+    const char *caution;           // a warning of each report; "": none
     char digest[MODEL_DIGEST_HEX]; // of model.yaml, network and weights
     char axes[4]; // patient direction that the index grows to along each axis of the network, the
                   // slowest first: "LIA", "SPL" (S: to the head, I: to the feet)
