@@ -27,6 +27,7 @@ const char *verdict_name(enum verdict v); // "done", "nothing found", "not evalu
 enum report_template {
     REPORT_MEASUREMENTS, // TID 1500 Measurement Report
     REPORT_MAMMO_CAD,    // TID 4000 Mammography CAD Document Root
+    REPORT_BASIC_TEXT,   // TID 2000 Basic Diagnostic Imaging Report
     REPORT_TEMPLATES,    // how many there are; none itself
 };
 

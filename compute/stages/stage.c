@@ -11,6 +11,7 @@
 #include "compute/stages/calcium/calcium.h"
 #include "compute/stages/cardiac/cardiac.h"
 #include "compute/stages/dce/dce.h"
+#include "compute/stages/dictate/dictate.h"
 #include "compute/stages/dsc/dsc.h"
 #include "compute/stages/lungs/lungs.h"
 #include "compute/stages/mammo/mammo.h"
@@ -34,6 +35,7 @@ static const struct stage *const stages[] = {
     &stage_segment,
     &stage_render,
     &stage_summary,
+    &stage_dictate,
 };
 // clang-format on
 

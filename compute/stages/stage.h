@@ -18,6 +18,7 @@ extern "C" {
 struct gpu;          // compute/gpu/gpu.h
 struct prior;        // compute/findings/prior.h
 struct told;         // compute/findings/prior.h
+struct recording;    // compute/speech/recording.h
 struct kernel_group; // compute/kernels/kernels.h
 
 // ---- Parameters ---------------------------------------------------------------------------------
@@ -89,8 +90,9 @@ struct stage_input_spec {
     const struct stage_preference *prefers; // of INPUT_ONE and INPUT_OPTIONAL with a place, the
                                             // most important first, ended by a keyword of NULL;
                                             // NULL: the image with the most frames
-    bool reports; // no images: structured reports of this program, which run() is given as plain
-                  // data; INPUT_MANY, not placed, the only input of its analysis
+    bool reports;    // no images: structured reports of this program, which run() is given as plain
+                     // data; INPUT_MANY, not placed, the only input of its analysis
+    bool recordings; // no images: sound, which run() is given; not placed, the only input
 };
 
 enum stage_scope {
@@ -132,6 +134,9 @@ struct stage_run {
     const struct told *reports;
     size_t report_count;
     unsigned kinds;      // enum result_kind bits that are wanted: what only others need is not made
+    // Recordings that are the input (stage_input_spec.recordings), by SOP Instance UID.
+    const struct recording *recordings;
+    size_t recording_count;
     struct gpu *gpu;     // borrowed; waits on it end by the deadline of the job
     struct arena *arena; // of the job: what need not outlive it
     // Tells how far it is and whether to go on; see stage_step().

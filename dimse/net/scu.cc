@@ -47,6 +47,7 @@ static std::string class_name(const char *uid)
         {UID_ComprehensiveSRStorage, "Comprehensive SR Storage"},
         {UID_EnhancedSRStorage, "Enhanced SR Storage"},
         {UID_MammographyCADSRStorage, "Mammography CAD SR Storage"},
+        {UID_BasicTextSRStorage, "Basic Text SR Storage"},
         {UID_GrayscaleSoftcopyPresentationStateStorage,
          "Grayscale Softcopy Presentation State Storage"},
         {UID_SecondaryCaptureImageStorage, "Secondary Capture Image Storage"},

@@ -129,14 +129,28 @@ DcmItem &content_segment(DcmItem &parent, enum relation relation, const struct c
     return item;
 }
 
-DcmItem &content_composite(DcmItem &parent, enum relation relation, const struct code &concept,
-                           const std::string &sop_class_uid, const std::string &sop_instance_uid)
+// What refers to an object as a whole.
+static DcmItem &add_object(DcmItem &parent, enum relation relation, const char *value_type,
+                           const struct code &concept, const std::string &sop_class_uid,
+                           const std::string &sop_instance_uid)
 {
-    DcmItem &item = add(parent, relation, "COMPOSITE", &concept);
+    DcmItem &item = add(parent, relation, value_type, &concept);
     DcmItem &reference = encode_item(item, DCM_ReferencedSOPSequence);
     encode_text(reference, DCM_ReferencedSOPClassUID, sop_class_uid);
     encode_text(reference, DCM_ReferencedSOPInstanceUID, sop_instance_uid);
     return item;
+}
+
+DcmItem &content_composite(DcmItem &parent, enum relation relation, const struct code &concept,
+                           const std::string &sop_class_uid, const std::string &sop_instance_uid)
+{
+    return add_object(parent, relation, "COMPOSITE", concept, sop_class_uid, sop_instance_uid);
+}
+
+DcmItem &content_waveform(DcmItem &parent, enum relation relation, const struct code &concept,
+                          const std::string &sop_class_uid, const std::string &sop_instance_uid)
+{
+    return add_object(parent, relation, "WAVEFORM", concept, sop_class_uid, sop_instance_uid);
 }
 
 DcmItem &content_region(DcmItem &parent, enum relation relation, const struct code &concept,

@@ -42,6 +42,8 @@ DcmItem &content_segment(DcmItem &parent, enum relation relation, const struct c
 // Another report, or anything that is no image.
 DcmItem &content_composite(DcmItem &parent, enum relation relation, const struct code &concept,
                            const std::string &sop_class_uid, const std::string &sop_instance_uid);
+DcmItem &content_waveform(DcmItem &parent, enum relation relation, const struct code &concept,
+                          const std::string &sop_class_uid, const std::string &sop_instance_uid);
 // graphic_type: "POLYLINE"; points: pairs of column and row.
 DcmItem &content_region(DcmItem &parent, enum relation relation, const struct code &concept,
                         const char *graphic_type, const std::vector<Float32> &points);

@@ -39,6 +39,10 @@ bool sr_library_has_private(const result_set &set); // it has codes of the schem
 // The templates a report can follow; sr_encode() chooses. The data set is filled in.
 void sr_measurements(const result_set &set, DcmDataset &ds);
 void sr_mammo(const result_set &set, DcmDataset &ds);
+void sr_text(const result_set &set, DcmDataset &ds);
+
+// Language and the node as observer (TID 1204, 1001).
+void sr_observer(DcmDataset &root, const result_set &set);
 
 // The image library of a mammography report (TID 4020): every source that is an image. Others
 // refer to its entries by where they are in the tree. number: of the library among the items of

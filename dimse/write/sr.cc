@@ -11,6 +11,7 @@ static const struct {
 } templates[] = {
     {REPORT_MEASUREMENTS, UID_Comprehensive3DSRStorage, sr_measurements},
     {REPORT_MAMMO_CAD, UID_MammographyCADSRStorage, sr_mammo},
+    {REPORT_BASIC_TEXT, UID_BasicTextSRStorage, sr_text},
 };
 static_assert(sizeof templates / sizeof *templates == REPORT_TEMPLATES, "each has an encoder");
 

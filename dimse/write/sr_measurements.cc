@@ -16,7 +16,7 @@ static const struct code finding_concept = {"121071", "DCM", "Finding"};
 static const struct code method_concept = {"370129005", "SCT", "Measurement Method"};
 static const struct code algorithm_name = {"111001", "DCM", "Algorithm Name"};
 
-static void put_observer(DcmDataset &root, const result_set &set)
+void sr_observer(DcmDataset &root, const result_set &set)
 {
     static const struct code language = {"121049", "DCM",
                                          "Language of Content Item and Descendants"};
@@ -572,7 +572,7 @@ void sr_measurements(const result_set &set, DcmDataset &ds)
 {
     put_private_schemes(ds, set);
     content_container(ds, REL_ROOT, {"126000", "DCM", "Imaging Measurement Report"}, "1500");
-    put_observer(ds, set);
+    sr_observer(ds, set);
     if (set.findings.procedure.value)
         content_code(ds, REL_CONCEPT_MOD, {"121058", "DCM", "Procedure reported"},
                      set.findings.procedure);

@@ -94,6 +94,7 @@ static bool analyze_write_files(const struct analyze_run *run, const struct plan
     const struct findings *f = analysis->findings;
     bool nifti = run->args->nifti;
     if (!report_pictures(folder, plan->stage, f, err) ||
+        !report_spoken(folder, plan->stage, f, err) ||
         (nifti && !report_niftis(folder, plan->stage, analysis, err)))
         return false;
     return report_add(run->report, plan->stage, analysis, prefix, nifti, err);

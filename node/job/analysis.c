@@ -14,6 +14,7 @@
 #include "compute/image/rescale.h"
 #include "dimse/read/object.h"
 #include "dimse/read/report.h"
+#include "dimse/read/waveform.h"
 #include "node/job/choose.h"
 #include "node/job/instance.h"
 #include "node/job/join.h"
@@ -44,6 +45,9 @@ struct job {
     char *identity;
     struct prior *priors; // to compare with
     size_t prior_count;
+    struct recording *recordings;
+    struct waveform **waveforms; // of recordings
+    size_t recording_count;
     struct object_id replaced; // summary that this one replaces, where it is among the inputs
     double decode_total;       // frames in images
     size_t others;             // instances that came again, in other words
@@ -176,7 +180,8 @@ static void set_aside(struct job *j)
     const struct analysis_request *r = j->request;
     for (uint32_t i = 0; i < r->input_count; i++) {
         struct err why = {0};
-        if (r->stage->inputs[r->inputs[i].slot].reports) {
+        const struct stage_input_spec *spec = &r->stage->inputs[r->inputs[i].slot];
+        if (spec->reports || spec->recordings) {
             for (size_t n = 0; n < j->count; n++) // what the input is made of, without pixels
                 j->entries[n].aside = INSTANCE_SLICE;
             continue;
@@ -547,6 +552,33 @@ static bool read_reports(struct job *j, struct err *err)
     return true;
 }
 
+// Recordings
+
+// Every recording of the input. One that cannot be read makes the job not evaluable.
+static bool open_recordings(struct job *j, struct err *err)
+{
+    struct arena *arena = j->report->arena;
+    j->recordings = arena_alloc(arena, j->source_count + 1, sizeof *j->recordings);
+    j->waveforms = arena_alloc(arena, j->source_count + 1, sizeof *j->waveforms);
+    if (!j->recordings || !j->waveforms)
+        return err_set(err, ERR_NOMEM, "no memory for recordings");
+    for (size_t i = 0; i < j->source_count; i++, j->recording_count++) {
+        j->waveforms[i] = waveform_open(j->sources[i].path, &j->recordings[i], err);
+        if (!j->waveforms[i])
+            return err_wrap(err, "recording %s", j->sources[i].sop_instance_uid);
+    }
+    return true;
+}
+
+// What the analysis works on, whatever it is.
+static bool open_input(struct job *j, struct err *err)
+{
+    const struct stage *stage = j->request->stage;
+    return stage_takes_reports(stage)    ? read_reports(j, err)
+           : stage->inputs[0].recordings ? open_recordings(j, err)
+                                         : make_images(j, err);
+}
+
 // Results
 
 // A file that an option names may hold something else next time, under the same name.
@@ -727,6 +759,8 @@ static void end_job(struct job *j, double started)
         report->device_peak_bytes = report->findings->device_peak_bytes;
     report->images.pixels = NULL;
     pixels_destroy(j->pixels);
+    for (size_t i = 0; i < j->recording_count; i++)
+        waveform_close(j->waveforms[i]);
     for (uint32_t f = 0; f < j->frame_count; f++) // gone with the entries
         j->frames[f].attrs = NULL;
     for (size_t i = 0; j->entries && i < j->count; i++)
@@ -803,6 +837,8 @@ static bool run_stage(struct job *j, struct err *err)
         .reports = j->report->told,
         .report_count = j->report->told_count,
         .kinds = kinds_of(r),
+        .recordings = j->recordings,
+        .recording_count = j->recording_count,
         .gpu = j->gpu,
         .arena = j->report->arena,
         .step = on_step,
@@ -896,8 +932,7 @@ bool analysis_run(const struct analysis_request *request, struct gpu *gpu,
         add_input_warnings(&j);
         ok = choose_priors(&j, err);
     }
-    const bool reports = stage_takes_reports(request->stage);
-    if (ok && (reports ? read_reports(&j, &why) : make_images(&j, &why))) {
+    if (ok && open_input(&j, &why)) {
         ok = run_stage(&j, err);
         add_comparisons(&j);
         add_reference_warnings(&j);

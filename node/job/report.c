@@ -358,6 +358,31 @@ static bool report_write_png(const char *path, const struct picture *p, struct e
                    cairo_status_to_string(status));
 }
 
+bool report_spoken(const char *folder, const struct stage *stage, const struct findings *findings,
+                   struct err *err)
+{
+    char name[128], path[PATH_MAX], *text = NULL;
+    size_t size = 0;
+    if (stage->report != REPORT_BASIC_TEXT)
+        return true;
+    FILE *out = open_memstream(&text, &size);
+    if (!out)
+        return err_set(err, ERR_NOMEM, "no memory for a text");
+    fputs("NOT FOR DIAGNOSTIC USE\n", out);
+    if (*findings->reason)
+        fprintf(out, "\n%s: %s\n", verdict_name(findings->verdict), findings->reason);
+    for (uint32_t i = 0; i < findings->evaluation_count; i++) {
+        const struct evaluation *e = &findings->evaluations[i];
+        if (e->text)
+            fprintf(out, "\n%s: %s\n", e->concept.meaning, e->text);
+    }
+    snprintf(name, sizeof name, "%s.txt", stage->name);
+    bool ok = (fclose(out) == 0 || err_set(err, ERR_NOMEM, "no memory for a text")) &&
+              fs_join(path, folder, name, err) && fs_write_file(path, text, size, err);
+    free(text);
+    return ok;
+}
+
 bool report_pictures(const char *folder, const struct stage *stage, const struct findings *findings,
                      struct err *err)
 {

@@ -25,6 +25,11 @@ void report_destroy(struct report *r); // NULL is fine
 bool report_niftis(const char *folder, const struct stage *stage,
                    const struct analysis_report *analysis, struct err *err);
 
+// Writes the statements of an analysis of spoken text as <folder>/<stage>.txt, UTF-8, a paragraph
+// each; nothing for others. ERR_IO, ERR_FULL, ERR_NOMEM
+bool report_spoken(const char *folder, const struct stage *stage, const struct findings *findings,
+                   struct err *err);
+
 // Writes the pictures of findings as <folder>/<stage>-<name>.png. ERR_IO, ERR_NOMEM
 bool report_pictures(const char *folder, const struct stage *stage, const struct findings *findings,
                      struct err *err);
