@@ -133,7 +133,7 @@ struct stage_run {
     // arena. Their texts came from outside, as those of priors.
     const struct told *reports;
     size_t report_count;
-    unsigned kinds;      // enum result_kind bits that are wanted: what only others need is not made
+    unsigned kinds; // enum result_kind bits that are wanted: what only others need is not made
     // Recordings that are the input (stage_input_spec.recordings), by SOP Instance UID.
     const struct recording *recordings;
     size_t recording_count;
