@@ -73,7 +73,7 @@ class Evaluate(unittest.TestCase):
                 yield "a view", made, f"seed {seed}"
 
         class Result:
-            def __init__(self, files, out, stage):
+            def __init__(self, files, out, stage, configuration):
                 self.files = files
 
         kept, frame.results.Result = frame.results.Result, Result
