@@ -89,8 +89,8 @@ struct net_call {
 
 // The class of the largest score of each voxel; of equal ones the first.
 // labels  [slices][rows][columns]
-//   ERR_INPUT        dim is not what the file asks for, or beyond a limit; an ONNX file gives
-//                    something else than a number for a voxel
+//   ERR_INPUT        dim is not what the file asks for, or beyond a limit; the network gives no
+//                    number for a voxel
 //   ERR_NOMEM        it would take more than call->memory (the text says how much)
 //   ERR_UNSUPPORTED  more than 256 classes; a ring is larger than the device can bind
 // and those of compute/gpu/gpu.h.

@@ -2,6 +2,7 @@
 // next one still reads, and a plane is computed when it is first asked for. A norm needs all of a
 // layer's output before the next layer begins: there the run is cut into passes (net_norm.h).
 #include <inttypes.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include "compute/gpu/pipeline.h"
@@ -26,14 +27,14 @@ struct conv_push { // Push of shaders/net/conv.comp
     float slope;
 };
 struct label_push { // of shaders/net/label.comp
-    uint32_t rows, quads, classes;
+    uint32_t columns, rows, quads, classes;
 };
 
 static const struct kernel label_kernel = {.shader = &shader_net_label,
                                            .group = {8, 8, 1},
                                            .push_bytes = sizeof(struct label_push),
-                                           .bindings = 2,
-                                           .access = {KERNEL_TEXELS, KERNEL_OUT}};
+                                           .bindings = 3,
+                                           .access = {KERNEL_TEXELS, KERNEL_OUT, KERNEL_INOUT}};
 
 // A run. rings[0] is the input, rings[i + 1] what layer i gives.
 struct net_work {
@@ -48,6 +49,7 @@ struct net_work {
     struct gpu_buf **weights; // of each layer
     struct gpu_buf *labels;   // a byte a voxel, rows as in memory; NULL: scores are asked for
     uint64_t label_bytes;     // of a plane
+    struct gpu_buf *odd;      // a word: a score is no number; as labels
 };
 
 static uint32_t min_u32(uint32_t a, uint32_t b)
@@ -126,7 +128,7 @@ uint64_t net_memory(const struct net *n, const uint32_t dim[3], bool scores)
 {
     if (n->onnx)
         return net_onnx_memory(n, dim);
-    uint64_t bytes = scores ? 0 : label_plane_bytes(dim) * dim[2];
+    uint64_t bytes = scores ? 0 : label_plane_bytes(dim) * dim[2] + NET_ALIGN;
     for (uint32_t i = 0; i <= n->count; i++) {
         const struct net_ring r = ring_of(n, i, dim, scores);
         bytes += comes_from_norm(n, i) ? 0 : r.slot_bytes * r.slots;
@@ -197,6 +199,7 @@ static void net_work_finish(struct net_work *w)
     for (uint32_t i = 0; w->weights && i < w->net->count; i++)
         gpu_buf_destroy(w->weights[i]);
     gpu_buf_destroy(w->labels);
+    gpu_buf_destroy(w->odd);
     gpu_buf_destroy(w->whole);
     net_norm_finish(&w->norm);
     free(w->rings);
@@ -249,7 +252,8 @@ static bool net_work_init(struct net_work *w, bool scores, struct err *err)
         return true;
     w->label_bytes = label_plane_bytes(dim);
     w->labels = gpu_buf_create(w->gpu, "net labels", w->label_bytes * dim[2], err);
-    return w->labels != NULL;
+    w->odd = gpu_buf_create(w->gpu, "net odd scores", NET_ALIGN, err);
+    return w->labels && w->odd && gpu_buf_write(w->odd, 0, &(uint32_t){0}, sizeof(uint32_t), err);
 }
 
 // ---- Planes -------------------------------------------------------------------------------------
@@ -362,9 +366,10 @@ static bool label_plane(struct net_work *w, uint32_t z, struct err *err)
 {
     const struct net_ring *r = &w->rings[w->net->count];
     const uint32_t rows = w->call->dim[1];
-    const struct label_push push = {rows, w->quads, r->channels};
-    const struct gpu_range ranges[2] = {{r->buf, net_ring_at(r, z), r->slot_bytes},
-                                        {w->labels, z * w->label_bytes, w->label_bytes}};
+    const struct label_push push = {w->call->dim[0], rows, w->quads, r->channels};
+    const struct gpu_range ranges[3] = {{r->buf, net_ring_at(r, z), r->slot_bytes},
+                                        {w->labels, z * w->label_bytes, w->label_bytes},
+                                        {w->odd, 0, NET_ALIGN}};
     const uint32_t groups[3] = {(w->quads + 7) / 8, (rows + 7) / 8, 1};
     return gpu_dispatch(w->gpu, &label_kernel, ranges, &push, groups, r->channels,
                         (uint64_t)w->quads * 4 * rows * r->channels, err);
@@ -418,6 +423,20 @@ static bool read_rows(struct gpu_buf *buf, uint64_t offset, uint64_t pitch, uint
     return true;
 }
 
+// What is no number would count as the first class. The device has looked where labels are asked
+// for.
+static bool check_numbers(struct net_work *w, const float *scores, struct err *err)
+{
+    const uint64_t voxels = (uint64_t)w->call->dim[0] * w->call->dim[1] * w->call->dim[2];
+    const uint64_t count = scores ? voxels * w->rings[w->net->count].channels : 0;
+    uint32_t odd = 0;
+    if (!scores && !gpu_buf_read(w->odd, 0, &odd, sizeof odd, err))
+        return false;
+    for (uint64_t i = 0; !odd && i < count; i++)
+        odd = !isfinite(scores[i]);
+    return !odd || err_set(err, ERR_INPUT, "the network gives no number for a voxel");
+}
+
 static bool read_result(struct net_work *w, uint8_t *labels, float *scores, struct err *err)
 {
     const uint32_t *dim = w->call->dim;
@@ -445,7 +464,7 @@ static bool run_net(const struct net *n, struct gpu *g, const struct net_call *c
         return net_onnx_run(n, g, call, labels, scores, err);
     struct net_work w = {.net = n, .gpu = g, .call = call};
     const bool ok = net_work_init(&w, scores != NULL, err) && run_planes(&w, err) &&
-                    read_result(&w, labels, scores, err);
+                    read_result(&w, labels, scores, err) && check_numbers(&w, scores, err);
     net_work_finish(&w);
     return ok;
 }

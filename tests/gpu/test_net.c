@@ -199,6 +199,23 @@ static void a_step_ends_the_run(void)
     CU_ASSERT_EQUAL(gpu_used_bytes(gpu), 0);
 }
 
+static void what_is_no_number_is_refused(void)
+{
+    static uint8_t labels[VOXELS];
+    static float with_one[CHANNELS][VOXELS];
+    const struct net_call call = {.values = with_one[0], .dim = {NX, NY, NZ}};
+    memcpy(with_one, values, sizeof values);
+    with_one[1][VOXELS - 1] = INFINITY;
+    for (int s = 0; s < 2; s++) {
+        struct err err = {0};
+        CU_ASSERT_FALSE(s ? net_scores(net, gpu, &call, scores[0], &err)
+                          : net_labels(net, gpu, &call, labels, &err));
+        CU_ASSERT_EQUAL(err.code, ERR_INPUT);
+        CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "no number"));
+    }
+    CU_ASSERT_EQUAL(gpu_used_bytes(gpu), 0);
+}
+
 static void the_device_is_left_clean(void)
 {
     device_close(gpu);
@@ -227,6 +244,7 @@ int main(void)
         {"memory_is_known_before", memory_is_known_before},
         {"a_step_ends_the_run", a_step_ends_the_run},
         {"sizes_are_refused", sizes_are_refused},
+        {"what_is_no_number_is_refused", what_is_no_number_is_refused},
         {"the_device_is_left_clean", the_device_is_left_clean},
     };
     struct err err = {0};
