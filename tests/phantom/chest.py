@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """A CT series of a chest that nobody has seen before, and the truth about its coronary calcium.
 
-usage: chest.py OUT [--seed N] [--size N] [--draft] [KEY=VALUE...]      OUT gets im-0001.dcm ... and truth.json
+usage: chest.py OUT [--seed N] [--size N] [KEY=VALUE...]      OUT gets im-0001.dcm ... and truth.json
 
 Everything is drawn from the seed: body, heart, disease, calcium that is coronary and calcium that is not,
 metal, and how it was scanned; KEY=VALUE puts one's own value for a drawn one (`--list` prints them all).
