@@ -41,12 +41,11 @@ void fuzz_net_seeds(fuzz_keep keep, void *ctx)
     keep_file(json, keep, ctx);
 }
 
-bool fuzz_net(const uint8_t *data, size_t size)
+struct net *fuzz_net_load(const uint8_t *data, size_t size, const char *name)
 {
-    static char path[PATH_MAX];
-    const uint32_t dim[3] = {NET_DIM_MAX, NET_DIM_MAX, NET_DIM_MAX};
+    char path[PATH_MAX];
     struct err err = {0};
-    snprintf(path, sizeof path, "%s/mutant.json", check_scratch());
+    snprintf(path, sizeof path, "%s/%s", check_scratch(), name);
     FILE *f = fopen(path, "w");
     fuzz_check(f && fwrite(data, 1, size, f) == size, "the mutant is written");
     fclose(f);
@@ -54,15 +53,25 @@ bool fuzz_net(const uint8_t *data, size_t size)
     fuzz_check((n == NULL) == (err.code != ERR_NONE), "an error has a code");
     fuzz_check((n == NULL) == (err.text[0] != 0), "an error has a text");
     if (!n)
-        return false;
+        return NULL;
     const struct net_shape shape = net_shape(n);
     fuzz_check(shape.channels && shape.channels <= NET_CHANNELS_MAX, "channels are bounded");
     fuzz_check(shape.classes && shape.classes <= NET_CHANNELS_MAX, "classes are bounded");
+    fuzz_check(strlen(net_digest(n)) == 64, "a digest has 64 digits");
+    return n;
+}
+
+bool fuzz_net(const uint8_t *data, size_t size)
+{
+    const uint32_t dim[3] = {NET_DIM_MAX, NET_DIM_MAX, NET_DIM_MAX};
+    struct net *n = fuzz_net_load(data, size, "mutant.json");
+    if (!n)
+        return false;
+    const struct net_shape shape = net_shape(n);
     fuzz_check(shape.reach == NET_REACH_ALL || shape.reach <= NET_LAYERS_MAX * NET_REACH_MAX,
                "reach is bounded");
     fuzz_check(net_memory(n, dim, true) > net_memory(n, (uint32_t[]){1, 1, 1}, true),
                "memory grows with the volume");
-    fuzz_check(strlen(net_digest(n)) == 64, "a digest has 64 digits");
     net_destroy(n);
     return true;
 }

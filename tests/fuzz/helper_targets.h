@@ -38,6 +38,9 @@ bool fuzz_head(const uint8_t *data, size_t size); // transfer syntax, place of a
 bool fuzz_conf(const uint8_t *data, size_t size);
 bool fuzz_net(const uint8_t *data, size_t size); // model.json, beside its weights
 bool fuzz_onnx(const uint8_t *data, size_t size);
+// What both of these hold of a network, in a file of that name in the scratch folder, which is
+// written; NULL: it is refused. net_destroy() it.
+struct net *fuzz_net_load(const uint8_t *data, size_t size, const char *name);
 bool fuzz_model(const uint8_t *data, size_t size);
 bool fuzz_report(const uint8_t *data, size_t size); // a file
 // transfer syntax, columns, rows, pixels, the compressed stream of a frame
