@@ -95,11 +95,11 @@ def in_slices_used(truth, result):
 
 
 def range_rows(result, late, core):
-    """Of volumes that noise or few images make ranges: whether they hold the truth."""
+    """Of volumes that noise, few images or a late side make ranges: whether they hold the truth."""
     found = []
     for name, method, group, ml, least in (("late", "TMAX-6", "Late inflow", late, LATE_ML), ("core", "CBF-30", "Core", core, CORE_ML)):
         m = next(m for m in result.entry["measurements"] if m.get("method", [""])[0] == method and m["group"] == group)
-        if "noise" in m.get("range_reason", ""):
+        if any(word in m.get("range_reason", "") for word in ("noise", "side")):
             found.append(Row(f"{name}: in its range, {m['low']:.0f} to {m['high']:.0f}", None if ml is None else True,
                              ml is not None and m["low"] - least <= ml <= m["high"] + least, of_which=f"{name}: in its range"))
     return found

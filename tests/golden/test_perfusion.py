@@ -234,11 +234,22 @@ class Others(Case):
 
     def test_late_tissue_with_the_flow_of_its_kind_is_said(self):
         """White matter of a side that is late as a whole has less flow than the mean of normal tissue, and all of its own."""
-        _, result = self.run_phantom("late side", "--seed", "53886", "--varied")
+        _, result = self.run_phantom("late flow", "--seed", "53886", "--varied")
         self.assertGreater(volumes(result)["TMAX-6"], 3)
         self.assertIn("without lack of it", result.report.said())
         target = next(e["value"] for e in result.entry["evaluations"] if e["code"][0] == "TARGET")
         self.assertTrue(target.startswith("uncertain"), target)
+
+    def test_a_lesion_of_a_side_that_is_late_as_a_whole(self):
+        """Its own late tissue is the low end of a range, all that is late the high one."""
+        truth, result = self.run_phantom("late side", "--seed", "411", "--side-delay", "2.5", "--slices", "4", "--noise", "2")
+        side = "Left" if truth["side"] == "left" else "Right"
+        self.assertIn(f"Blood comes to the {side.lower()} side 2.", result.report.said())
+        for group in ("Late inflow", f"{side} hemisphere"):
+            late = next(m for m in result.entry["measurements"] if m.get("method", [""])[0] == "TMAX-6" and m["group"] == group)
+            self.assertIn("late as a whole", late["range_reason"])
+            self.assertAlmostEqual(late["low"], truth["late_ml"], delta=max(0.1 * truth["late_ml"], 3))
+            self.assertGreater(late["high"], 1.1 * truth["late_ml"])
 
     def test_two_slow_images_before_the_bolus_are_a_baseline(self):
         truth, result = self.run_phantom("slow", "--seed", "408", "--varied")  # two slabs, an image of each every 3 s

@@ -169,8 +169,8 @@ static bool add_perfusion_summary(struct perfusion_writer *w)
               findings_set_cell(f, t, 0, 1, "Right") && findings_set_cell(f, t, 0, 2, "Left") &&
               findings_set_cell(f, t, 0, 3, "Both");
     ok = ok && findings_set_cell(f, t, 1, 0, "Tmax > 6 s") &&
-         findings_set_cell(f, t, 1, 1, "%.1f", r->delayed_side_ml[right]) &&
-         findings_set_cell(f, t, 1, 2, "%.1f", r->delayed_side_ml[left]) &&
+         set_ml(w, t, 1, 1, perfusion_side_bounds(w, right)) &&
+         set_ml(w, t, 1, 2, perfusion_side_bounds(w, left)) &&
          set_ml(w, t, 1, 3, perfusion_late_bounds(w));
     ok = ok && findings_set_cell(f, t, 2, 0, "Core (CBF < 30 %%)") &&
          findings_set_cell(f, t, 2, 1, "%.1f", r->core_side_ml[right]) &&
@@ -178,8 +178,10 @@ static bool add_perfusion_summary(struct perfusion_writer *w)
          set_ml(w, t, 2, 3, perfusion_core_bounds(w));
     for (int c = 1; ok && c < 3; c++) {
         const int s = c == 1 ? right : left;
-        ok = findings_set_cell(f, t, 3, (uint32_t)c, "%.1f",
-                               r->delayed_side_ml[s] - r->core_side_ml[s]);
+        const struct perfusion_bounds late = perfusion_side_bounds(w, s);
+        const double core = r->core_side_ml[s];
+        ok = set_ml(w, t, 3, (uint32_t)c,
+                    (struct perfusion_bounds){fmax(late.low - core, 0), late.high - core});
     }
     ok = ok && set_ml(w, t, 3, 3, perfusion_mismatch_bounds(w));
     return ok && findings_set_cell(f, t, 3, 0, "Mismatch");

@@ -176,38 +176,57 @@ static void add_by_method(struct perfusion_writer *w, struct finding_group *g, d
         m->method = *method;
 }
 
-// ---- What depends on the artery -----------------------------------------------------------------
+// ---- Between what volumes lie -------------------------------------------------------------------
 
-static struct measurement *last_measurement(struct finding_group *g)
-{
-    return g->measurement_count ? &g->measurements[g->measurement_count - 1] : NULL;
-}
+// What a range comes of, as bits.
+enum { BY_ARTERY = 1, BY_NOISE = 2, BY_SIDE = 4 };
+static const char *const range_reasons[] = {
+    "",
+    "by which artery is taken",
+    "by noise or images far apart",
+    "by which artery is taken, and noise or images far apart",
+    "by a side that is late as a whole",
+    "by which artery is taken, and a side that is late as a whole",
+    "by noise or images far apart, and a side that is late as a whole",
+    "by which artery is taken, noise or images far apart, and a side that is late as a whole",
+};
 
 // The last measurement of a group lies between these.
-static void set_bounds(struct perfusion_writer *w, struct finding_group *g,
-                       struct perfusion_bounds b)
+static void set_bounds(struct finding_group *g, struct perfusion_bounds b, int reasons)
 {
-    struct measurement *m = last_measurement(g);
-    if (!m || b.high - b.low < shown_least)
+    struct measurement *m =
+        g->measurement_count ? &g->measurements[g->measurement_count - 1] : NULL;
+    if (!m || !reasons || b.high - b.low < shown_least)
         return;
     m->ranged = true;
     m->low = fmin(m->value, b.low);
     m->high = fmax(m->value, b.high);
-    m->range_why = !perfusion_poor(w) ? "by which artery is taken"
-                   : w->r->other      ? "by which artery is taken, and noise or images far apart"
-                                      : "by noise or images far apart";
+    m->range_why = range_reasons[reasons];
+}
+
+// What a range of core comes of.
+static int core_reasons(const struct perfusion_writer *w)
+{
+    return (w->r->other ? BY_ARTERY : 0) | (perfusion_poor(w) ? BY_NOISE : 0);
+}
+
+// The same of late tissue.
+static int late_reasons(const struct perfusion_writer *w)
+{
+    return core_reasons(w) | (perfusion_side_is_late(w) ? BY_SIDE : 0);
 }
 
 // The last measurement of a group lies between what two arteries give.
-static void set_artery_range(struct perfusion_writer *w, struct finding_group *g, double other)
+static void set_artery_range(const struct perfusion_writer *w, struct finding_group *g, double ml,
+                             double other)
 {
-    struct measurement *m = last_measurement(g);
-    if (!w->r->other || !m || fabs(other - m->value) < shown_least)
-        return;
-    m->ranged = true;
-    m->low = fmin(m->value, other);
-    m->high = fmax(m->value, other);
-    m->range_why = "by which artery is taken";
+    const struct perfusion_bounds b = {fmin(ml, other), fmax(ml, other)};
+    set_bounds(g, b, w->r->other ? BY_ARTERY : 0);
+}
+
+static double by_side_ml(const struct perfusion_writer *w)
+{
+    return w->r->by_side_ml[PERFUSION_LOW] + w->r->by_side_ml[PERFUSION_HIGH];
 }
 
 bool perfusion_poor(const struct perfusion_writer *w)
@@ -215,10 +234,29 @@ bool perfusion_poor(const struct perfusion_writer *w)
     return w->r->noisy || w->r->interval_s > PERFUSION_HALF_S;
 }
 
+bool perfusion_side_is_late(const struct perfusion_writer *w)
+{
+    const double late = perfusion_delayed_ml(w);
+    return late - by_side_ml(w) > fmax(error_late_share * late, error_late_ml);
+}
+
+// Late tissue where that counts for which blood is late beyond its side.
+static double least_late_ml(const struct perfusion_writer *w)
+{
+    return perfusion_side_is_late(w) ? by_side_ml(w) : perfusion_delayed_ml(w);
+}
+
+struct perfusion_bounds perfusion_side_bounds(const struct perfusion_writer *w, int side)
+{
+    const double late = w->r->delayed_side_ml[side];
+    return (struct perfusion_bounds){perfusion_side_is_late(w) ? w->r->by_side_ml[side] : late,
+                                     late};
+}
+
 struct perfusion_bounds perfusion_late_bounds(const struct perfusion_writer *w)
 {
     const double one = perfusion_delayed_ml(w), two = perfusion_other_late_ml(w);
-    struct perfusion_bounds b = {fmin(one, two), fmax(one, two)};
+    struct perfusion_bounds b = {fmin(least_late_ml(w), two), fmax(one, two)};
     if (perfusion_poor(w) && b.high > 0) {
         b.low -= fmax(error_poor * error_late_share * b.low, error_poor * error_late_ml);
         b.low = fmax(b.low, 0);
@@ -244,9 +282,10 @@ struct perfusion_bounds perfusion_mismatch_bounds(const struct perfusion_writer 
 {
     const double one = perfusion_delayed_ml(w) - perfusion_core_ml(w);
     const double two = perfusion_other_late_ml(w) - perfusion_other_core_ml(w);
+    const double least = fmax(least_late_ml(w) - perfusion_core_ml(w), 0);
     const struct perfusion_bounds late = perfusion_late_bounds(w), core = perfusion_core_bounds(w);
     if (!perfusion_poor(w))
-        return (struct perfusion_bounds){fmin(one, two), fmax(one, two)};
+        return (struct perfusion_bounds){fmin(least, two), fmax(one, two)};
     return (struct perfusion_bounds){fmax(late.low - core.high, 0), late.high - core.low};
 }
 
@@ -294,12 +333,28 @@ struct perfusion_bounds perfusion_ratio_bounds(const struct perfusion_writer *w)
 {
     const struct perfusion_bounds late = perfusion_late_bounds(w), core = perfusion_core_bounds(w);
     const double one = perfusion_delayed_ml(w) / perfusion_core_ml(w);
+    const double least = fmax(least_late_ml(w) / perfusion_core_ml(w), 1);
     const double two = perfusion_other_core_ml(w) > 0
                            ? perfusion_other_late_ml(w) / perfusion_other_core_ml(w)
                            : one;
     if (!perfusion_poor(w))
-        return (struct perfusion_bounds){fmin(one, two), fmax(one, two)};
+        return (struct perfusion_bounds){fmin(least, two), fmax(one, two)};
     return (struct perfusion_bounds){fmax(late.low / core.high, 1), late.high / core.low};
+}
+
+static const char *late_side_name(const struct perfusion_writer *w)
+{
+    return (w->r->side_later_s > 0) == (image_direction(w->v, 0) == 'L') ? "left" : "right";
+}
+
+static bool say_late_side(struct perfusion_writer *w)
+{
+    return !perfusion_side_is_late(w) ||
+           findings_add_warning(w->f,
+                                "Blood comes to the %s side %.1f s later as a whole: of %.0f mL of "
+                                "late tissue %.0f mL are late beyond that; volumes are ranges",
+                                late_side_name(w), fabs(w->r->side_later_s),
+                                perfusion_delayed_ml(w), by_side_ml(w));
 }
 
 static bool add_sides(struct perfusion_writer *w)
@@ -313,6 +368,7 @@ static bool add_sides(struct perfusion_writer *w)
             return false;
         g->laterality = left ? code_left : code_right;
         add_by_method(w, g, w->r->delayed_side_ml[side], &method_tmax[PERFUSION_TMAX_MAIN]);
+        set_bounds(g, perfusion_side_bounds(w, side), BY_SIDE);
         add_by_method(w, g, w->r->core_side_ml[side], &method_flow[PERFUSION_FLOW_MAIN]);
     }
     return true;
@@ -328,9 +384,9 @@ static bool add_perfusion_groups(struct perfusion_writer *w)
     for (int n = 0; n < PERFUSION_TMAX_LIMITS; n++) {
         add_by_method(w, g, r->tmax_ml[n], &method_tmax[n]);
         if (n == PERFUSION_TMAX_MAIN)
-            set_bounds(w, g, perfusion_late_bounds(w));
+            set_bounds(g, perfusion_late_bounds(w), late_reasons(w));
         else
-            set_artery_range(w, g, r->other_tmax_ml[n]);
+            set_artery_range(w, g, r->tmax_ml[n], r->other_tmax_ml[n]);
     }
     if (perfusion_delayed_ml(w) > 0) {
         findings_add_number(f, g, &code_hir,
@@ -344,9 +400,9 @@ static bool add_perfusion_groups(struct perfusion_writer *w)
     for (int n = 0; n < PERFUSION_FLOW_LIMITS; n++) {
         add_by_method(w, g, r->flow_ml[n], &method_flow[n]);
         if (n == PERFUSION_FLOW_MAIN)
-            set_bounds(w, g, perfusion_core_bounds(w));
+            set_bounds(g, perfusion_core_bounds(w), core_reasons(w));
         else
-            set_artery_range(w, g, r->other_flow_ml[n]);
+            set_artery_range(w, g, r->flow_ml[n], r->other_flow_ml[n]);
     }
     g = add_perfusion_group(w, "Mismatch", &code_mismatch,
                             perfusion_delayed_ml(w) > perfusion_core_ml(w) ? REGION_MISMATCH : -1);
@@ -354,11 +410,11 @@ static bool add_perfusion_groups(struct perfusion_writer *w)
         return false;
     findings_add_number(f, g, &code_volume, perfusion_delayed_ml(w) - perfusion_core_ml(w), 1,
                         &unit_ml, NULL);
-    set_bounds(w, g, perfusion_mismatch_bounds(w));
+    set_bounds(g, perfusion_mismatch_bounds(w), late_reasons(w));
     if (perfusion_has_ratio(w)) {
         findings_add_number(f, g, &code_ratio, perfusion_delayed_ml(w) / perfusion_core_ml(w), 2,
                             &unit_ratio, NULL);
-        set_bounds(w, g, perfusion_ratio_bounds(w));
+        set_bounds(g, perfusion_ratio_bounds(w), late_reasons(w));
     }
     g = add_perfusion_group(w, "Normal tissue", &code_normal, -1);
     if (!g)
@@ -386,7 +442,7 @@ static bool target_is_open(const struct perfusion_writer *w)
     if (!perfusion_poor(w)) {
         const double late_off = fmax(error_late_share * late, error_late_ml);
         const double core_off = fmax(error_core_share * core, error_core_ml);
-        l = (struct perfusion_bounds){fmax(late - late_off, 0), late + late_off};
+        l = (struct perfusion_bounds){fmax(least_late_ml(w) - late_off, 0), late + late_off};
         c = (struct perfusion_bounds){fmax(core - core_off, 0), core + core_off};
     }
     for (int n = 0; n < 4; n++) {
@@ -441,7 +497,7 @@ bool perfusion_report(struct findings *f, const struct stage_run *run, uint32_t 
     perfusion_blocks_init(&w.blocks, w.v, r->factor, r->dim);
     const bool ok = add_perfusion_regions(&w) && paint_perfusion(&w) && add_perfusion_maps(&w) &&
                     add_perfusion_groups(&w) && add_target(&w) && say_other_artery(&w) &&
-                    perfusion_page_add(&w);
+                    say_late_side(&w) && perfusion_page_add(&w);
     if (!ok)
         return err_set(err, ERR_NOMEM, "perfusion: report");
     f->verdict = VERDICT_DONE;

@@ -23,6 +23,9 @@ struct perfusion_result {
     // Volumes in mL, by side and together.
     double tmax_ml[PERFUSION_TMAX_LIMITS], flow_ml[PERFUSION_FLOW_LIMITS];
     double delayed_side_ml[PERFUSION_SIDES], core_side_ml[PERFUSION_SIDES];
+    // Late tissue (main limit) with the limit counted from when blood comes to its side, and by how
+    // much later that is on the side of the high columns. At most delayed_side_ml.
+    double by_side_ml[PERFUSION_SIDES], side_later_s;
     double brain_ml, tissue_ml, vessels_ml, fluid_ml, old_ml, normal_ml, dropped_ml;
     int normal_side;                   // PERFUSION_SIDES: both
     double normal_flow, normal_volume; // mean of normal tissue

@@ -35,13 +35,20 @@ static inline double perfusion_other_core_ml(const struct perfusion_writer *w)
     return w->r->other ? w->r->other_flow_ml[PERFUSION_FLOW_MAIN] : perfusion_core_ml(w);
 }
 
-// Between which values a volume (mL) or ratio lies: by the two arteries, and where curves are poor
-// by what phantoms of that kind showed. Both ends are the value where it is known.
+// Whether what one side is later as a whole makes late tissue, by more than the error of its
+// volume.
+bool perfusion_side_is_late(const struct perfusion_writer *w);
+
+// Between which values a volume (mL) or ratio lies: by the two arteries, by a side that is late
+// as a whole, and where curves are poor by what phantoms of that kind showed. Both ends are the
+// value where it is known.
 struct perfusion_bounds {
     double low, high;
 };
 // Whether noise asked for more smoothing, or images are more than PERFUSION_HALF_S apart.
 bool perfusion_poor(const struct perfusion_writer *w);
+// Of late tissue of a side: by a side that is late as a whole only.
+struct perfusion_bounds perfusion_side_bounds(const struct perfusion_writer *w, int side);
 struct perfusion_bounds perfusion_late_bounds(const struct perfusion_writer *w);
 struct perfusion_bounds perfusion_core_bounds(const struct perfusion_writer *w);
 struct perfusion_bounds perfusion_mismatch_bounds(const struct perfusion_writer *w);
