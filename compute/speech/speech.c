@@ -25,7 +25,8 @@ struct speech {
 
 // ---- The recogniser -----------------------------------------------------------------------------
 
-static const char search_language[] = "language", search_grammar[] = "grammar";
+static const char search_language[] = "language", search_grammar[] = "grammar",
+                  search_denial[] = "denial";
 
 // A word and its phones a line, as the dictionary has them.
 static bool speech_add_words(struct speech *s, const char *path, struct err *err)
@@ -212,6 +213,64 @@ static bool same_words(const struct speech_sentence *a, const struct speech_sent
     return same;
 }
 
+static bool is_one_of(const char *word, const char *const *list)
+{
+    for (; *list; list++) {
+        if (strcmp(word, *list) == 0)
+            return true;
+    }
+    return false;
+}
+
+static const char *const articles[] = {"a", "an", "the", NULL}, *const denials[] = {"no", "not",
+                                                                                    NULL};
+
+// A grammar of the sentence as heard, in which "no" or "not" may come or be missing anywhere, also
+// in place of an article. NULL: no memory.
+static const char *grammar_of_denials(struct hearing *h, const struct speech_sentence *said)
+{
+    const char *text = "#JSGF V1.0;\ngrammar denial;\npublic <sentence> = [no | not]";
+    for (size_t i = 0; text && i < said->count; i++) {
+        const char *word = said->words[i].text;
+        const bool open = is_one_of(word, articles) || is_one_of(word, denials);
+        text = open ? arena_printf(h->arena, "%s [a | an | the | no | not]", text)
+                    : arena_printf(h->arena, "%s %s [no | not]", text, word);
+    }
+    return text ? arena_printf(h->arena, "%s;\n", text) : NULL;
+}
+
+// The next word that is no article, or NULL.
+static const char *next_plain(const struct speech_sentence *s, size_t *at)
+{
+    while (*at < s->count && is_one_of(s->words[*at].text, articles))
+        ++*at;
+    return *at < s->count ? s->words[(*at)++].text : NULL;
+}
+
+// Whether the sound has the "no" and "not" of the sentence and no others: a grammar and a language
+// model that know only "the liver is enlarged" agree on it where "the liver is not enlarged" is
+// said.
+static bool hear_denials(struct hearing *h, const struct speech_sentence *said, bool *same,
+                         struct err *err)
+{
+    struct speech_sentence again = {0};
+    const char *grammar = grammar_of_denials(h, said);
+    size_t i = 0, j = 0;
+    *same = false;
+    if (!grammar)
+        return err_set(err, ERR_NOMEM, "no memory for words");
+    if (ps_set_jsgf_string(h->speech->decoder, search_denial, grammar) < 0)
+        return true; // a word that a grammar cannot have
+    const bool ok = decode(h, search_denial, &again, err);
+    const char *a = next_plain(said, &i), *b = next_plain(&again, &j);
+    while (a && b && strcmp(a, b) == 0) {
+        a = next_plain(said, &i);
+        b = next_plain(&again, &j);
+    }
+    *same = ok && !a && !b;
+    return ok;
+}
+
 // Where the two decodings differ that of the grammar stands: it is made of what the site says. Its
 // confidence is that of the language model where they agree.
 static bool end_sentence(struct hearing *h, struct err *err)
@@ -222,9 +281,10 @@ static bool end_sentence(struct hearing *h, struct err *err)
         ok = (!h->speech->has_language || decode(h, search_language, &by_language, err)) &&
              (!h->speech->has_grammar || decode(h, search_grammar, &by_grammar, err));
         struct speech_sentence said = by_grammar.count ? by_grammar : by_language;
-        said.confirmed = same_words(&by_language, &by_grammar);
-        if (said.confirmed)
+        if (ok && same_words(&by_language, &by_grammar)) {
             said.words = by_language.words;
+            ok = hear_denials(h, &said, &said.confirmed, err);
+        }
         said.from_s = (double)h->begun / RATE_HZ;
         said.to_s = said.from_s + (double)h->count / RATE_HZ;
         h->stopped = ok && !h->each(h->ctx, &said);

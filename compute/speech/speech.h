@@ -4,7 +4,8 @@
 // No decoding alone can be believed: a grammar finds one of its sentences in whatever is said, with
 // a confidence of 1, and "there is a fracture" may become "there is no fracture". A sentence counts
 // as confirmed only where two decodings, by the grammar and by a language model, say the same
-// words. Process: worker, analyze. Thread-safety: one thread a speech.
+// words, and a third finds no "no" or "not" more or less in the sound. Process: worker, analyze.
+// Thread-safety: one thread a speech.
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
@@ -35,7 +36,7 @@ struct speech_sentence {
     double from_s, to_s;             // of the recording
     const struct speech_word *words; // in arena
     size_t count;                    // 0: nothing was understood
-    bool confirmed;                  // both decodings have these words
+    bool confirmed;                  // all decodings have these words
 };
 
 // How loud it is.

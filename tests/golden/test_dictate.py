@@ -20,17 +20,27 @@ from phantom import audio  # noqa: E402
 DATA = pathlib.Path("/usr/share/pocketsphinx/test/data")
 RATE = 16000
 SECONDS = np.arange(3 * RATE) / RATE
+MAN = "he was an ill disposed young man"  # what a grammar makes of "he was not an ill disposed young man"
 WORDS = "go forward backward one two three four five six seven eight nine ten meter meters left right stop turn".split()
 
 
 def language_model(path):
-    """ARPA: every word as likely as any other, whatever was before; and thousands that are hardly ever said, as the recogniser is slow to begin
+    """ARPA: every word as likely as any other, whatever was before, but for MAN; and thousands that are hardly ever said, as the recogniser is slow to begin
     with a few words."""
     known = pathlib.Path("/usr/share/pocketsphinx/model/en-us/cmudict-en-us.dict").read_text().splitlines()[::40]
     rare = sorted({w for w in (line.split()[0] for line in known) if w.isalpha()} - set(WORDS))
-    words = {"<s>": -99, "</s>": -1.3, **dict.fromkeys(WORDS, -1.3), **dict.fromkeys(rare, -8)}
-    lines = [f"{p} {w} 0" for w, p in words.items()]
-    path.write_text("\\data\\\nngram 1=%d\n\n\\1-grams:\n%s\n\n\\end\\\n" % (len(words), "\n".join(lines)))
+    words = {"<s>": -99, "</s>": -1.3, **dict.fromkeys(rare, -8), **dict.fromkeys(MAN.split(), -4), **dict.fromkeys(WORDS, -1.3)}
+    lines = [f"{p} {w} {-6 * (w in MAN.split())}" for w, p in words.items()]
+    pairs = [f"-0.1 {a} {b}" for a, b in zip(["<s>", *MAN.split()], [*MAN.split(), "</s>"])]
+    path.write_text("\\data\\\nngram 1=%d\nngram 2=%d\n\n\\1-grams:\n%s\n\n\\2-grams:\n%s\n\n\\end\\\n"
+                    % (len(words), len(pairs), "\n".join(lines), "\n".join(pairs)))
+    return path
+
+
+def grammar(path):
+    """That of pocketsphinx-testdata, and one sentence more."""
+    moves = (DATA / "goforward.gram").read_text().replace("public <move> =", f"public <move> = {MAN} |")
+    path.write_text(moves)
     return path
 
 
@@ -65,11 +75,13 @@ class Heard(Scratch):
         if not DATA.exists():
             peers.skip("pocketsphinx-testdata is not installed")
         go, other = (np.fromfile(DATA / name, "<i2") for name in ("goforward.raw", "something.raw"))
-        run = Run(self.folder, f"grammar: {DATA / 'goforward.gram'}, language: {language_model(self.folder / 'site.lm')}, confidence: 0",
-                  (go, RATE, {}), (np.repeat(go[::2], 2), RATE // 2, dict(kind="MB", channels=2)), (other, RATE, {}))
+        said_not = np.frombuffer((DATA / "librivox/sense_and_sensibility_01_austen_64kb-0880.wav").read_bytes()[44:], "<i2")
+        run = Run(self.folder, f"grammar: {grammar(self.folder / 'site.gram')}, language: {language_model(self.folder / 'site.lm')}, confidence: 0",
+                  (go, RATE, {}), (np.repeat(go[::2], 2), RATE // 2, dict(kind="MB", channels=2)), (other, RATE, {}), (said_not, RATE, {}))
         self.assertEqual(run.text(0), ["go forward ten meters"])
         self.assertIn("go forward ten meters", run.text(1)[0])
-        self.assertRegex(run.text(2)[0], r"^\[unconfirmed, \d\.\d to \d\.\d s:\] go forward")  # what the grammar makes of other words
+        self.assertRegex(run.text(2)[0], r"^\[unconfirmed, \d\.\d to \d\.\d s: go forward [^]]+\]$")  # what the grammar makes of other words
+        self.assertRegex(run.text(3)[0], rf"^\[unconfirmed, \d\.\d to \d\.\d s: {MAN}\]$")  # both decodings, which know no "not"
         self.check_report(pydicom.dcmread(run.paths[0]))
         self.assertIn("\nFinding: go forward ten meters\n", (run.paths[0].parent / "dictate.txt").read_text())
         done = subprocess.run(["dciodvfy", "-new", run.paths[0]], capture_output=True, text=True, timeout=peers.HANG_S)

@@ -111,33 +111,41 @@ static bool is_new_paragraph(const struct speech_sentence *said, size_t at)
            strcasecmp(said->words[at + 1].text, "paragraph") == 0;
 }
 
-// A mark that opens once before the first word of a sentence in each paragraph.
-static bool write_mark(struct dictation *d, const struct speech_sentence *said, bool *marked)
+// Words of a sentence that is not confirmed stand in brackets, in each paragraph anew.
+static bool open_mark(struct dictation *d, const struct speech_sentence *said, bool *open)
 {
     if (!begin_paragraph(d))
         return false;
-    if (!*marked && !said->confirmed)
-        fprintf(d->text, "%s[unconfirmed, %.1f to %.1f s:]", ftell(d->text) > 0 ? " " : "",
-                said->from_s, said->to_s);
-    *marked = true;
+    if (*open || said->confirmed)
+        return true;
+    fprintf(d->text, "%s[unconfirmed, %.1f to %.1f s:", ftell(d->text) > 0 ? " " : "", said->from_s,
+            said->to_s);
+    *open = true;
     return true;
+}
+
+static void close_mark(struct dictation *d, bool *open)
+{
+    if (*open)
+        fputc(']', d->text);
+    *open = false;
 }
 
 static bool write_words(struct dictation *d, const struct speech_sentence *said)
 {
     const double limit = d->run->params[P_CONFIDENCE].number;
-    bool marked = false, ok = true;
+    bool open = false, ok = true;
     for (size_t i = 0; ok && i < said->count; i++) {
         const struct speech_word *w = &said->words[i];
         const struct code *section = heading_of(said, i);
         if (section || is_new_paragraph(said, i)) {
+            close_mark(d, &open);
             ok = end_paragraph(d);
             d->section = section ? section : d->section;
-            marked = false;
             i++;
             continue;
         }
-        ok = write_mark(d, said, &marked);
+        ok = open_mark(d, said, &open);
         if (!ok)
             break;
         const char *sign = sign_of(w->text);
@@ -147,6 +155,7 @@ static bool write_words(struct dictation *d, const struct speech_sentence *said)
         fprintf(d->text, "%s%s%s%s", sign || ftell(d->text) == 0 ? "" : " ", doubtful ? "[" : "",
                 sign ? sign : w->text, doubtful ? "?]" : "");
     }
+    close_mark(d, &open);
     return ok;
 }
 
@@ -277,7 +286,7 @@ static const struct stage_input_spec inputs[] = {
 const struct stage stage_dictate = {
     .name = "dictate",
     .title = "Dictation",
-    .version = "1",
+    .version = "2",
     .slot = 32,
     .help = "Dictation in American English to text, for a person to check against the sound.",
     .scope = SCOPE_SERIES,
