@@ -1,17 +1,19 @@
-// Opens one study in OHIF in a headless Chromium, each wanted series in a page of its own, and
-// writes what it saw as JSON to stdout, screenshots to the folder OUT. A series is wanted by its
+// Opens studies in OHIF in a headless Chromium, each wanted series in a page of its own, and writes
+// what it saw of each study as JSON to stdout, screenshots to the study's folder. A study is its UID,
+// its folder and its wanted series with commas between: UID=OUT=CT,SR. A series is wanted by its
 // modality, or by modality and a word of its description: OT/cine.
-// usage: node ohif.js PLAYWRIGHT CHROMIUM URL STUDY OUT SECONDS SERIES...
+// usage: node ohif.js PLAYWRIGHT CHROMIUM URL SECONDS STUDY...
 'use strict';
 const path = require('path');
-const [playwright, chromium, url, study, out, seconds, ...wanted] = process.argv.slice(2);
+const [playwright, chromium, url, seconds, ...studies] = process.argv.slice(2);
 const patience = Number(seconds) * 1000;
 // Milliseconds between two looks: at each frame, as is usual, a look that reads the canvas back would take
 // more of a processor than the viewer does.
 const polling = 250;
 
-const flags = ['--no-sandbox', '--use-gl=angle', '--use-angle=swiftshader',
-               '--enable-unsafe-swiftshader', '--ignore-gpu-blocklist'];
+// The viewer's canvas is drawn by WebGL in software; the page around it costs half without.
+const flags = ['--no-sandbox', '--use-gl=angle', '--use-angle=swiftshader', '--enable-unsafe-swiftshader',
+               '--disable-gpu-compositing', '--disable-gpu-rasterization'];
 
 // Display sets as the viewer's own service lists them.
 function displaySets() {
@@ -21,6 +23,14 @@ function displaySets() {
         unsupported: Boolean(set.unsupported), images: (set.images || set.instances || []).length,
         series: set.SeriesInstanceUID,
     })) : [];
+}
+
+// Whether the viewer has laid out its viewports and put a series into the active one.
+function hung() {
+    const grid = window.services && window.services.viewportGridService;
+    const {activeViewportId, viewports} = grid ? grid.getState() : {};
+    const active = viewports && viewports.get(activeViewportId);
+    return Boolean(active && (active.displaySetInstanceUIDs || []).length);
 }
 
 // What the viewports show now: texts and shapes of annotations, and words that mean trouble.
@@ -43,7 +53,7 @@ function shown() {
     };
 }
 
-async function openStudy(context) {
+async function openStudy(context, study) {
     const page = await context.newPage();
     page.setDefaultTimeout(patience);
     const errors = [], said = [];
@@ -51,6 +61,8 @@ async function openStudy(context) {
     page.on('console', message => said.push(`${message.type()}: ${message.text()}`));
     await page.goto(`${url}/viewer?StudyInstanceUIDs=${study}`, {waitUntil: 'domcontentloaded'});
     await page.waitForSelector('[data-cy^="study-browser-thumbnail"]');
+    // Before it has hung a first series, the viewer fails for good at a double click.
+    await page.waitForFunction(hung, null, {timeout: patience, polling});
     const tour = page.getByText('Skip all'); // covers the page, sooner or later
     await page.addLocatorHandler(tour, () => tour.click());
     return {page, errors, said};
@@ -96,7 +108,7 @@ function state() {
 
 // Walks through the measurements of a report with the viewport's arrow. Two on one slice look alike:
 // what has not changed in ten times as long as any change took so far does not change.
-async function walk(page, uid) {
+async function walk(page, uid, out) {
     const count = await page.evaluate(
         id => window.services.displaySetService.getDisplaySetByUID(id).measurements.length, uid);
     const steps = [];
@@ -115,20 +127,6 @@ async function walk(page, uid) {
             .then(() => { longest = Math.max(longest, Date.now() - start); }, () => {});
     }
     return steps;
-}
-
-// A double click opens a series, unless the machine is so busy that it is taken for two clicks: it is
-// repeated, with more time each time, until the series is drawn.
-async function openThumbnail(page, thumbnail, shows) {
-    for (let wait = Math.min(15000, patience), spent = 0; ; spent += wait, wait *= 2) {
-        await thumbnail.dblclick();
-        try {
-            return await shows(wait);
-        } catch (error) {
-            if (spent + wait >= patience)
-                throw error;
-        }
-    }
 }
 
 // A document is drawn by the browser, not by the viewer: what it looks like is all there is to see.
@@ -157,27 +155,29 @@ async function paged(page, wait) {
     }
 }
 
-async function openSeries(context, name) {
-    const {page, errors, said} = await openStudy(context);
+// One try to open a series by a double click. "opened": whether it is drawn within so many milliseconds.
+async function trySeries(context, {study, out, wanted}, name, wait) {
+    const {page, errors, said} = await openStudy(context, study);
     const [modality, word = ''] = name.split('/');
-    const seen = {name, modality, errors, said};
+    const seen = {name, modality, errors, said, opened: false, sets: []};
     const file = name.toLowerCase().replace('/', '-');
     const find = `(${displaySets})().find(set => set.modality === '${modality}' && set.description.includes('${word}'))`;
     try {
-        await page.waitForFunction(find, null, {timeout: patience, polling});
+        await page.waitForFunction(`(${displaySets})().length >= ${wanted.length} && ${find}`, null, {timeout: patience, polling});
+        seen.sets = await page.evaluate(displaySets);
         const set = await page.evaluate(find);
-        const thumbnail = page.locator(`[id="thumbnail-${set.uid}"]`);
-        await thumbnail.scrollIntoViewIfNeeded();
+        await page.locator(`[id="thumbnail-${set.uid}"]`).dblclick({timeout: wait});
         const report = modality === 'SR';
         const over = report || modality === 'SEG'; // drawn over the images it refers to
-        await openThumbnail(page, thumbnail, wait => modality === 'DOC' ? paged(page, wait) : page.waitForFunction(
+        await (modality === 'DOC' ? paged(page, wait) : page.waitForFunction(
             drawn, {series: over ? '' : set.series, text: report, segments: modality === 'SEG'}, {timeout: wait, polling}));
+        seen.opened = true;
         Object.assign(seen, {set}, await page.evaluate(shown));
         seen.screenshot = path.join(out, `ohif-${file}.png`);
         seen.viewport = path.join(out, `ohif-${file}-viewport.png`);
         await page.screenshot({path: seen.screenshot});
         await pixels(page, seen.viewport);
-        seen.steps = report ? await walk(page, set.uid) : [];
+        seen.steps = report ? await walk(page, set.uid, out) : [];
     } catch (error) {
         errors.push(String(error));
         await page.screenshot({path: path.join(out, `ohif-${file}-failed.png`)});
@@ -186,20 +186,31 @@ async function openSeries(context, name) {
     return seen;
 }
 
+// On a busy machine a double click is taken for two clicks, or comes at a moment that the viewer does not
+// expect, and nothing of the series is ever drawn: the study is opened anew, with more time each time.
+async function openSeries(context, job, name) {
+    for (let wait = Math.min(30000, patience), spent = 0; ; spent += wait, wait *= 2) {
+        const seen = await trySeries(context, job, name, wait);
+        if (seen.opened || spent + wait >= patience)
+            return seen;
+        console.error(`${name}: opened anew: ${seen.errors.join('; ')}`);
+    }
+}
+
 async function main() {
     const browser = await require(playwright).chromium.launch({executablePath: chromium, args: flags});
     try {
         // One for all pages: they share what the browser has fetched and compiled of the viewer.
         const context = await browser.newContext({viewport: {width: 1280, height: 800}});
-        const {page} = await openStudy(context);
-        await page.waitForFunction(`(${displaySets})().length >= ${wanted.length}`, null,
-                                   {timeout: patience, polling}).catch(() => {});
-        const sets = await page.evaluate(displaySets);
-        await page.close();
-        const series = [];
-        for (const name of wanted)
-            series.push(await openSeries(context, name));
-        console.log(JSON.stringify({sets, series}));
+        const seen = [];
+        for (const argument of studies) {
+            const [study, out, names] = argument.split('=');
+            const wanted = names.split(','), series = [];
+            for (const name of wanted)
+                series.push(await openSeries(context, {study, out, wanted}, name));
+            seen.push({study, sets: series[0].sets, series});
+        }
+        console.log(JSON.stringify(seen));
     } finally {
         await browser.close();
     }

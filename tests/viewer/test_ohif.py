@@ -56,45 +56,61 @@ def fresh(name):
     return OUT / name
 
 
-def look(url, study, wanted, playwright, out):
-    """What ohif.js saw."""
-    command = ["node", HERE / "ohif.js", playwright, shutil.which("chromium"), url, study, out, "300", *wanted]
-    done = subprocess.run([str(c) for c in command], capture_output=True, text=True, timeout=peers.HANG_S)
+def look(url, studies, playwright):
+    """What ohif.js saw of each study (its UID, its folder, its wanted series)."""
+    wanted = [f"{study}={out}={','.join(series)}" for study, out, series in studies]
+    command = ["node", HERE / "ohif.js", playwright, shutil.which("chromium"), url, "300", *wanted]
+    done = subprocess.run([str(c) for c in command], capture_output=True, text=True, timeout=len(studies) * peers.HANG_S)
     if done.returncode != 0:
         raise AssertionError(f"the browser failed: {done.stderr[-2000:]}")
     seen = json.loads(done.stdout)
-    (out / "seen.json").write_text(json.dumps(seen, indent=1))
+    for (_, out, _), one in zip(studies, seen):
+        (out / "seen.json").write_text(json.dumps(one, indent=1))
     return seen
 
 
-def packages():
-    return package("playwright-core", PACKAGES["playwright-core"]), package("@ohif/app", PACKAGES["@ohif/app"])
+def study_of(files):
+    return pydicom.dcmread(files[0], stop_before_pixels=True).StudyInstanceUID
+
+
+def setUpModule():
+    """All studies lie in one archive and are looked at by one browser: what it has compiled of the viewer
+    serves every page."""
+    playwright, viewer = package("playwright-core", PACKAGES["playwright-core"]), package("@ohif/app", PACKAGES["@ohif/app"])
+    ports = peers.free_ports(3)
+    with tempfile.TemporaryDirectory(prefix="anode-viewer-") as scratch:
+        scratch = pathlib.Path(scratch)
+        with peers.Orthanc(scratch / "pacs", *ports, StableAge=1) as pacs, \
+                peers.Node(scratch / "node", ports[2], {"ORTHANC": ports[0]}) as node:
+            studies = [Ohif.answer(scratch, ports, pacs, node)]
+        # The same archive, that sends nothing on any more.
+        with peers.Orthanc(scratch / "pacs", *ports, route=False), serve.Viewer(viewer / "dist", ports[1]) as web:
+            studies += Verdicts.answer(scratch, ports)
+            seen = look(web.url, studies, playwright)
+    Ohif.take(seen[0])
+    Verdicts.take(seen[1:])
 
 
 class Ohif(unittest.TestCase):
     @classmethod
-    def setUpClass(cls):
-        playwright, viewer = packages()
-        out = fresh("study")
+    def answer(cls, scratch, ports, pacs, node):
+        """A study in the archive with what the node answered, and what the browser is to look at."""
         folder = peers.phantom("--seed", "1")
         files = peers.dicom_files(folder)
-        study = pydicom.dcmread(files[0], stop_before_pixels=True).StudyInstanceUID
-        ports = peers.free_ports(3)
-        with tempfile.TemporaryDirectory(prefix="anode-viewer-") as scratch:
-            scratch = pathlib.Path(scratch)
-            with peers.Orthanc(scratch / "pacs", *ports, StableAge=1) as pacs, \
-                    peers.Node(scratch / "node", ports[2], {"ORTHANC": ports[0]}) as node, \
-                    serve.Viewer(viewer / "dist", ports[1]) as web:
-                peers.store(files, ports[0])
-                found = peers.wait_results(pacs, node, study)
-                cls.report = sr.read(pacs.read(found["SR"]["Instances"][0]))
-                cls.page = pacs.read(found["OT"]["Instances"][0])
-                lungs = scratch / "lungs"
-                subprocess.run([peers.ANODE, "analyze", "-s", "lungs", "-o", lungs, folder], check=True, capture_output=True, timeout=peers.HANG_S)
-                cls.segments = pydicom.dcmread(lungs / "lungs-seg.dcm").SegmentSequence
-                peers.store([lungs / "lungs-seg.dcm", lungs / "lungs-pdf.dcm"], ports[0])
-                cls.seen = look(web.url, study, ["CT", "SR", "OT", "SEG", "DOC"], playwright, out)
-        cls.views = {view["name"]: view for view in cls.seen["series"]}
+        study = study_of(files)
+        peers.store(files, ports[0])
+        found = peers.wait_results(pacs, node, study)
+        cls.report = sr.read(pacs.read(found["SR"]["Instances"][0]))
+        cls.page = pacs.read(found["OT"]["Instances"][0])
+        lungs = scratch / "lungs"
+        subprocess.run([peers.ANODE, "analyze", "-s", "lungs", "-o", lungs, folder], check=True, capture_output=True, timeout=peers.HANG_S)
+        cls.segments = pydicom.dcmread(lungs / "lungs-seg.dcm").SegmentSequence
+        peers.store([lungs / "lungs-seg.dcm", lungs / "lungs-pdf.dcm"], ports[0])
+        return study, fresh("study"), ["CT", "SR", "OT", "SEG", "DOC"]
+
+    @classmethod
+    def take(cls, seen):
+        cls.seen, cls.views = seen, {view["name"]: view for view in seen["series"]}
 
     def view(self, name):
         view = self.views[name]
@@ -184,22 +200,23 @@ class Verdicts(unittest.TestCase):
     }
 
     @classmethod
-    def setUpClass(cls):
-        playwright, viewer = packages()
-        ports = peers.free_ports(3)
-        cls.steps, cls.reports = {}, {}
-        with tempfile.TemporaryDirectory(prefix="anode-viewer-") as scratch:
-            scratch = pathlib.Path(scratch)
-            with peers.Orthanc(scratch / "pacs", *ports, route=False) as _, serve.Viewer(viewer / "dist", ports[1]) as web:
-                for name, (generator, arguments) in cls.PHANTOMS.items():
-                    files = peers.dicom_files(peers.phantom(*arguments, generator=generator))
-                    result = Result(files, scratch / name)
-                    peers.store([*files, *result.paths], ports[0])
-                    study = pydicom.dcmread(files[0], stop_before_pixels=True).StudyInstanceUID
-                    view = look(web.url, study, ["SR"], playwright, fresh(name.replace(" ", "-")))["series"][0]
-                    if view["errors"] or view["trouble"]:
-                        raise AssertionError(f"{name}: {view['errors']} {view['trouble']}")
-                    cls.steps[name], cls.reports[name] = view["steps"], result.report
+    def answer(cls, scratch, ports):
+        cls.steps, cls.reports, studies = {}, {}, []
+        for name, (generator, arguments) in cls.PHANTOMS.items():
+            files = peers.dicom_files(peers.phantom(*arguments, generator=generator))
+            result = Result(files, scratch / name)
+            peers.store([*files, *result.paths], ports[0])
+            cls.reports[name] = result.report
+            studies.append((study_of(files), fresh(name.replace(" ", "-")), ["SR"]))
+        return studies
+
+    @classmethod
+    def take(cls, seen):
+        for name, one in zip(cls.PHANTOMS, seen):
+            (view,) = one["series"]
+            if view["errors"] or view["trouble"]:
+                raise AssertionError(f"{name}: {view['errors']} {view['trouble']}")
+            cls.steps[name] = view["steps"]
 
     def assert_within_the_viewport(self, step):
         for left, top, right, bottom in step["places"]:
