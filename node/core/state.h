@@ -153,6 +153,7 @@ bool state_series_digest(struct state *s, int64_t series, uint8_t digest[DIGEST_
 
 enum job_state { JOB_QUEUED, JOB_RUNNING, JOB_DONE, JOB_FAILED, JOB_DISCARDED };
 const char *job_state_name(enum job_state state); // "queued", ...
+enum job_state job_state_of(const char *name);    // JOB_FAILED: it is none of these
 
 enum job_scope { JOB_OF_SERIES, JOB_OF_STUDY };
 const char *job_scope_name(enum job_scope scope); // "series", "study"
