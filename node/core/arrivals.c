@@ -190,6 +190,8 @@ static bool watch_load(void *ctx, const struct state_series *row)
         double age = clock_wall() - row->run_at;
         watch_fill(w, row);
         w->evidence.first -= age > 0 ? age : 0;
+        w->evidence.interrupted = row->interrupted;
+        w->interrupted_at = clock_steady();
     }
     return l->ok;
 }
@@ -258,6 +260,16 @@ void arrivals_join(struct arrivals *a, int64_t series)
         w->evidence.open++;
 }
 
+// The next start must not take for cut off what has come in order.
+static void watch_note_release(const struct arrivals *a, const struct watch *w)
+{
+    struct err err = {0};
+    if (w->evidence.open == 0 && !w->evidence.interrupted &&
+        !state_series_released(a->core->state, w->series, &err))
+        log_warn("series=%s counts as interrupted after a restart: %s", w->series_instance_uid,
+                 err.text);
+}
+
 void arrivals_leave(struct arrivals *a, int64_t series, double since, bool in_order)
 {
     struct watch *w = watch_find(a, series);
@@ -272,6 +284,7 @@ void arrivals_leave(struct arrivals *a, int64_t series, double since, bool in_or
     } else if (since > w->interrupted_at) {
         w->evidence.interrupted = false;
     }
+    watch_note_release(a, w);
 }
 
 // The question to the source

@@ -8,7 +8,8 @@
 #include <sys/types.h>
 #include "node/core/core.h"
 
-// Loads what was being received when the node stopped; its quiet time starts anew.
+// Loads what was being received when the node stopped; its quiet time starts anew, and what an open
+// association was sending counts as interrupted.
 struct arrivals *arrivals_create(struct core *core, struct err *err);
 void arrivals_destroy(struct arrivals *a);
 

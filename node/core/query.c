@@ -4,7 +4,7 @@
 
 #define SERIES_COLUMNS                                                                             \
     "SELECT id, series_uid, study_uid, modality, source, address, state, first_at, last_at,"       \
-    " instances, runs, completeness, evidence, route, why, run_at FROM series"
+    " instances, runs, completeness, evidence, route, why, run_at, interrupted FROM series"
 #define JOB_COLUMNS                                                                                \
     "SELECT j.id, j.run, j.scope, j.study_uid, j.patient, i.series, s.series_uid, j.route,"        \
     " j.stage, j.version, j.parameters, j.results, j.destinations, j.key, j.remark, j.evidence,"   \
@@ -58,8 +58,9 @@ static const char *const sql[Q_COUNT] = {
                      " first_at, last_at, run_at, instances, attrs_uid, attrs)"
                      " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7, ?7, 1, ?8, ?9)",
     [Q_GROW_SERIES] = "UPDATE series SET instances = instances + 1, last_at = ?1,"
-                      " run_at = iif(state = 'receiving', run_at, ?1), state = 'receiving'"
-                      " WHERE id = ?2",
+                      " run_at = iif(state = 'receiving', run_at, ?1), state = 'receiving',"
+                      " interrupted = 1 WHERE id = ?2",
+    [Q_SERIES_RELEASED] = "UPDATE series SET interrupted = 0 WHERE id = ? AND interrupted",
     [Q_ADD_INSTANCE] = "INSERT INTO instance(series, sop_uid, sop_class, transfer_syntax, digest,"
                        " path, bytes, number, calling, address, at, attrs)"
                        " VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -308,8 +309,6 @@ static int bind_one(sqlite3_stmt *stmt, int index, char type, va_list *args)
                 : sqlite3_bind_zeroblob(stmt, index, 0);
 }
 
-// Prepares the query once and binds what format names: i int64_t, d double, t text,
-// b pointer and size_t. NULL with *err.
 sqlite3_stmt *query_bind(struct state *s, struct err *err, enum query q, const char *format, ...)
 {
     sqlite3_stmt **stmt = &s->statements[q];
@@ -345,7 +344,6 @@ enum query_step query_step(struct state *s, sqlite3_stmt *stmt, struct err *err)
     return rc == SQLITE_DONE ? QUERY_END : QUERY_FAILED;
 }
 
-// For statements without rows.
 bool query_done(struct state *s, sqlite3_stmt *stmt, struct err *err)
 {
     enum query_step result = query_step(s, stmt, err);

@@ -7,7 +7,7 @@
 #include "node/core/query.h"
 #include "node/core/state.h"
 
-#define SCHEMA_VERSION 7
+#define SCHEMA_VERSION 8
 
 // Jobs and what they take. A job_input is never changed.
 #define JOB_TABLES                                                                                 \
@@ -67,7 +67,8 @@ static const char schema[] =
     " run_at REAL NOT NULL, instances INTEGER NOT NULL, runs INTEGER NOT NULL DEFAULT 0,"
     " completeness TEXT NOT NULL DEFAULT '', evidence TEXT NOT NULL DEFAULT '',"
     " route TEXT NOT NULL DEFAULT '', why TEXT NOT NULL DEFAULT '',"
-    " attrs_uid TEXT NOT NULL, attrs BLOB NOT NULL, UNIQUE(series_uid, study_uid, patient));"
+    " attrs_uid TEXT NOT NULL, attrs BLOB NOT NULL, interrupted INTEGER NOT NULL DEFAULT 1,"
+    " UNIQUE(series_uid, study_uid, patient));"
     "CREATE INDEX series_state ON series(state);"
     "CREATE TABLE instance("
     " id INTEGER PRIMARY KEY AUTOINCREMENT, series INTEGER NOT NULL REFERENCES series(id),"
@@ -133,6 +134,10 @@ static const char migrate_5_to_6[] = PRIOR_TABLE;
 // Version 6 gathered no reports.
 static const char migrate_6_to_7[] = REPORT_TABLE;
 
+// Version 7 did not know which transfers had ended in order: those that are over count as such.
+static const char migrate_7_to_8[] =
+    "ALTER TABLE series ADD COLUMN interrupted INTEGER NOT NULL DEFAULT 0;";
+
 // SQL function options_to_json(text): options of version 1 as a JSON object. What reads as a number
 // is one; version 1 wrote them with 9 digits.
 static void options_to_json(sqlite3_context *context, int count, sqlite3_value **values)
@@ -193,7 +198,8 @@ bool schema_prepare(struct state *s, struct err *err)
               (version == 0 || version > 3 || query_execute(s, migrate_3_to_4, err)) &&
               (version == 0 || version > 4 || query_execute(s, migrate_4_to_5, err)) &&
               (version == 0 || version > 5 || query_execute(s, migrate_5_to_6, err)) &&
-              (version == 0 || query_execute(s, migrate_6_to_7, err)) &&
+              (version == 0 || version > 6 || query_execute(s, migrate_6_to_7, err)) &&
+              (version == 0 || query_execute(s, migrate_7_to_8, err)) &&
               query_execute(s, mark, err) && state_commit(s, err);
     if (!ok)
         state_rollback(s);

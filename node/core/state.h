@@ -128,6 +128,7 @@ struct state_series {
     int64_t runs; // times it was complete
     const char *completeness, *evidence;
     const char *route, *why; // of the last run
+    bool interrupted;        // not every association that sent some of it has ended in order
 };
 
 enum state_which { SERIES_ALL, SERIES_ARRIVING };
@@ -144,6 +145,10 @@ bool state_series_attrs(struct state *s, int64_t series, struct attrs *out, stru
 // The verdict on completeness; the run is counted.
 bool state_series_end(struct state *s, int64_t series, const char *state, const char *completeness,
                       const char *evidence, const char *route, const char *why, struct err *err);
+// All associations that sent some of it have ended in order. Until the next instance: each one
+// that is recorded may be the last that comes. Outlives this process, perhaps not a power cut, as a
+// transaction of its own.
+bool state_series_released(struct state *s, int64_t series, struct err *err);
 // SHA-256 over the digests of the instances in the order of their SOP Instance UIDs.
 // *last: the newest instance: what belongs to this run is not newer.
 bool state_series_digest(struct state *s, int64_t series, uint8_t digest[DIGEST_SIZE],

@@ -27,6 +27,7 @@ static bool walk_series(struct state *s, sqlite3_stmt *stmt, series_fn *each, vo
             .route = query_text(stmt, 13),
             .why = query_text(stmt, 14),
             .run_at = sqlite3_column_double(stmt, 15),
+            .interrupted = sqlite3_column_int(stmt, 16) != 0,
         };
         walk.on = each(ctx, &row);
     }
@@ -103,6 +104,16 @@ bool state_series_end(struct state *s, int64_t series, const char *state, const 
                                      route, why, series, modality ? modality : ""),
                           err);
     attrs_finish(&attrs);
+    return ok;
+}
+
+bool state_series_released(struct state *s, int64_t series, struct err *err)
+{
+    bool ok = state_begin_soft(s, err) &&
+              query_done(s, query_bind(s, err, Q_SERIES_RELEASED, "i", series), err) &&
+              state_commit(s, err);
+    if (!ok)
+        state_rollback(s);
     return ok;
 }
 

@@ -325,7 +325,21 @@ def a_series_that_was_cut_off_is_waited_for_and_the_report_says_so(tmp):
         send(other, p)  # from the beginning, as a modality does: five are here already
         site.wait_idle()
         check("interrupted" not in texts(one_set(sink.objects(), pydicom.dcmread(other[0]).StudyInstanceUID)), "what went on counts as interrupted")
-        return site.log_text()
+        text = site.log_text()
+        # The node dies: it cut off what was being sent, and not what had come in order.
+        cut, whole = make_series(tmp / "in3", 3), make_series(tmp / "in4", 4)
+        send(whole, p)
+        wait_for(lambda: site.rows("SELECT 1 FROM series WHERE series_uid = ? AND NOT interrupted", pydicom.dcmread(whole[0]).SeriesInstanceUID), 30, "the end of an association")
+        with raw.associate(p, CT, pydicom.uid.ExplicitVRLittleEndian) as connection:
+            for f in cut[:3]:
+                data = f.read_bytes()
+                equal(raw.put(connection, CT, uid(f), data[data.index(b"\x08\0\x08\0CS"):]), 0, "answer")
+            site.kill()
+    with Sink(tmp / "pacs2", q) as sink, site.again() as later:
+        later.wait_idle()
+        check("its transfer was interrupted after 3 instances" in texts(one_set(sink.objects(), pydicom.dcmread(cut[0]).StudyInstanceUID)), "what the node cut off itself counts as whole")
+        check("interrupted" not in texts(one_set(sink.objects(), pydicom.dcmread(whole[0]).StudyInstanceUID)), "what had come in order counts as interrupted")
+        return text + later.log_text()
 
 
 def an_association_that_goes_on_counts_for_the_next_run(tmp):

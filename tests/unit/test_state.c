@@ -978,6 +978,11 @@ static void state_series_knows_when_its_present_run_began(void)
     put_at(s, "1.2.3.4", "1", 2001);
     CU_ASSERT_EQUAL(series_row(s, 1).run_at, 2000);
     CU_ASSERT_EQUAL(series_row(s, 1).first_at, 1000);
+    CU_ASSERT_TRUE(series_row(s, 1).interrupted); // whoever dies now has left it so
+    CU_ASSERT_TRUE(state_series_released(s, 1, NULL));
+    CU_ASSERT_FALSE(series_row(s, 1).interrupted);
+    put_at(s, "1.2.3.5", "1", 2002);
+    CU_ASSERT_TRUE(series_row(s, 1).interrupted);
     state_close(s);
 }
 
@@ -1300,6 +1305,7 @@ static void state_open_takes_over_a_database_of_version_1(void)
         CU_ASSERT_STRING_EQUAL(uid, "1.9");
         CU_ASSERT_EQUAL(series_row(s, 1).run_at, 77);
         CU_ASSERT_EQUAL(series_row(s, 2).run_at, 1);
+        CU_ASSERT_FALSE(series_row(s, 2).interrupted); // nobody knows: as it was
         CU_ASSERT_EQUAL(add_job(s, 1, round ? "k11" : "k10"), round ? 11 : 10);
         add_object(s, 10 + round, "PACS", "sr", 6, "1.10"); // the reference to jobs holds
         state_close(s);
