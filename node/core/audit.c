@@ -309,7 +309,7 @@ static void desk_push(struct desk *d)
            d->next - d->done <= WINDOW) {
         const char *line = a->lines[d->next % AUDIT_WAITING];
         const struct msg_audit head = {.number = d->next};
-        if (!msg_send(d->child.fd, MSG_AUDIT, &head, line, strlen(line), NULL))
+        if (!msg_offer(d->child.fd, MSG_AUDIT, &head, line, strlen(line), NULL))
             return; // once it has taken some, or its end is heard of
         d->next++;
     }

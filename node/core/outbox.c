@@ -499,8 +499,9 @@ void outbox_committed(struct outbox *o, const char *destination, const struct co
     struct err err = {0};
     for (struct delivery *d = o->deliveries; d; d = d->next) {
         if (strcmp(d->destination, destination) == 0 && d->sender.fd >= 0 &&
-            !msg_send(d->sender.fd, MSG_COMMITTED, report, NULL, 0, &err))
-            log_warn("destination=%s report of storage commitment: %s", destination, err.text);
+            !msg_offer(d->sender.fd, MSG_COMMITTED, report, NULL, 0, &err))
+            log_warn("destination=%s report of storage commitment left out: %s", destination,
+                     err.text);
     }
 }
 

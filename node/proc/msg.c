@@ -77,8 +77,8 @@ struct head { // of every packet; keeps the body aligned
     uint64_t reserved;
 };
 
-bool msg_send(int fd, enum msg_kind kind, const void *body, const void *tail, size_t tail_size,
-              struct err *err)
+static bool msg_put(int fd, enum msg_kind kind, const void *body, const void *tail,
+                    size_t tail_size, int flags, struct err *err)
 {
     const struct shape *shape = shape_of(kind);
     if (!shape || sizeof(struct head) + shape->size + tail_size > MSG_MAX)
@@ -89,7 +89,7 @@ bool msg_send(int fd, enum msg_kind kind, const void *body, const void *tail, si
                              {(void *)(uintptr_t)tail, tail_size}};
     struct msghdr packet = {.msg_iov = parts, .msg_iovlen = 3};
     for (;;) {
-        if (sendmsg(fd, &packet, MSG_NOSIGNAL) >= 0)
+        if (sendmsg(fd, &packet, MSG_NOSIGNAL | flags) >= 0)
             return true;
         if (errno == EINTR)
             continue;
@@ -100,6 +100,18 @@ bool msg_send(int fd, enum msg_kind kind, const void *body, const void *tail, si
             err->code = ERR_NET;
         return false;
     }
+}
+
+bool msg_send(int fd, enum msg_kind kind, const void *body, const void *tail, size_t tail_size,
+              struct err *err)
+{
+    return msg_put(fd, kind, body, tail, tail_size, 0, err);
+}
+
+bool msg_offer(int fd, enum msg_kind kind, const void *body, const void *tail, size_t tail_size,
+               struct err *err)
+{
+    return msg_put(fd, kind, body, tail, tail_size, MSG_DONTWAIT, err);
 }
 
 static bool check(struct msg *m, size_t size, bool cut, struct err *err)

@@ -172,6 +172,11 @@ struct msg {
 bool msg_send(int fd, enum msg_kind kind, const void *body, const void *tail, size_t tail_size,
               struct err *err);
 
+// The same, and waits for nobody: ERR_TIMEOUT where the other process has not read what it was sent
+// before. For what the core sends to processes that wait for somebody outside.
+bool msg_offer(int fd, enum msg_kind kind, const void *body, const void *tail, size_t tail_size,
+               struct err *err);
+
 enum msg_arrival { MSG_GOT, MSG_NONE, MSG_END, MSG_BROKEN };
 
 // Receives one packet. MSG_NONE: a non-blocking descriptor, or one with SO_RCVTIMEO, has none;

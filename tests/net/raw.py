@@ -3,6 +3,7 @@ import socket
 import struct
 
 APPLICATION = b"1.2.840.10008.3.1.1.1"
+COMMITMENT = "1.2.840.10008.1.20.1"
 
 
 def _item(kind, data):
@@ -29,16 +30,18 @@ def _answer(connection):
     return kind, _receive(connection, size)
 
 
-def _command(sop_class, sop_instance):
+def _command_set(*elements):
+    """Of (element number, value): a text, or a number of two bytes."""
     def element(number, data):
         return struct.pack("<HHI", 0, number, len(data)) + data
 
-    def uid(text):
-        return text + b"\0" * (len(text) % 2)
-
-    body = (element(0x0002, uid(sop_class)) + element(0x0100, struct.pack("<H", 1)) + element(0x0110, struct.pack("<H", 1))
-            + element(0x0700, struct.pack("<H", 0)) + element(0x0800, struct.pack("<H", 1)) + element(0x1000, uid(sop_instance)))
+    values = ((number, struct.pack("<H", value) if isinstance(value, int) else value + b"\0" * (len(value) % 2)) for number, value in elements)
+    body = b"".join(element(number, value) for number, value in values)
     return element(0x0000, struct.pack("<I", len(body))) + body
+
+
+def _command(sop_class, sop_instance):
+    return _command_set((0x0002, sop_class), (0x0100, 1), (0x0110, 1), (0x0700, 0), (0x0800, 1), (0x1000, sop_instance))
 
 
 def _status(data):
@@ -86,6 +89,29 @@ def put(connection, sop_class, sop_instance, data):
     pieces[-1] = (2, pieces[-1][1])
     for flags, piece in pieces:
         _pdv(connection, flags, piece)
+    kind, answer = _answer(connection)
+    if kind != 4:
+        raise ConnectionError(f"the peer answered with a PDU of type {kind}")
+    return _status(answer)
+
+
+def commitment_report(transaction, instances):
+    """The data set of an N-EVENT-REPORT that says of instances that they are kept. Source: PS3.4 J.3.3."""
+    def element(group, number, kind, value):
+        value += b"\0" * (len(value) % 2)
+        size = struct.pack("<HI", 0, len(value)) if kind == b"SQ" else struct.pack("<H", len(value))
+        return struct.pack("<HH", group, number) + kind + size + value
+
+    items = (element(0x0008, 0x1150, b"UI", b"1.2.840.10008.5.1.4.1.1.88.34") + element(0x0008, 0x1155, b"UI", uid.encode()) for uid in instances)
+    sequence = b"".join(struct.pack("<HHI", 0xFFFE, 0xE000, len(item)) + item for item in items)
+    return element(0x0008, 0x1195, b"UI", transaction.encode()) + element(0x0008, 0x1199, b"SQ", sequence)
+
+
+def report(connection, data):
+    """Sends an N-EVENT-REPORT-RQ of storage commitment with data over an association of associate(), and returns the status of the answer."""
+    _pdv(connection, 3, _command_set((0x0002, COMMITMENT.encode()), (0x0100, 0x0100), (0x0110, 1), (0x0800, 1), (0x1000, COMMITMENT.encode() + b".1"), (0x1002, 1)))
+    for at in range(0, max(len(data), 1), 65536):
+        _pdv(connection, 2 if at + 65536 >= len(data) else 0, data[at:at + 65536])
     kind, answer = _answer(connection)
     if kind != 4:
         raise ConnectionError(f"the peer answered with a PDU of type {kind}")

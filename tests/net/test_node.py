@@ -30,6 +30,7 @@ import audit  # beside peers.py, which node.py has found
 import schema
 
 AT_ONCE = 4
+ANSWER_S = 10  # far more than an answer takes on a loaded machine; what waits for another process waits longer
 
 
 def check(condition, what):
@@ -251,13 +252,26 @@ def a_destination_that_hangs_delays_no_other(tmp):
     with socket.socket() as hole:  # takes connections and never says a word
         hole.bind(("127.0.0.1", r))
         hole.listen(16)
-        with Sink(tmp / "pacs", q) as sink, Site(tmp / "node", p, {"PACS": q, "HOLE": r}, return_to="HOLE, source") as site:
+        extra = TIMES.replace("sending:\n", "sending:\n  connect_timeout_s: 60\n")
+        with Sink(tmp / "pacs", q) as sink, Site(tmp / "node", p, {"PACS": q, "HOLE": r}, return_to="HOLE, source", extra=extra) as site:
             send(make_series(tmp / "in", 1), p)
             wait_for(lambda: any(d.Modality == "SR" for d in sink.objects()), 20, "the report at the other destination")
             send(make_series(tmp / "in2", 2), p)
             wait_for(lambda: len([d for d in sink.objects() if d.Modality == "SR"]) == 2, 20, "the second report")
             hole_box = next(x for x in site.status()["peers"] if x["ae_title"] == "HOLE")["outbox"]
             check(hole_box["pending"] > 0, "nothing waits for the one that hangs")
+            # While the node waits for it, it reports on what nobody asked: more than fits between two processes.
+            start = time.monotonic()
+            with raw.associate(p, raw.COMMITMENT, pydicom.uid.ExplicitVRLittleEndian, calling="HOLE") as connection:
+                for number in range(40):
+                    equal(raw.report(connection, raw.commitment_report(f"1.2.3.{number}", [f"1.2.4.{k}" for k in range(200)])), 0, "answer to a report")
+                for wrong in (b"", raw.commitment_report("", ["1.2.4"]), raw.commitment_report("1." * 40, ["1.2.4"])):
+                    equal(raw.report(connection, wrong), 0x0115, "answer to a report without a transaction")  # PS3.7 C.5.2
+                equal(raw.report(connection, raw.commitment_report("1.2.3", ["9" * 70, "no UID", ""])), 0, "answer to a report of no instances")
+            equal(echo(p).returncode, 0, "echo")
+            check(site.status()["counts"], "the core answers")
+            check(time.monotonic() - start < ANSWER_S, f"the answers took {time.monotonic() - start:.1f} s")
+            site.kill()  # a stop would give the delivery time to end
             return site.log_text()
 
 
