@@ -167,9 +167,10 @@ static int listener_accept(int listening, char address[LOBBY_ADDRESS])
 void listener_accept_all(int listening, struct lobby *lobby)
 {
     char address[LOBBY_ADDRESS];
-    for (int fd; (fd = listener_accept(listening, address)) >= 0;)
+    int fd = 0;
+    for (int i = 0; i < LOBBY_ROUND && (fd = listener_accept(listening, address)) >= 0; i++)
         lobby_enter(lobby, fd, address, NULL, clock_steady());
-    if (errno != EAGAIN && errno != EWOULDBLOCK) {
+    if (fd < 0 && errno != EAGAIN && errno != EWOULDBLOCK) {
         log_error("accept: %s", strerror(errno));
         poll(NULL, 0, ACCEPT_PAUSE_MS);
     }
@@ -179,7 +180,8 @@ void listener_accept_all(int listening, struct lobby *lobby)
 static void listener_take_all(struct accepting *a)
 {
     static struct door_visitor visitor;
-    for (int fd; (fd = door_take(a->listener->door, &visitor)) >= 0;)
+    int fd;
+    for (int i = 0; i < LOBBY_ROUND && (fd = door_take(a->listener->door, &visitor)) >= 0; i++)
         lobby_enter(a->lobby, fd, visitor.address, &visitor.identity, clock_steady());
 }
 

@@ -21,18 +21,23 @@
 #define TLS_MAJOR         3     // of every version
 #define TLS_RECORD_MAX    16384 // bytes of a record without encryption
 #define FAREWELL_S        2     // for a peer to take the answer and to close
+#define LINES_A_SECOND    10    // of the log; of more it says how many
+#define GROUPS            4096  // of addresses; two of LOBBY_MAX rarely meet
 
 struct visitor {
     int fd;
     double until;  // steady clock
     bool answered; // what it still sends is thrown away until it closes
     char address[LOBBY_ADDRESS];
+    unsigned group;                // of its address
     struct tls_identity *identity; // NULL: without TLS
 };
 
 struct lobby {
     double patience_s;
     enum lobby_kind kind;
+    double told_since; // a second of lines, steady clock
+    unsigned told, untold;
     size_t count;
     struct visitor visitors[LOBBY_MAX]; // in the order of their arrival
 };
@@ -92,6 +97,48 @@ static void lobby_expect(int fd, size_t bytes)
     setsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &low, sizeof low);
 }
 
+// A line of the log, if there were not too many just before: strangers shall not fill a disk.
+static void lobby_tell(struct lobby *lobby, double now, enum log_level level,
+                       const struct visitor *v, const char *what)
+{
+    if (now - lobby->told_since >= 1) {
+        if (lobby->untold > 0)
+            log_warn("connections=%u closed or aborted before they had asked for an association",
+                     lobby->untold);
+        lobby->told_since = now;
+        lobby->told = lobby->untold = 0;
+    }
+    if (lobby->told < LINES_A_SECOND) {
+        log_line(level, "address=%s %s", v->address, what);
+        lobby->told++;
+    } else {
+        lobby->untold++;
+    }
+}
+
+// Addresses that share a group share its places.
+static unsigned group_of(const char *address)
+{
+    uint32_t hash = 2166136261u; // FNV-1a
+    for (; *address; address++)
+        hash = (hash ^ (unsigned char)*address) * 16777619u;
+    return hash % GROUPS;
+}
+
+// The oldest of the address that has most; of several the one whose oldest is here longest.
+static struct visitor *lobby_surplus(struct lobby *lobby)
+{
+    unsigned short counts[GROUPS] = {0}, most = 0;
+    for (size_t i = 0; i < lobby->count; i++) {
+        const unsigned short count = ++counts[lobby->visitors[i].group];
+        most = count > most ? count : most;
+    }
+    struct visitor *v = lobby->visitors;
+    while (counts[v->group] < most)
+        v++;
+    return v;
+}
+
 void lobby_enter(struct lobby *lobby, int fd, const char *address,
                  const struct tls_identity *identity, double now)
 {
@@ -104,13 +151,15 @@ void lobby_enter(struct lobby *lobby, int fd, const char *address,
     if (copy)
         *copy = *identity;
     if (lobby->count == LOBBY_MAX) {
-        log_warn("address=%s closed: the oldest of %d connections without a request",
-                 lobby->visitors[0].address, LOBBY_MAX);
-        lobby_leave(&lobby->visitors[0]);
+        struct visitor *surplus = lobby_surplus(lobby);
+        lobby_tell(lobby, now, LOG_LEVEL_WARN, surplus,
+                   "closed: it has most of all without a request");
+        lobby_leave(surplus);
         lobby_close_ranks(lobby);
     }
     struct visitor *v = &lobby->visitors[lobby->count++];
-    *v = (struct visitor){.fd = fd, .until = now + lobby->patience_s, .identity = copy};
+    *v = (struct visitor){
+        .fd = fd, .until = now + lobby->patience_s, .group = group_of(address), .identity = copy};
     snprintf(v->address, sizeof v->address, "%s", address);
     lobby_expect(fd, PDU_HEAD);
 }
@@ -205,13 +254,14 @@ static enum reading lobby_read(enum lobby_kind kind, const struct visitor *v,
 }
 
 // False: it has left.
-static bool lobby_attend(enum lobby_kind kind, struct visitor *v, double now,
+static bool lobby_attend(struct lobby *lobby, struct visitor *v, double now,
                          bool (*welcome)(void *ctx, const struct lobby_caller *caller), void *ctx)
 {
     // Rejected transient, by the presentation service provider: local limit exceeded.
     static const unsigned char reject[10] = {3, 0, 0, 0, 0, 4, 0, 2, 3, 2};
     // Aborted by the service provider: unrecognized PDU.
     static const unsigned char aborted[10] = {7, 0, 0, 0, 0, 4, 0, 0, 2, 1};
+    const enum lobby_kind kind = lobby->kind;
     struct lobby_caller caller;
     if (v->answered)
         return lobby_drain(v);
@@ -222,11 +272,12 @@ static bool lobby_attend(enum lobby_kind kind, struct visitor *v, double now,
         return false;
     case READ_OTHER:
         if (kind == LOBBY_TLS) {
-            log_warn("address=%s closed: what it sends is no TLS", v->address);
+            lobby_tell(lobby, now, LOG_LEVEL_WARN, v, "closed: what it sends is no TLS");
             lobby_drain(v);
             return false;
         }
-        log_warn("address=%s aborted: what it sends is no association request", v->address);
+        lobby_tell(lobby, now, LOG_LEVEL_WARN, v,
+                   "aborted: what it sends is no association request");
         lobby_dismiss(v, aborted, now);
         return lobby_drain(v);
     case READ_WHOLE:
@@ -244,12 +295,12 @@ void lobby_mind(struct lobby *lobby, const struct pollfd *fds, size_t count, dou
 {
     for (size_t i = 0; i < count; i++) {
         struct visitor *v = &lobby->visitors[i];
-        if (fds[i].revents && !lobby_attend(lobby->kind, v, now, welcome, ctx)) {
+        if (fds[i].revents && !lobby_attend(lobby, v, now, welcome, ctx)) {
             lobby_leave(v);
         } else if (now >= v->until) {
             if (!v->answered)
-                log_info("address=%s closed: no association request within %g s", v->address,
-                         lobby->patience_s);
+                lobby_tell(lobby, now, LOG_LEVEL_INFO, v,
+                           "closed: no association request within limits.acse_timeout_s");
             lobby_drain(v); // closing would else reset the connection
             lobby_leave(v);
         }

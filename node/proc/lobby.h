@@ -1,7 +1,7 @@
 // Connections that have not asked for an association yet. They cost the listener a descriptor each
 // and no process, so that those who connect and say nothing hold up nobody: where there are
-// LOBBY_MAX, the oldest leaves for the next. A request stays in the socket until it is whole and
-// is only looked at; the association reads it.
+// LOBBY_MAX, the oldest of the address that has most leaves for the next. A request stays in the
+// socket until it is whole and is only looked at; the association reads it.
 // Sources: PS3.8 9.3.2 (A-ASSOCIATE-RQ), 9.3.4 (A-ASSOCIATE-RJ), 9.3.8 (A-ABORT).
 // Process: listener.
 #pragma once
@@ -40,6 +40,10 @@ void lobby_empty(struct lobby *lobby);
 // TLS, copied; NULL: it came without. now: steady clock.
 void lobby_enter(struct lobby *lobby, int fd, const char *address,
                  const struct tls_identity *identity, double now);
+
+// At most so many should enter between two looks of lobby_mind(): else those who said in time what
+// they want leave for others before anybody has looked.
+#define LOBBY_ROUND (LOBBY_MAX / 4)
 
 // Those that are here.
 size_t lobby_count(const struct lobby *lobby);

@@ -37,14 +37,19 @@ static void scene_close(struct scene *s)
 }
 
 // A peer that connects.
-static struct peer visit(struct scene *s, double now)
+static struct peer visit_from(struct scene *s, const char *address, double now)
 {
     struct peer p;
     CU_ASSERT_TRUE_FATAL(peer_connect(&p, s->port));
     int fd = accept(s->listening, NULL, NULL);
     CU_ASSERT_FATAL(fd >= 0);
-    lobby_enter(s->lobby, fd, "127.0.0.1", NULL, now);
+    lobby_enter(s->lobby, fd, address, NULL, now);
     return p;
+}
+
+static struct peer visit(struct scene *s, double now)
+{
+    return visit_from(s, "127.0.0.1", now);
 }
 
 static bool welcome(void *ctx, const struct lobby_caller *caller)
@@ -233,6 +238,35 @@ static void who_says_nothing_leaves_in_time_or_for_others(void)
     scene_close(&s);
 }
 
+// One address that fills all places takes them from itself alone.
+static void a_flood_takes_the_places_of_its_own_address(void)
+{
+    static struct peer flood[2 * LOBBY_MAX];
+    struct scene s;
+    scene_open(&s);
+    struct peer first = visit_from(&s, "10.0.0.1", 0), last = {0};
+    for (int i = 0; i < 2 * LOBBY_MAX; i++) {
+        flood[i] = visit_from(&s, "10.0.0.2", 0);
+        if (i == LOBBY_MAX)
+            last = visit_from(&s, "2001:db8::1", 0);
+    }
+    CU_ASSERT_EQUAL(lobby_count(s.lobby), LOBBY_MAX);
+    ask(&first);
+    turn(&s, 0, true);
+    CU_ASSERT_STRING_EQUAL(s.caller.address, "10.0.0.1");
+    ask(&last);
+    turn(&s, 0, true);
+    CU_ASSERT_STRING_EQUAL(s.caller.address, "2001:db8::1");
+    ask(&flood[2 * LOBBY_MAX - 1]); // and the latest of the flood is not shut out
+    turn(&s, 0, true);
+    CU_ASSERT_EQUAL(s.offered, 3);
+    for (int i = 0; i < 2 * LOBBY_MAX; i++)
+        peer_close(&flood[i]);
+    peer_close(&first);
+    peer_close(&last);
+    scene_close(&s);
+}
+
 static void who_goes_before_its_request_is_whole_has_gone(void)
 {
     for (size_t size = 0; size < 80; size += 13) {
@@ -334,6 +368,8 @@ int main(void)
         {"what_is_no_request_is_aborted", what_is_no_request_is_aborted},
         {"who_says_nothing_leaves_in_time_or_for_others",
          who_says_nothing_leaves_in_time_or_for_others},
+        {"a_flood_takes_the_places_of_its_own_address",
+         a_flood_takes_the_places_of_its_own_address},
         {"who_goes_before_its_request_is_whole_has_gone",
          who_goes_before_its_request_is_whole_has_gone},
         {"a_huge_request_is_offered_with_what_is_here",
