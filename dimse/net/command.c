@@ -27,6 +27,17 @@ static uint32_t command_little(const uint8_t *p, unsigned bytes)
     return value;
 }
 
+static void note_command_element(struct command *c, unsigned number)
+{
+    for (unsigned i = 0; i < c->elements; i++) {
+        if (c->numbers[i] == number) {
+            snprintf(c->broken, sizeof c->broken, "(0000,%04x) twice in a command set", number);
+            return;
+        }
+    }
+    c->numbers[c->elements++] = (uint16_t)number;
+}
+
 static void begin_command_element(struct command *c)
 {
     const unsigned group = command_little(c->element, 2),
@@ -41,9 +52,11 @@ static void begin_command_element(struct command *c)
         snprintf(c->broken, sizeof c->broken, "(%04x,%04x) of undefined length", group, number);
     else if (c->skip > COMMAND_VALUE_MAX)
         snprintf(c->broken, sizeof c->broken, "(%04x,%04x) of %u bytes", group, number, c->skip);
-    else if (++c->elements > COMMAND_ELEMENTS_MAX)
+    else if (c->elements == COMMAND_ELEMENTS_MAX)
         snprintf(c->broken, sizeof c->broken, "a command set of more than %d elements",
                  COMMAND_ELEMENTS_MAX);
+    else
+        note_command_element(c, number);
 }
 
 // What the value of an element says of a data set to come, as soon as two of its bytes are there.

@@ -1,10 +1,12 @@
 // Are command sets what they may be? Follows the PDUs that stream in, in constant memory, before
 // DCMTK's recursive parser sees a byte of them: a command set has elements of group 0000 alone,
-// each of a defined and small length and none a sequence. A data set comes where the command before
-// it announces one, and there alone: that parser would take another one for a command set. Parses
-// untrusted input.
+// each once, of a defined and small length and none a sequence. (Of one that comes twice and goes
+// on in the next fragment DCMTK 3.6.7 takes the rest of the value for elements.) A data set comes
+// where the command before it announces one, and there alone: that parser would take another one
+// for a command set. Parses untrusted input.
 // Sources: PS3.7 6.3.1 (command set), 9.3 (Command Data Set Type), PS3.8 9.3 (PDUs), E.2
-// (fragments). Process: association, sender, asker. Thread-safety: one thread an object.
+// (fragments).
+// Process: association, sender, asker. Thread-safety: one thread an object.
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
@@ -33,10 +35,11 @@ struct command {
 
     uint8_t element[8]; // the one of the command set that begins
     unsigned element_size;
-    uint32_t skip;     // bytes left of its value
-    unsigned elements; // so far
-    unsigned number;   // of its group, of the one whose value comes
-    unsigned value;    // its first two bytes
+    uint32_t skip;                          // bytes left of its value
+    unsigned elements;                      // so far
+    uint16_t numbers[COMMAND_ELEMENTS_MAX]; // theirs
+    unsigned number;                        // of its group, of the one whose value comes
+    unsigned value;                         // its first two bytes
     unsigned value_size;
     bool announces;  // the command set: a data set, so far
     bool refuses;    // it says that none comes, or belongs to those that never have one

@@ -137,6 +137,8 @@ static void what_no_command_set_has_is_refused(void)
         {0x0000, 0x1140, UINT32_MAX, "(0000,1140) of undefined length"},
         {0x0000, 0x1000, UINT32_MAX - 1, "(0000,1000) of 4294967294 bytes"}, // claimed, not there
         {0x0000, 0x1000, COMMAND_VALUE_MAX + 2, "(0000,1000) of 16386 bytes"},
+        {0x0000, 0x0110, 2, "(0000,0110) twice in a command set"},
+        {0x0000, 0x0000, 200, "(0000,0000) twice in a command set"},
     };
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
         w.size = set.size = 0;
@@ -156,6 +158,9 @@ static void a_command_set_without_end_is_refused(void)
         put_element(&set, 0, (uint16_t)(0xffff - i), 0);
     put_message(&w, 1, set.data, set.size);
     expect(&w, "");
+    set.size = 0;
+    for (int i = 0; i < 200; i++)
+        put_element(&set, 0, (uint16_t)i, 0);
     put_message(&w, 1, set.data, set.size);
     expect(&w, "a command set of more than 256 elements");
 }
@@ -233,7 +238,7 @@ static void a_data_set_that_no_command_announces_is_refused(void)
     put_number(&set, 0x0800, 0x0001); // says both
     put_message(&w, 3, set.data, set.size);
     put_message(&w, 2, "1234", 4);
-    expect(&w, refused);
+    expect(&w, "(0000,0800) twice in a command set");
 }
 
 int main(void)
