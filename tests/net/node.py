@@ -53,29 +53,30 @@ def make_series(folder, number, count=8, description="Ca Score", modality="CT", 
     y, x = np.mgrid[0:size, 0:size]
     body = (x - size / 2) ** 2 + (y - size / 2) ** 2 < (size * 0.45) ** 2
     files = []
+    meta = FileMetaDataset()
+    meta.MediaStorageSOPClassUID = CT
+    meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    d = FileDataset("", {}, file_meta=meta, preamble=b"\0" * 128)
+    d.is_little_endian, d.is_implicit_VR = True, False
+    d.StudyInstanceUID, d.SeriesInstanceUID = f"{ROOT_UID}.{number}.1", f"{ROOT_UID}.{number}.2"
+    d.FrameOfReferenceUID = f"{ROOT_UID}.{number}.4"
+    d.PatientName, d.PatientID, d.PatientBirthDate, d.PatientSex = PATIENT, f"ID{number}", "19500101", "F"
+    d.StudyDate, d.StudyTime, d.StudyID, d.AccessionNumber = "20260101", "120000", str(number), f"A{number}"
+    d.ReferringPhysicianName = ""
+    d.Modality, d.Manufacturer, d.SeriesDescription = modality, "phantom", description
+    d.SeriesNumber, d.KVP, d.SliceThickness = 3, 120, 3
+    d.ImageType = ["ORIGINAL", "PRIMARY", "AXIAL"]
+    d.PixelSpacing = [200 / size, 200 / size]
+    d.Rows = d.Columns = size
+    d.SamplesPerPixel, d.PhotometricInterpretation = 1, "MONOCHROME2"
+    d.BitsAllocated, d.BitsStored, d.HighBit, d.PixelRepresentation = 16, 12, 11, 0
+    d.RescaleIntercept, d.RescaleSlope, d.RescaleType = -1024, 1, "HU"
+    d.SOPClassUID, d.ImageOrientationPatient = CT, [1, 0, 0, 0, 1, 0]
     for k in range(count):
-        meta = FileMetaDataset()
-        meta.MediaStorageSOPClassUID = CT
-        meta.MediaStorageSOPInstanceUID = f"{ROOT_UID}.{number}.3.{k + 1}"
-        meta.TransferSyntaxUID = ExplicitVRLittleEndian
         path = folder / f"im-{k + 1:04d}.dcm"
-        d = FileDataset(str(path), {}, file_meta=meta, preamble=b"\0" * 128)
-        d.is_little_endian, d.is_implicit_VR = True, False
-        d.SOPClassUID, d.SOPInstanceUID = CT, meta.MediaStorageSOPInstanceUID
-        d.StudyInstanceUID, d.SeriesInstanceUID = f"{ROOT_UID}.{number}.1", f"{ROOT_UID}.{number}.2"
-        d.FrameOfReferenceUID = f"{ROOT_UID}.{number}.4"
-        d.PatientName, d.PatientID, d.PatientBirthDate, d.PatientSex = PATIENT, f"ID{number}", "19500101", "F"
-        d.StudyDate, d.StudyTime, d.StudyID, d.AccessionNumber = "20260101", "120000", str(number), f"A{number}"
-        d.ReferringPhysicianName = ""
-        d.Modality, d.Manufacturer, d.SeriesDescription = modality, "phantom", description
-        d.SeriesNumber, d.InstanceNumber, d.KVP, d.SliceThickness = 3, k + 1, 120, 3
-        d.ImageType = ["ORIGINAL", "PRIMARY", "AXIAL"]
-        d.ImagePositionPatient, d.ImageOrientationPatient = [-100, -100, 3.0 * k], [1, 0, 0, 0, 1, 0]
-        d.PixelSpacing = [200 / size, 200 / size]
-        d.Rows = d.Columns = size
-        d.SamplesPerPixel, d.PhotometricInterpretation = 1, "MONOCHROME2"
-        d.BitsAllocated, d.BitsStored, d.HighBit, d.PixelRepresentation = 16, 12, 11, 0
-        d.RescaleIntercept, d.RescaleSlope, d.RescaleType = -1024, 1, "HU"
+        meta.MediaStorageSOPInstanceUID = f"{ROOT_UID}.{number}.3.{k + 1}"
+        d.SOPInstanceUID, d.InstanceNumber = meta.MediaStorageSOPInstanceUID, k + 1
+        d.ImagePositionPatient = [-100, -100, 3.0 * k]
         values = np.where(body, 1064, 24) + noise.integers(0, 20, (size, size))
         d.PixelData = values.astype("<u2").tobytes()
         for keyword, value in attributes.items():
@@ -88,9 +89,14 @@ def make_series(folder, number, count=8, description="Ca Score", modality="CT", 
 ports = peers.free_ports
 
 
-def phantom():
-    """A small thorax with coronary calcium that can be scored: its files and its study."""
-    files = peers.dicom_files(peers.phantom("--size", "320", "--slices", "40"))
+# Others use the same ones: golden/calcium_sr, golden/growth.
+HEART = ("--seed", "14", "--size", "320", "--fov", "350", "--noise", "16", "--tilt", "20")
+CHEST = ("--seed", "1", "--size", "320", "--fov", "350", "--slices", "29", "--increment", "5", "--thickness", "5", "--noise", "14")
+
+
+def phantom(arguments=HEART):
+    """A thorax with coronary calcium that can be scored, or in fewer slices with lungs that can be measured: its files and its study."""
+    files = peers.dicom_files(peers.phantom(*arguments))
     return files, str(pydicom.dcmread(str(files[0]), stop_before_pixels=True).StudyInstanceUID)
 
 
