@@ -54,6 +54,7 @@ GRIDS = {
     "oblique": (turned(25, 0) @ turned(-20, 2) @ grid(AXIAL[0], AXIAL[1], 3 * AXIAL[2]), (100, 100, 33)),
     "tilted": (grid(AXIAL[0], turned(20, 0)[:, 1], 3 * AXIAL[2]), (100, 100, 33)),
 }
+REDUCED = {"flipped": (2, 2, 1)}  # shown as means of so many voxels: on the device it takes 0.5 MB, and is told to take 0.2
 
 
 def volume(steps, dim):
@@ -147,8 +148,9 @@ class Render(unittest.TestCase):
     def test_sides_and_distances(self):
         for n, (name, (steps, dim)) in enumerate(GRIDS.items()):
             with self.subTest(grid=name):
-                files = write(self.folder / f"in{n}", steps, dim, volume(steps, dim))
-                result = self.render(files, f"pictures: mip, frames: 4, size: {SIZE}, window_centre: 500, window_width: 1000, "
+                hu, by = np.rint(volume(steps, dim)), REDUCED.get(name, (1, 1, 1))
+                files = write(self.folder / f"in{n}", steps, dim, hu)
+                result = self.render(files, f"pictures: mip, frames: 4, size: {SIZE}, volume_mb: {0.2 if name in REDUCED else 0}, window_centre: 500, window_width: 1000, "
                                      'remove_table: false, planes: "axial, coronal, sagittal, oblique", plane_spacing_mm: 9, plane_pixel_mm: 3, '
                                      "plane_thickness_mm: 5, plane_angle_deg: 30, plane_elevation_deg: 20", f"out{n}")
                 self.assertEqual(result.entry["verdict"], "done", result.entry["reason"])
@@ -162,9 +164,13 @@ class Render(unittest.TestCase):
                 self.assertLess(abs(front[600][0] - front[1000][0]), room)
                 self.assertLess(abs(left[800][0] - left[1000][0] - pixels * 25 / 30), room)  # the back is right
                 self.assertLess(abs(left[1000][1] - left[600][1] - pixels * 20 / 30), room)
-                self.check_planes(result, np.rint(volume(steps, dim)), steps, dim)
+                said = [e["value"] for e in result.entry["evaluations"] if "x {} x {} of them".format(*by[1:]) in str(e["value"])]
+                self.assertEqual(len(said), name in REDUCED)
+                dim = tuple(np.array(dim) // by)
+                hu = hu.reshape(dim[0], by[0], dim[1], by[1], dim[2], by[2]).mean((1, 3, 5))
+                self.check_planes(result, np.copysign(np.floor(abs(hu) + 0.5), hu), steps * by, dim, max(by))
 
-    def check_planes(self, result, hu, steps, dim):
+    def check_planes(self, result, hu, steps, dim, edge_mm):
         sets = {}
         for path in result.out.glob("render-mpr-*.dcm"):
             ds = pydicom.dcmread(path)
@@ -183,7 +189,7 @@ class Render(unittest.TestCase):
                 place = np.array(planes[0].ImagePositionPatient, float) + n * float(ds.SpacingBetweenSlices) * np.cross(row, column)
                 np.testing.assert_allclose(np.array(ds.ImagePositionPatient, float), place, atol=1e-4)
                 got = ds.pixel_array * float(ds.RescaleSlope) + float(ds.RescaleIntercept)
-                want, sure = resampled(ds, hu, steps, dim, 0.5)
+                want, sure = resampled(ds, hu, steps, dim, 0.5 * edge_mm)
                 padding = float(ds.get("PixelPaddingValue", np.nan))
                 self.assertFalse(padding >= -1024, padding)  # air is not
                 outside = got == padding
@@ -228,6 +234,11 @@ class Render(unittest.TestCase):
         steps, dim = grid(AXIAL[0], AXIAL[1], 5 * AXIAL[2]), (64, 64, 2)
         result = self.render(write(self.folder / "in", steps, dim, np.zeros(dim)), "frames: 1")
         self.assertEqual((result.entry["verdict"], result.entry["reason"]), ("not evaluable", "2 slices are no volume: 3 are needed"))
+
+    def test_more_than_can_be_reduced(self):
+        dim = (64, 64, 3)
+        result = self.render(write(self.folder / "in", grid(*AXIAL), dim, np.zeros(dim)), "frames: 1, volume_mb: 0.0001")
+        self.assertEqual((result.entry["verdict"], result.entry["reason"][:16]), ("not evaluable", "64 x 64 x 3 voxe"))
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include "compute/image/reduce.h"
 #include "tests/check.h"
 #include "tests/images.h"
 
@@ -1196,6 +1197,35 @@ static void random_series_are_put_together_right(void)
     printf("(seeds from %u) ", first);
 }
 
+static void shortest_edges_are_doubled_until_a_volume_fits(void)
+{
+    struct image_frame f[N];
+    struct image blocks;
+    uint32_t by[3];
+    stack(f, N); // 4 x 3 x 12 voxels of 0.25 x 0.5 x 3 mm
+    for (int i = 0; i < N; i++) {
+        f[i].columns = 64;
+        f[i].rows = 32;
+    }
+    const struct image *img = only(f, N);
+    CU_ASSERT_TRUE(image_reduce_factors(img, 2ULL * 64 * 32 * N, by));
+    CU_ASSERT_TRUE(by[0] == 1 && by[1] == 1 && by[2] == 1);
+    CU_ASSERT_TRUE(image_reduce_factors(img, 2ULL * 64 * 32 * N - 1, by));
+    CU_ASSERT_TRUE(by[0] == 2 && by[1] == 1 && by[2] == 1);
+    CU_ASSERT_TRUE(image_reduce_factors(img, 32ULL * 32 * N, by)); // rows are of 32 voxels at least
+    CU_ASSERT_TRUE(by[0] == 2 && by[1] == 2 && by[2] == 1);
+    CU_ASSERT_FALSE(image_reduce_factors(img, 100, by));
+    image_reduce(img, (const uint32_t[3]){2, 4, 5}, &blocks);
+    CU_ASSERT_TRUE(blocks.dim[0] == 32 && blocks.dim[1] == 8 && blocks.dim[2] == 2);
+    near(blocks.spacing[1], 2);
+    near(image_unreduced(1, 4), 5.5);
+    double here[3], there[3];
+    image_to_patient(&blocks, (const double[3]){3, 1, 1}, here);
+    image_to_patient(img, (const double[3]){6.5, 5.5, 7}, there);
+    for (int i = 0; i < 3; i++)
+        near(here[i], there[i]);
+}
+
 int main(void)
 {
     static const struct check_case cases[] = {
@@ -1253,6 +1283,8 @@ int main(void)
          trigger_times_beyond_a_beat_are_times},
         {"image_split_separates_what_vendors_tell_apart",
          what_vendors_say_of_values_separates_images},
+        {"image_reduce_factors_doubles_the_shortest_edges",
+         shortest_edges_are_doubled_until_a_volume_fits},
         {"image_split_random_series_are_put_together_right", random_series_are_put_together_right},
     };
     arena = arena_create();

@@ -5,184 +5,31 @@
 #include <string.h>
 #include "compute/findings/outline.h"
 #include "compute/image/convolution.h"
-#include "compute/image/load.h"
+#include "compute/image/reduce.h"
 #include "compute/stages/render/render_body.h"
 #include "compute/stages/render/render_cast.h"
 #include "compute/stages/render/render_mpr.h"
+#include "compute/stages/render/render_params.h"
 #include "compute/stages/render/render_picture.h"
 #include "compute/stages/render/render_preset.h"
 #include "compute/stages/render/render_view.h"
 
-// ---- What the analysis is told ------------------------------------------------------------------
-
-enum {
-    P_PICTURES,
-    P_FRAMES,
-    P_SIZE,
-    P_ANGLE,
-    P_ARC,
-    P_ELEVATION,
-    P_FRAME_MS,
-    P_CENTRE,
-    P_WIDTH,
-    P_STEP,
-    P_TABLE,
-    P_PLANES,
-    P_PLANE_MM,
-    P_PLANE_THICKNESS,
-    P_PLANE_PIXEL,
-    P_PLANE_BLEND,
-    P_PLANE_ANGLE,
-    P_PLANE_ELEVATION,
-    P_COUNT
-};
-
-#define FILMS_MAX 8 // pictures of a job
-
-static const struct {
-    const char *name, *title;
-    enum render_mode mode;
-} projections[] = {{"mip", "Maximum intensity projection", RENDER_MAXIMUM},
-                   {"minip", "Minimum intensity projection", RENDER_MINIMUM},
-                   {"average", "Average intensity projection", RENDER_MEAN}};
-#define PROJECTIONS (sizeof projections / sizeof *projections)
-
-static int projection_of(const char *name)
-{
-    for (unsigned n = 0; n < PROJECTIONS; n++) {
-        if (strcmp(projections[n].name, name) == 0)
-            return (int)n;
-    }
-    return -1;
-}
-
-static bool preset_known(const char *name)
-{
-    for (unsigned n = 0; render_preset_name(n); n++) {
-        if (strcmp(render_preset_name(n), name) == 0)
-            return true;
-    }
-    return false;
-}
-
-// The next name of a list, without blanks; false at its end. *at moves on.
-static bool next_name(const char **at, char name[16])
-{
-    *at += strspn(*at, " ,");
-    const size_t length = strcspn(*at, " ,");
-    snprintf(name, 16, "%.*s", (int)length, *at);
-    *at += length;
-    return length > 0;
-}
-
-static bool check_pictures(const char *list, struct err *err)
-{
-    char name[16];
-    unsigned count = 0;
-    for (const char *at = list; next_name(&at, name); count++) {
-        if (projection_of(name) < 0 && !preset_known(name))
-            return err_set(err, ERR_CONFIG,
-                           "\"%s\" is none of mip, minip, average, bone, vessels, lung, "
-                           "skin, cardiac",
-                           name);
-    }
-    if (count > FILMS_MAX)
-        return err_set(err, ERR_CONFIG, "%u pictures; at most %d are possible", count, FILMS_MAX);
-    return count > 0 || err_set(err, ERR_CONFIG, "names no picture");
-}
-
-// Sets of planes: where the viewer stands that sees them, as render_camera_around() has it. Axial
-// planes are seen from the feet, sagittal ones from the left, as is the custom.
-static const struct {
-    const char *name, *title;
-    double angle_deg, elevation_deg;
-} plane_sets[] = {{"axial", "Axial planes", 0, -90},
-                  {"coronal", "Coronal planes", 0, 0},
-                  {"sagittal", "Sagittal planes", 90, 0},
-                  {"oblique", "Oblique planes", NAN, NAN}}; // as plane_angle_deg and its like say
-#define PLANE_SETS (sizeof plane_sets / sizeof *plane_sets)
-
-static int plane_set_of(const char *name)
-{
-    for (unsigned n = 0; n < PLANE_SETS; n++) {
-        if (strcmp(plane_sets[n].name, name) == 0)
-            return (int)n;
-    }
-    return -1;
-}
-
-static bool check_planes(const char *list, struct err *err)
-{
-    char name[16];
-    for (const char *at = list; next_name(&at, name);) {
-        if (plane_set_of(name) < 0)
-            return err_set(err, ERR_CONFIG, "\"%s\" is none of axial, coronal, sagittal, oblique",
-                           name);
-    }
-    return true;
-}
-
-static const char *const blends[] = {"mean", "maximum", "minimum", NULL};
-static const enum render_mode blend_modes[] = {RENDER_MEAN, RENDER_MAXIMUM, RENDER_MINIMUM};
-
-static const struct stage_param params[P_COUNT] = {
-    [P_PICTURES] = {"pictures", "",
-                    "Pictures that turn, separated by commas: mip, minip, average; of CT bone, "
-                    "vessels, lung, skin, cardiac.",
-                    PARAM_TEXT, 0, 0, 0, NULL, "mip", check_pictures},
-    [P_FRAMES] = {"frames", "", "Views of a picture.", PARAM_INTEGER, 1, 180, 36, NULL},
-    [P_SIZE] = {"size", "{pixels}", "Rows and columns of a picture.", PARAM_INTEGER, 128, 1024, 512,
-                NULL},
-    [P_ANGLE] = {"angle_deg", "deg", "First view: 0 from the front, 90 from the patient's left.",
-                 PARAM_NUMBER, -360, 360, 0, NULL},
-    [P_ARC] = {"arc_deg", "deg", "Angle over which the views are spread; 360 all around.",
-               PARAM_NUMBER, -360, 360, 360, NULL},
-    [P_ELEVATION] = {"elevation_deg", "deg", "How far the viewer is raised towards the head.",
-                     PARAM_NUMBER, -90, 90, 0, NULL},
-    [P_FRAME_MS] = {"frame_ms", "ms", "Time a view is shown.", PARAM_NUMBER, 20, 2000, 100, NULL},
-    [P_CENTRE] = {"window_centre", "", "Window of projections, where window_width is not 0.",
-                  PARAM_NUMBER, -32768, 32767, 0, NULL},
-    [P_WIDTH] = {"window_width", "",
-                 "0: 1000 around 300 HU for mip of CT, else from what the pictures show.",
-                 PARAM_NUMBER, 0, 65535, 0, NULL},
-    [P_STEP] = {"step", "", "Distance of samples in edges of a voxel, the shortest.", PARAM_NUMBER,
-                0.1, 2, 0.5, NULL},
-    [P_TABLE] = {"remove_table", "", "Table and head rest are left out of CT.", PARAM_BOOL, 0, 1, 1,
-                 NULL},
-    [P_PLANES] = {"planes", "",
-                  "Sets of planes as images, where results name mpr: axial, coronal, sagittal, "
-                  "oblique.",
-                  PARAM_TEXT, 0, 0, 0, NULL, "coronal, sagittal", check_planes},
-    [P_PLANE_MM] = {"plane_spacing_mm", "mm", "From plane to plane.", PARAM_NUMBER, 0.1, 100, 3,
-                    NULL},
-    [P_PLANE_THICKNESS] = {"plane_thickness_mm", "mm",
-                           "Of the slab that a plane shows; 0: single samples.", PARAM_NUMBER, 0,
-                           200, 3, NULL},
-    [P_PLANE_PIXEL] = {"plane_pixel_mm", "mm", "Pixels of planes; 0: the shortest edge of a voxel.",
-                       PARAM_NUMBER, 0, 10, 0, NULL},
-    [P_PLANE_BLEND] = {"plane_blend", "", "What a pixel shows of a slab.", PARAM_CHOICE, 0, 2, 0,
-                       blends},
-    [P_PLANE_ANGLE] = {"plane_angle_deg", "deg",
-                       "Oblique planes face a viewer there: 0 in front, 90 at the left.",
-                       PARAM_NUMBER, -360, 360, 0, NULL},
-    [P_PLANE_ELEVATION] = {"plane_elevation_deg", "deg",
-                           "How far that viewer is raised towards the head.", PARAM_NUMBER, -90, 90,
-                           0, NULL},
-};
+// ---- The work -----------------------------------------------------------------------------------
 
 static const double mip_window[2] = {300, 1000}; // HU: from fat to bone and calcium
 static const double plane_window[2] = {40, 400}; // HU: soft tissue
 // Of all planes of a job, in bytes: beside a volume of 512 x 512 x 512 the job stays below 500 MB.
 static const uint64_t plane_bytes_max = 192ULL << 20;
 
-// ---- The work -----------------------------------------------------------------------------------
-
 struct render_job {
     const struct stage_run *run;
     struct findings *f;
     struct err *err;
     uint32_t image;
-    const struct image *v;
+    const struct image *whole; // as it was received
+    const struct image *v;     // that is shown: grid, or that of the volume reduced
+    struct image reduced;
+    uint32_t factor[3]; // voxels of whole in one of v
     bool ct, cut;
     struct gpu_volume *volume;
     struct render_scene scene;
@@ -195,6 +42,13 @@ struct render_job {
     double pixel_mm;
     uint32_t planes; // that were made
 };
+
+// The slice in the middle, of those that were received.
+static uint32_t shown_slice(const struct render_job *j)
+{
+    const uint32_t middle = j->v->dim[2] / 2;
+    return (uint32_t)image_unreduced(middle, j->factor[2]);
+}
 
 // Frees the whole mask but for the outline of its middle slice, which the page shows.
 static bool outline_body(struct render_job *j, const struct gpu_mask *body)
@@ -218,10 +72,12 @@ static bool outline_body(struct render_job *j, const struct gpu_mask *body)
     if (!outline_trace(bytes, columns, rows, (uint32_t[]){0, 0}, j->f->arena, &outlines, &count))
         return err_set(j->err, ERR_NOMEM, "render: no memory for an outline");
     for (uint32_t n = 0; n < count; n++) {
+        for (uint32_t i = 0; i < 2 * outlines[n].count; i++)
+            outlines[n].points[i] *= (float)j->factor[i % 2];
         struct mark *m = findings_add_mark(j->f);
         if (m)
             *m = (struct mark){.kind = MARK_POLYLINE,
-                               .place = {j->image, k, 0},
+                               .place = {j->image, shown_slice(j), 0},
                                .group = -1,
                                .points = outlines[n].points,
                                .count = outlines[n].count};
@@ -258,20 +114,21 @@ static struct render_cut_wish plane_wish(const struct render_job *j, unsigned se
 {
     const struct param_value *p = j->run->params;
     const double *mm = j->v->spacing;
-    struct render_cut_wish w = {.name = plane_sets[set].name,
-                                .title = plane_sets[set].title,
-                                .method = blends[p[P_PLANE_BLEND].choice],
-                                .mode = blend_modes[p[P_PLANE_BLEND].choice],
+    struct render_cut_wish w = {.name = render_plane_sets[set].name,
+                                .title = render_plane_sets[set].title,
+                                .method = render_blends[p[P_PLANE_BLEND].choice],
+                                .mode = render_blend_modes[p[P_PLANE_BLEND].choice],
                                 .pixel_mm = p[P_PLANE_PIXEL].number,
                                 .spacing_mm = p[P_PLANE_MM].number,
                                 .thickness_mm = p[P_PLANE_THICKNESS].number,
                                 .step_mm = j->step_mm};
     if (!(w.pixel_mm > 0))
         w.pixel_mm = fmin(fmin(mm[0], mm[1]), mm[2]);
-    if (isnan(plane_sets[set].angle_deg))
+    if (isnan(render_plane_sets[set].angle_deg))
         render_camera_around(p[P_PLANE_ANGLE].number, p[P_PLANE_ELEVATION].number, &w.camera);
     else
-        render_camera_around(plane_sets[set].angle_deg, plane_sets[set].elevation_deg, &w.camera);
+        render_camera_around(render_plane_sets[set].angle_deg, render_plane_sets[set].elevation_deg,
+                             &w.camera);
     return w;
 }
 
@@ -293,7 +150,7 @@ static bool window_planes(const struct render_job *j, struct reformat *r)
 static bool make_plane_set(struct render_job *j, const struct render_scene *scene, unsigned set,
                            uint64_t *left)
 {
-    const struct render_cut_wish wish = plane_wish(j, set);
+    struct render_cut_wish wish = plane_wish(j, set);
     uint32_t dim[3];
     if (!render_mpr_size(j->v, &wish, dim) || 2ULL * dim[0] * dim[1] * dim[2] > *left) {
         findings_add_warning(j->f,
@@ -303,10 +160,19 @@ static bool make_plane_set(struct render_job *j, const struct render_scene *scen
         return true;
     }
     *left -= 2ULL * dim[0] * dim[1] * dim[2];
+    if (j->v == &j->reduced)
+        wish.title = arena_printf(j->f->arena, "%s of means of %u x %u x %u voxels", wish.title,
+                                  j->factor[0], j->factor[1], j->factor[2]);
+    if (!wish.title)
+        return err_set(j->err, ERR_NOMEM, "render: no memory for a text");
     struct reformat *r = render_mpr(scene, j->v, j->image, &wish, j->f, plane_step, j, j->err);
     if (!r)
         return false;
     memcpy(r->window, plane_window, sizeof r->window);
+    for (uint32_t n = 0; n < dim[2]; n++) {
+        r->slices[n][0] *= j->factor[2];
+        r->slices[n][1] = r->slices[n][1] * j->factor[2] + j->factor[2] - 1;
+    }
     if (!j->ct && !window_planes(j, r))
         return false;
     j->planes += dim[2];
@@ -320,7 +186,7 @@ static bool make_plane_set(struct render_job *j, const struct render_scene *scen
 // Of the whole volume, with table, before anything is cut away.
 static bool make_plane_sets(struct render_job *j)
 {
-    const char *modality = image_text(j->run->set, j->v, "Modality");
+    const char *modality = image_text(j->run->set, j->whole, "Modality");
     uint64_t left = plane_bytes_max;
     struct render_scene scene = {0};
     char name[16];
@@ -330,15 +196,15 @@ static bool make_plane_sets(struct render_job *j)
         findings_add_warning(j->f, "No planes: they are made of CT and MR only");
         return true;
     }
-    if (!image_has_reference(j->run->set, j->v)) {
+    if (!image_has_reference(j->run->set, j->whole)) {
         findings_add_warning(j->f, "No planes: the images have no Frame of Reference");
         return true;
     }
     bool ok = render_scene_init(&scene, j->volume, RENDER_NOTHING, j->err);
-    for (unsigned set = 0; ok && set < PLANE_SETS; set++) {
+    for (unsigned set = 0; ok && set < RENDER_PLANE_SETS; set++) {
         bool wanted = false;
-        for (const char *at = j->run->params[P_PLANES].text; next_name(&at, name);)
-            wanted = wanted || plane_set_of(name) == (int)set;
+        for (const char *at = j->run->params[P_PLANES].text; render_next_name(&at, name);)
+            wanted = wanted || render_plane_set_of(name) == (int)set;
         ok = !wanted || make_plane_set(j, &scene, set, &left);
     }
     render_scene_finish(&scene);
@@ -355,7 +221,7 @@ static bool open_scene(struct render_job *j)
     }
     if (!stage_step(j->run, "decoding", 0, j->err))
         return false;
-    j->volume = image_load(j->run->gpu, j->run->set, j->v, 0, IMAGE_I16, j->err);
+    j->volume = image_load_reduced(j->run->gpu, j->run->set, j->whole, j->factor, j->err);
     if (!j->volume || !make_plane_sets(j) || !stage_step(j->run, "finding the body", 0.2, j->err))
         return false;
     if (j->ct && j->run->params[P_TABLE].truth && !cut_table(j))
@@ -416,16 +282,16 @@ static bool make_projection(struct render_job *j, unsigned which)
     if (!ok)
         err_set(j->err, ERR_NOMEM, "render: no memory for %u views", j->frames);
     for (uint32_t n = 0; ok && n < j->frames; n++)
-        ok = film_step(j, n) && render_project(&j->scene, projections[which].mode, &j->views[n], 1,
-                                               values + n * pixels, j->err);
-    if (!(window[1] > 0) && j->ct && projections[which].mode == RENDER_MAXIMUM)
+        ok = film_step(j, n) && render_project(&j->scene, render_projections[which].mode,
+                                               &j->views[n], 1, values + n * pixels, j->err);
+    if (!(window[1] > 0) && j->ct && render_projections[which].mode == RENDER_MAXIMUM)
         memcpy(window, mip_window, sizeof window);
     if (ok && !(window[1] > 0))
         render_window(values, j->frames * pixels, window);
     const char *remark = arena_printf(f->arena, "Window %.0f / %.0f%s", window[0], window[1],
                                       j->cut ? ", table left out" : "");
     const struct render_film film =
-        film_of(j, projections[which].name, projections[which].title, remark);
+        film_of(j, render_projections[which].name, render_projections[which].title, remark);
     uint8_t *out = NULL;
     if (ok && !remark)
         ok = err_set(j->err, ERR_NOMEM, "render: no memory for a text");
@@ -465,7 +331,7 @@ static bool make_rendering(struct render_job *j, const char *name)
 // ---- Which pictures -----------------------------------------------------------------------------
 
 struct wishes {
-    char names[FILMS_MAX][16];
+    char names[RENDER_FILMS_MAX][16];
     unsigned count;
 };
 
@@ -475,15 +341,15 @@ static void add_wish(struct wishes *w, const char *name)
         if (strcmp(w->names[n], name) == 0)
             return;
     }
-    if (w->count < FILMS_MAX)
+    if (w->count < RENDER_FILMS_MAX)
         snprintf(w->names[w->count++], sizeof w->names[0], "%s", name);
 }
 
 static void read_wishes(const struct render_job *j, struct wishes *w)
 {
     char name[16];
-    for (const char *at = j->run->params[P_PICTURES].text; next_name(&at, name);) {
-        if (projection_of(name) < 0 && !j->ct)
+    for (const char *at = j->run->params[P_PICTURES].text; render_next_name(&at, name);) {
+        if (render_projection_of(name) < 0 && !j->ct)
             findings_add_warning(j->f, "No picture \"%s\": the values are no Hounsfield units",
                                  name);
         else
@@ -498,7 +364,7 @@ static bool describe_films(struct render_job *j)
     struct page_image *p = findings_add_image(f);
     char name[64];
     if (p) {
-        p->place = (struct place){j->image, j->v->dim[2] / 2, 0};
+        p->place = (struct place){j->image, shown_slice(j), 0};
         image_place_name(j->run->set, j->image, p->place.slice, 0, name, sizeof name);
         p->caption =
             arena_printf(f->arena, j->cut ? "%s: outside the line is left out" : "%s", name);
@@ -522,7 +388,7 @@ static bool make_films(struct render_job *j, const struct wishes *w)
 {
     bool ok = open_scene(j) && place_cameras(j);
     for (j->done = 0; ok && j->done < w->count; j->done++) {
-        const int which = projection_of(w->names[j->done]);
+        const int which = render_projection_of(w->names[j->done]);
         ok =
             which >= 0 ? make_projection(j, (unsigned)which) : make_rendering(j, w->names[j->done]);
     }
@@ -531,11 +397,37 @@ static bool make_films(struct render_job *j, const struct wishes *w)
     return ok && describe_films(j);
 }
 
+static uint64_t volume_bytes_max(const struct render_job *j)
+{
+    const uint64_t device = render_bytes_max(j->run->gpu);
+    const double wished = j->run->params[P_VOLUME].number * (1 << 20);
+    return wished > 0 && wished < (double)device ? (uint64_t)wished : device;
+}
+
+// What is too large is shown as means of blocks of voxels, and that is said.
+static bool reduce_volume(struct render_job *j)
+{
+    const uint32_t *by = j->factor;
+    if (!image_reduce_factors(j->whole, volume_bytes_max(j), j->factor))
+        return false;
+    if (by[0] * by[1] * by[2] == 1)
+        return true;
+    image_reduce(j->whole, j->factor, &j->reduced);
+    j->v = &j->reduced;
+    findings_add_warning(j->f,
+                         "%u x %u x %u voxels take more than %llu MB: all that is shown is of "
+                         "means of %u x %u x %u of them, of %.3f x %.3f x %.3f mm",
+                         j->whole->dim[0], j->whole->dim[1], j->whole->dim[2],
+                         (unsigned long long)(volume_bytes_max(j) >> 20), by[0], by[1], by[2],
+                         j->v->spacing[0], j->v->spacing[1], j->v->spacing[2]);
+    return true;
+}
+
 static enum stage_end run_render(const struct stage_run *run, struct findings *out, struct err *err)
 {
     struct wishes wishes = {.count = 0};
     struct render_job j = {.run = run, .f = out, .err = err, .image = run->slots[0].images[0]};
-    j.v = &run->set->images[j.image];
+    j.whole = j.v = &run->set->images[j.image];
     j.ct = strcmp(j.v->unit, "[hnsf'U]") == 0;
     out->page.title = "3-D pictures";
     out->procedure = (struct code){"113074", "DCM", "Volume rendering"};
@@ -545,13 +437,10 @@ static enum stage_end run_render(const struct stage_run *run, struct findings *o
         return stage_refuse(out, "several images of one place");
     if (j.v->dim[2] < 3 || !(j.v->spacing[2] > 0))
         return stage_refuse(out, "%u slices are no volume: 3 are needed", j.v->dim[2]);
-    const uint64_t bytes = 2ULL * j.v->dim[0] * j.v->dim[1] * j.v->dim[2];
-    const uint64_t most = render_bytes_max(run->gpu);
-    if (bytes > most)
-        return stage_refuse(out,
-                            "%u x %u x %u voxels take %llu MB (at most %llu MB on this device)",
+    if (!reduce_volume(&j))
+        return stage_refuse(out, "%u x %u x %u voxels are more than can be reduced to %llu MB",
                             j.v->dim[0], j.v->dim[1], j.v->dim[2],
-                            (unsigned long long)(bytes >> 20), (unsigned long long)(most >> 20));
+                            (unsigned long long)(volume_bytes_max(&j) >> 20));
     read_wishes(&j, &wishes);
     j.films = wishes.count;
     if (!wishes.count)
@@ -580,7 +469,7 @@ static const struct kernel_group *const kernels[] = {
 const struct stage stage_render = {
     .name = "render",
     .title = "3-D pictures",
-    .version = "3",
+    .version = "4",
     .slot = 30,
     .help = "Pictures of a volume that turn, and planes of any angle cut through it.",
     .scope = SCOPE_SERIES,
@@ -588,7 +477,7 @@ const struct stage stage_render = {
     .input_count = 1,
     .results = RESULT_SR | RESULT_SC | RESULT_MPR,
     .report = REPORT_MEASUREMENTS,
-    .params = params,
+    .params = render_params,
     .param_count = P_COUNT,
     .kernels = kernels,
     .run = run_render,
