@@ -737,9 +737,42 @@ static bool has_flanks(const struct finder *f, const struct flank *flanks, size_
     return (right && left) || (one_side && ((right && row->cut_left) || (left && row->cut_right)));
 }
 
-// The centre of the largest ball of soft tissue, not far to the right of the spine and not beyond
-// the left chest wall, with lung on both sides in its row, half a radius above and below as well:
-// a liver could hold a larger ball. The ball lies within the scan.
+// Whether a ball around voxel n may be the heart's: between the lungs, not far to the right of the
+// spine and not beyond the left chest wall, with lung on both sides in its row, half a radius above
+// and below as well: a liver could hold a larger ball.
+static bool may_be_peak(const struct finder *f, const struct flank *flanks, size_t n)
+{
+    const double *mm = f->out->grid.mm;
+    const size_t i = n % f->nx, line = n / f->nx, j = line % f->ny, k = line / f->ny;
+    const double left = ((double)i - f->out->spine_x) * mm[0];
+    const double half = 0.5 * sqrt((double)f->depth2[n]) / mm[2];
+    return left > -35 && left < 75 && f->between[n] == ANATOMY_HEART &&
+           has_flanks(f, flanks, i, j, (double)k, true) &&
+           has_flanks(f, flanks, i, j, (double)k - half, true) &&
+           has_flanks(f, flanks, i, j, (double)k + half, false);
+}
+
+// The largest ball above the peak that does not touch the peak's own, mm.
+static double find_rival(const struct finder *f, const struct flank *flanks)
+{
+    const double *mm = f->out->grid.mm;
+    float best = 0;
+    for (size_t n = f->peak; n < f->voxels; n++) {
+        const size_t at[3] = {n % f->nx, n / f->nx % f->ny, n / f->nx / f->ny};
+        double square = 0;
+        for (int a = 0; a < 3; a++) {
+            const double d = ((double)at[a] - f->out->peak[a]) * mm[a];
+            square += d * d;
+        }
+        if (f->depth2[n] > best && sqrt(square) > f->out->radius_mm + sqrt((double)f->depth2[n]) &&
+            may_be_peak(f, flanks, n))
+            best = f->depth2[n];
+    }
+    return sqrt((double)best);
+}
+
+// The centre of the largest ball of soft tissue that may be the heart's. The ball lies within the
+// scan.
 static bool find_peak(struct finder *f)
 {
     const struct flank *flanks = find_flanks(f);
@@ -747,25 +780,19 @@ static bool find_peak(struct finder *f)
         return false;
     float best = 0;
     for (size_t n = 0; n < f->voxels; n++) {
-        const size_t i = n % f->nx, line = n / f->nx, j = line % f->ny, k = line / f->ny;
-        size_t end = k < f->nz - 1 - k ? k : f->nz - 1 - k;
-        double room = ((double)end + 0.5) * mm_of(f)[2];
+        const size_t k = n / f->nx / f->ny, end = k < f->nz - 1 - k ? k : f->nz - 1 - k;
+        const double room = ((double)end + 0.5) * mm_of(f)[2];
         f->depth2[n] = fminf(f->depth2[n], (float)(room * room));
-        double left = ((double)i - f->out->spine_x) * mm_of(f)[0];
-        if (f->depth2[n] <= best || left <= -35 || left >= 75 || f->between[n] != ANATOMY_HEART)
-            continue;
-        double half = 0.5 * sqrt((double)f->depth2[n]) / mm_of(f)[2];
-        if (!has_flanks(f, flanks, i, j, (double)k, true) ||
-            !has_flanks(f, flanks, i, j, (double)k - half, true) ||
-            !has_flanks(f, flanks, i, j, (double)k + half, false))
+        if (f->depth2[n] <= best || !may_be_peak(f, flanks, n))
             continue;
         best = f->depth2[n];
         f->peak = n;
-        f->out->peak[0] = (double)i;
-        f->out->peak[1] = (double)j;
+        f->out->peak[0] = (double)(n % f->nx);
+        f->out->peak[1] = (double)(n / f->nx % f->ny);
         f->out->peak[2] = (double)k;
     }
     f->out->radius_mm = sqrt((double)best);
+    f->out->rival = best > 0 ? find_rival(f, flanks) / f->out->radius_mm : 0;
     return true;
 }
 

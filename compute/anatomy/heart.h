@@ -43,11 +43,13 @@ struct anatomy_heart {
     const int16_t *hu;     // [grid]
     // [grid] distance to lung, to fat (not the rim of lung), to bone, to the region, in steps
     const uint8_t *to_air, *to_fat, *to_bone, *to_region;
-    const double *spine_front;      // [grid.dim[2]] row of the front of the spine
-    double radius_mm;               // of the largest ball; at least 26, the measure of the heart
-    double peak[3];                 // its centre, grid indices
-    double centre[3];               // centroid of the heart's core, grid indices
-    double above, below;            // how far the scan reaches from the peak, in radii
+    const double *spine_front; // [grid.dim[2]] row of the front of the spine
+    double radius_mm;          // of the largest ball; at least 26, the measure of the heart
+    double peak[3];            // its centre, grid indices
+    double centre[3];          // centroid of the heart's core, grid indices
+    double above, below;       // how far the scan reaches from the peak, in radii
+    double
+        rival; // the largest ball above that one which does not touch it: its radius, of that one's
     double spine_x;                 // grid index; without the spine the middle between the lungs
     bool spine_seen;                // a small field of view leaves it out
     struct anatomy_tube ascending;  // aorta, from its root up

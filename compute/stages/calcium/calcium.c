@@ -9,6 +9,7 @@
 #include "compute/kernels/kernels.h"
 #include "compute/anatomy/heart.h"
 #include "compute/stages/calcium/calcium_lesion.h"
+#include "compute/stages/calcium/calcium_motion.h"
 #include "compute/stages/calcium/calcium_noise.h"
 #include "compute/stages/calcium/calcium_percentile.h"
 #include "compute/stages/calcium/calcium_quality.h"
@@ -17,7 +18,7 @@
 #include "compute/stages/calcium/calcium_score.h"
 #include "base/moment.h"
 
-#define CALCIUM_VERSION "9"
+#define CALCIUM_VERSION "10"
 
 enum {
     P_THRESHOLD,
@@ -82,9 +83,9 @@ static const struct stage_param params[P_COUNT] = {
                        PARAM_PATH, 0, 0, 0, NULL, NULL, calcium_percentile_check},
 };
 
-#define SLICES_KEPT     4  // of the volume on the host, while candidates are looked at one by one
-#define SLICES_OF_EDGES 12 // that borders are looked at in, over the whole scan
-#define SLICES_OF_NOISE 48 // that noise is measured in, likewise
+#define SLICES_KEPT      4  // of the volume on the host, while candidates are looked at one by one
+#define SLICES_OF_EDGES  12 // that borders are looked at in, over the whole scan
+#define SLICES_LOOKED_AT 48 // for noise and motion, likewise
 
 static const double pool_with_agent_hu = 70; // and a contrast agent is named: enhanced
 static const double pixel_max_mm = 1.2, slice_count_min = 10;
@@ -98,9 +99,17 @@ static const double before_spine_mm = 120;
 // 34 to 53 mm in three chests. A heart that fat parts into halves, each smaller than the liver's
 // dome, had the dome taken for it, 8 mm to the right.
 static const double left_of_spine_mm = 5;
+// And what lies above it is as large, of its radius: 0.97 in that one. Where a heart lies in the
+// middle, or a small field of view leaves the spine's place open, it is the great vessels: 0.32 and
+// 0.47 in two scans.
+static const double rival_most = 0.75;
 // In radii of the heart's largest ball, from its centre: less cannot hold the heart, or may not.
 // Below only where the lowest slice has lung on both sides: else it shows the liver.
 static const double below_min = 1.15, below_good = 1.35, above_min = 1.25, above_good = 1.6;
+// Slices in which borders of the heart are compared with those of what rests: from the middle of
+// the heart, in radii; below, the dome of the liver may lie where the chest wall does.
+static const double rests_low = -0.3, rests_high = 1.2;
+static const double wall_far_mm = 30;       // and farther from the heart's region: chest wall
 static const double uncalibrated = 1 / 1.3; // mg/cm3 a HU: 200 mg/cm3 at 260 HU, 120 kV
 
 struct job {
@@ -116,7 +125,8 @@ struct job {
     struct peek *peek; // of hu
     struct anatomy_heart heart;
     struct calcium_rules rules;
-    bool estimate;
+    bool estimate;     // not gated
+    bool moved;        // the heart, while it was imaged
     const char *doubt; // what makes a comparison with other people's scores unfair; NULL: nothing
     struct calcium_context context;
 };
@@ -222,12 +232,14 @@ static bool check_heart(struct job *j)
     if (h->above < above_min)
         return REFUSE_UNLESS(j, whole_heart, "the scan cuts the upper part of the heart");
     const double left = (h->centre[0] - h->spine_x) * h->grid.mm[0];
-    if (h->ascending.lo > h->ascending.hi && left < left_of_spine_mm)
-        return REFUSE_UNLESS(j, "a scan that shows the heart between both lungs",
-                             "no heart found: the largest soft tissue between the lungs lies %.0f "
-                             "mm to the left of the spine (limit %.0f mm), and no aorta above it: "
-                             "it may be the liver",
-                             left, left_of_spine_mm);
+    if (h->ascending.lo > h->ascending.hi && left < left_of_spine_mm && h->rival > rival_most)
+        return REFUSE_UNLESS(
+            j, "a scan that shows the heart between both lungs",
+            "no heart found: the largest soft tissue between the lungs lies %.0f "
+            "mm to the left of the spine (limit %.0f mm), no aorta above it, and "
+            "what lies higher is as large (%.2f of its radius, limit %.2f): it may "
+            "be the liver",
+            left, left_of_spine_mm, h->rival, rival_most);
     if (!isfinite(h->noise_hu) || h->noise_hu > j->p[P_MAX_NOISE].number)
         return REFUSE_UNLESS(j, "slices of 3 mm, a smoother kernel, or more dose",
                              "image noise of %.0f HU (limit %.0f HU)", h->noise_hu,
@@ -265,24 +277,62 @@ static bool mask_slice(const struct job *j, const uint8_t *core, uint32_t k, uin
     return any;
 }
 
-static bool add_slices_to_noise(struct job *j, const uint8_t *core, uint8_t *mask,
-                                struct calcium_noise_sums *sums)
+// What of slice k is heart, and what chest wall. False: no heart, or so low that the liver may be
+// taken for wall.
+static bool part_slice(const struct job *j, uint32_t k, uint8_t *part)
 {
-    const uint32_t all = j->v->dim[2], count = all < SLICES_OF_NOISE ? all : SLICES_OF_NOISE;
+    const uint32_t *dim = j->v->dim;
+    const struct anatomy_heart *h = &j->heart;
+    const double ijk[3] = {0, 0, k};
+    double xyz[3];
+    bool any = false;
+    anatomy_grid_from_voxel(&h->grid, ijk, xyz);
+    const double up = (xyz[2] - h->centre[2]) * h->grid.mm[2] / h->radius_mm;
+    if (up < rests_low || up > rests_high)
+        return false;
+    for (uint32_t y = 0; y < dim[1]; y++) {
+        for (uint32_t first = 0, end; first < dim[0]; first = end) {
+            const size_t at = anatomy_grid_at(&h->grid, first, y, k);
+            const bool heart = h->region[at] == ANATOMY_HEART;
+            const bool wall = h->to_region[at] * ANATOMY_STEP_MM > wall_far_mm;
+            end = anatomy_grid_end(&h->grid, first);
+            for (uint32_t x = first; x < end; x++)
+                part[(size_t)y * dim[0] + x] = heart  ? CALCIUM_MOTION_HEART
+                                               : wall ? CALCIUM_MOTION_WALL
+                                                      : CALCIUM_MOTION_NEITHER;
+            any = any || heart;
+        }
+    }
+    return any;
+}
+
+// What is measured in slices all over the scan, once the heart is known.
+struct slice_sums {
+    uint8_t *core; // of the heart, on the work grid
+    uint8_t *mask; // [rows][columns]
+    struct calcium_noise_sums noise;
+    struct calcium_motion_sums motion;
+};
+
+static bool add_slices(struct job *j, struct slice_sums *s)
+{
+    const uint32_t all = j->v->dim[2], count = all < SLICES_LOOKED_AT ? all : SLICES_LOOKED_AT;
     for (uint32_t n = 0; n < count; n++) {
         const uint32_t k = spread(n, count, all);
-        if (!mask_slice(j, core, k, mask))
-            continue;
         const float *slice = peek_slice(j->peek, k, j->err);
         if (!slice)
             return false;
-        calcium_noise_add(sums, slice, mask);
+        if (mask_slice(j, s->core, k, s->mask))
+            calcium_noise_add(&s->noise, slice, s->mask);
+        if (part_slice(j, k, s->mask))
+            calcium_motion_add(&s->motion, slice, s->mask);
     }
     return true;
 }
 
 // False: the machine failed.
-static bool measure_noise_spots(struct job *j, struct calcium_noise *out)
+static bool measure_slices(struct job *j, struct calcium_noise *noise,
+                           struct calcium_motion *motion)
 {
     const struct image *v = j->v;
     const struct calcium_noise_rules rules = {
@@ -294,18 +344,23 @@ static bool measure_noise_spots(struct job *j, struct calcium_noise *out)
     };
     const uint32_t *grid = j->heart.grid.dim;
     struct arena *own = arena_create();
-    struct calcium_noise_sums *sums = own ? arena_alloc(own, 1, sizeof *sums) : NULL;
-    uint8_t *core = own ? arena_alloc(own, (size_t)grid[0] * grid[1] * grid[2], 1) : NULL;
-    uint8_t *mask = own ? arena_alloc(own, (size_t)v->dim[0] * v->dim[1], 1) : NULL;
-    bool ok = sums && core && mask && calcium_noise_init(sums, &rules, own);
-    if (!ok)
-        err_set(j->err, ERR_NOMEM, "calcium: noise");
-    if (ok) {
-        calcium_noise_core(j->heart.region, j->heart.hu, grid, j->heart.pool_hu, core);
-        ok = add_slices_to_noise(j, core, mask, sums);
+    struct slice_sums *s = own ? arena_alloc(own, 1, sizeof *s) : NULL;
+    if (s) {
+        s->core = arena_alloc(own, (size_t)grid[0] * grid[1] * grid[2], 1);
+        s->mask = arena_alloc(own, (size_t)v->dim[0] * v->dim[1], 1);
     }
-    if (ok)
-        calcium_noise_measure(sums, out);
+    bool ok = s && s->core && s->mask && calcium_noise_init(&s->noise, &rules, own) &&
+              calcium_motion_init(&s->motion, v->dim, v->spacing, own);
+    if (!ok)
+        err_set(j->err, ERR_NOMEM, "calcium: noise and motion");
+    if (ok) {
+        calcium_noise_core(j->heart.region, j->heart.hu, grid, j->heart.pool_hu, s->core);
+        ok = add_slices(j, s);
+    }
+    if (ok) {
+        calcium_noise_measure(&s->noise, noise);
+        calcium_motion_measure(&s->motion, motion);
+    }
     arena_destroy(own);
     return ok;
 }
@@ -333,6 +388,29 @@ static bool say_noise(struct job *j, const struct calcium_noise *n)
                                   "given (limit %d HU)",
                                   j->heart.noise_hu, CALCIUM_CATEGORY_NOISE_HU);
     return ok;
+}
+
+// What the heart's motion makes of the score. False: no memory.
+static bool say_motion(struct job *j, const struct calcium_motion *m)
+{
+    const enum calcium_moved moved = calcium_motion_judge(m);
+    if (isnan(calcium_motion_ratio(m)))
+        return findings_add_fact(j->f, "Motion not measurable: %u borders of the heart with lung",
+                                 m->borders);
+    bool ok = findings_add_fact(j->f,
+                                "Borders of the heart with lung %.1f mm wide, of what rests %.1f "
+                                "mm; motion %.2f (limits %.2f and %.2f)",
+                                m->heart_mm, m->rest_mm, calcium_motion_ratio(m),
+                                CALCIUM_MOTION_RAISED, CALCIUM_MOTION_LIMIT);
+    j->moved = moved == CALCIUM_MOVED;
+    if (!ok || moved == CALCIUM_RESTED)
+        return ok;
+    note_doubt(j, j->moved ? "the heart moved" : "the heart may have moved");
+    return findings_add_warning(j->f,
+                                "The heart %s while it was imaged: its borders with lung are %.1f "
+                                "mm wide, where what rests has %.1f mm. The score is that of the "
+                                "images: of the heart at rest it may be lower or higher",
+                                j->moved ? "moved" : "may have moved", m->heart_mm, m->rest_mm);
 }
 
 static bool add_heart_warnings(struct job *j)
@@ -593,7 +671,7 @@ static struct calcium_now now_of(const struct job *j)
 {
     const struct image_set *set = j->run->set;
     struct calcium_now now = {.version = CALCIUM_VERSION,
-                              .estimate = j->estimate,
+                              .estimate = j->estimate || j->moved,
                               .bmi = find_bmi(set, j->v),
                               .kvp = slices_number(set, j->v, "KVP"),
                               .thickness_mm = slices_number(set, j->v, "SliceThickness"),
@@ -611,6 +689,7 @@ static bool evaluate(struct job *j)
     const char *why = "";
     struct calcium_overshoot overshoot;
     struct calcium_noise noise;
+    struct calcium_motion motion;
     if (!stage_step(r, "decoding", 0, j->err))
         return false;
     j->hu = image_load(r->gpu, r->set, j->v, 0, IMAGE_I16, j->err);
@@ -632,9 +711,9 @@ static bool evaluate(struct job *j)
         return err_set(j->err, ERR_NOMEM, "calcium: facts");
     if (!check_heart(j))
         return true;
-    if (!measure_noise_spots(j, &noise))
+    if (!measure_slices(j, &noise, &motion))
         return false;
-    if (!say_noise(j, &noise))
+    if (!say_noise(j, &noise) || !say_motion(j, &motion))
         return err_set(j->err, ERR_NOMEM, "calcium: warnings");
     const struct calcium_options options = {
         .fat_fraction = j->p[P_FAT].number,
@@ -647,7 +726,8 @@ static bool evaluate(struct job *j)
         !calcium_lesions_find(j->hu, j->peek, j->v, &j->heart, &j->rules, &options, j->scratch,
                               &lesions, j->err))
         return false;
-    j->context = (struct calcium_context){.estimate = j->estimate,
+    j->context = (struct calcium_context){.estimate = j->estimate || j->moved,
+                                          .moved = j->moved,
                                           .calibrated = j->p[P_MASS_FACTOR].number > 0,
                                           .priors = r->priors,
                                           .prior_count = r->prior_count,

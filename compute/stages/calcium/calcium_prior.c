@@ -77,7 +77,7 @@ static void find_reasons(const struct prior *p, const struct calcium_now *now, s
     if (strcmp(p->version, now->version) != 0)
         add_reason(r, "version %.16s of the analysis, now %.16s", p->version, now->version);
     if (estimate || now->estimate)
-        add_reason(r, "%s not gated",
+        add_reason(r, "%s not gated or moved",
                    estimate && now->estimate ? "both"
                    : estimate                ? "earlier scan"
                                              : "this scan");

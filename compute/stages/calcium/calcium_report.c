@@ -48,24 +48,25 @@ static const char *category_text(const struct calcium_writer *w)
 
 static bool add_summary(struct calcium_writer *w)
 {
-    const double score = calcium_agatston(w->rules, &w->total);
+    const double low = calcium_agatston(w->rules, &w->total);
+    const double high = calcium_agatston(w->rules, &w->possible);
     const char *note = w->context->estimate ? " (estimate)" : "", *class = category_text(w);
+    const char *where = w->context->moved ? " in the images, the heart moved" : "";
+    const char *score = w->uncertain ? arena_printf(w->f->arena, "%.1f to %.1f", low, high)
+                                     : arena_printf(w->f->arena, "%.1f", low);
     struct evaluation *e = findings_add_evaluation(w->f, NULL);
-    if (!e || !class)
+    if (!e || !class || !score)
         return false;
     *e = (struct evaluation){.concept = category,
                              .text = arena_printf(w->f->arena, "CAC-DRS %s%s", class, note)};
     w->f->page.headline =
-        w->uncertain
-            ? arena_printf(w->f->arena, "Agatston %.1f to %.1f   CAC-DRS %s%s", score,
-                           calcium_agatston(w->rules, &w->possible), class, note)
-            : arena_printf(w->f->arena, "Agatston %.1f   CAC-DRS %s%s", score, class, note);
+        arena_printf(w->f->arena, "Agatston %s%s   CAC-DRS %s%s", score, where, class, note);
     const bool any = w->total.lesions || w->uncertain;
     w->f->verdict = any ? VERDICT_DONE : VERDICT_NOTHING_FOUND;
     w->f->reason =
         any ? ""
-            : arena_printf(w->f->arena, "no coronary calcium of %g HU and %g mm2 or more",
-                           w->rules->threshold_hu, w->rules->min_area_mm2);
+            : arena_printf(w->f->arena, "no coronary calcium of %g HU and %g mm2 or more%s",
+                           w->rules->threshold_hu, w->rules->min_area_mm2, where);
     return e->text && w->f->page.headline && w->f->reason;
 }
 

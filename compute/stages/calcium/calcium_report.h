@@ -12,7 +12,8 @@
 
 // What is known of the scan and the patient.
 struct calcium_context {
-    bool estimate;   // not gated: said in the headline and with the category
+    bool estimate;   // not gated, or moved: said in the headline and with the category
+    bool moved;      // the heart, while it was imaged: the score is that of the images
     bool calibrated; // the factor of the mass is that of the scanner
     const struct calcium_percentile_row *row; // for age and sex; NULL: no percentile is given
     const char *people;                       // of the row: "men of 45 to 54 years (source)"

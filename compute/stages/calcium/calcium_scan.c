@@ -220,7 +220,9 @@ static bool warn_gating(const struct calcium_scan *s, struct findings *f)
     if (calcium_scan_gated(s))
         return true;
     if (g[CALCIUM_NOT_GATED] == all)
-        return findings_add_warning(f, "Estimate: not gated by ECG");
+        return findings_add_warning(
+            f, "Estimate: not gated by ECG, and motion may hide calcium or add to "
+               "it");
     if (g[CALCIUM_GATING_UNKNOWN] == all)
         return findings_add_warning(f, "Estimate: ECG gating is not stated");
     return findings_add_warning(f,
