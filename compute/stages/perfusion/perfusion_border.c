@@ -87,8 +87,8 @@ static bool flow_for_brightness(struct perfusion_job *j, float *part)
     return true;
 }
 
-// Far from the border, beside it, and what has no flow. OTHER: not late.
-enum { OTHER, OTHER_BESIDE, LATE, LATE_BESIDE, NO_TISSUE };
+// Far from the border, beside it, and what has no flow. OTHER: not late; PALE: late, and no core.
+enum { OTHER, OTHER_BESIDE, LATE, LATE_BESIDE, PALE, NO_TISSUE };
 
 // What each voxel is to a mask.
 static void tell_sides(const struct perfusion_job *j, const float *part, const uint8_t *mask,
@@ -130,5 +130,21 @@ void perfusion_border_move(const struct perfusion_job *j, uint8_t *mask)
             if (inside < contrast_max * outside)
                 mask[n] = (double)part[n] < (inside + outside) / 2;
         }
+    }
+}
+
+void perfusion_border_core(const struct perfusion_job *j, uint8_t *core)
+{
+    const float *part = j->part_of_normal;
+    uint8_t *side = j->border_side;
+    for (size_t n = 0; n < j->voxels; n++)
+        side[n] = isnan(part[n]) ? NO_TISSUE : core[n] ? LATE : j->r.delayed[n] ? PALE : OTHER;
+    for (size_t n = 0; n < j->voxels; n++) {
+        if (side[n] != PALE)
+            continue;
+        const double inside = mean_around(j, n, BORDER_REACH, part, side, LATE);
+        const double outside = mean_around(j, n, BORDER_REACH, part, side, OTHER);
+        if (inside < contrast_max * outside)
+            core[n] = (double)part[n] < (inside + outside) / 2;
     }
 }

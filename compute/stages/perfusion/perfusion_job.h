@@ -113,6 +113,9 @@ bool perfusion_scan_load(struct perfusion_job *j);
 // outside.
 bool perfusion_border_init(struct perfusion_job *j);
 void perfusion_border_move(const struct perfusion_job *j, uint8_t *mask);
+// Where core and what is not late are so near that no late tissue between them could be told from
+// their smoothed border, the border of both is where flow is halfway. After r.delayed is known.
+void perfusion_border_core(const struct perfusion_job *j, uint8_t *core);
 // perfusion_volumes.c: sides, late tissue, normal tissue, core.
 bool perfusion_volumes_measure(struct perfusion_job *j);
 // The same with other maps and the sides found before; without normal tissue its volume is 0, and

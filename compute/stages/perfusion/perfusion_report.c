@@ -18,6 +18,8 @@ static const double target_core_ml = 70, target_ratio = 1.8, target_mismatch_ml 
 static const double error_late_share = 0.1, error_late_ml = 3;
 static const double error_core_share = 0.25, error_core_ml = 5;
 static const double error_poor = 1.6;
+// Where both is so: noise draws the border of late tissue out, by 8.6 mL of 19.
+static const double error_noisy_sparse_ml = 9;
 static const double core_poor_most = 0.6; // what a core lacks there at most, of what was measured
 static const double shown_least = 0.05;   // mL, of a ratio: smaller differences are not shown
 
@@ -234,23 +236,39 @@ bool perfusion_poor(const struct perfusion_writer *w)
     return w->r->noisy || w->r->interval_s > PERFUSION_HALF_S;
 }
 
+static double late_flow_limit(const struct perfusion_writer *w)
+{
+    return w->r->late_of_side > late_of_side_max ? late_flow_side_max : late_flow_max;
+}
+
 bool perfusion_side_is_late(const struct perfusion_writer *w)
 {
     const double late = perfusion_delayed_ml(w);
     return late - by_side_ml(w) > fmax(error_late_share * late, error_late_ml);
 }
 
-// Late tissue where that counts for which blood is late beyond its side.
+// Whether what is late, and no core, has the flow of normal tissue.
+static bool late_flow_is_normal(const struct perfusion_writer *w)
+{
+    return w->r->late_flow > late_flow_limit(w);
+}
+
+// Late tissue where that counts for which blood is late beyond its side; core only where late
+// tissue has normal flow, since noise makes some of it late beyond its side too.
 static double least_late_ml(const struct perfusion_writer *w)
 {
-    return perfusion_side_is_late(w) ? by_side_ml(w) : perfusion_delayed_ml(w);
+    if (!perfusion_side_is_late(w))
+        return perfusion_delayed_ml(w);
+    return late_flow_is_normal(w) ? fmin(by_side_ml(w), perfusion_core_ml(w)) : by_side_ml(w);
 }
 
 struct perfusion_bounds perfusion_side_bounds(const struct perfusion_writer *w, int side)
 {
-    const double late = w->r->delayed_side_ml[side];
-    return (struct perfusion_bounds){perfusion_side_is_late(w) ? w->r->by_side_ml[side] : late,
-                                     late};
+    const double late = w->r->delayed_side_ml[side], least = w->r->by_side_ml[side];
+    if (!perfusion_side_is_late(w))
+        return (struct perfusion_bounds){late, late};
+    return (struct perfusion_bounds){
+        late_flow_is_normal(w) ? fmin(least, w->r->core_side_ml[side]) : least, late};
 }
 
 struct perfusion_bounds perfusion_late_bounds(const struct perfusion_writer *w)
@@ -258,7 +276,9 @@ struct perfusion_bounds perfusion_late_bounds(const struct perfusion_writer *w)
     const double one = perfusion_delayed_ml(w), two = perfusion_other_late_ml(w);
     struct perfusion_bounds b = {fmin(least_late_ml(w), two), fmax(one, two)};
     if (perfusion_poor(w) && b.high > 0) {
-        b.low -= fmax(error_poor * error_late_share * b.low, error_poor * error_late_ml);
+        const bool both = w->r->noisy && w->r->interval_s > PERFUSION_HALF_S;
+        b.low -= fmax(error_poor * error_late_share * b.low,
+                      both ? error_noisy_sparse_ml : error_poor * error_late_ml);
         b.low = fmax(b.low, 0);
         b.high += fmax(error_poor * error_late_share * b.high, error_poor * error_late_ml);
     }
@@ -459,13 +479,11 @@ static bool add_target(struct perfusion_writer *w)
     if (!e)
         return false;
     e->concept = code_target;
-    const bool side = w->r->late_of_side > late_of_side_max;
-    if (w->r->late_flow > (side ? late_flow_side_max : late_flow_max)) {
-        e->text =
-            arena_printf(w->f->arena,
-                         "uncertain: late tissue has %.0f %% of the flow of normal tissue "
-                         "(limit %.0f %%)",
-                         100 * w->r->late_flow, 100 * (side ? late_flow_side_max : late_flow_max));
+    if (late_flow_is_normal(w)) {
+        e->text = arena_printf(w->f->arena,
+                               "uncertain: late tissue has %.0f %% of the flow of normal tissue "
+                               "(limit %.0f %%)",
+                               100 * w->r->late_flow, 100 * late_flow_limit(w));
         return e->text &&
                findings_add_warning(w->f,
                                     "Late tissue is %.0f %% of its side, and what of it is no core "

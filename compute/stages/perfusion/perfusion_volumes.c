@@ -52,11 +52,10 @@ static bool clean(struct perfusion_job *j, uint8_t *mask)
 
 // Leaves in mask what most of the tissue around it within its slice is too, and adds what most of
 // it is: so the median of what was compared with the limit is above it. of: the tissue that counts.
-static bool keep_median(const struct perfusion_job *j, const uint8_t *of, uint8_t *mask)
+static bool keep_median(const struct perfusion_job *j, const uint8_t *of, int reach, uint8_t *mask)
 {
     const struct perfusion_result *r = &j->r;
     const int columns = (int)r->dim[0], rows = (int)r->dim[1];
-    const int median_reach = r->noisy ? median_reach_noisy : median_reach_usual;
     uint8_t *before = arena_alloc(j->arena, j->voxels, 1);
     if (!before)
         return perfusion_no_memory(j);
@@ -66,10 +65,8 @@ static bool keep_median(const struct perfusion_job *j, const uint8_t *of, uint8_
         uint32_t in = 0, all = 0;
         if (!of[n])
             continue;
-        for (int y = row > median_reach ? row - median_reach : 0;
-             y <= row + median_reach && y < rows; y++) {
-            for (int x = i > median_reach ? i - median_reach : 0;
-                 x <= i + median_reach && x < columns; x++) {
+        for (int y = row > reach ? row - reach : 0; y <= row + reach && y < rows; y++) {
+            for (int x = i > reach ? i - reach : 0; x <= i + reach && x < columns; x++) {
                 const size_t at = (size_t)((ptrdiff_t)n + (y - row) * columns + x - i);
                 in += of[at] && before[at];
                 all += of[at];
@@ -126,7 +123,8 @@ static bool find_late(struct perfusion_job *j, const uint8_t *side, const uint8_
 {
     for (size_t n = 0; n < j->voxels; n++)
         mask[n] = known[n] && (double)j->r.tmax[n] > limit[side[n]];
-    if (!keep_median(j, known, mask) || !add_unknown(j, mask))
+    const int reach = j->r.noisy ? median_reach_noisy : median_reach_usual;
+    if (!keep_median(j, known, reach, mask) || !add_unknown(j, mask))
         return false;
     perfusion_border_move(j, mask);
     return clean(j, mask);
@@ -224,6 +222,22 @@ static void find_normal(struct perfusion_job *j, const uint8_t *side)
     r->normal_volume = count > 0 ? volume / count : NAN;
 }
 
+// Adds to a core what is core in most of the late tissue around it: noise makes maxima higher, and
+// holes with them; and what lies between it and tissue that is not late.
+static bool fill_core(const struct perfusion_job *j, uint8_t *core)
+{
+    uint8_t *most = arena_alloc(j->arena, j->voxels, 1);
+    if (!most)
+        return perfusion_no_memory(j);
+    memcpy(most, core, j->voxels);
+    if (!keep_median(j, j->r.delayed, median_reach_usual, most))
+        return false;
+    for (size_t n = 0; n < j->voxels; n++)
+        core[n] = core[n] || most[n];
+    perfusion_border_core(j, core);
+    return true;
+}
+
 static bool measure_flow(struct perfusion_job *j, const uint8_t *side)
 {
     struct perfusion_result *r = &j->r;
@@ -236,7 +250,7 @@ static bool measure_flow(struct perfusion_job *j, const uint8_t *side)
         const double limit = perfusion_flow_limits[t] / 100 * r->normal_flow;
         for (size_t n = 0; n < j->voxels; n++)
             mask[n] = r->delayed[n] && (double)r->clean_flow[n] < limit;
-        if (!clean(j, mask))
+        if (!fill_core(j, mask) || !clean(j, mask))
             return false;
         for (size_t n = 0; n < j->voxels; n++)
             mask[n] = mask[n] && r->delayed[n];
