@@ -2,7 +2,8 @@
 """How fast are instances received? anode, which answers once an instance and its record are on stable
 media, beside storescp --fork, with and without +B (bit-preserving, as anode), and Orthanc, which do not wait
 for that. All with TCP_NODELAY=1, the same load, in turn in the same run: compare only inside one table, and
-ignore differences below 1.5. CPU is that of all processes of the server, those that have ended included.
+ignore differences below 1.5. CPU is that of all processes of the server, those that have ended included; memory
+the most that all of them had at a time, what they share counted once (Pss).
 
 Exit status 1 when an object was not answered with success.
 """
@@ -14,6 +15,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 import peers  # noqa: E402
@@ -88,6 +90,38 @@ def cpu_s(pid):
     return sum(map(int, times)) / os.sysconf("SC_CLK_TCK") + sum(map(cpu_s, below))
 
 
+class Memory(threading.Thread):
+    """Watches the memory of a process and all below it until the end of the block."""
+
+    EACH_S = 0.1
+
+    def __init__(self, pid):
+        super().__init__(daemon=True)
+        self.pid, self.most_mb, self.over = pid, 0, threading.Event()
+
+    def now_mb(self):
+        total = 0
+        for pid in peers.descendants(self.pid) | {self.pid}:
+            try:
+                rollup = pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text()
+            except OSError:  # it has ended, or belongs to somebody else
+                continue
+            total += next((int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Pss:")), 0)
+        return total / 1024
+
+    def run(self):
+        while not self.over.wait(self.EACH_S):
+            self.most_mb = max(self.most_mb, self.now_mb())
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, *_):
+        self.over.set()
+        self.join()
+
+
 def measure(name, folder, columns, objects):
     """{associations: what the load tool said} of a server with an empty store."""
     called, start = SERVERS[name]
@@ -98,7 +132,9 @@ def measure(name, folder, columns, objects):
         found = {}
         for n in ASSOCIATIONS:
             before = cpu_s(server.pid)
-            found[n] = send(port, called, n, columns, objects)
+            with Memory(server.pid) as memory:
+                found[n] = send(port, called, n, columns, objects)
+            found[n]["memory_mb"] = memory.most_mb
             found[n]["server_cpu_s"] = cpu_s(server.pid) - before
     shutil.rmtree(folder)
     return found
@@ -111,14 +147,14 @@ def rate(run):
 def table(title, runs):
     """runs: {(server, associations): [run, ...]}"""
     print(f"\n{title}: medians of {ROUNDS} rounds, servers in turn")
-    print(f"{'server':16}{'assoc':>6}{'obj/s':>8}{'min-max':>14}{'MB/s':>7}{'p50 ms':>8}{'p99 ms':>8}{'CPU ms':>8}{'x storescp':>12}{'x +B':>7}{'x Orthanc':>11}")
+    print(f"{'server':16}{'assoc':>6}{'obj/s':>8}{'min-max':>14}{'MB/s':>7}{'p50 ms':>8}{'p99 ms':>8}{'CPU ms':>8}{'MiB':>6}{'x storescp':>12}{'x +B':>7}{'x Orthanc':>11}")
     for (server, count), each in runs.items():
         rates = [rate(r) for r in each]
         middle = statistics.median(rates)
         ratios = [middle / statistics.median(map(rate, runs[other, count])) for other in ("storescp --fork", "storescp +B", "Orthanc")]
         cpu = statistics.median(r["server_cpu_s"] / r["objects"] * 1000 for r in each)
         print(f"{server:16}{count:6}{middle:8.0f}{min(rates):8.0f}-{max(rates):<5.0f}{middle * each[0]['bytes'] / 1e6:7.0f}"
-              f"{statistics.median(r['p50_ms'] for r in each):8.2f}{statistics.median(r['p99_ms'] for r in each):8.1f}{cpu:8.2f}{ratios[0]:12.2f}{ratios[1]:7.2f}{ratios[2]:11.2f}")
+              f"{statistics.median(r['p50_ms'] for r in each):8.2f}{statistics.median(r['p99_ms'] for r in each):8.1f}{cpu:8.2f}{statistics.median(r['memory_mb'] for r in each):6.0f}{ratios[0]:12.2f}{ratios[1]:7.2f}{ratios[2]:11.2f}")
 
 
 def main():
