@@ -26,6 +26,7 @@ struct conf_peer {
     uint32_t quota_mib;    // of what it has sent and is kept; 0: no limit
     bool may_send;         // its associations are accepted
     bool find;             // ask it by C-FIND how many instances a series has
+    bool move;             // fetch from it by C-MOVE what of a series did not come
     uint32_t associations; // that large deliveries to it take at a time: 1 to PEER_ASSOCIATIONS_MAX
     bool earlier;          // ask it for earlier results of a patient, by C-FIND and C-GET
     bool tls;              // either way by TLS only

@@ -185,6 +185,10 @@ static const struct conf_key keys[] = {
              "committed to keep it (storage commitment; by C-FIND where it has none); find, when "
              "C-FIND finds it.\n"
              "Until then the result is kept here, and sent again."},
+    {"peers[].move", CONF_BOOL, PEER_AT(move), .def = "false",
+     .help = "Whether a series of which it has more than has come is fetched from it by C-MOVE, "
+             "once, after completion.quiet_s. It must know the AE title of the node as a "
+             "destination, and be asked by C-FIND."},
     {"peers[].tls", CONF_BOOL, PEER_AT(tls), .def = "false",
      .help = "Whether it is spoken to by TLS, and accepted by TLS only."},
     {"peers[].certificate", CONF_TEXTS, PEER_AT(certificates), .max = 253, .def = "[]",

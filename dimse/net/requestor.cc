@@ -341,6 +341,41 @@ bool Requestor::get(size_t context, const char *sop_class, DcmDataset *query, si
     return failed("C-GET", cond, err);
 }
 
+bool Requestor::move(size_t context, const char *sop_class, DcmDataset *query, struct err *err)
+{
+    T_DIMSE_Message rq = {}, rsp = {};
+    T_DIMSE_C_MoveRQ &move = rq.msg.CMoveRQ;
+    rq.CommandField = DIMSE_C_MOVE_RQ;
+    move.MessageID = assoc_->nextMsgID++;
+    move.DataSetType = DIMSE_DATASET_PRESENT;
+    move.Priority = DIMSE_PRIORITY_MEDIUM;
+    OFStandard::strlcpy(move.AffectedSOPClassUID, sop_class, sizeof move.AffectedSOPClassUID);
+    OFStandard::strlcpy(move.MoveDestination, peer_->calling, sizeof move.MoveDestination);
+    OFCondition cond = DIMSE_sendMessageUsingMemoryData(assoc_, id(context), &rq, nullptr, query,
+                                                        nullptr, nullptr);
+    while (cond.good()) {
+        T_ASC_PresentationContextID in = 0;
+        DcmDataset *detail = nullptr, *data = nullptr;
+        link_.allow(answer_max); // each: there is one for every instance
+        cond = DIMSE_receiveCommand(assoc_, DIMSE_NONBLOCKING, dcmtk_timeout_s, &in, &rsp, &detail);
+        char comment[128] = "";
+        error_comment(detail, comment, sizeof comment);
+        if (cond.good() && rsp.CommandField != DIMSE_C_MOVE_RSP)
+            return err_set(err, ERR_NET, "C-MOVE: an answer to another question (%04x)",
+                           static_cast<unsigned>(rsp.CommandField));
+        if (cond.good() && rsp.msg.CMoveRSP.DataSetType != DIMSE_DATASET_NULL)
+            cond = DIMSE_receiveDataSetInMemory(assoc_, DIMSE_NONBLOCKING, dcmtk_timeout_s, &in,
+                                                &data, nullptr, nullptr);
+        delete data;
+        const unsigned status = rsp.msg.CMoveRSP.DimseStatus;
+        if (cond.bad() || DICOM_PENDING_STATUS(status))
+            continue;
+        return status == STATUS_Success ||
+               err_set(err, ERR_NET, "C-MOVE: status %04x %s", status, comment);
+    }
+    return failed("C-MOVE", cond, err);
+}
+
 bool Requestor::action(size_t context, DcmDataset *data, struct err *err)
 {
     T_DIMSE_Message message = {}, answer = {};

@@ -58,6 +58,8 @@ class Requestor
                                      const char *transfer_syntax);
     bool get(size_t context, const char *sop_class, DcmDataset *query, size_t bytes_most,
              InstanceCallback on_instance, void *ctx, struct err *err);
+    // C-MOVE to ourselves: true when the peer has sent all.
+    bool move(size_t context, const char *sop_class, DcmDataset *query, struct err *err);
     bool echo(struct err *err);
     // N-ACTION 1 on the instance of the Storage Commitment Push Model, and its answer.
     bool action(size_t context, DcmDataset *data, struct err *err);

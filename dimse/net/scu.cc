@@ -314,6 +314,33 @@ bool scu_find_series_count(const struct scu_peer *peer, const char *study_instan
     return ok;
 }
 
+static bool move_series(const struct scu_peer *peer, const char *study_instance_uid,
+                        const char *series_instance_uid, struct err *err)
+{
+    Requestor r(peer);
+    DcmDataset query;
+    query.putAndInsertString(DCM_QueryRetrieveLevel, "SERIES");
+    query.putAndInsertString(DCM_StudyInstanceUID, study_instance_uid);
+    query.putAndInsertString(DCM_SeriesInstanceUID, series_instance_uid);
+    if (!r.open(
+            {{UID_MOVEStudyRootQueryRetrieveInformationModel,
+              {UID_LittleEndianExplicitTransferSyntax, UID_LittleEndianImplicitTransferSyntax}}},
+            err))
+        return false;
+    if (!r.accepted(0)) {
+        r.release(nullptr);
+        return err_set(err, ERR_UNSUPPORTED, "no C-MOVE of the Study Root model");
+    }
+    return r.move(0, UID_MOVEStudyRootQueryRetrieveInformationModel, &query, err) && r.release(err);
+}
+
+bool scu_move_series(const struct scu_peer *peer, const char *study_instance_uid,
+                     const char *series_instance_uid, struct err *err)
+{
+    return requestor_guarded(
+        peer, err, [&] { return move_series(peer, study_instance_uid, series_instance_uid, err); });
+}
+
 static bool echo_once(const struct scu_peer *peer, struct err *err)
 {
     Requestor r(peer);

@@ -74,6 +74,11 @@ bool scu_store(const struct scu_peer *peer, const struct scu_file *files, size_t
 bool scu_find_series_count(const struct scu_peer *peer, const char *study_instance_uid,
                            const char *series_instance_uid, long *count, struct err *err);
 
+// Has the peer send all of a series to us, by C-MOVE to peer->calling (Study Root, series level).
+// True: it says that it has sent all. ERR_NET, ERR_TIMEOUT; ERR_UNSUPPORTED: no C-MOVE there.
+bool scu_move_series(const struct scu_peer *peer, const char *study_instance_uid,
+                     const char *series_instance_uid, struct err *err);
+
 bool scu_echo(const struct scu_peer *peer, struct err *err);
 
 #ifdef __cplusplus

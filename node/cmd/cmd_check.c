@@ -69,6 +69,7 @@ static void check_add_peers(json_t *list, const struct conf *conf, bool *ok)
         json_put_bool(o, "may_send", p->may_send, ok);
         json_put_bool(o, "find", p->find, ok);
         json_put_bool(o, "tls", p->tls, ok);
+        json_put_bool(o, "move", p->move, ok);
         json_put_bool(o, "earlier", p->earlier, ok);
         json_add(list, o, ok);
     }

@@ -34,7 +34,8 @@ struct watch {
     double asker_end; // killed then
     double not_before;
     double interrupted_at;
-    bool grown; // instances have come since the count was read
+    bool grown;   // instances have come since the count was read
+    bool fetched; // the source was told to send all, in this run
 };
 
 struct source { // that was asked
@@ -345,7 +346,7 @@ static void watch_do_without(struct arrivals *a, struct watch *w, const char *wh
     a->next = 0;
 }
 
-static void watch_ask(struct arrivals *a, struct watch *w)
+static void watch_ask(struct arrivals *a, struct watch *w, bool fetch)
 {
     struct err err = {0};
     const struct conf_peer *peer = conf_find_peer(a->core->conf, w->source);
@@ -354,7 +355,8 @@ static void watch_ask(struct arrivals *a, struct watch *w)
                           .tls = &a->core->tls,
                           .series = w->series,
                           .study_instance_uid = w->study_instance_uid,
-                          .series_instance_uid = w->series_instance_uid};
+                          .series_instance_uid = w->series_instance_uid,
+                          .move = fetch};
     int keep[1 + TLS_FILES] = {a->core->dir.lockfd};
     memcpy(keep + 1, a->core->tls.fds, sizeof a->core->tls.fds);
     struct child_options options = {.role = "asker",
@@ -375,6 +377,12 @@ static void watch_ask(struct arrivals *a, struct watch *w)
     }
     w->evidence.answer = SERIES_ASKING;
     w->asker_end = w->evidence.asked + 2 * a->core->conf->find_timeout_s + 1;
+    if (!fetch)
+        return;
+    w->fetched = true;
+    w->asker_end = w->evidence.first + a->core->conf->longest_wait_s; // when it counts no more
+    log_info("series=%s source=%s has=%ld here=%lu fetching it", w->series_instance_uid, w->source,
+             w->evidence.source_count, w->evidence.have);
 }
 
 bool arrivals_reaped(struct arrivals *a, pid_t pid, int status)
@@ -394,13 +402,13 @@ bool arrivals_reaped(struct arrivals *a, pid_t pid, int status)
 }
 
 // A question is due: put it, or wait for a place, or do without.
-static void watch_question(struct arrivals *a, struct watch *w, double now)
+static void watch_question(struct arrivals *a, struct watch *w, bool fetch, double now)
 {
     const struct source *source = source_of(a, w->source);
     if (!source || now < source->rests_until)
         watch_do_without(a, w, source ? "it did not answer in time lately" : "no memory");
     else if (source->askers < ASKERS_EACH && a->askers < ASKERS_MAX)
-        watch_ask(a, w);
+        watch_ask(a, w, fetch);
     else if (now >= w->evidence.last + a->core->conf->quiet_s)
         watch_do_without(a, w, "too many questions are open");
     arrivals_sooner(a, now + 0.1);
@@ -525,6 +533,7 @@ static bool watch_consider(struct arrivals *a, struct watch *w, double now)
     const struct conf_peer *peer = conf_find_peer(conf, w->source); // known from here on
     w->evidence.now = now;
     w->evidence.can_ask = peer && peer->find && peer->port;
+    w->evidence.can_fetch = w->evidence.can_ask && peer->move && !w->fetched;
     series_decide(&rules, &w->evidence, &d);
     if (d.verdict != SERIES_RECEIVING) {
         if (now >= w->not_before && watch_end_run(a, w, &d, &err))
@@ -537,7 +546,7 @@ static bool watch_consider(struct arrivals *a, struct watch *w, double now)
             w->not_before = now + TRY_AGAIN_S;
         arrivals_sooner(a, w->not_before);
     } else if (d.ask) {
-        watch_question(a, w, now);
+        watch_question(a, w, d.fetch, now);
     } else {
         arrivals_sooner(a, d.wake);
     }

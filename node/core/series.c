@@ -104,10 +104,15 @@ static void series_judge(const struct series_rules *rules, const struct series_e
                                                  : rules->quiet_s);
     if (e->can_ask && (!fresh || source_has_more(e))) {
         double question = next_question(rules, e);
-        if (e->now >= question) {
+        // What comes late need not be fetched.
+        bool fetch = fresh && e->can_fetch && e->now >= e->last + rules->quiet_s;
+        if (e->now >= question || fetch) {
             out->ask = true;
+            out->fetch = fetch;
             return;
         }
+        if (fresh && e->can_fetch)
+            question = earlier_time(question, e->last + rules->quiet_s);
         out->wake = earlier_time(out->wake, question);
         return; // asked first, judged afterwards
     }

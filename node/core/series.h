@@ -26,6 +26,7 @@ struct series_evidence {
                              // in order: the peer has more, unless its source says otherwise
     unsigned long have;      // instances of the series that are here
     bool can_ask;            // the source is a peer that may be asked
+    bool can_fetch;          // ... and that may be told to send the series, which it was not yet
     enum series_answer answer;
     double asked;       // when the last question was put; past answers are still evidence
     long source_count;  // that the source has; SERIES_ASKING: by its last answer, 0: no answer yet
@@ -44,6 +45,7 @@ const char *series_verdict_name(enum series_verdict v); // "receiving", "complet
 struct series_decision {
     enum series_verdict verdict;
     bool ask;           // put the question now
+    bool fetch;         // have the source send the series before
     double wake;        // look again at this time, if nothing happens before
     char evidence[256]; // one sentence for people, also while receiving
 };

@@ -451,6 +451,10 @@ static void a_peer_without_find_is_told(void)
     CU_ASSERT_FALSE(scu_find_series_count(&peer, "1.2", "1.3", &count, &err));
     CU_ASSERT_EQUAL(err.code, ERR_UNSUPPORTED);
     CU_ASSERT_PTR_NOT_NULL(strstr(server_expect(&s, "end"), "released=1"));
+    err = (struct err){0};
+    CU_ASSERT_FALSE(scu_move_series(&peer, "1.2", "1.3", &err));
+    CU_ASSERT_EQUAL(err.code, ERR_UNSUPPORTED);
+    CU_ASSERT_PTR_NOT_NULL(strstr(server_expect(&s, "end"), "released=1"));
     server_stop(&s);
 }
 
@@ -487,6 +491,11 @@ static void count_after_store(uint16_t port, const char *called, long expected)
     printed(scu_find_series_count(&peer, "1.2.3.100", "1.2.3.201", &count, &err), &err);
     CU_ASSERT_EQUAL(count, -1);
     CU_ASSERT_EQUAL(questions, 2);
+    // It does not know us as a destination: dcmqrscp says so (A801, PS3.4 C.4.2.1.5), Orthanc
+    // aborts.
+    CU_ASSERT_FALSE(scu_move_series(&peer, "1.2.3.100", "1.2.3.200", &err));
+    CU_ASSERT_EQUAL(err.code, ERR_NET);
+    CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "C-MOVE: "));
 }
 
 static void a_peer_that_does_not_say_the_count(void)

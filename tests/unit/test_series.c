@@ -165,6 +165,29 @@ static void series_waits_for_what_the_source_has_more(void)
     e.now = 116;
     CU_ASSERT_TRUE(decide(e).ask); // again: the source may have been wrong, or has given up
     CU_ASSERT_PTR_NOT_NULL(strstr(d.evidence, "source has 12"));
+    CU_ASSERT_FALSE(decide(e).fetch);
+}
+
+// What comes late need not be fetched, and what the source has not cannot be.
+static void series_is_fetched_after_quiet_s_where_the_source_has_more(void)
+{
+    struct series_evidence e = evidence(114.9);
+    e.can_ask = e.can_fetch = true;
+    e.answer = SERIES_ANSWERED;
+    e.asked = 113;
+    e.source_count = 12;
+    CU_ASSERT_FALSE(decide(e).ask);
+    CU_ASSERT_DOUBLE_EQUAL(decide(e).wake, 115, 1e-9); // the next question is due at 118
+    e.now = 115;
+    CU_ASSERT_TRUE(decide(e).ask && decide(e).fetch);
+    e.source_count = 10;
+    CU_ASSERT_FALSE(decide(e).fetch);
+    e.source_count = 12;
+    e.asked = 109; // said before the last instance came
+    CU_ASSERT_TRUE(decide(e).ask && !decide(e).fetch);
+    e.asked = 113;
+    e.now = 160;
+    CU_ASSERT_EQUAL(decide(e).verdict, SERIES_INCOMPLETE);
 }
 
 static void series_ends_incomplete_after_longest_wait_s(void)
@@ -225,13 +248,14 @@ static void series_waits_for_an_answer_that_is_due(void)
 // Whatever the evidence, a series ends, and the function never asks for a wake in the past.
 static void series_always_ends(void)
 {
-    for (int bits = 0; bits < 64; bits++) {
+    for (int bits = 0; bits < 128; bits++) {
         struct series_evidence e = evidence(110);
         e.can_ask = bits & 1;
         e.open = bits >> 1 & 1;
         e.answer = (enum series_answer)(bits >> 2 & 3);
         e.source_count = bits >> 4 & 1 ? 12 : 10;
         e.asked = bits >> 5 & 1 ? 111 : 105;
+        e.can_fetch = bits >> 6 & 1;
         struct series_decision d = {.verdict = SERIES_RECEIVING};
         int steps = 0;
         for (; d.verdict == SERIES_RECEIVING && steps < 100; steps++) {
@@ -239,6 +263,7 @@ static void series_always_ends(void)
             if (d.ask) { // nobody answers
                 e.answer = SERIES_NO_ANSWER;
                 e.asked = e.now;
+                e.can_fetch = e.can_fetch && !d.fetch;
             } else {
                 e.now = d.wake;
             }
@@ -269,6 +294,8 @@ static const struct check_case cases[] = {
     {"series_answer_from_before_the_last_instance_does_not_count",
      series_answer_from_before_the_last_instance_does_not_count},
     {"series_waits_for_what_the_source_has_more", series_waits_for_what_the_source_has_more},
+    {"series_is_fetched_after_quiet_s_where_the_source_has_more",
+     series_is_fetched_after_quiet_s_where_the_source_has_more},
     {"series_ends_incomplete_after_longest_wait_s", series_ends_incomplete_after_longest_wait_s},
     {"series_that_never_pauses_ends_after_longest_wait_s",
      series_that_never_pauses_ends_after_longest_wait_s},
