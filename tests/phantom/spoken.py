@@ -130,7 +130,7 @@ def read_wave(path):
 
 
 def sox(*arguments):
-    return subprocess.run(["sox", *map(str, arguments)], check=True, capture_output=True).stdout
+    return subprocess.run(["sox", "-R", *map(str, arguments)], check=True, capture_output=True).stdout
 
 
 RAW = ("-t", "raw", "-e", "signed", "-b", "16", "-c", "1")
