@@ -1,7 +1,6 @@
 #!/usr/bin/python3
 """An archive that holds a report of an earlier study: the node finds it by C-FIND and C-GET, and the next report
 compares with it. What an archive refuses costs nothing but a word.
-Sanitized: no case; the parts are sanitized as unit/earlier and golden/prior
 """
 import pathlib
 import sys

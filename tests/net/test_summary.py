@@ -1,7 +1,6 @@
 #!/usr/bin/python3
 """A node that runs `calcium`, `lungs` and `summary`: when the analyses of a study are done, one summary of their reports comes, also where the node
 was killed in between; after a late series another one that replaces it and says so, and names a report that has been lost in the meantime.
-Sanitized: no case; the parts are sanitized as unit/collections, unit/state and golden/summary
 """
 import pathlib
 import shutil
